@@ -1,0 +1,1 @@
+//! Identities, the federation's certificate authority and mutual-TLS configurations.

@@ -1,0 +1,1 @@
+//! Hospital files and synthetic cohorts as typed patient records.

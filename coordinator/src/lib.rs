@@ -1,0 +1,1 @@
+//! The coordinator: studies, rounds, spools and aggregation.

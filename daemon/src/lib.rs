@@ -1,0 +1,1 @@
+//! What the programs share: configuration, telemetry, TLS transport, shutdown, backoff.

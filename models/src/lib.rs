@@ -1,0 +1,1 @@
+//! U-Net and risk models in libtorch, and the trainer program.

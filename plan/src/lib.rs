@@ -1,0 +1,24 @@
+//! The common language of the federation: plans, model specifications, typed records and units.
+//!
+//! Everything here is a value. This crate reads no file, opens no socket, knows no clock and draws no
+//! randomness; the other crates meet in its types. A plan is data and never code: whoever signs one
+//! can choose among what these types can say, and nothing else.
+
+pub mod cohort_need;
+pub mod digest;
+pub mod model;
+pub mod model_file;
+pub mod names;
+pub mod numbers;
+pub mod pipe;
+pub mod plan;
+pub mod record;
+pub mod signed;
+pub mod text_file;
+
+pub use digest::Digest;
+pub use model::ModelSpec;
+pub use names::{CohortName, FederationName, SiteName, StudyId};
+pub use numbers::Ratio;
+pub use plan::Plan;
+pub use record::PatientId;

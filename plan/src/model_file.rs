@@ -1,0 +1,177 @@
+//! Model files: safetensors with a header that the specification fixes byte by byte.
+//!
+//! Because the header is a function of the [`ModelSpec`], a receiver compares it for equality and
+//! never parses one from the network. The values follow as little-endian `f32` in parameter order.
+//! Format: <https://github.com/huggingface/safetensors#format>.
+
+use std::fmt::Write;
+
+use crate::model::ModelSpec;
+
+/// Returns the safetensors header of a model: its length in 8 bytes, then JSON padded with spaces.
+#[must_use]
+pub fn header(spec: &ModelSpec) -> Vec<u8> {
+    let mut json = String::from("{");
+    let mut offset = 0;
+    for (index, parameter) in spec.parameters().iter().enumerate() {
+        let end = offset + parameter.values() * VALUE_BYTES;
+        let comma = if index == 0 { "" } else { "," };
+        let shape = parameter.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        write!(
+            json,
+            r#"{comma}"{}":{{"dtype":"F32","shape":[{shape}],"data_offsets":[{offset},{end}]}}"#,
+            parameter.name
+        )
+        .expect("writing to a string cannot fail");
+        offset = end;
+    }
+    json.push('}');
+    while json.len() % 8 != 0 {
+        json.push(' ');
+    }
+    let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(json.as_bytes());
+    bytes
+}
+
+/// Returns the whole file's length in bytes.
+#[must_use]
+pub fn file_bytes(spec: &ModelSpec) -> u64 {
+    (header(spec).len() + spec.values() * VALUE_BYTES) as u64
+}
+
+/// Returns the file that holds `values`.
+///
+/// # Panics
+/// If `values` has another length than the specification.
+#[must_use]
+pub fn encode(spec: &ModelSpec, values: &[f32]) -> Vec<u8> {
+    assert_eq!(values.len(), spec.values(), "a model file holds exactly the specification's values");
+    let mut bytes = header(spec);
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
+
+/// Why bytes are not a usable model of a specification.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelFileError {
+    /// The header names other tensors or shapes, or the length differs.
+    #[error("the model's tensors are not those of the plan (its names, shapes or length differ)")]
+    OtherShape,
+    /// A weight is NaN or infinite.
+    #[error("the model's value {index} is not finite")]
+    NotFinite {
+        /// The place in parameter order.
+        index: usize,
+    },
+}
+
+/// Reads the values of a model file.
+///
+/// # Errors
+/// Refuses a file whose header or length differs from the specification's, or with a value that is not finite.
+pub fn decode(spec: &ModelSpec, bytes: &[u8]) -> Result<Vec<f32>, ModelFileError> {
+    let payload = bytes.strip_prefix(header(spec).as_slice()).ok_or(ModelFileError::OtherShape)?;
+    if payload.len() != spec.values() * VALUE_BYTES {
+        return Err(ModelFileError::OtherShape);
+    }
+    let values = values_from_le(payload);
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(ModelFileError::NotFinite { index }),
+        None => Ok(values),
+    }
+}
+
+/// Reads little-endian values; a trailing part of a value is left out.
+#[must_use]
+pub fn values_from_le(bytes: &[u8]) -> Vec<f32> {
+    let (values, _rest) = bytes.as_chunks::<VALUE_BYTES>();
+    values.iter().map(|&value| f32::from_le_bytes(value)).collect()
+}
+
+/// Returns the plan's initial weights: uniform in ±1/sqrt(fan_in), as PyTorch initialises convolutions,
+/// and zero where the fan-in is 0. The same on every machine for the same seed.
+#[must_use]
+pub fn initial_values(spec: &ModelSpec, seed: u64) -> Vec<f32> {
+    let mut random = SplitMix64(seed);
+    let mut values = Vec::with_capacity(spec.values());
+    for parameter in spec.parameters() {
+        if parameter.fan_in == 0 {
+            values.resize(values.len() + parameter.values(), 0.0);
+            continue;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a fan-in is far below 2^52")]
+        let bound = 1.0 / (parameter.fan_in as f64).sqrt();
+        #[expect(clippy::cast_possible_truncation, reason = "weights are single precision")]
+        values.extend((0..parameter.values()).map(|_| (bound * random.symmetric()) as f32));
+    }
+    values
+}
+
+/// Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", figure 16. Public
+/// initial weights need no secrecy.
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in [-1, 1).
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+    fn symmetric(&mut self) -> f64 {
+        (self.next() >> 11) as f64 * (2.0 / (1_u64 << 53) as f64) - 1.0
+    }
+}
+
+/// Bytes of one weight.
+pub const VALUE_BYTES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{LinearRiskSpec, UnetSpec};
+
+    fn small() -> ModelSpec {
+        ModelSpec::Unet(UnetSpec {
+            channels: 1.try_into().unwrap(),
+            base: 2.try_into().unwrap(),
+            depth: 1.try_into().unwrap(),
+        })
+    }
+
+    #[test]
+    fn files_round_trip() {
+        let values = initial_values(&small(), 3);
+        let file = encode(&small(), &values);
+        assert_eq!(file.len() as u64, file_bytes(&small()));
+        assert_eq!(decode(&small(), &file).unwrap(), values);
+    }
+
+    #[test]
+    fn other_shapes_and_values_that_are_not_finite_are_refused() {
+        let mut values = initial_values(&small(), 3);
+        let file = encode(&small(), &values);
+        let risk = ModelSpec::LinearRisk(LinearRiskSpec { inputs: 3.try_into().unwrap() });
+        assert_eq!(decode(&risk, &file), Err(ModelFileError::OtherShape));
+        assert_eq!(decode(&small(), &file[..file.len() - 1]), Err(ModelFileError::OtherShape));
+        assert_eq!(decode(&small(), &[]), Err(ModelFileError::OtherShape));
+        for bad in [f32::NAN, f32::INFINITY] {
+            values[5] = bad;
+            let file = encode(&small(), &values);
+            assert_eq!(decode(&small(), &file), Err(ModelFileError::NotFinite { index: 5 }));
+        }
+    }
+
+    #[test]
+    fn the_generator_matches_the_authors_values() {
+        // First outputs for seed 1234567, as published with the reference implementation.
+        let mut random = SplitMix64(1_234_567);
+        assert_eq!(random.next(), 6_457_827_717_110_365_317);
+        assert_eq!(random.next(), 3_203_168_211_198_807_973);
+    }
+}

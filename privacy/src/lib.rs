@@ -1,0 +1,1 @@
+//! Per-patient differential privacy: clip, quantise, sum, noise, account, charge.

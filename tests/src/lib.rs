@@ -1,0 +1,1 @@
+//! End-to-end, simulation, fault and tidy tests.

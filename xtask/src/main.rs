@@ -1,0 +1,2 @@
+//! Set-up, demo, tests, checks and benchmarks of this workspace.
+fn main() {}
