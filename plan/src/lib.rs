@@ -13,8 +13,10 @@ pub mod numbers;
 pub mod pipe;
 pub mod plan;
 pub mod record;
+pub mod report;
 pub mod signed;
 pub mod text_file;
+pub mod time;
 
 pub use digest::Digest;
 pub use model::ModelSpec;
@@ -22,3 +24,4 @@ pub use names::{CohortName, FederationName, SiteName, StudyId};
 pub use numbers::Ratio;
 pub use plan::Plan;
 pub use record::PatientId;
+pub use time::Timestamp;

@@ -1,0 +1,145 @@
+//! The pipe between a site agent and its trainer: frames of a JSON header and raw little-endian values.
+//!
+//! The agent asks, the trainer answers, one at a time. A frame is the header's length (`u32`), the
+//! payload's length (`u64`), the header and the payload. The trainer never learns of keys, ledger or noise.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::record::PatientId;
+use crate::report::Report;
+
+/// What the agent asks of its trainer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Load the cohort that `cohort_file` describes, as the plan needs it; answered by [`Response::Ready`].
+    Load {
+        /// The plan's TOML text.
+        plan: String,
+        /// The site's cohort file.
+        cohort_file: PathBuf,
+        /// Threads that the tensor library may use.
+        threads: usize,
+    },
+    /// Clip, quantise and sum the gradients of the sampled patients; the payload holds the weights
+    /// (`f32`). Answered by [`Response::Sum`].
+    Sum {
+        /// The sampled patients, each once.
+        sampled: Vec<PatientId>,
+        /// Seeds the choice of each patient's slices in this step.
+        slice_seed: u64,
+    },
+    /// Score the weights in the payload on the site's test patients; answered by [`Response::Scored`].
+    Score {
+        /// Whether to fit the site's own intercept on its training patients first.
+        fit_intercept: bool,
+    },
+}
+
+/// What the trainer answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Response {
+    /// The cohort is loaded.
+    Ready {
+        /// Training patients found.
+        train: u32,
+        /// Test patients found.
+        test: u32,
+    },
+    /// The payload holds the integer sum (`i64`).
+    Sum,
+    /// The site's own report; it stays at the site.
+    Scored(Box<Report>),
+    /// The request failed; the trainer is still there.
+    Failed {
+        /// What happened, without patient values.
+        message: String,
+    },
+}
+
+/// Writes one frame.
+///
+/// # Errors
+/// Returns the writer's error.
+pub fn write_frame<T: Serialize>(writer: &mut impl Write, header: &T, payload: &[u8]) -> io::Result<()> {
+    let header = serde_json::to_vec(header)?;
+    let header_bytes = u32::try_from(header.len()).map_err(|_too_long| io::ErrorKind::InvalidInput)?;
+    writer.write_all(&header_bytes.to_le_bytes())?;
+    writer.write_all(&(payload.len() as u64).to_le_bytes())?;
+    writer.write_all(&header)?;
+    writer.write_all(payload)?;
+    writer.flush()
+}
+
+/// Reads one frame, or `None` where the other end closed the pipe between two frames.
+///
+/// # Errors
+/// Returns the reader's error, and `InvalidData` for a frame over the bounds or a header of another shape.
+pub fn read_frame<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<Option<(T, Vec<u8>)>> {
+    let mut lengths = [0; 12];
+    let first = reader.read(&mut lengths)?;
+    if first == 0 {
+        return Ok(None);
+    }
+    reader.read_exact(&mut lengths[first..])?;
+    let [h0, h1, h2, h3, payload @ ..] = lengths;
+    let (header_bytes, payload_bytes) = (u32::from_le_bytes([h0, h1, h2, h3]), u64::from_le_bytes(payload));
+    if header_bytes > HEADER_BYTES_MAX || payload_bytes > PAYLOAD_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the frame is larger than the pipe allows"));
+    }
+    let header = read_exactly(reader, header_bytes.into())?;
+    let payload = read_exactly(reader, payload_bytes)?;
+    Ok(Some((serde_json::from_slice(&header)?, payload)))
+}
+
+/// Grows with what arrives, so that a false length cannot claim memory.
+fn read_exactly(reader: &mut impl Read, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::new();
+    reader.take(bytes).read_to_end(&mut buffer)?;
+    if buffer.len() as u64 == bytes { Ok(buffer) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// A report of a cohort's test patients is the longest header.
+const HEADER_BYTES_MAX: u32 = 1 << 28;
+/// The largest model that `ModelSpec` allows, as `i64`.
+const PAYLOAD_BYTES_MAX: u64 = 8_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(payload: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_frame(&mut bytes, &Response::Sum, payload).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn frames_round_trip_until_the_pipe_closes() {
+        let mut bytes = frame(b"abc");
+        bytes.extend(frame(b""));
+        let mut reader = bytes.as_slice();
+        assert_eq!(read_frame(&mut reader).unwrap(), Some((Response::Sum, b"abc".to_vec())));
+        assert_eq!(read_frame(&mut reader).unwrap(), Some((Response::Sum, Vec::new())));
+        assert_eq!(read_frame::<Response>(&mut reader).unwrap(), None);
+    }
+
+    #[test]
+    fn broken_frames_are_errors() {
+        let good = frame(b"abc");
+        for length in 1..good.len() {
+            assert!(read_frame::<Response>(&mut &good[..length]).is_err(), "cut at {length}");
+        }
+        let mut huge = good.clone();
+        huge[10] = 0xff;
+        assert!(read_frame::<Response>(&mut huge.as_slice()).is_err());
+        let mut other = good;
+        other[12] = b'[';
+        assert!(read_frame::<Response>(&mut other.as_slice()).is_err());
+    }
+}

@@ -1,0 +1,51 @@
+//! What a site finds out about a finished model on its own test patients. It stays at the site.
+
+use serde::{Deserialize, Serialize};
+
+/// A site's own report of one model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Report {
+    /// A risk model's predictions.
+    Risk(RiskReport),
+    /// A segmentation model's overlap with the masks.
+    Segmentation(SegmentationReport),
+}
+
+/// Predictions for the test patients, in their order.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RiskReport {
+    /// What is added to the global model's logit at this site; fitted on its training patients.
+    pub intercept: f64,
+    /// The predictions.
+    pub rows: Vec<RiskRow>,
+}
+
+/// One test patient's prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RiskRow {
+    /// Whether the outcome happened.
+    pub outcome: bool,
+    /// The global model's probability.
+    pub global: f64,
+    /// The probability with the site's own intercept.
+    pub local: f64,
+}
+
+/// Scores of the test patients, in their order.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SegmentationReport {
+    /// The scores.
+    pub rows: Vec<SegmentationRow>,
+}
+
+/// One test patient's scores.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SegmentationRow {
+    /// Dice overlap of the whole volume, in [0, 1].
+    pub dice: f64,
+    /// 95th percentile of the surface distance, in millimetres; absent where one of the two is empty.
+    pub hd95_mm: Option<f64>,
+    /// Predicted volume over true volume, minus 1; absent where the true one is empty.
+    pub volume_error: Option<f64>,
+}
