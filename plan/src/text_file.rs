@@ -20,7 +20,10 @@ pub struct Problem {
 impl Problem {
     /// Makes a problem of the key at `path`.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { key: key.into(), message: message.into() }
+        Self {
+            key: key.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -55,7 +58,8 @@ pub fn parse<T: DeserializeOwned + Check>(file: &str, text: &str) -> Result<T, T
         line: span.map_or(1, |span| line_of(text, span.start)),
         message,
     };
-    let value: T = toml::from_str(text).map_err(|e| refuse(e.span(), e.message().replace('\n', "; ")))?;
+    let value: T =
+        toml::from_str(text).map_err(|e| refuse(e.span(), e.message().replace('\n', "; ")))?;
     value.check().map_err(|problem| {
         let span = find(text, &problem.key);
         refuse(span, format!("{} {}", problem.key, problem.message))
@@ -76,12 +80,16 @@ fn find(text: &str, path: &str) -> Option<Range<usize>> {
     for part in parts {
         match value.get_ref() {
             DeValue::Table(table) => {
-                let Some(next) = table.get_key_value(part) else { break };
+                let Some(next) = table.get_key_value(part) else {
+                    break;
+                };
                 (key, value) = next;
                 span = key.span();
             }
             DeValue::Array(items) => {
-                let Some(item) = part.parse().ok().and_then(|i: usize| items.get(i)) else { break };
+                let Some(item) = part.parse().ok().and_then(|i: usize| items.get(i)) else {
+                    break;
+                };
                 value = item;
                 span = item.span();
             }
@@ -117,7 +125,10 @@ mod tests {
     impl Check for File {
         fn check(&self) -> Result<(), Problem> {
             if self.inner.high < self.low {
-                let message = format!("is {}, expected at least low ({})", self.inner.high, self.low);
+                let message = format!(
+                    "is {}, expected at least low ({})",
+                    self.inner.high, self.low
+                );
                 return Err(Problem::new("inner.high", message));
             }
             Ok(())

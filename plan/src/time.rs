@@ -61,7 +61,8 @@ impl Date {
     }
 
     fn days_in_month(year: u16, month: u8) -> u8 {
-        let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+        let leap =
+            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         match month {
             2 if leap => 29,
             2 => 28,
@@ -77,14 +78,22 @@ impl FromStr for Date {
     fn from_str(text: &str) -> Result<Self, NotADate> {
         let mut parts = text.splitn(3, '-');
         let mut part = |digits: usize| {
-            let part = parts.next().filter(|p| p.len() == digits && p.bytes().all(|b| b.is_ascii_digit()));
+            let part = parts
+                .next()
+                .filter(|p| p.len() == digits && p.bytes().all(|b| b.is_ascii_digit()));
             part.and_then(|p| p.parse::<u16>().ok()).ok_or(NotADate)
         };
         let (year, month, day) = (part(4)?, part(2)?, part(2)?);
         let month = u8::try_from(month).map_err(|_too_large| NotADate)?;
         let day = u8::try_from(day).map_err(|_too_large| NotADate)?;
-        let valid = year >= 1970 && (1..=12).contains(&month) && (1..=Self::days_in_month(year, month)).contains(&day);
-        if valid { Ok(Self { year, month, day }) } else { Err(NotADate) }
+        let valid = year >= 1970
+            && (1..=12).contains(&month)
+            && (1..=Self::days_in_month(year, month)).contains(&day);
+        if valid {
+            Ok(Self { year, month, day })
+        } else {
+            Err(NotADate)
+        }
     }
 }
 
@@ -121,13 +130,27 @@ mod tests {
             ("2000-02-29", 951_868_800_000),
             ("2026-11-22", 1_795_392_000_000),
         ] {
-            assert_eq!(date.parse::<Date>().unwrap().end(), Timestamp(end_ms), "{date}");
+            assert_eq!(
+                date.parse::<Date>().unwrap().end(),
+                Timestamp(end_ms),
+                "{date}"
+            );
         }
     }
 
     #[test]
     fn impossible_dates_are_refused() {
-        for bad in ["", "2027", "2027-02-29", "2027-13-01", "2027-00-10", "2027-1-01", "1969-12-31", "2027-06-31", "2027-06-30T"] {
+        for bad in [
+            "",
+            "2027",
+            "2027-02-29",
+            "2027-13-01",
+            "2027-00-10",
+            "2027-1-01",
+            "1969-12-31",
+            "2027-06-31",
+            "2027-06-30T",
+        ] {
             assert_eq!(bad.parse::<Date>(), Err(NotADate), "{bad}");
         }
     }

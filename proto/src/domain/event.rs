@@ -1,0 +1,158 @@
+//! What a researcher sees of a study while it runs.
+
+use fedtwin_plan::{Digest, SiteName, Timestamp};
+
+use super::study::StudyClosed;
+use super::{Malformed, digest_bytes, name, names, optional_digest};
+use crate::wire;
+
+/// Something that happened in a study.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StudyEvent {
+    /// When the coordinator saw it.
+    pub time: Timestamp,
+    /// What it was.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A site accepted the plan, or refused it with a reason.
+    SiteAnswered {
+        /// The site.
+        site: SiteName,
+        /// Why it refused.
+        refused: Option<String>,
+    },
+    /// An attempt began.
+    RoundStarted {
+        /// The round, from 1.
+        round: u32,
+        /// The attempt, from 1 over the study.
+        attempt: u32,
+        /// The invited sites.
+        sites: Vec<SiteName>,
+    },
+    /// A complete, verified update came.
+    UpdateReceived {
+        /// The site.
+        site: SiteName,
+        /// The update's length.
+        bytes: u64,
+    },
+    /// A site sent something unusable, or said that it cannot take part in the attempt.
+    SiteFailed {
+        /// The site.
+        site: SiteName,
+        /// What happened.
+        reason: String,
+    },
+    /// An attempt closed.
+    RoundClosed {
+        /// The round, from 1.
+        round: u32,
+        /// The attempt, from 1 over the study.
+        attempt: u32,
+        /// The sites whose updates are in the new model.
+        included: Vec<SiteName>,
+        /// The invited sites whose updates are not.
+        missing: Vec<SiteName>,
+        /// The new model; absent where too few updates came and the attempt was dropped.
+        model: Option<Digest>,
+    },
+    /// The study ended.
+    StudyClosed(StudyClosed),
+}
+
+impl TryFrom<wire::StudyEvent> for StudyEvent {
+    type Error = Malformed;
+
+    fn try_from(wire: wire::StudyEvent) -> Result<Self, Malformed> {
+        let time = Timestamp(wire.time_ms);
+        let event = match wire
+            .event
+            .ok_or_else(|| Malformed::new("event", "is missing"))?
+        {
+            wire::study_event::Event::SiteAnswered(e) => Event::SiteAnswered {
+                site: name("site", &e.site)?,
+                refused: Some(e.refused).filter(|reason| !reason.is_empty()),
+            },
+            wire::study_event::Event::RoundStarted(e) => Event::RoundStarted {
+                round: e.round,
+                attempt: e.attempt,
+                sites: names("sites", &e.sites)?,
+            },
+            wire::study_event::Event::UpdateReceived(e) => Event::UpdateReceived {
+                site: name("site", &e.site)?,
+                bytes: e.bytes,
+            },
+            wire::study_event::Event::SiteFailed(e) => Event::SiteFailed {
+                site: name("site", &e.site)?,
+                reason: e.reason,
+            },
+            wire::study_event::Event::RoundClosed(e) => Event::RoundClosed {
+                round: e.round,
+                attempt: e.attempt,
+                included: names("included", &e.included)?,
+                missing: names("missing", &e.missing)?,
+                model: optional_digest("model", &e.model)?,
+            },
+            wire::study_event::Event::StudyClosed(e) => Event::StudyClosed(e.try_into()?),
+        };
+        Ok(Self { time, event })
+    }
+}
+
+impl From<StudyEvent> for wire::StudyEvent {
+    fn from(event: StudyEvent) -> Self {
+        let texts = |sites: Vec<SiteName>| sites.into_iter().map(String::from).collect();
+        let wire = match event.event {
+            Event::SiteAnswered { site, refused } => {
+                wire::study_event::Event::SiteAnswered(wire::SiteAnswered {
+                    site: site.into(),
+                    refused: refused.unwrap_or_default(),
+                })
+            }
+            Event::RoundStarted {
+                round,
+                attempt,
+                sites,
+            } => wire::study_event::Event::RoundStarted(wire::RoundStarted {
+                round,
+                attempt,
+                sites: texts(sites),
+            }),
+            Event::UpdateReceived { site, bytes } => {
+                wire::study_event::Event::UpdateReceived(wire::UpdateReceived {
+                    site: site.into(),
+                    bytes,
+                })
+            }
+            Event::SiteFailed { site, reason } => {
+                wire::study_event::Event::SiteFailed(wire::SiteFailed {
+                    site: site.into(),
+                    reason,
+                })
+            }
+            Event::RoundClosed {
+                round,
+                attempt,
+                included,
+                missing,
+                model,
+            } => wire::study_event::Event::RoundClosed(wire::RoundClosed {
+                round,
+                attempt,
+                included: texts(included),
+                missing: texts(missing),
+                model: model.as_ref().map(digest_bytes).unwrap_or_default(),
+            }),
+            Event::StudyClosed(closed) => wire::study_event::Event::StudyClosed(closed.into()),
+        };
+        Self {
+            time_ms: event.time.0,
+            event: Some(wire),
+        }
+    }
+}
