@@ -1,0 +1,14 @@
+//! Scores of predicted probabilities and of segmented volumes.
+//!
+//! Pure functions over slices: no IO, no randomness, no tensor library, so that a report can be
+//! recomputed anywhere. What a score is undefined for (one class only, an empty mask) is `None` and
+//! never a stand-in number. Whether a score may leave a site is not decided here.
+
+pub mod distance;
+pub mod overlap;
+pub mod risk;
+pub mod surface;
+
+pub use overlap::{dice, volume_error};
+pub use risk::{Prediction, accuracy, auroc, brier, ece};
+pub use surface::{Grid, hd95_mm};
