@@ -1,1 +1,25 @@
 //! Identities, the federation's certificate authority and mutual-TLS configurations.
+//!
+//! Everybody in a federation holds two keys, both certified by the federation's own authority under the same name
+//! `spiffe://<federation>/<role>/<name>`. The *TLS key* opens connections and its certificate is short-lived; the
+//! *identity key* (Ed25519) signs plans, ledgers and checkpoints, and is never accepted in a handshake. Neither
+//! certificate is accepted in the other's place.
+//!
+//! This crate knows no socket and no clock: `now` is an argument, and TLS configurations take a time provider. Only
+//! [`folder`] touches the disk. Revocation and enrolment by token are left out.
+
+pub mod authority;
+pub mod certificate;
+pub mod credentials;
+pub mod folder;
+pub mod identity;
+pub mod refusal;
+pub mod signature;
+pub mod tls;
+
+pub use authority::{Authority, Terms};
+pub use certificate::{AuthorityCertificate, Certificate, Purpose};
+pub use credentials::Credentials;
+pub use identity::{HolderName, Identity, Role};
+pub use refusal::Refusal;
+pub use signature::{IdentityKey, PublicKey, Signature};

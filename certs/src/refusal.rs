@@ -1,0 +1,123 @@
+//! Why a TLS handshake failed, in words for the person who must act.
+
+use rustls::{AlertDescription, CertificateError as TlsCertificateError, Error, PeerIncompatible};
+
+use crate::certificate::CertificateError;
+
+/// Why a handshake failed, and on whose side something must change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The peer has no credentials.
+    #[error(
+        "the peer showed no certificate; it needs the credentials that its federation's operator issued to it"
+    )]
+    PeerWithoutCertificate,
+    /// The peer's certificate is too old, or a clock is wrong.
+    #[error(
+        "the peer's certificate has expired; its holder needs new credentials from the operator (or a clock is wrong)"
+    )]
+    PeerExpired,
+    /// The peer's certificate is too new, or a clock is wrong.
+    #[error("the peer's certificate is not valid yet; a clock is wrong, or its holder must wait")]
+    PeerNotYetValid,
+    /// The peer belongs to another federation.
+    #[error(
+        "the peer's certificate comes from another federation's authority; check the address and ca.pem on both sides"
+    )]
+    PeerForeign,
+    /// The peer's certificate is for something else.
+    #[error(
+        "the peer's certificate is not for this use; an identity certificate cannot open connections"
+    )]
+    PeerWrongPurpose,
+    /// The server's certificate does not contain the address that was dialled.
+    #[error(
+        "the server's certificate is for another host name; dial a name that the operator put into it"
+    )]
+    PeerAnotherHost,
+    /// The peer's certificate is not one of this federation's, in some other way.
+    #[error("the peer's certificate is not accepted: {0}")]
+    PeerCertificate(String),
+    /// The peer offers no TLS 1.3.
+    #[error("the peer does not speak TLS 1.3, and nothing older is accepted")]
+    PeerTooOld,
+    /// The peer wants a certificate and got none.
+    #[error(
+        "the peer refused this connection: it requires a client certificate and was shown none"
+    )]
+    RefusedWithoutCertificate,
+    /// The peer finds our certificate too old or too new.
+    #[error(
+        "the peer refused this certificate: expired or not valid yet; ask the operator for new credentials, and check both clocks"
+    )]
+    RefusedTime,
+    /// The peer does not know our authority.
+    #[error(
+        "the peer refused this certificate: issued by another federation's authority; check the address and whose credentials these are"
+    )]
+    RefusedForeign,
+    /// The peer finds our certificate to be for something else.
+    #[error(
+        "the peer refused this certificate: not for opening connections; tls.pem must be a TLS certificate"
+    )]
+    RefusedPurpose,
+    /// The peer speaks other versions or does not accept our certificate's content.
+    #[error("the peer refused this connection ({0})")]
+    Refused(String),
+    /// Anything else, most likely not a peer of this system.
+    #[error("the peer does not follow the protocol: {0}; is this the coordinator's address?")]
+    Protocol(String),
+}
+
+impl From<&Error> for Refusal {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::NoCertificatesPresented => Self::PeerWithoutCertificate,
+            Error::InvalidCertificate(certificate) => from_certificate(certificate),
+            Error::AlertReceived(alert) => from_alert(*alert),
+            Error::PeerIncompatible(
+                PeerIncompatible::SupportedVersionsExtensionRequired
+                | PeerIncompatible::Tls13RequiredForQuic
+                | PeerIncompatible::ServerDoesNotSupportTls12Or13
+                | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+                | PeerIncompatible::Tls12NotOfferedOrEnabled,
+            ) => Self::PeerTooOld,
+            other => Self::Protocol(other.to_string()),
+        }
+    }
+}
+
+fn from_certificate(error: &TlsCertificateError) -> Refusal {
+    match error {
+        TlsCertificateError::Expired | TlsCertificateError::ExpiredContext { .. } => {
+            Refusal::PeerExpired
+        }
+        TlsCertificateError::NotValidYet | TlsCertificateError::NotValidYetContext { .. } => {
+            Refusal::PeerNotYetValid
+        }
+        // A bad signature: an authority of the same name, yet not the same.
+        TlsCertificateError::UnknownIssuer | TlsCertificateError::BadSignature => {
+            Refusal::PeerForeign
+        }
+        TlsCertificateError::InvalidPurpose | TlsCertificateError::InvalidPurposeContext { .. } => {
+            Refusal::PeerWrongPurpose
+        }
+        TlsCertificateError::NotValidForName
+        | TlsCertificateError::NotValidForNameContext { .. } => Refusal::PeerAnotherHost,
+        TlsCertificateError::Other(other) => match other.0.downcast_ref::<CertificateError>() {
+            Some(ours) => Refusal::PeerCertificate(ours.to_string()),
+            None => Refusal::PeerCertificate(other.to_string()),
+        },
+        other => Refusal::PeerCertificate(other.to_string()),
+    }
+}
+
+fn from_alert(alert: AlertDescription) -> Refusal {
+    match alert {
+        AlertDescription::CertificateRequired => Refusal::RefusedWithoutCertificate,
+        AlertDescription::CertificateExpired => Refusal::RefusedTime,
+        AlertDescription::UnknownCA | AlertDescription::DecryptError => Refusal::RefusedForeign,
+        AlertDescription::UnsupportedCertificate => Refusal::RefusedPurpose,
+        other => Refusal::Refused(format!("{other:?}")),
+    }
+}

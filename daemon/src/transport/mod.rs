@@ -1,0 +1,11 @@
+//! gRPC over mutual TLS 1.3: accepting, connecting, and the settings that both ends share.
+//!
+//! tonic's own TLS has no way to ask for TLS 1.3 alone nor to bound handshakes, so both ends run rustls themselves.
+
+mod accept;
+mod connect;
+mod tuning;
+
+pub use accept::{Incoming, Peer, PeerStream, accept};
+pub use connect::{ConnectError, connect};
+pub use tuning::tune_server;
