@@ -86,10 +86,7 @@ impl Recipe {
 
 /// Fetches and unpacks beside the final folder and renames at the end, so that a folder of that name is never half done.
 fn make(recipe: &Recipe, folder: &Path) -> Result<(), Error> {
-    let (wheels_folder, part) = (
-        folder.with_extension("wheels"),
-        folder.with_extension("part"),
-    );
+    let (wheels_folder, part) = (beside(folder, "wheels"), beside(folder, "part"));
     let size = match recipe.variant {
         Variant::Cpu => "about 0.5 GB",
         Variant::Cuda => "several GB",
