@@ -6,11 +6,15 @@
     reason = "a program for the terminal that tells people what it does"
 )]
 
+mod ci;
 mod error;
 mod libtorch;
 mod paths;
 mod platform;
+mod programs;
+mod report;
 mod shell;
+mod test;
 mod tools;
 mod wheels;
 
@@ -19,6 +23,7 @@ use std::process::ExitCode;
 use error::Error;
 use paths::Paths;
 use platform::Variant;
+use test::Data;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,6 +44,11 @@ fn dispatch(arguments: &[String]) -> Result<(), Error> {
     };
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     match (command.as_str(), rest.as_slice()) {
+        ("demo" | "results" | "simulate", rest) => programs::fedtwin(&paths, command, rest),
+        ("bench", [_, ..]) => programs::bench(&paths, &rest),
+        ("test", []) => test::test(&paths, Data::IfFound),
+        ("test", ["--no-data"]) => test::test(&paths, Data::Withheld),
+        ("ci", []) => ci::ci(&paths),
         ("libtorch", []) => libtorch::install(&paths, Variant::Cpu),
         ("libtorch", ["--cuda"]) => libtorch::install(&paths, Variant::Cuda),
         ("help" | "--help" | "-h", _) => {
@@ -53,7 +63,22 @@ fn dispatch(arguments: &[String]) -> Result<(), Error> {
 }
 
 const HELP: &str = "\
-cargo xtask COMMAND
+cargo xtask COMMAND: each does all set-up that it needs, and says what it does
 
-  libtorch [--cuda]   fetches libtorch into your cache and links it into this checkout
+  demo [--data DIR] [--compare] [--json FILE]
+      trains two models across several hospitals on this machine, without noise and with
+  results --data DIR
+      makes docs/RESULTS.md from the real data sets
+  simulate PLAN --site NAME=PATH ... [--json FILE]
+      runs a study of yours over local folders
+  bench NAME [--json FILE]
+      measures, for example, `round`
+  test [--no-data]
+      builds and tests everything; FEDTWIN_DATA names the folder of the data sets
+      (default: shared/data beside this checkout)
+  ci
+      formatting, lints, licences, documentation, then test
+  libtorch [--cuda]
+      fetches libtorch into your cache and links it into this checkout, so that plain
+      `cargo build` works; LIBTORCH or LIBTORCH_USE_PYTORCH, if set, is used instead
 ";

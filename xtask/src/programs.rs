@@ -1,0 +1,63 @@
+//! Building the programs as a hospital runs them, and starting one of them.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::error::Error;
+use crate::libtorch;
+use crate::paths::Paths;
+use crate::shell::{cargo, run};
+use crate::tools;
+
+/// Builds all programs and becomes `fedtwin COMMAND ARGUMENTS...`; returns only if that fails.
+pub(crate) fn fedtwin(paths: &Paths, command: &str, arguments: &[&str]) -> Result<(), Error> {
+    build(paths)?;
+    become_program(paths, "fedtwin", &[&[command], arguments].concat())
+}
+
+/// Builds all programs and the benchmarks, and becomes the benchmark; returns only if that fails.
+pub(crate) fn bench(paths: &Paths, arguments: &[&str]) -> Result<(), Error> {
+    build(paths)?;
+    // A build of its own: together, cargo would give the programs the features that only tests may turn on.
+    run(&mut cargo(
+        paths,
+        [
+            "build",
+            "--release",
+            "--package",
+            "fedtwin-tests",
+            "--bin",
+            "fedtwin-bench",
+        ],
+    ))?;
+    become_program(paths, "fedtwin-bench", arguments)
+}
+
+fn build(paths: &Paths) -> Result<(), Error> {
+    tools::require(tools::BUILD)?;
+    libtorch::ensure(paths)?;
+    let mut command = cargo(paths, ["build", "--release", "--bins"]);
+    for package in PACKAGES {
+        command.args(["--package", package]);
+    }
+    run(&mut command)
+}
+
+/// Replaces this process, so that Ctrl-C and the exit status are the program's own.
+fn become_program(paths: &Paths, name: &str, arguments: &[&str]) -> Result<(), Error> {
+    println!("> {name} {}", arguments.join(" "));
+    let program = paths.target().join("release").join(name);
+    let source = Command::new(&program).args(arguments).exec();
+    Err(Error::Start {
+        command: program.display().to_string(),
+        source,
+    })
+}
+
+/// The packages with the programs that a federation runs.
+const PACKAGES: [&str; 4] = [
+    "fedtwin-models",
+    "fedtwin-site-agent",
+    "fedtwin-coordinator",
+    "fedtwin-cli",
+];
