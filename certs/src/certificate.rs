@@ -273,9 +273,15 @@ pub(crate) fn date_time(moment: Timestamp) -> String {
 }
 
 fn parse_x509(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
-    match X509Certificate::from_der(der) {
-        Ok(([], x509)) => Ok(x509),
-        Ok(_) | Err(_) => Err(CertificateError::Malformed),
+    let Ok(([], x509)) = X509Certificate::from_der(der) else {
+        return Err(CertificateError::Malformed);
+    };
+    // The signature covers neither the second mention of its algorithm nor its own padding: nothing may vary there.
+    let same_algorithm = x509.signature_algorithm == x509.tbs_certificate.signature;
+    if same_algorithm && x509.signature_value.unused_bits == 0 {
+        Ok(x509)
+    } else {
+        Err(CertificateError::Malformed)
     }
 }
 

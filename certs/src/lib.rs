@@ -13,13 +13,18 @@ pub mod certificate;
 pub mod credentials;
 pub mod folder;
 pub mod identity;
+pub mod plan_signature;
 pub mod refusal;
 pub mod signature;
 pub mod tls;
+
+#[cfg(test)]
+mod handshake_tests;
 
 pub use authority::{Authority, Terms};
 pub use certificate::{AuthorityCertificate, Certificate, Purpose};
 pub use credentials::Credentials;
 pub use identity::{HolderName, Identity, Role};
+pub use plan_signature::{PlanRefused, sign_plan, verify_plan};
 pub use refusal::Refusal;
 pub use signature::{IdentityKey, PublicKey, Signature};

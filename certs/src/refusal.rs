@@ -61,7 +61,12 @@ pub enum Refusal {
         "the peer refused this certificate: not for opening connections; tls.pem must be a TLS certificate"
     )]
     RefusedPurpose,
-    /// The peer speaks other versions or does not accept our certificate's content.
+    /// The peer speaks no version that this side speaks.
+    #[error(
+        "the peer refused this connection: no TLS version in common; TLS 1.3 is needed on both sides"
+    )]
+    RefusedVersion,
+    /// The peer does not accept this connection, in some other way.
     #[error("the peer refused this connection ({0})")]
     Refused(String),
     /// Anything else, most likely not a peer of this system.
@@ -118,6 +123,7 @@ fn from_alert(alert: AlertDescription) -> Refusal {
         AlertDescription::CertificateExpired => Refusal::RefusedTime,
         AlertDescription::UnknownCA | AlertDescription::DecryptError => Refusal::RefusedForeign,
         AlertDescription::UnsupportedCertificate => Refusal::RefusedPurpose,
+        AlertDescription::ProtocolVersion => Refusal::RefusedVersion,
         other => Refusal::Refused(format!("{other:?}")),
     }
 }
