@@ -1,0 +1,338 @@
+//! A log in a file: the only place of this crate that touches the disk.
+//!
+//! An append writes the entry and fsyncs it, then replaces `<file>.head` (the sequence and hash of the
+//! last acknowledged entry) by writing a new one, fsyncing it and renaming; only then it returns. So
+//! after a crash at any point the head is at most one entry behind, and an incomplete record past the
+//! head was never acknowledged: it is removed. Anything else that is wrong is refused, never repaired.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::entry::{BodyError, Entry, LINE_BYTES_MAX, Place, Reason, encode};
+use crate::hash::LeafHash;
+use crate::key::{PublicKey, Signer};
+use crate::merkle::Frontier;
+use crate::verify::{FirstBad, Walk};
+
+/// A log that cannot be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The disk failed.
+    #[error("{action} {path} failed")]
+    Storage {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has the log open.
+    #[error("{0} is in use by another process")]
+    Locked(PathBuf),
+    /// An entry was changed.
+    #[error("{path} was altered")]
+    Altered {
+        /// The log.
+        path: PathBuf,
+        /// The first bad entry.
+        #[source]
+        source: FirstBad,
+    },
+    /// Acknowledged entries are missing: the file was cut, or replaced by an older one.
+    #[error(
+        "{path} has {found} good entries but entry {acknowledged} was acknowledged: restore the newer file"
+    )]
+    EntriesLost {
+        /// The log.
+        path: PathBuf,
+        /// The number of good entries.
+        found: u64,
+        /// The sequence of the last acknowledged entry.
+        acknowledged: u64,
+    },
+    /// The head file does not belong to this log.
+    #[error("{head} does not belong to the log beside it: restore both from the same moment")]
+    HeadDiffers {
+        /// The head file.
+        head: PathBuf,
+    },
+    /// The body cannot be written.
+    #[error("an entry cannot be written")]
+    Body(#[from] BodyError),
+    /// An earlier append failed, so what is on the disk is not known.
+    #[error("an earlier append to {0} failed: open the log again")]
+    Poisoned(PathBuf),
+}
+
+/// An entry that is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The entry's place in the log.
+    pub sequence: u64,
+    /// The entry's hash.
+    pub hash: LeafHash,
+}
+
+/// A log, locked for this process, whose bodies are of type `B`.
+pub struct LogFile<B> {
+    file: File,
+    path: PathBuf,
+    signer: Box<dyn Signer + Send>,
+    place: Place,
+    frontier: Frontier,
+    poisoned: bool,
+    body: PhantomData<fn(&B)>,
+}
+
+impl<B: Serialize + DeserializeOwned> LogFile<B> {
+    /// Opens or creates a log, locks it, verifies all of it, and returns its entries.
+    ///
+    /// # Errors
+    /// Refuses a log that another process has open, whose entries do not verify with the signer's key,
+    /// or which lacks an acknowledged entry.
+    pub fn open(
+        path: &Path,
+        signer: Box<dyn Signer + Send>,
+    ) -> Result<(Self, Vec<Entry<B>>), LogError> {
+        let mut options = OpenOptions::new();
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path);
+        let file = file.map_err(|e| storage("opening", path, e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LogError::Locked(path.to_owned())),
+            Err(TryLockError::Error(e)) => return Err(storage("locking", path, e)),
+        }
+        sync_folder(path)?;
+        let head = Head::read(path)?;
+        let (entries, place, frontier) = read_log(&file, path, &signer.public_key(), head)?;
+        check_head(path, &entries, head)?;
+        let mut log = Self {
+            file,
+            path: path.to_owned(),
+            signer,
+            place,
+            frontier,
+            poisoned: false,
+            body: PhantomData,
+        };
+        if let Some(last) = entries.last() {
+            log.acknowledge(Head {
+                sequence: last.sequence,
+                hash: last.hash,
+            })?;
+        }
+        log.file
+            .seek(SeekFrom::End(0))
+            .map_err(|e| storage("seeking in", path, e))?;
+        Ok((log, entries))
+    }
+
+    /// Appends an entry and returns once it is on the disk.
+    ///
+    /// # Errors
+    /// Refuses a body that cannot be written. After a failure of the disk, refuses all further entries.
+    pub fn append(&mut self, body: &B, time_ms: u64) -> Result<Appended, LogError> {
+        if self.poisoned {
+            return Err(LogError::Poisoned(self.path.clone()));
+        }
+        let (line, hash) = encode(self.place, time_ms, body, self.signer.as_ref())?;
+        let sequence = self.place.sequence;
+        self.poisoned = true;
+        self.file
+            .write_all(&line)
+            .map_err(|e| storage("writing", &self.path, e))?;
+        self.file
+            .sync_data()
+            .map_err(|e| storage("syncing", &self.path, e))?;
+        self.acknowledge(Head { sequence, hash })?;
+        self.poisoned = false;
+        self.place = self.place.after(hash);
+        self.frontier.push(hash);
+        Ok(Appended { sequence, hash })
+    }
+
+    /// Returns the number of entries.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.place.sequence
+    }
+
+    /// Returns the last entry's hash, or zeros.
+    #[must_use]
+    pub fn head(&self) -> LeafHash {
+        self.place.previous
+    }
+
+    /// Signs the log's size and root under the name `origin`, for others to keep.
+    ///
+    /// # Errors
+    /// Refuses an origin that cannot stand in a checkpoint.
+    pub fn checkpoint(&self, origin: &str) -> Result<String, CheckpointError> {
+        Ok(Checkpoint::new(origin, &self.frontier)?.sign(self.signer.as_ref()))
+    }
+
+    /// Replaces the head file. Its rename is not fsynced: a head that is one entry behind only means
+    /// that the entry, which is on the disk, is acknowledged again.
+    fn acknowledge(&self, head: Head) -> Result<(), LogError> {
+        let (path, temporary) = (head_path(&self.path), with_suffix(&self.path, ".head.new"));
+        let failed = |e| storage("writing", &temporary, e);
+        let mut file = File::create(&temporary).map_err(failed)?;
+        let text = serde_json::to_vec(&head).expect("a head is an integer and a hash");
+        file.write_all(&text).map_err(failed)?;
+        file.sync_data().map_err(failed)?;
+        fs::rename(&temporary, &path).map_err(|e| storage("replacing", &path, e))
+    }
+}
+
+/// The last acknowledged entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    sequence: u64,
+    hash: LeafHash,
+}
+
+impl Head {
+    /// Reads the head file beside the log; there is none before the first entry.
+    fn read(log: &Path) -> Result<Option<Self>, LogError> {
+        let path = head_path(log);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(storage("opening", &path, e)),
+        };
+        let mut text = Vec::new();
+        file.take(HEAD_BYTES_MAX)
+            .read_to_end(&mut text)
+            .map_err(|e| storage("reading", &path, e))?;
+        let head = serde_json::from_slice(&text)
+            .map_err(|_not_a_head| LogError::HeadDiffers { head: path })?;
+        Ok(Some(head))
+    }
+}
+
+/// Reads and verifies all entries, and removes an incomplete last record that was never acknowledged.
+fn read_log<B: Serialize + DeserializeOwned>(
+    file: &File,
+    path: &Path,
+    key: &PublicKey,
+    head: Option<Head>,
+) -> Result<(Vec<Entry<B>>, Place, Frontier), LogError> {
+    let mut walk = Walk::new(BufReader::new(file), *key);
+    let mut entries = Vec::new();
+    let bad = loop {
+        match walk.next_entry() {
+            Ok(Some(entry)) => entries.push(entry),
+            Ok(None) => break None,
+            Err(bad) => break Some(bad),
+        }
+    };
+    let (place, frontier, good_bytes) = walk.end();
+    if let Some(bad) = bad {
+        let acknowledged = head.is_some_and(|head| head.sequence >= place.sequence);
+        if !is_last_record(file, good_bytes).map_err(|e| storage("reading", path, e))? {
+            return Err(LogError::Altered {
+                path: path.to_owned(),
+                source: bad,
+            });
+        }
+        if !acknowledged {
+            file.set_len(good_bytes)
+                .map_err(|e| storage("repairing", path, e))?;
+            file.sync_all().map_err(|e| storage("syncing", path, e))?;
+        } else if matches!(bad.reason, Reason::CutOff) {
+            return Err(lost(path, place.sequence, head));
+        } else {
+            return Err(LogError::Altered {
+                path: path.to_owned(),
+                source: bad,
+            });
+        }
+    }
+    Ok((entries, place, frontier))
+}
+
+/// Says whether the bytes from `start` on are one record at most: what a crash in the middle of an
+/// append can leave (the tail of a record may reach the disk before its beginning).
+fn is_last_record(mut file: &File, start: u64) -> io::Result<bool> {
+    file.seek(SeekFrom::Start(start))?;
+    let mut tail = Vec::new();
+    file.take(LINE_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut tail)?;
+    let newline = tail.iter().position(|&b| b == b'\n');
+    Ok(tail.len() <= LINE_BYTES_MAX && newline.is_none_or(|at| at + 1 == tail.len()))
+}
+
+/// Checks that the log has all acknowledged entries and at most one more.
+fn check_head<B>(path: &Path, entries: &[Entry<B>], head: Option<Head>) -> Result<(), LogError> {
+    let found = entries.len() as u64;
+    let differs = || LogError::HeadDiffers {
+        head: head_path(path),
+    };
+    let acknowledged = head.map_or(0, |head| head.sequence.saturating_add(1));
+    if found < acknowledged {
+        return Err(lost(path, found, head));
+    }
+    if found - acknowledged > 1 {
+        return Err(differs());
+    }
+    let Some(head) = head else { return Ok(()) };
+    let same = |entry: &Entry<B>| entry.sequence != head.sequence || entry.hash == head.hash;
+    if entries.iter().rev().take(2).all(same) {
+        Ok(())
+    } else {
+        Err(differs())
+    }
+}
+
+fn lost(path: &Path, found: u64, head: Option<Head>) -> LogError {
+    let acknowledged = head.map_or(0, |head| head.sequence);
+    LogError::EntriesLost {
+        path: path.to_owned(),
+        found,
+        acknowledged,
+    }
+}
+
+fn storage(action: &'static str, path: &Path, source: io::Error) -> LogError {
+    LogError::Storage {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn head_path(log: &Path) -> PathBuf {
+    with_suffix(log, ".head")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Makes a created file's name durable.
+fn sync_folder(path: &Path) -> Result<(), LogError> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|e| storage("syncing", folder, e))
+}
+
+/// A head takes about 100 bytes.
+const HEAD_BYTES_MAX: u64 = 1024;
