@@ -1,0 +1,299 @@
+//! Schema files: how the columns of a hospital's table become the features that plans name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fedtwin_plan::cohort_need::{DataNeed, Feature, NumberRange, TableNeed};
+use fedtwin_plan::text_file::{Check, Problem};
+use serde::Deserialize;
+
+use crate::error::CohortError;
+
+/// A table's columns: names, types, units, categories, plausible ranges and the codes that mean missing.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableSchema {
+    /// What stands between two cells: one ASCII character.
+    #[serde(default = "comma")]
+    pub delimiter: char,
+    /// The texts that mean missing in every column; by default the empty cell.
+    #[serde(default = "empty_cell")]
+    pub missing: Vec<String>,
+    /// The columns of a table without a header line; absent where the first line names them.
+    pub columns: Option<Vec<String>>,
+    /// The column that identifies the patient; without it every line is a patient of its own.
+    pub patient_id: Option<String>,
+    /// The outcome to predict.
+    pub outcome: OutcomeColumn,
+    /// The features by the names that plans use.
+    pub features: BTreeMap<String, FeatureColumn>,
+}
+
+/// The outcome and how it is read.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeColumn {
+    /// The name that plans use.
+    pub name: String,
+    /// The table's column, if it is called otherwise.
+    pub column: Option<String>,
+    /// When the outcome happened.
+    pub rule: OutcomeRule,
+}
+
+/// When the outcome happened.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutcomeRule {
+    /// The column's number is above this one.
+    Above(f64),
+    /// The column's text is one of some; all others are refused.
+    Texts(OutcomeTexts),
+}
+
+/// The texts of an outcome.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeTexts {
+    /// It happened.
+    pub yes: Vec<String>,
+    /// It did not.
+    pub no: Vec<String>,
+}
+
+/// One feature's column.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeatureColumn {
+    /// A measured number.
+    Number(NumberColumn),
+    /// One of some categories.
+    Category(CategoryColumn),
+}
+
+/// A column of numbers.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NumberColumn {
+    /// The table's column, if it is not called as the feature.
+    pub column: Option<String>,
+    /// The unit, compared as text with the plan's.
+    pub unit: String,
+    /// The lowest plausible value: public medical knowledge, never a statistic of the cohort.
+    pub low: f64,
+    /// The highest plausible value, likewise.
+    pub high: f64,
+    /// Numbers that mean missing in this column, like a cholesterol of 0.
+    #[serde(default)]
+    pub sentinels: Vec<f64>,
+}
+
+/// A column of categories.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CategoryColumn {
+    /// The table's column, if it is not called as the feature.
+    pub column: Option<String>,
+    /// The categories' names in plans, by their codes in the table; `1` and `1.0` are the same code.
+    pub codes: BTreeMap<String, String>,
+    /// Codes that mean missing in this column.
+    #[serde(default)]
+    pub sentinels: Vec<String>,
+}
+
+impl TableSchema {
+    /// Returns all that the schema offers, in the form in which a plan asks for it.
+    #[must_use]
+    pub fn need(&self) -> DataNeed {
+        let features = self
+            .features
+            .iter()
+            .map(|(name, column)| (name.clone(), column.feature()));
+        DataNeed::Table(TableNeed {
+            outcome: self.outcome.name.clone(),
+            features: features.collect(),
+        })
+    }
+
+    /// Checks that the schema has all that a plan asks for, in its units and categories.
+    pub(crate) fn fit(&self, need: &TableNeed) -> Result<(), CohortError> {
+        if need.outcome != self.outcome.name {
+            let (plan, own) = (&need.outcome, &self.outcome.name);
+            return Err(CohortError::mismatch(format!(
+                "it predicts outcome {plan:?}, the cohort has {own:?}"
+            )));
+        }
+        for (name, feature) in &need.features {
+            let column = self.features.get(name).ok_or_else(|| {
+                let own = self
+                    .features
+                    .keys()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                CohortError::mismatch(format!(
+                    "it expects a column {name:?}, the cohort has {own}"
+                ))
+            })?;
+            column
+                .fit(feature)
+                .map_err(|message| CohortError::mismatch(format!("column {name:?}: {message}")))?;
+        }
+        Ok(())
+    }
+}
+
+impl FeatureColumn {
+    fn feature(&self) -> Feature {
+        match self {
+            Self::Number(NumberColumn {
+                unit, low, high, ..
+            }) => Feature::Number(NumberRange {
+                unit: unit.clone(),
+                low: *low,
+                high: *high,
+            }),
+            Self::Category(CategoryColumn { codes, .. }) => {
+                let names: BTreeSet<String> = codes.values().cloned().collect();
+                Feature::Category(names.into_iter().collect())
+            }
+        }
+    }
+
+    fn fit(&self, feature: &Feature) -> Result<(), String> {
+        match (self, feature) {
+            (Self::Number(own), Feature::Number(plan)) => {
+                if own.unit != plan.unit {
+                    return Err(format!(
+                        "the plan expects {:?}, the cohort has {:?}",
+                        plan.unit, own.unit
+                    ));
+                }
+                // Disjoint ranges betray another quantity under the same name and unit.
+                if plan.high <= own.low || own.high <= plan.low {
+                    let (low, high) = (plan.low, plan.high);
+                    return Err(format!(
+                        "the plan expects {low} to {high} {}, the cohort's values are plausible from {} to {}",
+                        own.unit, own.low, own.high
+                    ));
+                }
+                Ok(())
+            }
+            (Self::Category(own), Feature::Category(plan)) => own
+                .codes
+                .values()
+                .find(|name| !plan.contains(name))
+                .map_or(Ok(()), |name| {
+                    Err(format!(
+                        "the cohort has category {name:?}, the plan expects one of {}",
+                        plan.join(", ")
+                    ))
+                }),
+            (Self::Number(_), Feature::Category(_)) => {
+                Err("the plan expects categories, the cohort has numbers".to_owned())
+            }
+            (Self::Category(_), Feature::Number(_)) => {
+                Err("the plan expects numbers, the cohort has categories".to_owned())
+            }
+        }
+    }
+
+    /// Returns the table's column for the feature `name`.
+    pub(crate) fn column<'a>(&'a self, name: &'a str) -> &'a str {
+        match self {
+            Self::Number(NumberColumn { column, .. })
+            | Self::Category(CategoryColumn { column, .. }) => column.as_deref().unwrap_or(name),
+        }
+    }
+}
+
+impl OutcomeColumn {
+    /// Returns the table's column.
+    pub(crate) fn column(&self) -> &str {
+        self.column.as_deref().unwrap_or(&self.name)
+    }
+}
+
+impl Check for TableSchema {
+    fn check(&self) -> Result<(), Problem> {
+        if !self.delimiter.is_ascii() || matches!(self.delimiter, '\n' | '\r' | '"') {
+            return Err(Problem::new(
+                "delimiter",
+                "is no ASCII character that can stand between two cells",
+            ));
+        }
+        if let Some(columns) = &self.columns {
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = columns.iter().find(|&column| !seen.insert(column)) {
+                return Err(Problem::new("columns", format!("names {twice:?} twice")));
+            }
+        }
+        for (name, column) in &self.features {
+            column.check(&format!("features.{name}"))?;
+        }
+        self.check_columns()
+    }
+}
+
+impl TableSchema {
+    /// Checks that no column feeds two features, and that a list of columns has every one that is used.
+    fn check_columns(&self) -> Result<(), Problem> {
+        let mut used = BTreeMap::from([(self.outcome.column(), "outcome")]);
+        if let Some(id) = &self.patient_id
+            && used.insert(id, "patient_id").is_some()
+        {
+            return Err(Problem::new(
+                "patient_id",
+                format!("is the outcome's column {id:?}"),
+            ));
+        }
+        for (name, feature) in &self.features {
+            let column = feature.column(name);
+            if let Some(other) = used.insert(column, name) {
+                let message = format!("reads column {column:?}, which {other:?} reads already");
+                return Err(Problem::new(format!("features.{name}"), message));
+            }
+        }
+        let missing = |column: &&&str| {
+            self.columns
+                .as_ref()
+                .is_some_and(|all| !all.iter().any(|c| c == **column))
+        };
+        if let Some(column) = used.keys().find(missing) {
+            return Err(Problem::new(
+                "columns",
+                format!("lacks {column:?}, which is used below"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl FeatureColumn {
+    fn check(&self, key: &str) -> Result<(), Problem> {
+        match self {
+            Self::Number(NumberColumn { low, high, .. }) => {
+                if !(low.is_finite() && high.is_finite() && low < high) {
+                    let message =
+                        format!("is plausible from {low} to {high}, expected low below high");
+                    return Err(Problem::new(format!("{key}.number"), message));
+                }
+            }
+            Self::Category(CategoryColumn { codes, .. }) => {
+                let names: BTreeSet<_> = codes.values().collect();
+                if names.len() < 2 {
+                    let message = "names fewer than two categories".to_owned();
+                    return Err(Problem::new(format!("{key}.category.codes"), message));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn comma() -> char {
+    ','
+}
+
+fn empty_cell() -> Vec<String> {
+    vec![String::new()]
+}

@@ -1,0 +1,70 @@
+//! Where a cohort's records come from, as the cohort file says it.
+
+use std::path::PathBuf;
+
+use fedtwin_plan::numbers::Count;
+use serde::Deserialize;
+
+/// Where a cohort's records come from; paths are relative to the cohort file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A table in a text file, one line per patient.
+    Table(TableSource),
+    /// A folder of NIfTI images and one of masks, one volume per patient.
+    Images(ImageSource),
+    /// Invented health records with the columns of the heart schema.
+    SyntheticTable(SyntheticSource),
+    /// Invented scans of phantom organs with their masks.
+    SyntheticImages(SyntheticSource),
+}
+
+/// A table in a text file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableSource {
+    /// The table.
+    pub file: PathBuf,
+    /// The schema file, which several cohorts may share.
+    pub schema: PathBuf,
+}
+
+/// A folder of images and one of masks.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSource {
+    /// The folder of images: `<patient>.nii` or `<patient>.nii.gz`.
+    pub images: PathBuf,
+    /// The folder of masks, under the same names; everything above 0 is organ.
+    pub masks: PathBuf,
+    /// The axis across the slices, counted from 0 in the file's order.
+    pub slice_axis: Count<0, 2>,
+    /// Which of the images belong to the cohort; without it, all.
+    pub only: Option<IndexFilter>,
+}
+
+/// Chooses images by a column of an index.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexFilter {
+    /// The index: comma-separated, with a header.
+    pub file: PathBuf,
+    /// The column with the patient, as in the file names.
+    pub id: String,
+    /// The column that decides.
+    pub column: String,
+    /// What stands in it for the images of this cohort.
+    pub equals: String,
+}
+
+/// One site of the built-in synthetic federation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyntheticSource {
+    /// The federation's seed, the same at all its sites.
+    pub seed: u64,
+    /// Which site: it decides scanner or laboratory, and case mix.
+    pub site: Count<0, 3>,
+    /// Patients of both parts.
+    pub patients: Count<1, 100_000>,
+}
