@@ -46,7 +46,7 @@ impl Platform {
                 [28, 27, 25, 18, 17, 12, 5].map(|minor| format!("manylinux_2_{minor}_{arch}"));
             numbered
                 .into_iter()
-                .chain([format!("manylinux2014_{arch}"), format!("linux_{arch}")])
+                .chain([format!("manylinux2014_{arch}")])
                 .collect()
         };
         match self {

@@ -145,7 +145,8 @@ fn run_cargo_test(paths: &Paths, setting: &TestSetting) -> Result<Outcome, Error
 fn print_report(report: &Report) {
     let skipped = report.skips.len();
     if skipped > 0 {
-        println!("{skipped} tests skipped for want of data:");
+        let tests = if skipped == 1 { "test" } else { "tests" };
+        println!("{skipped} {tests} skipped for want of data:");
         for skip in &report.skips {
             println!("  {}: {}", skip.test, skip.why);
         }
