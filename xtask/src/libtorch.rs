@@ -88,8 +88,8 @@ impl Recipe {
 fn make(recipe: &Recipe, folder: &Path) -> Result<(), Error> {
     let (wheels_folder, part) = (beside(folder, "wheels"), beside(folder, "part"));
     let size = match recipe.variant {
-        Variant::Cpu => "about 0.5 GB",
-        Variant::Cuda => "several GB",
+        Variant::Cpu => "0.5 GB to fetch and to keep",
+        Variant::Cuda => "2.5 GB to fetch, 3.6 GB to keep",
     };
     println!(
         "libtorch: fetching {VERSION} ({}), {size}, once for all checkouts",

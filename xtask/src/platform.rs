@@ -18,7 +18,7 @@ pub(crate) enum Platform {
 pub(crate) enum Variant {
     /// The processor only: about 0.5 GB.
     Cpu,
-    /// NVIDIA devices too, with all CUDA libraries: several GB.
+    /// NVIDIA devices too, with all CUDA libraries: 3.6 GB.
     Cuda,
 }
 
