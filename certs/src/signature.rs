@@ -39,14 +39,14 @@ impl IdentityKey {
     /// Signs a message in a domain.
     #[must_use]
     pub fn sign(&self, domain: &str, message: &[u8]) -> Signature {
+        self.sign_log(&bound(domain, message))
+    }
+
+    /// Signs a log's message, which brings its own prefix.
+    pub(crate) fn sign_log(&self, message: &[u8]) -> Signature {
         let pair = unpack(&self.pkcs8).expect("the constructor unpacked the same bytes");
-        let signature = pair.sign(&bound(domain, message));
-        Signature(
-            signature
-                .as_ref()
-                .try_into()
-                .expect("an Ed25519 signature has 64 bytes"),
-        )
+        let signature = pair.sign(message);
+        Signature(signature.as_ref().try_into().expect("an Ed25519 signature has 64 bytes"))
     }
 }
 

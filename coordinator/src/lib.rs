@@ -1,1 +1,19 @@
 //! The coordinator: studies, rounds, spools and aggregation.
+//!
+//! [`round`] and [`study`] are the protocol: synchronous, without IO, clock or randomness. [`driver`] is
+//! the one task that owns them and performs what they ask for; [`services`] takes calls from the wire to
+//! it. Updates never pass through the driver: they go to a [`spool`], and at the close of a round
+//! [`aggregate`] walks over all spools. Nothing here can load a hospital's data or a tensor library.
+
+pub mod aggregate;
+pub mod config;
+pub mod driver;
+pub mod mirror;
+pub mod optimiser;
+pub mod record;
+pub mod round;
+pub mod server;
+pub mod services;
+pub mod spool;
+pub mod store;
+pub mod study;

@@ -13,6 +13,8 @@ pub mod limits;
     unused_qualifications,
     clippy::all,
     clippy::allow_attributes_without_reason,
+    clippy::missing_errors_doc,
+    clippy::too_many_lines,
     clippy::wildcard_imports,
     clippy::use_self,
     reason = "generated code"

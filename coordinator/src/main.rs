@@ -1,0 +1,50 @@
+//! The coordinator program.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use fedtwin_certs::folder;
+use fedtwin_coordinator::{config::CoordinatorConfig, server};
+use fedtwin_daemon::{clock, config, program, shutdown, telemetry};
+use tokio::net::TcpListener;
+
+/// Runs federated rounds: offers signed plans to sites, collects their updates, and makes the next model.
+#[derive(Parser)]
+#[command(name = "fedtwin-coordinator", version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, default_value = "coordinator.toml")]
+    config: PathBuf,
+    /// Write the address that is listened on to this file, once it is.
+    #[arg(long)]
+    address_file: Option<PathBuf>,
+    /// Write the log as JSON.
+    #[arg(long)]
+    json_log: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    telemetry::init(arguments.json_log);
+    program::exit(run(&arguments).await)
+}
+
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let config: CoordinatorConfig = config::load(&arguments.config)?;
+    let base = arguments.config.parent().unwrap_or(Path::new(""));
+    let credentials = folder::load_credentials(&base.join(&config.credentials))?;
+    credentials.check_time(clock::now())?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}: is another program using it?", config.listen))?;
+    let address = listener.local_addr()?;
+    if let Some(path) = &arguments.address_file {
+        std::fs::write(path, address.to_string())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    tracing::info!(%address, "listening");
+    server::serve(listener, credentials, base.join(&config.state), shutdown::token()).await
+}

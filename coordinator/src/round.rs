@@ -1,0 +1,222 @@
+//! One attempt at a round: a synchronous state machine without IO, clock or randomness.
+//!
+//! Invite (wait until the members are connected) → collect (one update per member, until the
+//! deadline) → closed. A bad message from one site is an [`Effect::Reject`], never a failed round.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use fedtwin_plan::{SiteName, Timestamp};
+
+use crate::spool::Update;
+
+/// The states of an attempt.
+#[derive(Debug)]
+pub enum Round {
+    /// Waits until the members are connected.
+    Invite(Invite),
+    /// Waits for the invited sites' updates.
+    Collect(Collect),
+    /// Over.
+    Closed(Outcome),
+}
+
+/// What an attempt is told when it begins.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The sites that accepted the plan.
+    pub members: BTreeSet<SiteName>,
+    /// Complete updates without which the attempt fails.
+    pub sites_min: usize,
+    /// How long to wait for members to be connected.
+    pub join: Duration,
+    /// How long to wait for updates.
+    pub collect: Duration,
+}
+
+/// Waits until all members are connected, or enough of them when the time is up.
+#[derive(Debug)]
+pub struct Invite {
+    terms: Terms,
+    present: BTreeSet<SiteName>,
+    deadline: Timestamp,
+}
+
+/// Waits for one update of each invited site.
+#[derive(Debug)]
+pub struct Collect {
+    sites_min: usize,
+    waiting: BTreeSet<SiteName>,
+    updates: BTreeMap<SiteName, Update>,
+    gone: BTreeSet<SiteName>,
+    deadline: Timestamp,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Whether enough updates came.
+    pub enough: bool,
+    /// The complete updates.
+    pub updates: BTreeMap<SiteName, Update>,
+    /// The members without one.
+    pub missing: BTreeSet<SiteName>,
+}
+
+/// What can happen to an attempt.
+#[derive(Debug)]
+pub enum Input {
+    /// A site's connection is open.
+    Present(SiteName),
+    /// A site's connection is lost; it may come back.
+    Absent(SiteName),
+    /// A site sent a complete, verified update.
+    Updated(SiteName, Update),
+    /// A site says that it will send none.
+    Declined(SiteName),
+    /// Time passed.
+    Tick,
+}
+
+/// What the driver must do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Ask the site for its update.
+    Invite(SiteName, Duration),
+    /// The site's update is part of the attempt.
+    Accept(SiteName, u64),
+    /// The site's message does not count; drop what came with it.
+    Reject(SiteName, &'static str),
+}
+
+impl Round {
+    /// Begins an attempt; `present` are the connected sites.
+    #[must_use]
+    pub fn begin(terms: Terms, present: &BTreeSet<SiteName>, now: Timestamp) -> (Self, Vec<Effect>) {
+        let present = terms.members.intersection(present).cloned().collect();
+        let deadline = now + terms.join;
+        Invite { terms, present, deadline }.proceed(now)
+    }
+
+    /// Takes one input.
+    #[must_use]
+    pub fn step(self, input: Input, now: Timestamp) -> (Self, Vec<Effect>) {
+        match self {
+            Self::Invite(invite) => invite.step(input, now),
+            Self::Collect(collect) => collect.step(input, now),
+            Self::Closed(outcome) => {
+                let effects = match input {
+                    Input::Updated(site, _update) => {
+                        vec![Effect::Reject(site, "the attempt is closed")]
+                    }
+                    Input::Present(_) | Input::Absent(_) | Input::Declined(_) | Input::Tick => Vec::new(),
+                };
+                (Self::Closed(outcome), effects)
+            }
+        }
+    }
+
+    /// Returns when the attempt wants a [`Input::Tick`].
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match self {
+            Self::Invite(invite) => Some(invite.deadline),
+            Self::Collect(collect) => Some(collect.deadline),
+            Self::Closed(_) => None,
+        }
+    }
+}
+
+impl Invite {
+    fn step(mut self, input: Input, now: Timestamp) -> (Round, Vec<Effect>) {
+        match input {
+            Input::Present(site) if self.terms.members.contains(&site) => {
+                self.present.insert(site);
+            }
+            Input::Absent(site) => {
+                self.present.remove(&site);
+            }
+            Input::Updated(site, _update) => {
+                return (Round::Invite(self), vec![Effect::Reject(site, "the attempt has not begun")]);
+            }
+            Input::Present(_) | Input::Declined(_) | Input::Tick => {}
+        }
+        self.proceed(now)
+    }
+
+    fn proceed(self, now: Timestamp) -> (Round, Vec<Effect>) {
+        let everybody = self.present.len() == self.terms.members.len();
+        let enough = self.present.len() >= self.terms.sites_min;
+        if enough && (everybody || now >= self.deadline) {
+            return self.collect(now);
+        }
+        if now >= self.deadline {
+            let outcome = Outcome { enough: false, updates: BTreeMap::new(), missing: self.terms.members };
+            return (Round::Closed(outcome), Vec::new());
+        }
+        (Round::Invite(self), Vec::new())
+    }
+
+    fn collect(self, now: Timestamp) -> (Round, Vec<Effect>) {
+        let Self { terms, present, .. } = self;
+        let invitations = present.iter().map(|site| Effect::Invite(site.clone(), terms.collect)).collect();
+        let collect = Collect {
+            sites_min: terms.sites_min,
+            gone: terms.members.difference(&present).cloned().collect(),
+            waiting: present,
+            updates: BTreeMap::new(),
+            deadline: now + terms.collect,
+        };
+        (Round::Collect(collect), invitations)
+    }
+}
+
+impl Collect {
+    fn step(mut self, input: Input, now: Timestamp) -> (Round, Vec<Effect>) {
+        let effects = match input {
+            // A site that comes back, or joins late, is asked again; it resends what it stored.
+            Input::Present(site) => {
+                if self.gone.remove(&site) {
+                    self.waiting.insert(site.clone());
+                }
+                if self.waiting.contains(&site) {
+                    vec![Effect::Invite(site, self.deadline.since(now))]
+                } else {
+                    Vec::new()
+                }
+            }
+            Input::Updated(site, update) => vec![self.receive(site, update)],
+            Input::Declined(site) => {
+                if self.waiting.remove(&site) {
+                    self.gone.insert(site);
+                }
+                Vec::new()
+            }
+            Input::Absent(_) | Input::Tick => Vec::new(),
+        };
+        if self.waiting.is_empty() || now >= self.deadline {
+            return (Round::Closed(self.close()), effects);
+        }
+        (Round::Collect(self), effects)
+    }
+
+    fn receive(&mut self, site: SiteName, update: Update) -> Effect {
+        if self.waiting.remove(&site) {
+            let bytes = update.bytes;
+            self.updates.insert(site.clone(), update);
+            return Effect::Accept(site, bytes);
+        }
+        match self.updates.get(&site) {
+            // The same bytes again: the acknowledgement was lost on its way.
+            Some(first) if first.digest == update.digest => Effect::Accept(site, update.bytes),
+            Some(_) => Effect::Reject(site, "another update of this site is part of the attempt already"),
+            None => Effect::Reject(site, "the site was not invited to this attempt"),
+        }
+    }
+
+    fn close(self) -> Outcome {
+        let mut missing = self.gone;
+        missing.extend(self.waiting);
+        Outcome { enough: self.updates.len() >= self.sites_min, updates: self.updates, missing }
+    }
+}

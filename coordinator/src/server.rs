@@ -1,0 +1,57 @@
+//! The running coordinator: listener, services and driver, from start to shutdown.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fedtwin_certs::{Credentials, LogSigner, tls};
+use fedtwin_daemon::{clock, transport};
+use fedtwin_proto::limits::MESSAGE_BYTES_MAX;
+use fedtwin_proto::wire::audit_server::AuditServer;
+use fedtwin_proto::wire::research_server::ResearchServer;
+use fedtwin_proto::wire::sites_server::SitesServer;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::driver::Driver;
+use crate::mirror::Mirrors;
+use crate::services::{AuditService, Context, ResearchService, SitesService};
+use crate::store::Store;
+
+/// Serves until the token is cancelled.
+///
+/// # Errors
+/// Returns what keeps the coordinator from starting, or an audit log that can no longer be written.
+pub async fn serve(
+    listener: TcpListener,
+    credentials: Credentials,
+    state: PathBuf,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let credentials = Arc::new(credentials);
+    let store = Store::open(state)?;
+    let driver = Driver::open(store.clone(), LogSigner(Arc::clone(&credentials)))?;
+    let config = tls::server_config(&credentials, clock::for_tls())?;
+    let (commands, queue) = mpsc::channel(COMMANDS_QUEUED);
+    let context = Context { commands, mirrors: Mirrors::new(store.clone()), store, credentials };
+
+    let incoming = transport::accept(listener, Arc::new(config));
+    let sites = SitesServer::new(SitesService::new(context.clone()));
+    let research = ResearchServer::new(ResearchService::new(context.clone()));
+    let server = transport::tune_server(Server::builder())
+        .add_service(sites.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(research.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(AuditServer::new(AuditService::new(context)))
+        .serve_with_incoming(incoming);
+
+    // The driver ends first: its end closes every notice stream, and open connections are cut.
+    let driving = driver.run(queue, stop);
+    tokio::select! {
+        result = driving => Ok(result?),
+        result = server => Ok(result?),
+    }
+}
+
+/// Commands that may wait for the driver: a few for every connection.
+const COMMANDS_QUEUED: usize = 1024;

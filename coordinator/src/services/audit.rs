@@ -1,0 +1,53 @@
+//! What auditors call.
+
+use fedtwin_certs::Role;
+use fedtwin_plan::SiteName;
+use fedtwin_proto::domain::Malformed;
+use fedtwin_proto::wire;
+use fedtwin_proto::wire::audit_server::Audit;
+use tonic::{Request, Response, Status};
+
+use super::files::{self, FileStream};
+use super::{Context, caller};
+
+/// Serves auditors.
+pub struct AuditService(Context);
+
+impl AuditService {
+    /// Makes the service.
+    #[must_use]
+    pub fn new(context: Context) -> Self {
+        Self(context)
+    }
+}
+
+#[tonic::async_trait]
+impl Audit for AuditService {
+    type FetchLedgerStream = FileStream;
+
+    async fn list_ledgers(
+        &self,
+        request: Request<wire::ListLedgersRequest>,
+    ) -> Result<Response<wire::LedgerList>, Status> {
+        caller(&request, &[Role::Auditor, Role::Operator])?;
+        let sites =
+            self.0.mirrors.sites().map_err(|_unreadable| Status::internal("the mirrors cannot be listed"))?;
+        Ok(Response::new(wire::LedgerList { sites: sites.into_iter().map(String::from).collect() }))
+    }
+
+    async fn fetch_ledger(
+        &self,
+        request: Request<wire::LedgerRequest>,
+    ) -> Result<Response<Self::FetchLedgerStream>, Status> {
+        caller(&request, &[Role::Auditor, Role::Operator])?;
+        let site = &request.get_ref().site;
+        let path = if site.is_empty() {
+            self.0.store.audit_log()
+        } else {
+            let site: SiteName =
+                site.parse().map_err(|error| Malformed { field: "site", expected: format!("{error}") })?;
+            self.0.store.ledger(&site)
+        };
+        Ok(Response::new(files::stream(&path, "ledger of this site")?))
+    }
+}

@@ -1,0 +1,179 @@
+//! A study from its offer to its end: a synchronous state machine around the rounds.
+//!
+//! Joining (sites answer the plan) → running (attempts at a round) ⇄ aggregating → closed.
+
+mod turn;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use fedtwin_plan::signed::SignedPlan;
+use fedtwin_plan::{Digest, Plan, SiteName, Timestamp};
+use fedtwin_proto::domain::{Answer, Event, Notice, RoundKey, StudyOutcome};
+
+use self::turn::Turn;
+use crate::record::Record;
+use crate::round::{Outcome, Round};
+use crate::spool::Update;
+
+/// A study in one of its phases.
+#[derive(Debug)]
+pub struct Study {
+    base: Base,
+    phase: Phase,
+}
+
+/// What every phase needs.
+#[derive(Debug)]
+struct Base {
+    plan: Plan,
+    signed: SignedPlan,
+    connected: BTreeSet<SiteName>,
+    /// Who answered: the declared patients of a member, or nothing for a refusal.
+    answers: BTreeMap<SiteName, Option<u32>>,
+    attempts: u32,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Joining { deadline: Timestamp, model: Digest },
+    Running { key: RoundKey, model: Digest, round: Round },
+    Aggregating { key: RoundKey, outcome: Outcome },
+    Closed(StudyOutcome),
+}
+
+/// What can happen to a study.
+#[derive(Debug)]
+pub enum Input {
+    /// A site's connection is open.
+    Present(SiteName),
+    /// A site's connection is lost.
+    Absent(SiteName),
+    /// A site accepted or refused the plan.
+    Answered(SiteName, Answer),
+    /// A site sent a complete, verified update.
+    Updated(SiteName, u32, Update),
+    /// A site will send no update for an attempt.
+    Declined(SiteName, u32, String),
+    /// The round's updates became a model, or could not.
+    Aggregated(Result<Digest, String>),
+    /// Time passed.
+    Tick,
+}
+
+/// What the driver must do, in order.
+#[derive(Debug)]
+pub enum Effect {
+    /// Append to the audit log, and have it on disk, before anything that follows.
+    Persist(Record),
+    /// Tell a site.
+    Notify(SiteName, Notice),
+    /// Tell whoever watches.
+    Publish(Event),
+    /// The update that was just given is part of its attempt.
+    Accept,
+    /// What was just given does not count.
+    Reject(String),
+    /// Make the next global model of these updates.
+    Aggregate(Job),
+}
+
+/// Which updates to aggregate, on which model.
+#[derive(Debug)]
+pub struct Job {
+    /// The round, counted from 1: the optimiser's step.
+    pub key: RoundKey,
+    /// The model that the updates refer to.
+    pub model: Digest,
+    /// Declared patients of the sites whose updates are in.
+    pub patients: u64,
+    /// The updates' files.
+    pub spools: Vec<std::path::PathBuf>,
+}
+
+/// Where a study stood when the coordinator was stopped, from its audit log.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// Who answered.
+    pub answers: BTreeMap<SiteName, Option<u32>>,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// Rounds done.
+    pub rounds: u32,
+    /// The model after them.
+    pub model: Digest,
+}
+
+impl Study {
+    /// Offers a new study.
+    #[must_use]
+    pub fn offer(plan: Plan, signed: SignedPlan, model: Digest, now: Timestamp) -> (Self, Vec<Effect>) {
+        let phase = Phase::Joining { deadline: now + join(&plan), model };
+        let opened = Record::StudyOpened { study: plan.study.id.clone(), plan: signed.digest(), model };
+        let base = Base { plan, signed, connected: BTreeSet::new(), answers: BTreeMap::new(), attempts: 0 };
+        (Self { base, phase }, vec![Effect::Persist(opened)])
+    }
+
+    /// Continues a study after the coordinator was stopped. The attempt that was open then is lost.
+    #[must_use]
+    pub fn resume(plan: Plan, signed: SignedPlan, progress: Progress, now: Timestamp) -> (Self, Vec<Effect>) {
+        let Progress { answers, attempts, rounds, model } = progress;
+        let mut base = Base { plan, signed, connected: BTreeSet::new(), answers, attempts };
+        let mut turn = Turn { base: &mut base, now, effects: Vec::new() };
+        let phase = if attempts == 0 {
+            Phase::Joining { deadline: now + join(&turn.base.plan), model }
+        } else {
+            turn.next_attempt(rounds, model)
+        };
+        let effects = turn.effects;
+        (Self { base, phase }, effects)
+    }
+
+    /// Returns the plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.base.plan
+    }
+
+    /// Returns the attempt whose updates are wanted now.
+    #[must_use]
+    pub fn open_attempt(&self) -> Option<&RoundKey> {
+        match &self.phase {
+            Phase::Running { key, .. } => Some(key),
+            Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Closed(_) => None,
+        }
+    }
+
+    /// Returns how the study ended, once it has.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&StudyOutcome> {
+        match &self.phase {
+            Phase::Closed(outcome) => Some(outcome),
+            Phase::Joining { .. } | Phase::Running { .. } | Phase::Aggregating { .. } => None,
+        }
+    }
+
+    /// Returns when the study wants an [`Input::Tick`].
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match &self.phase {
+            Phase::Joining { deadline, .. } => Some(*deadline),
+            Phase::Running { round, .. } => round.deadline(),
+            Phase::Aggregating { .. } | Phase::Closed(_) => None,
+        }
+    }
+
+    /// Takes one input.
+    #[must_use]
+    pub fn step(self, input: Input, now: Timestamp) -> (Self, Vec<Effect>) {
+        let Self { mut base, phase } = self;
+        let mut turn = Turn { base: &mut base, now, effects: Vec::new() };
+        let phase = turn.step(phase, input);
+        let effects = turn.effects;
+        (Self { base, phase }, effects)
+    }
+}
+
+fn join(plan: &Plan) -> Duration {
+    Duration::from_secs(plan.rounds.join_s.get().into())
+}

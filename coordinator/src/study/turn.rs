@@ -1,0 +1,232 @@
+//! One input to a study: the transitions between its phases, and what they ask for.
+
+use std::collections::BTreeSet;
+
+use fedtwin_plan::{Digest, SiteName, Timestamp};
+use fedtwin_proto::domain::{Answer, Event, Invitation, Notice, RoundKey, StudyClosed, StudyOutcome};
+
+use super::{Base, Effect, Input, Job, Phase, join};
+use crate::record::Record;
+use crate::round::{self, Outcome, Round, Terms};
+
+/// The study while it takes one input.
+pub(super) struct Turn<'a> {
+    pub(super) base: &'a mut Base,
+    pub(super) now: Timestamp,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl Turn<'_> {
+    pub(super) fn step(&mut self, phase: Phase, input: Input) -> Phase {
+        match input {
+            Input::Present(site) if self.base.plan.study.sites.contains(&site) => self.present(phase, site),
+            Input::Present(_) => phase,
+            Input::Absent(site) => {
+                self.base.connected.remove(&site);
+                self.round_step(phase, round::Input::Absent(site))
+            }
+            Input::Answered(site, answer) => {
+                self.answered(site, answer);
+                self.start_if_joined(phase)
+            }
+            Input::Updated(site, attempt, update) => match &phase {
+                Phase::Running { key, .. } if key.attempt == attempt => {
+                    self.round_step(phase, round::Input::Updated(site, update))
+                }
+                Phase::Joining { .. }
+                | Phase::Running { .. }
+                | Phase::Aggregating { .. }
+                | Phase::Closed(_) => {
+                    let reason = format!("attempt {attempt} of {} is not open", self.base.plan.study.id);
+                    self.effects.push(Effect::Reject(reason));
+                    phase
+                }
+            },
+            Input::Declined(site, attempt, reason) => match &phase {
+                Phase::Running { key, .. } if key.attempt == attempt => {
+                    self.effects.push(Effect::Publish(Event::SiteFailed { site: site.clone(), reason }));
+                    self.round_step(phase, round::Input::Declined(site))
+                }
+                Phase::Joining { .. }
+                | Phase::Running { .. }
+                | Phase::Aggregating { .. }
+                | Phase::Closed(_) => phase,
+            },
+            Input::Aggregated(result) => self.aggregated(phase, result),
+            Input::Tick => {
+                let phase = self.start_if_joined(phase);
+                self.round_step(phase, round::Input::Tick)
+            }
+        }
+    }
+
+    fn present(&mut self, phase: Phase, site: SiteName) -> Phase {
+        if let Phase::Closed(outcome) = &phase {
+            let closed = StudyClosed { study: self.base.plan.study.id.clone(), outcome: outcome.clone() };
+            self.effects.push(Effect::Notify(site, Notice::Closed(closed)));
+            return phase;
+        }
+        self.base.connected.insert(site.clone());
+        // Always offered anew: a site that restarted has to be told the plan again.
+        self.effects.push(Effect::Notify(site.clone(), Notice::Offer(self.base.signed.clone())));
+        self.round_step(phase, round::Input::Present(site))
+    }
+
+    fn answered(&mut self, site: SiteName, answer: Answer) {
+        if !self.base.plan.study.sites.contains(&site) {
+            self.effects.push(Effect::Reject(format!("site {site} is not in the plan's audience")));
+            return;
+        }
+        let patients_max = self.base.plan.cohort.patients_max.get();
+        let (patients, refused) = match answer {
+            Answer::Accepted { patients } if patients > patients_max => {
+                let reason =
+                    format!("{patients} patients are more than the plan's patients_max ({patients_max})");
+                self.effects.push(Effect::Reject(reason));
+                return;
+            }
+            Answer::Accepted { patients } => (Some(patients), None),
+            Answer::Refused { reason } => (None, Some(reason)),
+        };
+        // A site that restarted answers again.
+        if self.base.answers.get(&site) != Some(&patients) {
+            let study = self.base.plan.study.id.clone();
+            self.effects.push(Effect::Persist(Record::SiteAnswered { study, site: site.clone(), patients }));
+            self.effects.push(Effect::Publish(Event::SiteAnswered { site: site.clone(), refused }));
+            self.base.answers.insert(site, patients);
+        }
+    }
+
+    fn start_if_joined(&mut self, phase: Phase) -> Phase {
+        let everybody = self.base.answers.len() == self.base.plan.study.sites.len();
+        match phase {
+            Phase::Joining { deadline, model } if everybody || self.now >= deadline => {
+                self.next_attempt(0, model)
+            }
+            Phase::Joining { .. } | Phase::Running { .. } | Phase::Aggregating { .. } | Phase::Closed(_) => {
+                phase
+            }
+        }
+    }
+
+    /// Begins the attempt after `rounds` finished rounds, or ends the study.
+    pub(super) fn next_attempt(&mut self, rounds: u32, model: Digest) -> Phase {
+        if rounds == self.base.plan.rounds.count.get() {
+            return self.close(StudyOutcome::Finished { model });
+        }
+        let accepted = self.base.answers.iter().filter(|(_, patients)| patients.is_some());
+        let members: BTreeSet<_> = accepted.map(|(site, _)| site.clone()).collect();
+        let sites_min = self.base.plan.rounds.sites_min.size();
+        if members.len() < sites_min {
+            let reason = format!("{} sites accepted the plan, it needs {sites_min}", members.len());
+            return self.close(StudyOutcome::Failed { reason });
+        }
+        if self.base.attempts >= self.base.plan.rounds.attempts_max.get() {
+            let reason = format!("all {} attempts are used, {rounds} rounds are done", self.base.attempts);
+            return self.close(StudyOutcome::Failed { reason });
+        }
+        self.base.attempts += 1;
+        let (study, round, attempt) = (self.base.plan.study.id.clone(), rounds + 1, self.base.attempts);
+        self.effects.push(Effect::Persist(Record::RoundStarted { study: study.clone(), round, attempt }));
+        let sites = members.iter().cloned().collect();
+        self.effects.push(Effect::Publish(Event::RoundStarted { round, attempt, sites }));
+        let terms =
+            Terms { members, sites_min, join: join(&self.base.plan), collect: self.base.plan.deadline() };
+        let stepped = Round::begin(terms, &self.base.connected, self.now);
+        self.after_round_step(RoundKey { study, round, attempt }, model, stepped)
+    }
+
+    fn round_step(&mut self, phase: Phase, input: round::Input) -> Phase {
+        match phase {
+            Phase::Running { key, model, round } => {
+                self.after_round_step(key, model, round.step(input, self.now))
+            }
+            Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Closed(_) => phase,
+        }
+    }
+
+    fn after_round_step(
+        &mut self,
+        key: RoundKey,
+        model: Digest,
+        (round, stepped): (Round, Vec<round::Effect>),
+    ) -> Phase {
+        self.effects.extend(stepped.into_iter().flat_map(|effect| translate(effect, &key, model)));
+        match round {
+            open @ (Round::Invite(_) | Round::Collect(_)) => Phase::Running { key, model, round: open },
+            Round::Closed(outcome) if outcome.enough => {
+                self.effects.push(Effect::Aggregate(Job {
+                    key: key.clone(),
+                    model,
+                    patients: outcome
+                        .updates
+                        .keys()
+                        .filter_map(|site| self.base.answers[site])
+                        .map(u64::from)
+                        .sum(),
+                    spools: outcome.updates.values().map(|update| update.path().to_path_buf()).collect(),
+                }));
+                Phase::Aggregating { key, outcome }
+            }
+            Round::Closed(outcome) => {
+                let rounds = key.round - 1;
+                self.publish_closed(key, &outcome, None);
+                self.next_attempt(rounds, model)
+            }
+        }
+    }
+
+    fn aggregated(&mut self, phase: Phase, result: Result<Digest, String>) -> Phase {
+        match (phase, result) {
+            (Phase::Aggregating { key, outcome }, Ok(model)) => {
+                let rounds = key.round;
+                self.publish_closed(key, &outcome, Some(model));
+                self.next_attempt(rounds, model)
+            }
+            (Phase::Aggregating { .. }, Err(reason)) => self.close(StudyOutcome::Failed { reason }),
+            (other @ (Phase::Joining { .. } | Phase::Running { .. } | Phase::Closed(_)), _) => other,
+        }
+    }
+
+    fn close(&mut self, outcome: StudyOutcome) -> Phase {
+        let closed = StudyClosed { study: self.base.plan.study.id.clone(), outcome: outcome.clone() };
+        let failure = match &outcome {
+            StudyOutcome::Finished { .. } => None,
+            StudyOutcome::Failed { reason } => Some(reason.clone()),
+        };
+        self.effects.push(Effect::Persist(Record::StudyClosed { study: closed.study.clone(), failure }));
+        self.effects.extend(
+            self.base
+                .connected
+                .iter()
+                .map(|site| Effect::Notify(site.clone(), Notice::Closed(closed.clone()))),
+        );
+        self.effects.push(Effect::Publish(Event::StudyClosed(closed)));
+        Phase::Closed(outcome)
+    }
+
+    fn publish_closed(&mut self, key: RoundKey, outcome: &Outcome, model: Option<Digest>) {
+        let RoundKey { study, round, attempt } = key;
+        let updates = outcome.updates.iter().map(|(site, update)| (site.clone(), update.digest)).collect();
+        self.effects.push(Effect::Persist(Record::RoundClosed { study, round, attempt, updates, model }));
+        let included = outcome.updates.keys().cloned().collect();
+        let missing = outcome.missing.iter().cloned().collect();
+        self.effects.push(Effect::Publish(Event::RoundClosed { round, attempt, included, missing, model }));
+    }
+}
+
+fn translate(effect: round::Effect, key: &RoundKey, model: Digest) -> Vec<Effect> {
+    match effect {
+        round::Effect::Invite(site, closes_in) => {
+            let invitation = Invitation { key: key.clone(), model, closes_in };
+            vec![Effect::Notify(site, Notice::Invitation(invitation))]
+        }
+        round::Effect::Accept(site, bytes) => {
+            vec![Effect::Accept, Effect::Publish(Event::UpdateReceived { site, bytes })]
+        }
+        round::Effect::Reject(site, reason) => {
+            let failed = Event::SiteFailed { site, reason: reason.to_owned() };
+            vec![Effect::Reject(reason.to_owned()), Effect::Publish(failed)]
+        }
+    }
+}
