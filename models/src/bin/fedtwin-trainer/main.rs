@@ -1,0 +1,60 @@
+//! `fedtwin-trainer`: computes on patients for a site agent, over a pipe and behind a sandbox.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use fedtwin_cohort::CohortFile;
+use fedtwin_models::engine::{self, Cohort};
+use fedtwin_models::sandbox;
+use fedtwin_models::serve::{Load, serve};
+use fedtwin_models::trainer::Trainer;
+use fedtwin_plan::record::Part;
+use tracing::{info, warn};
+
+/// Computes clipped sums of patients' gradients for a site agent, which starts it and speaks with it
+/// on stdin and stdout. It has no network and writes no file.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// Memory that it may take, in MB.
+    #[arg(long, default_value_t = 8192)]
+    memory_mb: u64,
+    /// Tries what the sandbox denies, writing into this folder, and exits; succeeds if nothing was possible.
+    #[arg(long, value_name = "FOLDER")]
+    check_sandbox: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).init();
+    let args = Args::parse();
+    let entered = sandbox::enter(args.memory_mb).context("the trainer could not confine itself")?;
+    if !entered.files_read_only {
+        warn!("this kernel lacks Landlock: the trainer may write where its user may");
+    }
+    if let Some(folder) = args.check_sandbox {
+        let possible = sandbox::possible(&folder);
+        for what in &possible {
+            warn!("the trainer can {what}");
+        }
+        return Ok(if possible.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    serve(&mut io::stdin().lock(), &mut io::stdout().lock(), &mut open).context("the agent's pipe broke")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(load: &Load) -> Result<Box<dyn Trainer>, Box<dyn Error>> {
+    let need = &load.plan.data;
+    let file = CohortFile::load(&load.cohort_file)?;
+    let cohort = Cohort {
+        slots: file.patients(),
+        train: file.read(need, Part::Train)?,
+        test: file.read(need, Part::Test)?,
+    };
+    let device = engine::device(load.threads);
+    info!(study = %load.plan.study.id, ?device, "cohort loaded");
+    Ok(engine::trainer(&load.plan, cohort, device)?)
+}

@@ -1,0 +1,66 @@
+//! The site's own report of a model; it stays at the site.
+
+use fedtwin_metrics::{Grid, dice, hd95_mm, volume_error};
+use fedtwin_plan::record::VolumeRecord;
+use fedtwin_plan::report::{RiskReport, RiskRow, SegmentationRow};
+
+use crate::intercept::probability;
+
+/// Returns the report of a risk model whose logits for the test patients are `logits`.
+///
+/// # Panics
+/// If there are not as many outcomes as logits.
+#[must_use]
+pub fn risk_report(logits: &[f64], outcomes: &[bool], intercept: f64) -> RiskReport {
+    assert_eq!(logits.len(), outcomes.len(), "one outcome per patient");
+    let rows = logits.iter().zip(outcomes).map(|(&logit, &outcome)| RiskRow {
+        outcome,
+        global: probability(logit),
+        local: probability(logit + intercept),
+    });
+    RiskReport { intercept, rows: rows.collect() }
+}
+
+/// Returns the scores of a volume's predicted mask.
+///
+/// # Panics
+/// If the mask has another size than the volume.
+#[must_use]
+pub fn segmentation_row(volume: &VolumeRecord, predicted: &[bool]) -> SegmentationRow {
+    let truth: Vec<bool> = volume.mask.iter().map(|&inside| inside != 0).collect();
+    let grid = Grid { shape: volume.shape, spacing_mm: volume.spacing_mm };
+    SegmentationRow {
+        // Nothing to find and nothing found: a perfect answer.
+        dice: dice(predicted, &truth).unwrap_or(1.0),
+        hd95_mm: hd95_mm(&grid, predicted, &truth),
+        volume_error: volume_error(predicted, &truth),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_prediction_has_no_distance_and_an_empty_organ_no_error() {
+        let volume = |mask: [u8; 2]| VolumeRecord {
+            shape: [1, 1, 2],
+            spacing_mm: [1.0; 3],
+            image: vec![0.0; 2],
+            mask: mask.to_vec(),
+        };
+        let row = segmentation_row(&volume([1, 1]), &[false, true]);
+        assert_eq!(row, SegmentationRow { dice: 2.0 / 3.0, hd95_mm: Some(0.95), volume_error: Some(-0.5) });
+        let row = segmentation_row(&volume([1, 1]), &[false, false]);
+        assert_eq!(row, SegmentationRow { dice: 0.0, hd95_mm: None, volume_error: Some(-1.0) });
+        let row = segmentation_row(&volume([0, 0]), &[false, false]);
+        assert_eq!(row, SegmentationRow { dice: 1.0, hd95_mm: None, volume_error: None });
+    }
+
+    #[test]
+    fn the_intercept_moves_the_local_probability_only() {
+        let report = risk_report(&[0.0], &[true], f64::ln(3.0));
+        assert!((report.rows[0].global - 0.5).abs() < 1e-12);
+        assert!((report.rows[0].local - 0.75).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,162 @@
+//! Per-patient gradients against finite differences in double precision, of a loss written anew.
+
+use std::collections::BTreeMap;
+
+use fedtwin_models::unet::Unet;
+use fedtwin_plan::ModelSpec;
+use fedtwin_plan::model_file::initial_values;
+use fedtwin_plan::plan::Loss;
+use fedtwin_plan::record::{PatientId, VolumeRecord};
+use tch::nn::VarStore;
+use tch::{Device, Kind, Tensor, no_grad};
+
+use crate::samples::{batch, contributions, risk, risk_trainer, rows, unet, unet_trainer, volume};
+
+/// The net in double precision, with its loss over all slices of a volume, cropped and not masked.
+struct Reference {
+    store: VarStore,
+    net: Unet,
+    spec: ModelSpec,
+}
+
+impl Reference {
+    fn new(spec: &ModelSpec) -> Self {
+        let ModelSpec::Unet(size) = spec else { panic!("a U-Net") };
+        let mut store = VarStore::new(Device::Cpu);
+        let net = Unet::init(size, &store.root());
+        store.double();
+        Self { store, net, spec: spec.clone() }
+    }
+
+    fn load(&self, weights: &[f64]) {
+        let variables = self.store.variables();
+        let mut rest = weights;
+        for parameter in self.spec.parameters() {
+            let (own, others) = rest.split_at(parameter.values());
+            let mut tensor = variables[&parameter.name].shallow_clone();
+            no_grad(|| tensor.copy_(&Tensor::from_slice(own).view_as(&tensor)));
+            rest = others;
+        }
+    }
+
+    fn loss(&self, loss: Loss, volume: &VolumeRecord) -> Tensor {
+        let [slices, height, width] = volume.shape.map(|size| i64::try_from(size).unwrap());
+        let tensor = |values: Tensor| values.to_kind(Kind::Double).view([slices, 1, height, width]);
+        let image = tensor(Tensor::from_slice(&volume.image));
+        let y = tensor(Tensor::from_slice(&volume.mask));
+        let padded = image.constant_pad_nd([0, 16 - width, 0, 16 - height]);
+        let p = self.net.forward(&padded).narrow(2, 0, height).narrow(3, 0, width).sigmoid();
+        let (outside, absent): (Tensor, Tensor) = (1.0 - &y, 1.0 - &p);
+        let bce = -(&y * p.log() + outside * absent.log()).mean(Kind::Double);
+        let overlap = (&p * &y).sum(Kind::Double) * 2.0 + 1.0;
+        let dice = 1.0 - overlap / (p.sum(Kind::Double) + y.sum(Kind::Double) + 1.0);
+        match loss {
+            Loss::Bce => bce,
+            Loss::Dice => dice,
+            Loss::BceDice => bce + dice,
+        }
+    }
+
+    fn loss_at(&self, loss: Loss, volume: &VolumeRecord, weights: &[f64]) -> f64 {
+        self.load(weights);
+        no_grad(|| self.loss(loss, volume)).double_value(&[])
+    }
+}
+
+/// Checks, for each parameter tensor, the derivative along the gradient restricted to it.
+fn check_directions(spec: &ModelSpec, weights: &[f32], gradient: &[f32], loss_at: &dyn Fn(&[f64]) -> f64) {
+    let mut first = 0;
+    for parameter in spec.parameters() {
+        let own = first..first + parameter.values();
+        first = own.end;
+        let norm = gradient[own.clone()].iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        assert!(norm > 0.0, "{} has a gradient", parameter.name);
+        let moved = |step: f64| {
+            let mut weights: Vec<f64> = weights.iter().copied().map(f64::from).collect();
+            for i in own.clone() {
+                weights[i] += step * f64::from(gradient[i]) / norm;
+            }
+            loss_at(&weights)
+        };
+        let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+        assert!((slope - norm).abs() < 1e-3 * norm + 1e-7, "{}: {slope} is not {norm}", parameter.name);
+    }
+}
+
+#[test]
+fn unet_gradients_are_those_of_each_patients_own_loss() {
+    let spec = unet(3, 2);
+    let weights = initial_values(&spec, 9);
+    // Four slices or fewer, so that all of them are chosen.
+    let volumes = vec![volume(1, [4, 14, 12]), volume(2, [2, 16, 11])];
+    let reference = Reference::new(&spec);
+    for loss in [Loss::Bce, Loss::Dice, Loss::BceDice] {
+        let mut trainer = unet_trainer(&spec, loss, volumes.clone());
+        for (id, vector) in contributions(&mut trainer, &weights, &batch([0, 1])) {
+            let volume = &volumes[id.0 as usize];
+            check_directions(&spec, &weights, &vector, &|w| reference.loss_at(loss, volume, w));
+        }
+    }
+}
+
+#[test]
+fn unet_gradients_add_up_to_the_gradient_of_the_summed_loss() {
+    let spec = unet(4, 2);
+    let weights = initial_values(&spec, 10);
+    let volumes = vec![volume(3, [4, 14, 12]), volume(4, [3, 16, 16]), volume(5, [1, 9, 9])];
+    let mut trainer = unet_trainer(&spec, Loss::BceDice, volumes.clone());
+    let mut sum = vec![0.0_f64; spec.values()];
+    for vector in contributions(&mut trainer, &weights, &batch([0, 1, 2])).values() {
+        for (sum, &value) in sum.iter_mut().zip(vector) {
+            *sum += f64::from(value);
+        }
+    }
+    let reference = Reference::new(&spec);
+    reference.load(&weights.iter().copied().map(f64::from).collect::<Vec<_>>());
+    let losses: Vec<_> = volumes.iter().map(|volume| reference.loss(Loss::BceDice, volume)).collect();
+    Tensor::stack(&losses, 0).sum(Kind::Double).backward();
+    let variables = reference.store.variables();
+    let expected: Vec<f64> = spec
+        .parameters()
+        .iter()
+        .flat_map(|parameter| Vec::<f64>::try_from(variables[&parameter.name].grad().view(-1)).unwrap())
+        .collect();
+    let largest = expected.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    for (found, expected) in sum.iter().zip(&expected) {
+        assert!((found - expected).abs() < 1e-5 * largest, "{found} is not {expected}");
+    }
+}
+
+#[test]
+fn risk_gradients_are_those_of_each_patients_own_loss() {
+    let spec = risk();
+    let weights = [0.3, -0.7, 0.2, 0.5, -0.1, 0.4];
+    let rows = rows();
+    let mut trainer = risk_trainer(rows.clone());
+    let vectors = contributions(&mut trainer, &weights, &batch([0, 3, 255, 256, 299]));
+    assert_eq!(vectors.len(), 5);
+    for (id, vector) in vectors {
+        let row = &rows[id.0 as usize];
+        let mut inputs = Vec::new();
+        for (feature, &value) in crate::samples::table_need().features.values().zip(&row.values) {
+            feature.encode(value, &mut inputs);
+        }
+        let loss_at = |w: &[f64]| {
+            let logit: f64 = inputs.iter().zip(w).map(|(&x, w)| f64::from(x) * w).sum::<f64>() + w[5];
+            if row.outcome { (-logit).exp().ln_1p() } else { logit.exp().ln_1p() }
+        };
+        check_directions(&spec, &weights, &vector, &loss_at);
+    }
+}
+
+#[test]
+fn empty_slots_contribute_nothing() {
+    let spec = unet(2, 1);
+    let weights = initial_values(&spec, 1);
+    let mut trainer = unet_trainer(&spec, Loss::BceDice, vec![volume(1, [4, 14, 12])]);
+    let vectors = contributions(&mut trainer, &weights, &batch([0, 7]));
+    assert!(vectors[&PatientId(7)].iter().all(|value| value.abs() <= 0.0));
+    let mut trainer = risk_trainer(rows());
+    let vectors: BTreeMap<_, _> = contributions(&mut trainer, &[0.1; 6], &batch([299, 300, 309]));
+    assert_eq!(vectors.into_keys().collect::<Vec<_>>(), [PatientId(299)]);
+}

@@ -1,0 +1,70 @@
+//! One patient's record leaves every other patient's vector bit-equal.
+
+use fedtwin_models::Trainer;
+use fedtwin_plan::PatientId;
+use fedtwin_plan::model_file::initial_values;
+use fedtwin_plan::plan::Loss;
+use fedtwin_plan::record::{TableRecord, Value, VolumeRecord};
+
+use crate::samples::{batch, contributions, risk_trainer, rows, unet, unet_trainer, volume, volumes};
+
+/// Bits, because NaN is unequal to itself and zeros have two signs.
+fn others(trainer: &mut dyn Trainer, weights: &[f32], sampled: &[u32], changed: u32) -> Vec<Vec<u32>> {
+    let mut vectors = contributions(trainer, weights, &batch(sampled.iter().copied()));
+    vectors.remove(&PatientId(changed));
+    vectors.values().map(|vector| vector.iter().map(|value| value.to_bits()).collect()).collect()
+}
+
+#[test]
+fn a_patients_volume_leaves_the_other_unet_gradients_bit_equal() {
+    let spec = unet(8, 2);
+    let weights = initial_values(&spec, 5);
+    let null = VolumeRecord { shape: [0, 16, 16], spacing_mm: [1.0; 3], image: vec![], mask: vec![] };
+    let noise = volume(99, [8, 16, 16]);
+    let mut broken = volume(2, [9, 11, 16]);
+    broken.image.fill(f32::NAN);
+    let mut huge = volume(2, [9, 11, 16]);
+    huge.image.fill(3e38);
+    for loss in [Loss::Bce, Loss::BceDice] {
+        let of = |volumes: Vec<VolumeRecord>, sampled: &[u32]| {
+            others(&mut unet_trainer(&spec, loss, volumes), &weights, sampled, 2)
+        };
+        let expected = of(volumes(), &[0, 1, 2, 3, 4]);
+        for other in [&null, &noise, &broken, &huge] {
+            let mut changed = volumes();
+            changed[2] = other.clone();
+            assert_eq!(of(changed, &[0, 1, 2, 3, 4]), expected);
+        }
+        assert_eq!(of(volumes(), &[0, 1, 3, 4]), expected, "not sampled");
+    }
+}
+
+#[test]
+fn a_patients_row_leaves_the_other_risk_gradients_bit_equal() {
+    let weights = [0.3, -0.7, 0.2, 0.5, -0.1, 0.4];
+    let of = |rows: Vec<TableRecord>, sampled: &[u32]| others(&mut risk_trainer(rows), &weights, sampled, 4);
+    let expected = of(rows(), &[0, 3, 4, 5, 290]);
+    let hostile = [
+        vec![Value::Missing, Value::Missing],
+        vec![Value::Number(f64::NAN), Value::Category(9)],
+        vec![Value::Number(f64::INFINITY), Value::Category(1)],
+    ];
+    for values in hostile {
+        for outcome in [false, true] {
+            let mut changed = rows();
+            changed[4] = TableRecord { values: values.clone(), outcome };
+            assert_eq!(of(changed, &[0, 3, 4, 5, 290]), expected);
+        }
+    }
+    assert_eq!(of(rows(), &[0, 3, 5, 290]), expected, "not sampled");
+    assert_eq!(of(rows(), &[0, 1, 2, 3, 4, 5, 290]).len(), 6);
+}
+
+#[test]
+fn vectors_repeat_bit_by_bit() {
+    let spec = unet(8, 2);
+    let weights = initial_values(&spec, 5);
+    let mut trainer = unet_trainer(&spec, Loss::BceDice, volumes());
+    let mut all = || others(&mut trainer, &weights, &[0, 1, 2, 3, 4], 99);
+    assert_eq!(all(), all());
+}

@@ -1,0 +1,8 @@
+//! What needs libtorch: gradients, independence between patients, files, learning.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod files;
+mod gradients;
+mod independence;
+mod learning;
+mod samples;

@@ -1,0 +1,113 @@
+//! Small models and cohorts.
+
+use std::collections::BTreeMap;
+
+use fedtwin_models::engine::Parts;
+use fedtwin_models::risk_trainer::RiskTrainer;
+use fedtwin_models::unet_trainer::UnetTrainer;
+use fedtwin_models::{SlotBatch, Trainer};
+use fedtwin_plan::cohort_need::{Feature, ImageNeed, NumberRange, TableNeed};
+use fedtwin_plan::model::{LinearRiskSpec, ModelSpec, UnetSpec};
+use fedtwin_plan::plan::Loss;
+use fedtwin_plan::record::{PatientId, TableRecord, Value, VolumeRecord};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::Device;
+
+pub(crate) fn unet(base: i64, depth: i64) -> ModelSpec {
+    ModelSpec::Unet(UnetSpec {
+        channels: 1.try_into().unwrap(),
+        base: base.try_into().unwrap(),
+        depth: depth.try_into().unwrap(),
+    })
+}
+
+pub(crate) fn risk() -> ModelSpec {
+    ModelSpec::LinearRisk(LinearRiskSpec { inputs: 5.try_into().unwrap() })
+}
+
+/// 16 x 16 pixels, four slices per patient.
+pub(crate) fn image_need() -> ImageNeed {
+    ImageNeed {
+        height: 16.try_into().unwrap(),
+        width: 16.try_into().unwrap(),
+        slices_per_patient: 4.try_into().unwrap(),
+    }
+}
+
+/// Five inputs: a number and a category of two.
+pub(crate) fn table_need() -> TableNeed {
+    let age = NumberRange { unit: "years".into(), low: 0.0, high: 100.0 };
+    let features = [
+        ("age".to_owned(), Feature::Number(age)),
+        ("sex".to_owned(), Feature::Category(vec!["f".into(), "m".into()])),
+    ];
+    TableNeed { outcome: "ill".into(), features: BTreeMap::from(features) }
+}
+
+/// A bright disc on noise, at a place and of a size that the seed draws.
+pub(crate) fn volume(seed: u64, [slices, height, width]: [usize; 3]) -> VolumeRecord {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let centre = [rng.random_range(4.0..height as f64 - 4.0), rng.random_range(4.0..width as f64 - 4.0)];
+    let radius: f64 = rng.random_range(2.0..4.0);
+    let (mut image, mut mask) = (Vec::new(), Vec::new());
+    for _ in 0..slices {
+        for y in 0..height {
+            for x in 0..width {
+                let inside = (y as f64 - centre[0]).hypot(x as f64 - centre[1]) <= radius;
+                let noise: f32 = rng.random_range(-0.5..0.5);
+                image.push(noise + f32::from(u8::from(inside)));
+                mask.push(u8::from(inside));
+            }
+        }
+    }
+    VolumeRecord { shape: [slices, height, width], spacing_mm: [1.0; 3], image, mask }
+}
+
+/// Five patients of different shapes, the last with fewer slices than a slot.
+pub(crate) fn volumes() -> Vec<VolumeRecord> {
+    let shapes = [[6, 14, 12], [4, 16, 16], [9, 11, 16], [5, 12, 10], [2, 13, 13]];
+    shapes.into_iter().zip(0..).map(|(shape, seed)| volume(seed, shape)).collect()
+}
+
+pub(crate) fn rows() -> Vec<TableRecord> {
+    (0..300_u32)
+        .map(|i| TableRecord {
+            values: vec![
+                if i % 7 == 0 { Value::Missing } else { Value::Number(f64::from(i % 100)) },
+                Value::Category(i % 2),
+            ],
+            outcome: (i * i) % 11 < 5,
+        })
+        .collect()
+}
+
+pub(crate) fn unet_trainer(spec: &ModelSpec, loss: Loss, train: Vec<VolumeRecord>) -> UnetTrainer {
+    let parts = Parts { slots: 8, test: train.clone(), train };
+    tch::set_num_threads(1);
+    UnetTrainer::new(spec, image_need(), loss, parts, Device::Cpu).unwrap()
+}
+
+pub(crate) fn risk_trainer(train: Vec<TableRecord>) -> RiskTrainer {
+    let parts = Parts { slots: 310, test: train.clone(), train };
+    RiskTrainer::new(&table_need(), &parts, Device::Cpu)
+}
+
+pub(crate) fn batch(patients: impl IntoIterator<Item = u32>) -> SlotBatch {
+    SlotBatch::new(patients.into_iter().map(PatientId).collect(), 77).unwrap()
+}
+
+/// The vectors of a step by patient.
+pub(crate) fn contributions(
+    trainer: &mut dyn Trainer,
+    weights: &[f32],
+    batch: &SlotBatch,
+) -> BTreeMap<PatientId, Vec<f32>> {
+    let mut vectors = BTreeMap::new();
+    let mut sink = |patient, vector: &[f32]| {
+        let repeated = vectors.insert(patient, vector.to_vec());
+        assert_eq!(repeated, None, "one vector per patient");
+    };
+    trainer.contributions(weights, batch, &mut sink).unwrap();
+    vectors
+}
