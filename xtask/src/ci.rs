@@ -7,35 +7,22 @@ use crate::libtorch;
 use crate::paths::Paths;
 use crate::shell::{cargo, run};
 use crate::test::{self, Data};
-use crate::tools::{self, CargoTool, cargo_with_tools};
+use crate::tools::{CargoTool, cargo_with_tools};
 
 /// Runs all steps, even after one failed, and sums up which did.
 pub(crate) fn ci(paths: &Paths) -> Result<(), Error> {
-    tools::require(tools::BUILD)?;
     libtorch::ensure(paths)?;
     let results = STEPS.map(|(name, step)| {
         println!("\n== {name}");
         let (result, duration) = timed(|| step(paths));
-        println!(
-            "== {name}: {} in {:.0} s",
-            verdict(&result),
-            duration.as_secs_f64()
-        );
+        println!("== {name}: {} in {:.0} s", verdict(&result), duration.as_secs_f64());
         (name, result, duration)
     });
     println!("\nsummary");
     for (name, result, duration) in &results {
-        println!(
-            "  {:6.0} s  {name}: {}",
-            duration.as_secs_f64(),
-            verdict(result)
-        );
+        println!("  {:6.0} s  {name}: {}", duration.as_secs_f64(), verdict(result));
     }
-    match results
-        .iter()
-        .filter(|(_, result, _)| result.is_err())
-        .count()
-    {
+    match results.iter().filter(|(_, result, _)| result.is_err()).count() {
         0 => Ok(()),
         failed => Err(Error::Steps(failed)),
     }
@@ -44,50 +31,23 @@ pub(crate) fn ci(paths: &Paths) -> Result<(), Error> {
 type Step = fn(&Paths) -> Result<(), Error>;
 
 const STEPS: [(&str, Step); 6] = [
-    ("fmt", |paths| {
-        run(&mut cargo(paths, ["fmt", "--all", "--check"]))
-    }),
+    ("fmt", |paths| run(&mut cargo(paths, ["fmt", "--all", "--check"]))),
     ("deny", |paths| {
         CargoTool::Deny.ensure(paths)?;
-        run(&mut cargo_with_tools(
-            paths,
-            &[
-                "deny",
-                "--workspace",
-                "check",
-                "bans",
-                "licenses",
-                "sources",
-            ],
-        )?)
+        run(&mut cargo_with_tools(paths, &["deny", "--workspace", "check", "bans", "licenses", "sources"])?)
     }),
     ("clippy", |paths| {
-        run(&mut cargo(
-            paths,
-            [
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "--deny",
-                "warnings",
-            ],
-        ))
+        run(&mut cargo(paths, ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
     }),
     ("clippy without libtorch", |paths| {
         // `models` is the only package with default features.
-        let package = [
-            "clippy",
-            "--package",
-            "fedtwin-models",
-            "--no-default-features",
-            "--all-targets",
-        ];
+        let package = ["clippy", "--package", "fedtwin-models", "--no-default-features", "--all-targets"];
         run(cargo(paths, package).args(["--", "--deny", "warnings"]))
     }),
-    ("doc", |paths| {
-        run(cargo(paths, ["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
-    }),
+    (
+        "doc",
+        |paths| run(cargo(paths, ["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings")),
+    ),
     ("test", |paths| test::test(paths, Data::IfFound)),
 ];
 
@@ -98,10 +58,7 @@ fn verdict(result: &Result<(), Error>) -> String {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "times the steps of a check, which no protocol depends on"
-)]
+#[expect(clippy::disallowed_methods, reason = "times the steps of a check, which no protocol depends on")]
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = Instant::now();
     let result = work();

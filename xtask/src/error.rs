@@ -64,11 +64,7 @@ impl fmt::Display for Error {
                     writeln!(f, "{} is missing: {}", need.name, need.why)?;
                 }
                 let packages: Vec<_> = needs.iter().map(|need| need.package).collect();
-                write!(
-                    f,
-                    "on Debian or Ubuntu: apt-get install {}",
-                    packages.join(" ")
-                )
+                write!(f, "on Debian or Ubuntu: apt-get install {}", packages.join(" "))
             }
             Self::Platform { os, arch } => write!(
                 f,

@@ -15,16 +15,18 @@ use crate::shell::{cargo, run};
 use crate::tools;
 use crate::wheels;
 
-/// Makes sure that there is a libtorch to build with, fetching the CPU variant if there is none.
+/// Makes sure that the workspace can be built: the system's tools, and a libtorch, fetched if there is none.
 pub(crate) fn ensure(paths: &Paths) -> Result<(), Error> {
-    if let Some(choice) = choice_of_user(paths)? {
+    let choice = choice_of_user(paths)?;
+    if choice.is_none() && !is_linked(paths) {
+        // All at once, so that a person installs what is missing only once.
+        tools::require(&[tools::BUILD, &[tools::PIP]].concat())?;
+        return install(paths, Variant::Cpu);
+    }
+    if let Some(choice) = choice {
         println!("libtorch: {choice}");
-        return Ok(());
     }
-    if is_linked(paths) {
-        return Ok(());
-    }
-    install(paths, Variant::Cpu)
+    tools::require(tools::BUILD)
 }
 
 /// Fetches a variant of libtorch unless the cache has it, and links it into the checkout.
@@ -38,17 +40,11 @@ pub(crate) fn install(paths: &Paths, variant: Variant) -> Result<(), Error> {
         return Err(Error::Usage("macOS has no CUDA".to_owned()));
     }
     let recipe = Recipe::new(platform, variant);
-    let folder = paths
-        .cache
-        .join(format!("libtorch-{VERSION}-{}", variant.name()));
+    let folder = paths.cache.join(format!("libtorch-{VERSION}-{}", variant.name()));
     fs::create_dir_all(&paths.cache).map_err(Error::at(&paths.cache))?;
     let _lock = lock(&paths.cache.join("lock"))?;
     if fs::read_to_string(folder.join(MARKER)).is_ok_and(|marker| marker == recipe.text) {
-        println!(
-            "libtorch: {VERSION} ({}) is in {}",
-            variant.name(),
-            folder.display()
-        );
+        println!("libtorch: {VERSION} ({}) is in {}", variant.name(), folder.display());
     } else {
         tools::require(&[tools::CXX, tools::PIP])?;
         make(&recipe, &folder)?;
@@ -74,13 +70,7 @@ impl Recipe {
         };
         let members = platform.members(variant);
         let text = format!("{platform:?} {variant:?}\n{members}\n{pins}");
-        Self {
-            platform,
-            variant,
-            pins,
-            members,
-            text,
-        }
+        Self { platform, variant, pins, members, text }
     }
 }
 
@@ -91,10 +81,7 @@ fn make(recipe: &Recipe, folder: &Path) -> Result<(), Error> {
         Variant::Cpu => "0.5 GB to fetch and to keep",
         Variant::Cuda => "2.5 GB to fetch, 3.6 GB to keep",
     };
-    println!(
-        "libtorch: fetching {VERSION} ({}), {size}, once for all checkouts",
-        recipe.variant.name()
-    );
+    println!("libtorch: fetching {VERSION} ({}), {size}, once for all checkouts", recipe.variant.name());
     let wheels = wheels::fetch(&recipe.pins, &recipe.platform.wheel_tags(), &wheels_folder)?;
     println!("libtorch: unpacking into {}", folder.display());
     for stale in [&part, folder] {
@@ -107,8 +94,7 @@ fn make(recipe: &Recipe, folder: &Path) -> Result<(), Error> {
         make_stub(&part.join("torch/lib"))?;
     }
     let version = part.join("torch/build-version");
-    fs::write(&version, format!("{VERSION}+{}\n", recipe.variant.name()))
-        .map_err(Error::at(&version))?;
+    fs::write(&version, format!("{VERSION}+{}\n", recipe.variant.name())).map_err(Error::at(&version))?;
     let marker = part.join(MARKER);
     fs::write(&marker, &recipe.text).map_err(Error::at(&marker))?;
     fs::rename(&part, folder).map_err(Error::at(folder))?;
@@ -126,21 +112,8 @@ fn beside(folder: &Path, suffix: &str) -> PathBuf {
 /// Makes an empty `libtorch.so` that brings in the two libraries of the CPU; the wheel's own also wants those of CUDA.
 fn make_stub(lib: &Path) -> Result<(), Error> {
     let mut compiler = Command::new("c++");
-    compiler.current_dir(lib).args([
-        "-shared",
-        "-o",
-        "libtorch.so",
-        "-x",
-        "c++",
-        "/dev/null",
-        "-x",
-        "none",
-    ]);
-    compiler.args([
-        "-Wl,--no-as-needed",
-        "-Wl,-soname,libtorch.so",
-        "-Wl,-rpath,$ORIGIN",
-    ]);
+    compiler.current_dir(lib).args(["-shared", "-o", "libtorch.so", "-x", "c++", "/dev/null", "-x", "none"]);
+    compiler.args(["-Wl,--no-as-needed", "-Wl,-soname,libtorch.so", "-Wl,-rpath,$ORIGIN"]);
     run(compiler.args(["libtorch_cpu.so", "libc10.so"]))
 }
 
@@ -152,10 +125,7 @@ fn link(paths: &Paths, torch: &Path) -> Result<(), Error> {
         return Ok(());
     }
     if before.is_none() && link.exists() {
-        return Err(Error::Environment(format!(
-            "{} is not a link; please move it away",
-            link.display()
-        )));
+        return Err(Error::Environment(format!("{} is not a link; please move it away", link.display())));
     }
     let new = paths.root.join(".libtorch.new");
     fs::remove_file(&new).ok();
@@ -165,10 +135,7 @@ fn link(paths: &Paths, torch: &Path) -> Result<(), Error> {
     // torch-sys chooses the libraries to link when it is built, and the link's own path has not changed.
     if before.is_some() && paths.target().exists() {
         run(&mut cargo(paths, ["clean", "--package", "torch-sys"]))?;
-        run(&mut cargo(
-            paths,
-            ["clean", "--release", "--package", "torch-sys"],
-        ))?;
+        run(&mut cargo(paths, ["clean", "--release", "--package", "torch-sys"]))?;
     }
     Ok(())
 }
@@ -181,28 +148,20 @@ fn is_linked(paths: &Paths) -> bool {
     let Ok(platform) = Platform::current() else {
         return false;
     };
-    let Some(Ok(marker)) = torch
-        .parent()
-        .map(|folder| fs::read_to_string(folder.join(MARKER)))
-    else {
+    let Some(Ok(marker)) = torch.parent().map(|folder| fs::read_to_string(folder.join(MARKER))) else {
         return false;
     };
-    [Variant::Cpu, Variant::Cuda]
-        .into_iter()
-        .any(|variant| Recipe::new(platform, variant).text == marker)
+    [Variant::Cpu, Variant::Cuda].into_iter().any(|variant| Recipe::new(platform, variant).text == marker)
 }
 
 /// Describes the libtorch that the user's environment names, if it names one.
 fn choice_of_user(paths: &Paths) -> Result<Option<String>, Error> {
     if std::env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
-        return Ok(Some(
-            "the installed PyTorch's, as LIBTORCH_USE_PYTORCH says".to_owned(),
-        ));
+        return Ok(Some("the installed PyTorch's, as LIBTORCH_USE_PYTORCH says".to_owned()));
     }
     // `cargo xtask` sets LIBTORCH to the checkout's link, from .cargo/config.toml, unless the user has set it.
-    let Some(folder) = std::env::var_os("LIBTORCH")
-        .map(PathBuf::from)
-        .filter(|folder| *folder != paths.link())
+    let Some(folder) =
+        std::env::var_os("LIBTORCH").map(PathBuf::from).filter(|folder| *folder != paths.link())
     else {
         return Ok(None);
     };
@@ -240,24 +199,15 @@ mod tests {
 
     #[test]
     fn every_pin_names_one_version_and_only_whole_hashes() {
-        for line in CPU_PINS
-            .lines()
-            .chain(CUDA_PINS.lines())
-            .filter(|line| !line.starts_with('#'))
-        {
+        for line in CPU_PINS.lines().chain(CUDA_PINS.lines()).filter(|line| !line.starts_with('#')) {
             let line = line.trim_end_matches(" \\").trim();
             match line.strip_prefix("--hash=sha256:") {
                 Some(hash) => {
-                    assert!(
-                        hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()),
-                        "{line}"
-                    );
+                    assert!(hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()), "{line}");
                 }
-                None => assert_eq!(
-                    line.matches("==").count() - line.matches("platform ==").count(),
-                    1,
-                    "{line}"
-                ),
+                None => {
+                    assert_eq!(line.matches("==").count() - line.matches("platform ==").count(), 1, "{line}")
+                }
             }
         }
         assert!(CPU_PINS.contains(&format!("\ntorch=={VERSION} ")));
@@ -266,10 +216,7 @@ mod tests {
     #[test]
     fn recipes_of_platforms_and_variants_differ() {
         let cpu = Recipe::new(Platform::LinuxX86, Variant::Cpu);
-        assert_ne!(
-            cpu.text,
-            Recipe::new(Platform::LinuxX86, Variant::Cuda).text
-        );
+        assert_ne!(cpu.text, Recipe::new(Platform::LinuxX86, Variant::Cuda).text);
         assert_ne!(cpu.text, Recipe::new(Platform::LinuxArm, Variant::Cpu).text);
         assert!(!cpu.pins.contains("cudnn"));
     }

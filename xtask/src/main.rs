@@ -1,10 +1,7 @@
 //! Set-up, demo, tests, checks and benchmarks of this workspace: `cargo xtask help`.
 //!
 //! Has no dependencies on purpose: it is the first thing that a newcomer compiles, and it must take seconds.
-#![expect(
-    clippy::print_stdout,
-    reason = "a program for the terminal that tells people what it does"
-)]
+#![expect(clippy::print_stdout, reason = "a program for the terminal that tells people what it does")]
 
 mod ci;
 mod error;
@@ -55,10 +52,7 @@ fn dispatch(arguments: &[String]) -> Result<(), Error> {
             print!("{HELP}");
             Ok(())
         }
-        (command, rest) => Err(Error::Usage(format!(
-            "what does `{command} {}` mean?",
-            rest.join(" ")
-        ))),
+        _ => Err(Error::Usage(format!("what does `{}` mean?", arguments.join(" ")))),
     }
 }
 

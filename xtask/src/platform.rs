@@ -42,12 +42,8 @@ impl Platform {
     /// pip takes a tag literally: `manylinux_2_28` does not include the older tags that the CUDA libraries carry.
     pub(crate) fn wheel_tags(self) -> Vec<String> {
         let linux = |arch: &str| {
-            let numbered =
-                [28, 27, 25, 18, 17, 12, 5].map(|minor| format!("manylinux_2_{minor}_{arch}"));
-            numbered
-                .into_iter()
-                .chain([format!("manylinux2014_{arch}")])
-                .collect()
+            let numbered = [28, 27, 25, 18, 17, 12, 5].map(|minor| format!("manylinux_2_{minor}_{arch}"));
+            numbered.into_iter().chain([format!("manylinux2014_{arch}")]).collect()
         };
         match self {
             Self::LinuxX86 => linux("x86_64"),
@@ -99,46 +95,21 @@ mod tests {
 
     #[test]
     fn known_platforms_are_recognised_and_others_refused() {
-        assert_eq!(
-            Platform::named("linux", "x86_64").unwrap(),
-            Platform::LinuxX86
-        );
-        assert_eq!(
-            Platform::named("linux", "aarch64").unwrap(),
-            Platform::LinuxArm
-        );
-        assert_eq!(
-            Platform::named("macos", "aarch64").unwrap(),
-            Platform::MacosArm
-        );
-        for (os, arch) in [
-            ("macos", "x86_64"),
-            ("windows", "x86_64"),
-            ("linux", "riscv64"),
-        ] {
-            assert!(
-                matches!(Platform::named(os, arch), Err(Error::Platform { .. })),
-                "{os} {arch}"
-            );
+        assert_eq!(Platform::named("linux", "x86_64").unwrap(), Platform::LinuxX86);
+        assert_eq!(Platform::named("linux", "aarch64").unwrap(), Platform::LinuxArm);
+        assert_eq!(Platform::named("macos", "aarch64").unwrap(), Platform::MacosArm);
+        for (os, arch) in [("macos", "x86_64"), ("windows", "x86_64"), ("linux", "riscv64")] {
+            assert!(matches!(Platform::named(os, arch), Err(Error::Platform { .. })), "{os} {arch}");
         }
     }
 
     #[test]
     fn wheel_tags_cover_torch_and_the_older_cuda_libraries() {
         let tags = Platform::LinuxX86.wheel_tags();
-        for tag in [
-            "manylinux_2_28_x86_64",
-            "manylinux_2_25_x86_64",
-            "manylinux2014_x86_64",
-        ] {
+        for tag in ["manylinux_2_28_x86_64", "manylinux_2_25_x86_64", "manylinux2014_x86_64"] {
             assert!(tags.iter().any(|t| t == tag), "{tag}");
         }
-        assert!(
-            Platform::LinuxArm
-                .wheel_tags()
-                .iter()
-                .all(|tag| tag.ends_with("_aarch64"))
-        );
+        assert!(Platform::LinuxArm.wheel_tags().iter().all(|tag| tag.ends_with("_aarch64")));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use crate::error::Error;
 use crate::libtorch;
 use crate::paths::Paths;
 use crate::shell::{cargo, run};
-use crate::tools;
 
 /// Builds all programs and becomes `fedtwin COMMAND ARGUMENTS...`; returns only if that fails.
 pub(crate) fn fedtwin(paths: &Paths, command: &str, arguments: &[&str]) -> Result<(), Error> {
@@ -19,22 +18,11 @@ pub(crate) fn fedtwin(paths: &Paths, command: &str, arguments: &[&str]) -> Resul
 pub(crate) fn bench(paths: &Paths, arguments: &[&str]) -> Result<(), Error> {
     build(paths)?;
     // A build of its own: together, cargo would give the programs the features that only tests may turn on.
-    run(&mut cargo(
-        paths,
-        [
-            "build",
-            "--release",
-            "--package",
-            "fedtwin-tests",
-            "--bin",
-            "fedtwin-bench",
-        ],
-    ))?;
+    run(&mut cargo(paths, ["build", "--release", "--package", "fedtwin-tests", "--bin", "fedtwin-bench"]))?;
     become_program(paths, "fedtwin-bench", arguments)
 }
 
 fn build(paths: &Paths) -> Result<(), Error> {
-    tools::require(tools::BUILD)?;
     libtorch::ensure(paths)?;
     let mut command = cargo(paths, ["build", "--release", "--bins"]);
     for package in PACKAGES {
@@ -48,16 +36,8 @@ fn become_program(paths: &Paths, name: &str, arguments: &[&str]) -> Result<(), E
     println!("> {name} {}", arguments.join(" "));
     let program = paths.target().join("release").join(name);
     let source = Command::new(&program).args(arguments).exec();
-    Err(Error::Start {
-        command: program.display().to_string(),
-        source,
-    })
+    Err(Error::Start { command: program.display().to_string(), source })
 }
 
 /// The packages with the programs that a federation runs.
-const PACKAGES: [&str; 4] = [
-    "fedtwin-models",
-    "fedtwin-site-agent",
-    "fedtwin-coordinator",
-    "fedtwin-cli",
-];
+const PACKAGES: [&str; 4] = ["fedtwin-models", "fedtwin-site-agent", "fedtwin-coordinator", "fedtwin-cli"];

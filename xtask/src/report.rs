@@ -30,17 +30,9 @@ impl Report {
             let case = case.split("</testcase>").next().unwrap_or(case);
             report.run += 1;
             report.failed += usize::from(case.contains("<failure") || case.contains("<error"));
-            let test = format!(
-                "{} {}",
-                attribute(case, "classname"),
-                attribute(case, "name")
-            );
-            let output = case
-                .split_once("<system-out>")
-                .map_or("", |(_, output)| output);
-            report
-                .skips
-                .extend(why(&unescape(output)).map(|why| Skip { test, why }));
+            let test = format!("{} {}", attribute(case, "classname"), attribute(case, "name"));
+            let output = case.split_once("<system-out>").map_or("", |(_, output)| output);
+            report.skips.extend(why(&unescape(output)).map(|why| Skip { test, why }));
         }
         report
     }
@@ -50,9 +42,7 @@ impl Report {
         let mut report = Self::default();
         let mut test = String::new();
         for line in output.lines() {
-            if let Some(name) = line
-                .strip_prefix("---- ")
-                .and_then(|rest| rest.strip_suffix(" stdout ----"))
+            if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"))
             {
                 name.clone_into(&mut test);
             } else if let Some(result) = line.strip_prefix("test result: ") {
@@ -61,10 +51,7 @@ impl Report {
                 report.failed += failed;
                 test.clear();
             } else if let (false, Some(why)) = (test.is_empty(), why(line)) {
-                report.skips.push(Skip {
-                    test: std::mem::take(&mut test),
-                    why,
-                });
+                report.skips.push(Skip { test: std::mem::take(&mut test), why });
             }
         }
         report
@@ -73,19 +60,15 @@ impl Report {
 
 /// Finds the reason in a test's output.
 fn why(output: &str) -> Option<String> {
-    let reason = output
-        .lines()
-        .find_map(|line| line.trim_start().strip_prefix("skipped: "))?;
+    let reason = output.lines().find_map(|line| line.trim_start().strip_prefix("skipped: "))?;
     Some(reason.trim_end().to_owned())
 }
 
 fn attribute(element: &str, name: &str) -> String {
     let start = format!("{name}=\"");
     // The attribute `classname` ends in `name`: only one after a blank, or at the start, is meant.
-    let at = element
-        .match_indices(&start)
-        .map(|(at, _)| at)
-        .find(|at| *at == 0 || element[..*at].ends_with(' '));
+    let at =
+        element.match_indices(&start).map(|(at, _)| at).find(|at| *at == 0 || element[..*at].ends_with(' '));
     let value = at.and_then(|at| element[at + start.len()..].split('"').next());
     unescape(value.unwrap_or("?"))
 }
@@ -102,10 +85,7 @@ fn unescape(text: &str) -> String {
 
 /// Reads the number before a word in `ok. 3 passed; 0 failed; ...`.
 fn count(result: &str, word: &str) -> usize {
-    let mut parts = result
-        .split([' ', ';'])
-        .filter(|part| !part.is_empty())
-        .peekable();
+    let mut parts = result.split([' ', ';']).filter(|part| !part.is_empty()).peekable();
     while let Some(part) = parts.next() {
         if parts.peek() == Some(&word) {
             return part.parse().unwrap_or(0);
@@ -133,14 +113,7 @@ test x::needs_data ... ok</system-out></testcase>
             test: "fedtwin-cohort x::needs_data".to_owned(),
             why: "no folder \"uci_heart\"".to_owned(),
         };
-        assert_eq!(
-            report,
-            Report {
-                run: 3,
-                failed: 1,
-                skips: vec![skip]
-            }
-        );
+        assert_eq!(report, Report { run: 3, failed: 1, skips: vec![skip] });
     }
 
     #[test]
@@ -148,18 +121,8 @@ test x::needs_data ... ok</system-out></testcase>
         let output = "running 2 tests\n---- a stdout ----\nskipped: no data\nskipped: twice\n\n---- b stdout ----\nhello\n\
             test result: ok. 2 passed; 0 failed; 0 ignored\nskipped: not in a test\n\
             test result: FAILED. 3 passed; 1 failed; 0 ignored\n";
-        let skip = Skip {
-            test: "a".to_owned(),
-            why: "no data".to_owned(),
-        };
-        assert_eq!(
-            Report::from_cargo_test(output),
-            Report {
-                run: 6,
-                failed: 1,
-                skips: vec![skip]
-            }
-        );
+        let skip = Skip { test: "a".to_owned(), why: "no data".to_owned() };
+        assert_eq!(Report::from_cargo_test(output), Report { run: 6, failed: 1, skips: vec![skip] });
     }
 
     #[test]

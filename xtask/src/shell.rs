@@ -10,17 +10,11 @@ use crate::paths::Paths;
 /// Runs a program with this terminal's input and output, and fails unless it succeeds.
 pub(crate) fn run(command: &mut Command) -> Result<(), Error> {
     println!("> {}", line(command));
-    let status = command.status().map_err(|source| Error::Start {
-        command: line(command),
-        source,
-    })?;
+    let status = command.status().map_err(|source| Error::Start { command: line(command), source })?;
     if status.success() {
         return Ok(());
     }
-    Err(Error::Failed {
-        command: line(command),
-        status: status.to_string(),
-    })
+    Err(Error::Failed { command: line(command), status: status.to_string() })
 }
 
 /// Says whether a program can be started and succeeds; prints nothing.
@@ -38,10 +32,7 @@ pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
 ///
 /// `cargo run` hands its own variables and the workspace's `[env]` to this program. Passed on, they would look like a
 /// changed environment to the build scripts of ring and torch-sys, which would compile again at every turn.
-pub(crate) fn cargo<S: AsRef<OsStr>>(
-    paths: &Paths,
-    arguments: impl IntoIterator<Item = S>,
-) -> Command {
+pub(crate) fn cargo<S: AsRef<OsStr>>(paths: &Paths, arguments: impl IntoIterator<Item = S>) -> Command {
     let program = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&paths.root);
@@ -58,30 +49,16 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(
 fn set_by_cargo(name: &str) -> bool {
     name.starts_with("CARGO_PKG_")
         || name.starts_with("CARGO_MANIFEST_")
-        || [
-            "CARGO_BIN_NAME",
-            "CARGO_CRATE_NAME",
-            "CARGO_PRIMARY_PACKAGE",
-            "OPENSSL_NO_VENDOR",
-        ]
-        .contains(&name)
+        || ["CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OPENSSL_NO_VENDOR"]
+            .contains(&name)
 }
 
 /// Writes a command as a person would type it.
 fn line(command: &Command) -> String {
     let program = PathBuf::from(command.get_program());
-    let name = program
-        .file_name()
-        .unwrap_or(program.as_os_str())
-        .to_string_lossy()
-        .into_owned();
-    let arguments = command
-        .get_args()
-        .map(|argument| argument.to_string_lossy().into_owned());
-    std::iter::once(name)
-        .chain(arguments)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+    let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+    std::iter::once(name).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -104,9 +81,6 @@ mod tests {
 
     #[test]
     fn command_lines_name_the_program_without_its_folder() {
-        assert_eq!(
-            line(Command::new("/usr/bin/true").args(["a", "b"])),
-            "true a b"
-        );
+        assert_eq!(line(Command::new("/usr/bin/true").args(["a", "b"])), "true a b");
     }
 }

@@ -12,7 +12,7 @@ use crate::libtorch;
 use crate::paths::Paths;
 use crate::report::Report;
 use crate::shell::{cargo, run};
-use crate::tools::{self, CargoTool, cargo_with_tools};
+use crate::tools::{CargoTool, cargo_with_tools};
 
 /// Says whether tests may use the data sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,6 @@ pub(crate) enum Data {
 
 /// Sets up what is missing, then builds and runs all tests of the workspace in the dev profile.
 pub(crate) fn test(paths: &Paths, data: Data) -> Result<(), Error> {
-    tools::require(tools::BUILD)?;
     libtorch::ensure(paths)?;
     let data = match data {
         Data::IfFound => data_folder(env::var_os("FEDTWIN_DATA"), &paths.root),
@@ -37,14 +36,9 @@ pub(crate) fn test(paths: &Paths, data: Data) -> Result<(), Error> {
             println!("data: none; tests that need it will say so (set FEDTWIN_DATA to its folder)")
         }
     }
-    let setting = TestSetting {
-        data: data.map_or_else(OsString::new, PathBuf::into_os_string),
-    };
+    let setting = TestSetting { data: data.map_or_else(OsString::new, PathBuf::into_os_string) };
     // The programs too, because the end-to-end tests start them.
-    run(&mut cargo(
-        paths,
-        ["build", "--workspace", "--bins", "--tests"],
-    ))?;
+    run(&mut cargo(paths, ["build", "--workspace", "--bins", "--tests"]))?;
     run(setting.apply(&mut cargo(paths, ["test", "--workspace", "--doc"]), paths))?;
     if let Err(error) = CargoTool::Nextest.ensure(paths) {
         println!("cargo-nextest: {error}; `cargo test` takes its place");
@@ -67,10 +61,7 @@ struct TestSetting {
 impl TestSetting {
     fn apply<'a>(&self, command: &'a mut Command, paths: &Paths) -> &'a mut Command {
         // Only the programs of `models` have an rpath; a test of another package may come to link libtorch with it.
-        let (variable, own) = (
-            "LD_LIBRARY_PATH",
-            env::var_os("LD_LIBRARY_PATH").unwrap_or_default(),
-        );
+        let (variable, own) = ("LD_LIBRARY_PATH", env::var_os("LD_LIBRARY_PATH").unwrap_or_default());
         let folders = env::split_paths(&own).chain([paths.link().join("lib")]);
         if let Ok(folders) = env::join_paths(folders) {
             command.env(variable, folders);
@@ -85,43 +76,19 @@ fn run_nextest(paths: &Paths, setting: &TestSetting) -> Result<Outcome, Error> {
     let junit = paths.target().join("nextest/default/junit.xml");
     fs::remove_file(&junit).ok();
     let config = format!("xtask:{}", paths.root.join("xtask/nextest.toml").display());
-    let arguments = [
-        "nextest",
-        "run",
-        "--workspace",
-        "--no-fail-fast",
-        "--tool-config-file",
-        &config,
-    ];
+    let arguments = ["nextest", "run", "--workspace", "--no-fail-fast", "--tool-config-file", &config];
     let outcome = run(setting.apply(&mut cargo_with_tools(paths, &arguments)?, paths));
     // Without a report, the tests did not come to run, and the outcome says why.
-    let report = fs::read_to_string(&junit)
-        .map(|xml| Report::from_junit(&xml))
-        .unwrap_or_default();
+    let report = fs::read_to_string(&junit).map(|xml| Report::from_junit(&xml)).unwrap_or_default();
     Ok((outcome, report))
 }
 
 fn run_cargo_test(paths: &Paths, setting: &TestSetting) -> Result<Outcome, Error> {
-    let arguments = [
-        "test",
-        "--workspace",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--no-fail-fast",
-        "--",
-        "--show-output",
-    ];
+    let arguments =
+        ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--", "--show-output"];
     let mut command = cargo(paths, arguments);
-    let start = |source| Error::Start {
-        command: "cargo test".to_owned(),
-        source,
-    };
-    let mut child = setting
-        .apply(&mut command, paths)
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(start)?;
+    let start = |source| Error::Start { command: "cargo test".to_owned(), source };
+    let mut child = setting.apply(&mut command, paths).stdout(Stdio::piped()).spawn().map_err(start)?;
     let mut output = String::new();
     for line in BufReader::new(child.stdout.take().expect("stdout was piped just above")).lines() {
         let line = line.map_err(start)?;
@@ -130,15 +97,8 @@ fn run_cargo_test(paths: &Paths, setting: &TestSetting) -> Result<Outcome, Error
         output.push('\n');
     }
     let status = child.wait().map_err(start)?;
-    let failed = Error::Failed {
-        command: "cargo test".to_owned(),
-        status: status.to_string(),
-    };
-    let outcome = if status.success() {
-        Ok(())
-    } else {
-        Err(failed)
-    };
+    let failed = Error::Failed { command: "cargo test".to_owned(), status: status.to_string() };
+    let outcome = if status.success() { Ok(()) } else { Err(failed) };
     Ok((outcome, Report::from_cargo_test(&output)))
 }
 
@@ -152,10 +112,7 @@ fn print_report(report: &Report) {
         }
     }
     let passed = report.run.saturating_sub(report.failed + skipped);
-    println!(
-        "tests: {passed} passed, {} failed, {skipped} skipped",
-        report.failed
-    );
+    println!("tests: {passed} passed, {} failed, {skipped} skipped", report.failed);
 }
 
 /// Finds the data sets: where the variable says (empty means nowhere), or else in `shared/data` beside the checkout.
@@ -181,14 +138,8 @@ mod tests {
         let checkout = root.join("checkout");
         assert_eq!(data_folder(None, &checkout), Some(beside.clone()));
         assert_eq!(data_folder(Some("".into()), &checkout), None);
-        assert_eq!(
-            data_folder(Some(beside.clone().into()), Path::new("/")),
-            Some(beside)
-        );
-        assert_eq!(
-            data_folder(Some(root.join("absent").into()), &checkout),
-            None
-        );
+        assert_eq!(data_folder(Some(beside.clone().into()), Path::new("/")), Some(beside));
+        assert_eq!(data_folder(Some(root.join("absent").into()), &checkout), None);
         fs::remove_dir_all(root).unwrap();
     }
 }

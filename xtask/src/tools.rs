@@ -27,16 +27,9 @@ pub(crate) struct Need {
 
 /// Fails with the list of all that is missing, so that one installation is enough.
 pub(crate) fn require(needs: &[Need]) -> Result<(), Error> {
-    let missing: Vec<_> = needs
-        .iter()
-        .copied()
-        .filter(|need| !succeeds(need.probe.0, need.probe.1))
-        .collect();
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Missing(missing))
-    }
+    let missing: Vec<_> =
+        needs.iter().copied().filter(|need| !succeeds(need.probe.0, need.probe.1)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
 }
 
 /// A subcommand of cargo that checks need and cargo does not bring.
@@ -58,8 +51,7 @@ impl CargoTool {
 
     /// Says whether the tool is on the user's path or in the cache.
     pub(crate) fn is_installed(self, paths: &Paths) -> bool {
-        succeeds(self.program(), &["--version"])
-            || cached_tools(paths).join(self.program()).is_file()
+        succeeds(self.program(), &["--version"]) || cached_tools(paths).join(self.program()).is_file()
     }
 
     /// Fetches the tool into the cache unless it is installed: as a prebuilt program, or else by compiling it.
@@ -105,10 +97,8 @@ impl CargoTool {
 /// Makes a cargo command that also finds the subcommands in the cache; those on the user's path win.
 pub(crate) fn cargo_with_tools(paths: &Paths, arguments: &[&str]) -> Result<Command, Error> {
     let own = env::var_os("PATH").unwrap_or_default();
-    let path =
-        env::join_paths(env::split_paths(&own).chain([cached_tools(paths)])).map_err(|error| {
-            Error::Environment(format!("PATH cannot hold the cache folder: {error}"))
-        })?;
+    let path = env::join_paths(env::split_paths(&own).chain([cached_tools(paths)]))
+        .map_err(|error| Error::Environment(format!("PATH cannot hold the cache folder: {error}")))?;
     let mut command = cargo(paths, arguments);
     command.env("PATH", path);
     Ok(command)
@@ -120,14 +110,8 @@ fn cached_tools(paths: &Paths) -> PathBuf {
 
 fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = fs::read_dir(folder).map_err(Error::at(folder))?;
-    let paths: Result<Vec<_>, _> = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect();
-    Ok(paths
-        .map_err(Error::at(folder))?
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .collect())
+    let paths: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
+    Ok(paths.map_err(Error::at(folder))?.into_iter().filter(|path| path.is_dir()).collect())
 }
 
 /// All that building the workspace takes.
@@ -172,18 +156,9 @@ mod tests {
 
     #[test]
     fn all_missing_needs_are_named_at_once_with_their_packages() {
-        let absent = |package| Need {
-            package,
-            probe: ("a-program-that-nobody-has", &[]),
-            ..CXX
-        };
-        let message = require(&[absent("g++"), absent("libssl-dev")])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.ends_with("apt-get install g++ libssl-dev"),
-            "{message}"
-        );
+        let absent = |package| Need { package, probe: ("a-program-that-nobody-has", &[]), ..CXX };
+        let message = require(&[absent("g++"), absent("libssl-dev")]).unwrap_err().to_string();
+        assert!(message.ends_with("apt-get install g++ libssl-dev"), "{message}");
     }
 
     #[test]

@@ -21,27 +21,12 @@ pub(crate) fn fetch(pins: &str, tags: &[String], folder: &Path) -> Result<Vec<Pa
     let requirements = folder.join("requirements.txt");
     fs::write(&requirements, pins).map_err(Error::at(&requirements))?;
     let mut pip = Command::new(PYTHON);
-    pip.args([
-        "-m",
-        "pip",
-        "download",
-        "--disable-pip-version-check",
-        "--no-cache-dir",
-        "--no-deps",
-    ]);
-    pip.args([
-        "--require-hashes",
-        "--only-binary=:all:",
-        "--python-version",
-        "3.12",
-    ]);
+    pip.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-cache-dir", "--no-deps"]);
+    pip.args(["--require-hashes", "--only-binary=:all:", "--python-version", "3.12"]);
     for tag in tags {
         pip.args(["--platform", tag]);
     }
-    pip.arg("--dest")
-        .arg(folder)
-        .arg("--requirement")
-        .arg(&requirements);
+    pip.arg("--dest").arg(folder).arg("--requirement").arg(&requirements);
     // The system's folder for temporary files may be too small for a wheel of half a gigabyte.
     run(pip.env("TMPDIR", folder))?;
     wheels_in(folder)
@@ -51,22 +36,12 @@ pub(crate) fn fetch(pins: &str, tags: &[String], folder: &Path) -> Result<Vec<Pa
 pub(crate) fn unpack(wheels: &[PathBuf], members: &str, folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(Error::at(folder))?;
     let mut python = Command::new(PYTHON);
-    python
-        .args(["-c", include_str!("unpack.py")])
-        .arg(folder)
-        .arg(members)
-        .args(wheels);
-    let status = python.status().map_err(|source| Error::Start {
-        command: PYTHON.to_owned(),
-        source,
-    })?;
+    python.args(["-c", include_str!("unpack.py")]).arg(folder).arg(members).args(wheels);
+    let status = python.status().map_err(|source| Error::Start { command: PYTHON.to_owned(), source })?;
     if status.success() {
         return Ok(());
     }
-    Err(Error::Failed {
-        command: format!("{PYTHON} unpack.py"),
-        status: status.to_string(),
-    })
+    Err(Error::Failed { command: format!("{PYTHON} unpack.py"), status: status.to_string() })
 }
 
 fn wheels_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
