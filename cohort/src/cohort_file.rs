@@ -42,10 +42,7 @@ impl CohortFile {
     /// # Errors
     /// Refuses a file that cannot be read, and unknown keys or impossible values with their line.
     pub fn load(path: &Path) -> Result<Self, CohortError> {
-        Ok(Self {
-            path: path.to_owned(),
-            contents: parse(path)?,
-        })
+        Ok(Self { path: path.to_owned(), contents: parse(path)? })
     }
 
     /// Returns the name under which plans ask for the cohort.
@@ -69,8 +66,7 @@ impl CohortFile {
             (Source::Table(source), DataNeed::Table(need)) => {
                 let schema = self.schema(source)?;
                 let file = beside(&self.path, &source.file);
-                Table::open(&file, &schema)
-                    .and_then(|table| Layout::new(&schema, need, &table).map(drop))
+                Table::open(&file, &schema).and_then(|table| Layout::new(&schema, need, &table).map(drop))
             }
             (Source::Images(source), DataNeed::Images(need)) => images::list(&self.path, source)?
                 .iter()
@@ -102,8 +98,7 @@ impl CohortFile {
             }
             (Source::SyntheticTable(source), DataNeed::Table(need)) => {
                 let schema = synthetic::schema();
-                let table =
-                    Table::synthetic(&self.path, synthetic::columns(), synthetic::lines(*source));
+                let table = Table::synthetic(&self.path, synthetic::columns(), synthetic::lines(*source));
                 table.read(&schema, need, selection).map(Records::Table)
             }
             (Source::Images(source), DataNeed::Images(need)) => {
@@ -129,10 +124,7 @@ impl CohortFile {
             DataNeed::Table(_) => ("a table", "images"),
             DataNeed::Images(_) => ("images", "a table"),
         };
-        CohortError::mismatch(format!(
-            "it expects {plan}, cohort {} has {own}",
-            self.name()
-        ))
+        CohortError::mismatch(format!("it expects {plan}, cohort {} has {own}", self.name()))
     }
 }
 
@@ -140,21 +132,17 @@ impl Check for Contents {
     fn check(&self) -> Result<(), Problem> {
         match (&self.split, &self.source) {
             (Split::Listed(_), Source::Images(_) | Source::SyntheticImages(_)) => {
-                let message = "assigns the lines of a table, expected split.modulo or split.hashed for images";
+                let message =
+                    "assigns the lines of a table, expected split.modulo or split.hashed for images";
                 Err(Problem::new("split.listed", message))
             }
             (Split::Modulo(ModuloSplit { divisor, test }), _) if test.get() >= divisor.get() => {
-                let message = format!(
-                    "is {}, expected a remainder below {}",
-                    test.get(),
-                    divisor.get()
-                );
+                let message = format!("is {}, expected a remainder below {}", test.get(), divisor.get());
                 Err(Problem::new("split.modulo.test", message))
             }
-            (Split::Hashed(split), _) if split.test.is_one() => Err(Problem::new(
-                "split.hashed.test",
-                "is 1, expected less, or nobody is left to train on",
-            )),
+            (Split::Hashed(split), _) if split.test.is_one() => {
+                Err(Problem::new("split.hashed.test", "is 1, expected less, or nobody is left to train on"))
+            }
             (Split::Listed(_) | Split::Modulo(_) | Split::Hashed(_), _) => Ok(()),
         }
     }
@@ -162,9 +150,7 @@ impl Check for Contents {
 
 /// Returns the path that a cohort file at `cohort_file` means by `path`.
 pub(crate) fn beside(cohort_file: &Path, path: &Path) -> PathBuf {
-    cohort_file
-        .parent()
-        .map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    cohort_file.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
 }
 
 fn parse<T: DeserializeOwned + Check>(path: &Path) -> Result<T, CohortError> {

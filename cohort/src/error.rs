@@ -7,7 +7,8 @@ use fedtwin_plan::text_file::TextError;
 
 /// Why a cohort cannot be used.
 ///
-/// No message holds a patient's value: an auditor may read them, and a refusal reaches the researcher.
+/// No message holds a patient's value. Messages do hold names of files, which may identify a patient:
+/// they are for the hospital's eyes and logs, and what goes to the coordinator is that the site refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum CohortError {
     /// A file or folder cannot be read at all.
@@ -69,37 +70,22 @@ pub enum CohortError {
 
 impl CohortError {
     pub(crate) fn storage(file: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Storage {
-            file: file.to_owned(),
-            source,
-        }
+        move |source| Self::Storage { file: file.to_owned(), source }
     }
 
     pub(crate) fn csv(file: &Path) -> impl FnOnce(csv::Error) -> Self {
-        move |source| Self::Csv {
-            file: file.to_owned(),
-            source,
-        }
+        move |source| Self::Csv { file: file.to_owned(), source }
     }
 
     pub(crate) fn table(file: &Path, line: u64, message: impl Into<String>) -> Self {
-        Self::Table {
-            file: file.to_owned(),
-            line,
-            message: message.into(),
-        }
+        Self::Table { file: file.to_owned(), line, message: message.into() }
     }
 
     pub(crate) fn file(file: &Path, message: impl Into<String>) -> Self {
-        Self::File {
-            file: file.to_owned(),
-            message: message.into(),
-        }
+        Self::File { file: file.to_owned(), message: message.into() }
     }
 
     pub(crate) fn mismatch(message: impl Into<String>) -> Self {
-        Self::PlanMismatch {
-            message: message.into(),
-        }
+        Self::PlanMismatch { message: message.into() }
     }
 }

@@ -31,26 +31,14 @@ pub(crate) fn list(cohort_file: &Path, source: &ImageSource) -> Result<Vec<Scan>
             format!("has no image of that name in {}", images_folder.display()),
         ));
     }
-    let only = source
-        .only
-        .as_ref()
-        .map(|filter| indexed(cohort_file, filter))
-        .transpose()?;
+    let only = source.only.as_ref().map(|filter| indexed(cohort_file, filter)).transpose()?;
     if let (Some(ids), Some(filter)) = (&only, &source.only)
         && let Some(id) = ids.iter().find(|id| !images.contains_key(*id))
     {
-        let message = format!(
-            "names {id}, of which there is no image in {}",
-            images_folder.display()
-        );
-        return Err(CohortError::file(
-            &beside(cohort_file, &filter.file),
-            message,
-        ));
+        let message = format!("names {id}, of which there is no image in {}", images_folder.display());
+        return Err(CohortError::file(&beside(cohort_file, &filter.file), message));
     }
-    let chosen = images
-        .into_iter()
-        .filter(|(id, _)| only.as_ref().is_none_or(|ids| ids.contains(id)));
+    let chosen = images.into_iter().filter(|(id, _)| only.as_ref().is_none_or(|ids| ids.contains(id)));
     chosen
         .map(|(id, image)| match masks.remove(&id) {
             Some(mask) => Ok(Scan { id, image, mask }),
@@ -77,11 +65,7 @@ pub(crate) fn read(
 
 impl Scan {
     /// Checks from the headers alone that the mask is the image's and that slices fit the plan's size.
-    pub(crate) fn check(
-        &self,
-        source: &ImageSource,
-        need: ImageNeed,
-    ) -> Result<VolumeHeader, CohortError> {
+    pub(crate) fn check(&self, source: &ImageSource, need: ImageNeed) -> Result<VolumeHeader, CohortError> {
         let (image, _) = nifti_file::open(&self.image)?;
         let (mask, _) = nifti_file::open(&self.mask)?;
         if mask.shape != image.shape {
@@ -109,10 +93,7 @@ impl Scan {
         let (_, image) = nifti_file::read(&self.image)?;
         let (_, mask) = nifti_file::read(&self.mask)?;
         if mask.iter().any(|x| x.is_nan()) {
-            return Err(CohortError::file(
-                &self.mask,
-                "is a mask with a voxel that is no number",
-            ));
+            return Err(CohortError::file(&self.mask, "is a mask with a voxel that is no number"));
         }
         let axes = slice_axes(source);
         let image = normalised(&across(&image, header.shape, axes))
@@ -121,10 +102,7 @@ impl Scan {
             shape: axes.map(|axis| header.shape[axis]),
             spacing_mm: axes.map(|axis| header.spacing_mm[axis]),
             image,
-            mask: across(&mask, header.shape, axes)
-                .into_iter()
-                .map(|x| u8::from(x > 0.0))
-                .collect(),
+            mask: across(&mask, header.shape, axes).into_iter().map(|x| u8::from(x > 0.0)).collect(),
         })
     }
 }
@@ -136,31 +114,14 @@ impl Scan {
 pub(crate) fn normalised(voxels: &[f32]) -> Option<Vec<f32>> {
     let mut finite: Vec<f32> = voxels.iter().copied().filter(|x| x.is_finite()).collect();
     let last = finite.len().checked_sub(1)?;
-    let mut quantile = |per_mille: usize| {
-        *finite
-            .select_nth_unstable_by(last * per_mille / 1000, f32::total_cmp)
-            .1
-    };
+    let mut quantile =
+        |per_mille: usize| *finite.select_nth_unstable_by(last * per_mille / 1000, f32::total_cmp).1;
     let (low, high) = (quantile(5), quantile(995));
-    let clipped = |x: f32| {
-        f64::from(if x.is_finite() {
-            x.clamp(low, high)
-        } else {
-            low
-        })
-    };
+    let clipped = |x: f32| f64::from(if x.is_finite() { x.clamp(low, high) } else { low });
     let count = voxels.len() as f64;
     let mean = voxels.iter().map(|&x| clipped(x)).sum::<f64>() / count;
-    let variance = voxels
-        .iter()
-        .map(|&x| (clipped(x) - mean).powi(2))
-        .sum::<f64>()
-        / count;
-    let scale = if low < high {
-        1.0 / variance.sqrt()
-    } else {
-        0.0
-    };
+    let variance = voxels.iter().map(|&x| (clipped(x) - mean).powi(2)).sum::<f64>() / count;
+    let scale = if low < high { 1.0 / variance.sqrt() } else { 0.0 };
     #[expect(
         clippy::cast_possible_truncation,
         reason = "normalised intensities need no more than single precision"
@@ -198,20 +159,14 @@ fn volumes_in(folder: &Path) -> Result<BTreeMap<String, PathBuf>, CohortError> {
     for entry in std::fs::read_dir(folder).map_err(CohortError::storage(folder))? {
         let path = entry.map_err(CohortError::storage(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let Some(id) = name
-            .strip_suffix(".nii.gz")
-            .or_else(|| name.strip_suffix(".nii"))
-        else {
+        let Some(id) = name.strip_suffix(".nii.gz").or_else(|| name.strip_suffix(".nii")) else {
             continue;
         };
         if id.starts_with('.') {
             continue;
         }
         if volumes.insert(id.to_owned(), path.clone()).is_some() {
-            return Err(CohortError::file(
-                &path,
-                "is there twice, plain and compressed",
-            ));
+            return Err(CohortError::file(&path, "is there twice, plain and compressed"));
         }
     }
     Ok(volumes)
@@ -221,10 +176,7 @@ fn indexed(cohort_file: &Path, filter: &IndexFilter) -> Result<BTreeSet<String>,
     let file = beside(cohort_file, &filter.file);
     let mut reader = text_reader(&file, b',', true)?;
     let header = reader.headers().map_err(CohortError::csv(&file))?.clone();
-    let (id, column) = (
-        position(&file, &header, &filter.id)?,
-        position(&file, &header, &filter.column)?,
-    );
+    let (id, column) = (position(&file, &header, &filter.id)?, position(&file, &header, &filter.column)?);
     let mut ids = BTreeSet::new();
     for record in reader.records() {
         let record = record.map_err(CohortError::csv(&file))?;

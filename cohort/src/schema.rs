@@ -104,14 +104,8 @@ impl TableSchema {
     /// Returns all that the schema offers, in the form in which a plan asks for it.
     #[must_use]
     pub fn need(&self) -> DataNeed {
-        let features = self
-            .features
-            .iter()
-            .map(|(name, column)| (name.clone(), column.feature()));
-        DataNeed::Table(TableNeed {
-            outcome: self.outcome.name.clone(),
-            features: features.collect(),
-        })
+        let features = self.features.iter().map(|(name, column)| (name.clone(), column.feature()));
+        DataNeed::Table(TableNeed { outcome: self.outcome.name.clone(), features: features.collect() })
     }
 
     /// Checks that the schema has all that a plan asks for, in its units and categories.
@@ -124,15 +118,8 @@ impl TableSchema {
         }
         for (name, feature) in &need.features {
             let column = self.features.get(name).ok_or_else(|| {
-                let own = self
-                    .features
-                    .keys()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", ");
-                CohortError::mismatch(format!(
-                    "it expects a column {name:?}, the cohort has {own}"
-                ))
+                let own = self.features.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                CohortError::mismatch(format!("it expects a column {name:?}, the cohort has {own}"))
             })?;
             column
                 .fit(feature)
@@ -145,13 +132,9 @@ impl TableSchema {
 impl FeatureColumn {
     fn feature(&self) -> Feature {
         match self {
-            Self::Number(NumberColumn {
-                unit, low, high, ..
-            }) => Feature::Number(NumberRange {
-                unit: unit.clone(),
-                low: *low,
-                high: *high,
-            }),
+            Self::Number(NumberColumn { unit, low, high, .. }) => {
+                Feature::Number(NumberRange { unit: unit.clone(), low: *low, high: *high })
+            }
             Self::Category(CategoryColumn { codes, .. }) => {
                 let names: BTreeSet<String> = codes.values().cloned().collect();
                 Feature::Category(names.into_iter().collect())
@@ -163,10 +146,7 @@ impl FeatureColumn {
         match (self, feature) {
             (Self::Number(own), Feature::Number(plan)) => {
                 if own.unit != plan.unit {
-                    return Err(format!(
-                        "the plan expects {:?}, the cohort has {:?}",
-                        plan.unit, own.unit
-                    ));
+                    return Err(format!("the plan expects {:?}, the cohort has {:?}", plan.unit, own.unit));
                 }
                 // Disjoint ranges betray another quantity under the same name and unit.
                 if plan.high <= own.low || own.high <= plan.low {
@@ -178,16 +158,14 @@ impl FeatureColumn {
                 }
                 Ok(())
             }
-            (Self::Category(own), Feature::Category(plan)) => own
-                .codes
-                .values()
-                .find(|name| !plan.contains(name))
-                .map_or(Ok(()), |name| {
+            (Self::Category(own), Feature::Category(plan)) => {
+                own.codes.values().find(|name| !plan.contains(name)).map_or(Ok(()), |name| {
                     Err(format!(
                         "the cohort has category {name:?}, the plan expects one of {}",
                         plan.join(", ")
                     ))
-                }),
+                })
+            }
             (Self::Number(_), Feature::Category(_)) => {
                 Err("the plan expects categories, the cohort has numbers".to_owned())
             }
@@ -200,8 +178,9 @@ impl FeatureColumn {
     /// Returns the table's column for the feature `name`.
     pub(crate) fn column<'a>(&'a self, name: &'a str) -> &'a str {
         match self {
-            Self::Number(NumberColumn { column, .. })
-            | Self::Category(CategoryColumn { column, .. }) => column.as_deref().unwrap_or(name),
+            Self::Number(NumberColumn { column, .. }) | Self::Category(CategoryColumn { column, .. }) => {
+                column.as_deref().unwrap_or(name)
+            }
         }
     }
 }
@@ -216,10 +195,7 @@ impl OutcomeColumn {
 impl Check for TableSchema {
     fn check(&self) -> Result<(), Problem> {
         if !self.delimiter.is_ascii() || matches!(self.delimiter, '\n' | '\r' | '"') {
-            return Err(Problem::new(
-                "delimiter",
-                "is no ASCII character that can stand between two cells",
-            ));
+            return Err(Problem::new("delimiter", "is no ASCII character that can stand between two cells"));
         }
         if let Some(columns) = &self.columns {
             let mut seen = BTreeSet::new();
@@ -241,10 +217,7 @@ impl TableSchema {
         if let Some(id) = &self.patient_id
             && used.insert(id, "patient_id").is_some()
         {
-            return Err(Problem::new(
-                "patient_id",
-                format!("is the outcome's column {id:?}"),
-            ));
+            return Err(Problem::new("patient_id", format!("is the outcome's column {id:?}")));
         }
         for (name, feature) in &self.features {
             let column = feature.column(name);
@@ -253,16 +226,10 @@ impl TableSchema {
                 return Err(Problem::new(format!("features.{name}"), message));
             }
         }
-        let missing = |column: &&&str| {
-            self.columns
-                .as_ref()
-                .is_some_and(|all| !all.iter().any(|c| c == **column))
-        };
+        let missing =
+            |column: &&&str| self.columns.as_ref().is_some_and(|all| !all.iter().any(|c| c == **column));
         if let Some(column) = used.keys().find(missing) {
-            return Err(Problem::new(
-                "columns",
-                format!("lacks {column:?}, which is used below"),
-            ));
+            return Err(Problem::new("columns", format!("lacks {column:?}, which is used below")));
         }
         Ok(())
     }
@@ -273,8 +240,7 @@ impl FeatureColumn {
         match self {
             Self::Number(NumberColumn { low, high, .. }) => {
                 if !(low.is_finite() && high.is_finite() && low < high) {
-                    let message =
-                        format!("is plausible from {low} to {high}, expected low below high");
+                    let message = format!("is plausible from {low} to {high}, expected low below high");
                     return Err(Problem::new(format!("{key}.number"), message));
                 }
             }

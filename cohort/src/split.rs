@@ -77,10 +77,7 @@ pub(crate) struct Selection {
 }
 
 enum Rule {
-    Lines {
-        file: PathBuf,
-        parts: BTreeMap<u64, Part>,
-    },
+    Lines { file: PathBuf, parts: BTreeMap<u64, Part> },
     Modulo(ModuloSplit),
     Hashed(HashedSplit),
 }
@@ -102,13 +99,7 @@ impl Selection {
             Split::Modulo(modulo) => Rule::Modulo(*modulo),
             Split::Hashed(hashed) => Rule::Hashed(*hashed),
         };
-        Ok(Self {
-            rule,
-            part,
-            trained: 0,
-            declared,
-            cohort_file: cohort_file.to_owned(),
-        })
+        Ok(Self { rule, part, trained: 0, declared, cohort_file: cohort_file.to_owned() })
     }
 
     /// Says whether the patient is in the part that is asked for; each patient is asked about once.
@@ -119,10 +110,7 @@ impl Selection {
         if part == Part::Train {
             if self.trained == self.declared {
                 let file = self.cohort_file.clone();
-                return Err(CohortError::Undeclared {
-                    file,
-                    declared: self.declared,
-                });
+                return Err(CohortError::Undeclared { file, declared: self.declared });
             }
             self.trained += 1;
         }
@@ -134,8 +122,7 @@ impl Selection {
         match self.rule {
             Rule::Lines { file, parts } => match parts.last_key_value() {
                 Some((&line, _)) if line > last_line => {
-                    let message =
-                        format!("assigns line {line} of a table that ends at line {last_line}");
+                    let message = format!("assigns line {line} of a table that ends at line {last_line}");
                     Err(CohortError::file(&file, message))
                 }
                 Some(_) | None => Ok(()),
@@ -166,12 +153,9 @@ impl Selection {
     }
 }
 
-/// Reads the last run of digits, as many as fit a `u64` without doubt.
+/// Reads the last run of digits; nothing if there is none, or if it is no 64-bit number.
 fn last_number(id: &str) -> Option<u64> {
-    id.split(|c: char| !c.is_ascii_digit())
-        .rfind(|digits| !digits.is_empty())?
-        .parse()
-        .ok()
+    id.split(|c: char| !c.is_ascii_digit()).rfind(|digits| !digits.is_empty())?.parse().ok()
 }
 
 fn hash(seed: u64, id: &str) -> u64 {
@@ -180,32 +164,19 @@ fn hash(seed: u64, id: &str) -> u64 {
     digest.update(&seed.to_le_bytes());
     digest.update(id.as_bytes());
     let bytes = digest.finish().0;
-    u64::from_le_bytes(
-        bytes[..8]
-            .try_into()
-            .expect("a SHA-256 digest has 32 bytes"),
-    )
+    u64::from_le_bytes(bytes[..8].try_into().expect("a SHA-256 digest has 32 bytes"))
 }
 
 fn read_list(file: &Path, listed: &ListedSplit) -> Result<BTreeMap<u64, Part>, CohortError> {
     let mut reader = text_reader(file, b',', true)?;
     let header = reader.headers().map_err(CohortError::csv(file))?.clone();
-    let (line_at, part_at) = (
-        position(file, &header, &listed.line)?,
-        position(file, &header, &listed.part)?,
-    );
-    let only = listed
-        .only
-        .iter()
-        .map(|(column, text)| Ok((position(file, &header, column)?, text)));
+    let (line_at, part_at) = (position(file, &header, &listed.line)?, position(file, &header, &listed.part)?);
+    let only = listed.only.iter().map(|(column, text)| Ok((position(file, &header, column)?, text)));
     let only = only.collect::<Result<Vec<_>, CohortError>>()?;
     let mut parts = BTreeMap::new();
     for record in reader.records() {
         let record = record.map_err(CohortError::csv(file))?;
-        if only
-            .iter()
-            .any(|&(at, text)| record.get(at) != Some(text.as_str()))
-        {
+        if only.iter().any(|&(at, text)| record.get(at) != Some(text.as_str())) {
             continue;
         }
         let here = record.position().map_or(0, csv::Position::line);

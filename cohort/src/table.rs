@@ -36,16 +36,9 @@ impl Table {
             None => reader.headers().map_err(CohortError::csv(file))?.clone(),
         };
         let lines = reader.into_records().map(|record| {
-            record.map(|cells| Line {
-                number: cells.position().map_or(0, csv::Position::line),
-                cells,
-            })
+            record.map(|cells| Line { number: cells.position().map_or(0, csv::Position::line), cells })
         });
-        Ok(Self {
-            file: file.to_owned(),
-            columns,
-            lines: Box::new(lines),
-        })
+        Ok(Self { file: file.to_owned(), columns, lines: Box::new(lines) })
     }
 
     /// Makes a table of invented lines; `described_by` stands for its file in messages.
@@ -54,14 +47,8 @@ impl Table {
         columns: StringRecord,
         lines: impl Iterator<Item = StringRecord> + 'static,
     ) -> Self {
-        let lines = (1..)
-            .zip(lines)
-            .map(|(number, cells)| Ok(Line { number, cells }));
-        Self {
-            file: described_by.to_owned(),
-            columns,
-            lines: Box::new(lines),
-        }
+        let lines = (1..).zip(lines).map(|(number, cells)| Ok(Line { number, cells }));
+        Self { file: described_by.to_owned(), columns, lines: Box::new(lines) }
     }
 
     /// Reads the selected patients in the order of their lines.
@@ -78,24 +65,15 @@ impl Table {
             let refuse = |message: String| CohortError::table(&self.file, number, message);
             last_line = number;
             if cells.len() != self.columns.len() {
-                return Err(refuse(format!(
-                    "has {} cells, expected {}",
-                    cells.len(),
-                    self.columns.len()
-                )));
+                return Err(refuse(format!("has {} cells, expected {}", cells.len(), self.columns.len())));
             }
-            let id = layout
-                .patient_id
-                .map_or_else(|| number.to_string(), |at| cells[at].to_owned());
+            let id = layout.patient_id.map_or_else(|| number.to_string(), |at| cells[at].to_owned());
             if let Some(first) = seen.insert(id.clone(), number) {
                 return Err(refuse(format!(
                     "is of the same patient as line {first}, expected one line per patient"
                 )));
             }
-            if selection.takes(Patient {
-                id: &id,
-                line: number,
-            })? {
+            if selection.takes(Patient { id: &id, line: number })? {
                 records.push(layout.record(&cells).map_err(refuse)?);
             }
         }
@@ -131,21 +109,13 @@ struct Code {
 
 impl Layout {
     /// Finds the plan's features in the order of the plan.
-    pub(crate) fn new(
-        schema: &TableSchema,
-        need: &TableNeed,
-        table: &Table,
-    ) -> Result<Self, CohortError> {
+    pub(crate) fn new(schema: &TableSchema, need: &TableNeed, table: &Table) -> Result<Self, CohortError> {
         schema.fit(need)?;
         let find = |column: &str| position(&table.file, &table.columns, column);
         let features = need.features.iter().map(|(name, feature)| {
             let own = &schema.features[name];
             let column = own.column(name).to_owned();
-            Ok(Cell {
-                at: find(&column)?,
-                column,
-                rule: FeatureRule::new(own, feature),
-            })
+            Ok(Cell { at: find(&column)?, column, rule: FeatureRule::new(own, feature) })
         });
         let outcome = &schema.outcome;
         Ok(Self {
@@ -162,19 +132,13 @@ impl Layout {
 
     /// Reads a line's cells; a refusal names the column and never the value.
     fn record(&self, cells: &StringRecord) -> Result<TableRecord, String> {
-        let text = |at: usize| {
-            Some(cells[at].trim()).filter(|text| !self.missing.iter().any(|m| m == text))
-        };
+        let text = |at: usize| Some(cells[at].trim()).filter(|text| !self.missing.iter().any(|m| m == text));
         let values = self.features.iter().map(|cell| match text(cell.at) {
             None => Ok(Value::Missing),
-            Some(text) => cell
-                .rule
-                .value(text)
-                .map_err(|expected| refusal(&cell.column, expected)),
+            Some(text) => cell.rule.value(text).map_err(|expected| refusal(&cell.column, expected)),
         });
         let refuse = |expected: &str| refusal(&self.outcome.column, expected);
-        let outcome =
-            text(self.outcome.at).ok_or_else(|| refuse("the outcome, which may not be missing"))?;
+        let outcome = text(self.outcome.at).ok_or_else(|| refuse("the outcome, which may not be missing"))?;
         Ok(TableRecord {
             outcome: self.outcome.rule.outcome(outcome).map_err(refuse)?,
             values: values.collect::<Result<_, String>>()?,
@@ -186,32 +150,14 @@ impl FeatureRule {
     /// Makes the rule that reads a cohort's column as the plan's feature, which the column fits.
     fn new(column: &FeatureColumn, feature: &Feature) -> Self {
         match column {
-            FeatureColumn::Number(NumberColumn { sentinels, .. }) => Self::Number {
-                sentinels: sentinels.clone(),
-            },
-            FeatureColumn::Category(CategoryColumn {
-                codes, sentinels, ..
-            }) => {
-                let names: &[String] = match feature {
-                    Feature::Category(names) => names,
-                    Feature::Number(_) => &[],
-                };
-                let index = |name: &String| {
-                    (0..)
-                        .zip(names)
-                        .find(|(_, plan)| *plan == name)
-                        .map(|(index, _)| index)
-                };
-                let codes = codes.iter().map(|(code, name)| {
-                    (code, index(name).map_or(Value::Missing, Value::Category))
-                });
-                let sentinels = sentinels.iter().map(|code| (code, Value::Missing));
-                Self::Category(
-                    codes
-                        .chain(sentinels)
-                        .map(|(code, value)| (Code::new(code), value))
-                        .collect(),
-                )
+            FeatureColumn::Number(NumberColumn { sentinels, .. }) => {
+                Self::Number { sentinels: sentinels.clone() }
+            }
+            FeatureColumn::Category(CategoryColumn { codes, sentinels, .. }) => {
+                let codes =
+                    codes.iter().map(|(code, name)| (Code::new(code), Value::Category(index(feature, name))));
+                let sentinels = sentinels.iter().map(|code| (Code::new(code), Value::Missing));
+                Self::Category(codes.chain(sentinels).collect())
             }
         }
     }
@@ -229,9 +175,7 @@ impl FeatureRule {
             Self::Category(codes) => {
                 let own = Code::new(text);
                 let found = codes.iter().find(|(code, _)| code.is(&own));
-                found
-                    .map(|(_, value)| *value)
-                    .ok_or("one of the schema's codes or texts for missing")
+                found.map(|(_, value)| *value).ok_or("one of the schema's codes or texts for missing")
             }
         }
     }
@@ -250,52 +194,36 @@ impl OutcomeRule {
 
 impl Code {
     fn new(text: &str) -> Self {
-        Self {
-            text: text.to_owned(),
-            number: number(text),
-        }
+        Self { text: text.to_owned(), number: number(text) }
     }
 
     fn is(&self, other: &Self) -> bool {
-        self.text == other.text
-            || self
-                .number
-                .zip(other.number)
-                .is_some_and(|(a, b)| same(a, b))
+        self.text == other.text || self.number.zip(other.number).is_some_and(|(a, b)| same(a, b))
     }
 }
 
 /// Opens a text table; lines of different lengths are left to the caller.
-pub(crate) fn text_reader(
-    file: &Path,
-    delimiter: u8,
-    header: bool,
-) -> Result<Reader<File>, CohortError> {
+pub(crate) fn text_reader(file: &Path, delimiter: u8, header: bool) -> Result<Reader<File>, CohortError> {
     let opened = File::open(file).map_err(CohortError::storage(file))?;
-    Ok(ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(header)
-        .flexible(true)
-        .from_reader(opened))
+    Ok(ReaderBuilder::new().delimiter(delimiter).has_headers(header).flexible(true).from_reader(opened))
 }
 
 /// Finds a column by its name.
-pub(crate) fn position(
-    file: &Path,
-    columns: &StringRecord,
-    column: &str,
-) -> Result<usize, CohortError> {
-    columns
-        .iter()
-        .position(|own| own.trim() == column)
-        .ok_or_else(|| {
-            let own = columns.iter().collect::<Vec<_>>().join(", ");
-            CohortError::table(
-                file,
-                1,
-                format!("expected a column {column:?}, found {own}"),
-            )
-        })
+pub(crate) fn position(file: &Path, columns: &StringRecord, column: &str) -> Result<usize, CohortError> {
+    columns.iter().position(|own| own.trim() == column).ok_or_else(|| {
+        let own = columns.iter().collect::<Vec<_>>().join(", ");
+        CohortError::table(file, 1, format!("expected a column {column:?}, found {own}"))
+    })
+}
+
+/// Finds a category in the plan's list; a schema that fits has no other.
+fn index(feature: &Feature, category: &str) -> u32 {
+    let names: &[String] = match feature {
+        Feature::Category(names) => names,
+        Feature::Number(_) => &[],
+    };
+    let found = (0..).zip(names).find(|(_, name)| *name == category);
+    found.map(|(index, _)| index).expect("the schema fits the plan")
 }
 
 fn refusal(column: &str, expected: &str) -> String {
@@ -307,10 +235,7 @@ fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|x: &f64| x.is_finite())
 }
 
-#[expect(
-    clippy::float_cmp,
-    reason = "codes and sentinels are exact, not measured"
-)]
+#[expect(clippy::float_cmp, reason = "codes and sentinels are exact, not measured")]
 fn same(a: f64, b: f64) -> bool {
     a == b
 }

@@ -15,9 +15,7 @@ impl Draws {
         // Each part passes through the mixer, so that neighbouring numbers give unrelated streams.
         let state = [u64::from(source.site.get()), u64::from(patient)]
             .into_iter()
-            .fold(mix(source.seed), |state, part| {
-                mix(state ^ mix(part.wrapping_add(GOLDEN_GAMMA)))
-            });
+            .fold(mix(source.seed), |state, part| mix(state ^ mix(part.wrapping_add(GOLDEN_GAMMA))));
         Self { state }
     }
 
@@ -67,10 +65,7 @@ mod tests {
     fn the_stream_is_splitmix64() {
         // Origin: the first outputs for seed 1234567 of the authors' C code (prng.di.unimi.it/splitmix64.c).
         let mut draws = Draws { state: 1_234_567 };
-        assert_eq!(
-            [draws.bits(), draws.bits()],
-            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
-        );
+        assert_eq!([draws.bits(), draws.bits()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
     }
 
     #[test]

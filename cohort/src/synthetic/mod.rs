@@ -54,10 +54,7 @@ pub(crate) fn volumes(
     let mut records = Vec::new();
     for patient in 1..=source.patients.get() {
         let id = format!("phantom-{patient}");
-        if selection.takes(Patient {
-            id: &id,
-            line: u64::from(patient),
-        })? {
+        if selection.takes(Patient { id: &id, line: u64::from(patient) })? {
             records.push(phantom::volume(source, patient));
         }
     }

@@ -29,38 +29,10 @@ struct Scanner {
 }
 
 const SCANNERS: [Scanner; 4] = [
-    Scanner {
-        gain: 100.0,
-        offset: 10.0,
-        gamma: 1.0,
-        blur: 0.10,
-        noise: 0.08,
-        organ_scale: 1.0,
-    },
-    Scanner {
-        gain: 1200.0,
-        offset: 0.0,
-        gamma: 0.7,
-        blur: 0.20,
-        noise: 0.06,
-        organ_scale: 0.88,
-    },
-    Scanner {
-        gain: 3e5,
-        offset: -1e4,
-        gamma: 1.4,
-        blur: 0.05,
-        noise: 0.14,
-        organ_scale: 1.1,
-    },
-    Scanner {
-        gain: 255.0,
-        offset: 0.0,
-        gamma: 1.0,
-        blur: 0.25,
-        noise: 0.10,
-        organ_scale: 0.95,
-    },
+    Scanner { gain: 100.0, offset: 10.0, gamma: 1.0, blur: 0.10, noise: 0.08, organ_scale: 1.0 },
+    Scanner { gain: 1200.0, offset: 0.0, gamma: 0.7, blur: 0.20, noise: 0.06, organ_scale: 0.88 },
+    Scanner { gain: 3e5, offset: -1e4, gamma: 1.4, blur: 0.05, noise: 0.14, organ_scale: 1.1 },
+    Scanner { gain: 255.0, offset: 0.0, gamma: 1.0, blur: 0.25, noise: 0.10, organ_scale: 0.95 },
 ];
 
 /// A point, or one length per axis: across slices, down rows, along columns.
@@ -75,8 +47,7 @@ struct Ellipsoid {
 impl Ellipsoid {
     /// Returns 1 in the middle, 0 on the surface and less outside.
     fn depth(&self, point: Point) -> f64 {
-        let squares =
-            (0..3).map(|axis| ((point[axis] - self.middle[axis]) / self.radii[axis]).powi(2));
+        let squares = (0..3).map(|axis| ((point[axis] - self.middle[axis]) / self.radii[axis]).powi(2));
         1.0 - squares.sum::<f64>().sqrt()
     }
 }
@@ -91,18 +62,9 @@ struct Wave {
 impl Wave {
     fn draw(draws: &mut Draws, lengths: [f64; 2], amplitude: f64) -> Self {
         let direction = [draws.normal(), draws.normal(), draws.normal()];
-        let norm = direction
-            .iter()
-            .map(|x| x * x)
-            .sum::<f64>()
-            .sqrt()
-            .max(1e-6);
+        let norm = direction.iter().map(|x| x * x).sum::<f64>().sqrt().max(1e-6);
         let frequency = TAU / draws.between(lengths[0], lengths[1]);
-        Self {
-            per_voxel: direction.map(|x| x / norm * frequency),
-            phase: draws.between(0.0, TAU),
-            amplitude,
-        }
+        Self { per_voxel: direction.map(|x| x / norm * frequency), phase: draws.between(0.0, TAU), amplitude }
     }
 
     fn at(&self, point: Point) -> f64 {
@@ -123,70 +85,39 @@ struct Anatomy {
 
 impl Anatomy {
     fn draw(draws: &mut Draws, organ_scale: f64) -> Self {
-        let shape = SHAPE_MAX.map(|most| {
-            most - usize::try_from(draws.bits() % 9).expect("a remainder of 9 is small")
-        });
+        let shape = SHAPE_MAX
+            .map(|most| most - usize::try_from(draws.bits() % 9).expect("a remainder of 9 is small"));
         let middle = shape.map(|size| size as f64 / 2.0 + draws.between(-3.0, 3.0));
         let scale = organ_scale * libm::exp(0.1 * draws.normal());
         let tilt = draws.between(-0.35, 0.35);
         let mut lobe = |along: f64, radii: Point| Ellipsoid {
-            middle: [
-                middle[0] + draws.normal(),
-                middle[1] + along * scale,
-                middle[2] + along * scale * tilt,
-            ],
+            middle: [middle[0] + draws.normal(), middle[1] + along * scale, middle[2] + along * scale * tilt],
             radii: radii.map(|radius| radius * scale * draws.between(0.9, 1.1)),
         };
         let lobes = [lobe(-7.0, [8.0, 9.5, 6.5]), lobe(7.0, [6.5, 11.0, 5.5])];
-        let surface = (0..4)
-            .map(|_| Wave::draw(draws, [8.0, 18.0], 0.07))
-            .collect();
-        let texture = (0..6)
-            .map(|_| Wave::draw(draws, [7.0, 30.0], 0.09))
-            .collect();
+        let surface = (0..4).map(|_| Wave::draw(draws, [8.0, 18.0], 0.07)).collect();
+        let texture = (0..6).map(|_| Wave::draw(draws, [7.0, 30.0], 0.11)).collect();
         let others = (0..12).map(|_| {
             let place = shape.map(|size| draws.between(0.0, size as f64));
             let radii = [(); 3].map(|()| draws.between(2.0, 4.5));
-            (
-                Ellipsoid {
-                    middle: place,
-                    radii,
-                },
-                draws.between(0.9, 1.15),
-            )
+            (Ellipsoid { middle: place, radii }, draws.between(0.9, 1.15))
         });
         let others = others.collect();
-        Self {
-            shape,
-            lobes,
-            surface,
-            texture,
-            others,
-        }
+        Self { shape, lobes, surface, texture, others }
     }
 
     /// Returns whether `point` is in the organ, and its brightness.
     fn at(&self, point: Point) -> (bool, f64) {
         let ripple: f64 = self.surface.iter().map(|wave| wave.at(point)).sum();
-        let depth = self
-            .lobes
-            .iter()
-            .map(|lobe| lobe.depth(point))
-            .fold(f64::NEG_INFINITY, f64::max)
-            + ripple;
+        let depth =
+            self.lobes.iter().map(|lobe| lobe.depth(point)).fold(f64::NEG_INFINITY, f64::max) + ripple;
         let texture: f64 = self.texture.iter().map(|wave| wave.at(point)).sum();
         if depth > 0.0 {
             // The organ is more even than what is around it.
             return (true, 1.0 + 0.4 * texture);
         }
-        let other = self
-            .others
-            .iter()
-            .find(|(shape, _)| shape.depth(point) > 0.0);
-        (
-            false,
-            texture + other.map_or(0.55, |(_, brightness)| *brightness),
-        )
+        let other = self.others.iter().find(|(shape, _)| shape.depth(point) > 0.0);
+        (false, texture + other.map_or(0.55, |(_, brightness)| *brightness))
     }
 }
 
@@ -201,8 +132,7 @@ pub(crate) fn volume(source: SyntheticSource, patient: u32) -> VolumeRecord {
     for slice in 0..slices {
         for row in 0..rows {
             for column in 0..columns {
-                let (is_organ, brightness) =
-                    anatomy.at([slice, row, column].map(|index| index as f64));
+                let (is_organ, brightness) = anatomy.at([slice, row, column].map(|index| index as f64));
                 mask.push(u8::from(is_organ));
                 signal.push(brightness);
             }
@@ -211,21 +141,10 @@ pub(crate) fn volume(source: SyntheticSource, patient: u32) -> VolumeRecord {
     for stride in [1, columns, columns * rows] {
         blur(&mut signal, stride, scanner.blur);
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "scanners measure with less than single precision"
-    )]
-    let scan: Vec<f32> = signal
-        .iter()
-        .map(|&brightness| scanner.measure(brightness, draws) as f32)
-        .collect();
+    #[expect(clippy::cast_possible_truncation, reason = "scanners measure with less than single precision")]
+    let scan: Vec<f32> = signal.iter().map(|&brightness| scanner.measure(brightness, draws) as f32).collect();
     let image = normalised(&scan).expect("a phantom's voxels are numbers");
-    VolumeRecord {
-        shape: anatomy.shape,
-        spacing_mm: [1.0; 3],
-        image,
-        mask,
-    }
+    VolumeRecord { shape: anatomy.shape, spacing_mm: [1.0; 3], image, mask }
 }
 
 impl Scanner {

@@ -10,8 +10,8 @@ use crate::source::SyntheticSource;
 
 /// The columns in the order of the heart schema.
 pub(crate) const COLUMNS: [&str; 14] = [
-    "age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang", "oldpeak",
-    "slope", "ca", "thal", "num",
+    "age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang", "oldpeak", "slope", "ca",
+    "thal", "num",
 ];
 
 /// What a site's patients have in common.
@@ -78,9 +78,7 @@ struct Person {
 impl Person {
     fn draw(mix: &CaseMix, draws: &mut Draws) -> Self {
         let severity = mix.severity_mean + draws.normal();
-        let age = (mix.age_mean + 3.5 * severity + 7.5 * draws.normal())
-            .clamp(25.0, 85.0)
-            .round();
+        let age = (mix.age_mean + 3.5 * severity + 7.5 * draws.normal()).clamp(25.0, 85.0).round();
         let male = draws.chance(mix.male);
         Self {
             severity,
@@ -92,9 +90,7 @@ impl Person {
                 .round(),
             exang: draws.chance(logistic(1.3 * severity - 0.8)),
             oldpeak: (0.8 + 0.9 * severity + 0.7 * draws.normal()).clamp(0.0, 6.0),
-            vessels: (0.5 + 0.8 * severity + 0.6 * draws.normal())
-                .clamp(0.0, 3.0)
-                .floor(),
+            vessels: (0.5 + 0.8 * severity + 0.6 * draws.normal()).clamp(0.0, 3.0).floor(),
             reversible: draws.chance(logistic(1.2 * severity + if male { 0.2 } else { -1.0 })),
         }
     }
@@ -102,10 +98,7 @@ impl Person {
     /// Returns the logit of the outcome at a site with `intercept`.
     fn logit(&self, intercept: f64) -> f64 {
         let flag = |flag: bool| if flag { 1.0 } else { 0.0 };
-        intercept - 3.0
-            + 0.03 * (self.age - 54.0)
-            + 0.9 * flag(self.male)
-            + 1.4 * flag(self.asymptomatic)
+        intercept - 3.0 + 0.03 * (self.age - 54.0) + 0.9 * flag(self.male) + 1.4 * flag(self.asymptomatic)
             - 0.02 * (self.thalach - 150.0)
             + 0.9 * flag(self.exang)
             + 0.6 * self.oldpeak
@@ -122,8 +115,8 @@ pub(crate) fn line(source: SyntheticSource, patient: u32) -> StringRecord {
     let flag = |flag: bool| (if flag { "1" } else { "0" }).to_owned();
     let pain = 1.0 + (3.0 * draws.uniform()).floor();
     let trestbps = (131.0 + 0.4 * (person.age - 54.0) + 15.0 * draws.normal()).clamp(88.0, 210.0);
-    let chol = (238.0 + (person.age - 54.0) + 8.0 * person.severity + 45.0 * draws.normal())
-        .clamp(110.0, 560.0);
+    let chol =
+        (238.0 + (person.age - 54.0) + 8.0 * person.severity + 45.0 * draws.normal()).clamp(110.0, 560.0);
     let sugar = draws.chance(0.15);
     let ecg = if draws.chance(0.55) {
         0
@@ -143,11 +136,7 @@ pub(crate) fn line(source: SyntheticSource, patient: u32) -> StringRecord {
     let fixed_defect = draws.chance(0.07);
     let happened = draws.chance(logistic(person.logit(mix.intercept)));
     let mut or_missing = |p: f64, text: String, missing: &str| {
-        if draws.chance(p) {
-            missing.to_owned()
-        } else {
-            text
-        }
+        if draws.chance(p) { missing.to_owned() } else { text }
     };
     let thal = if person.reversible {
         "7"
@@ -159,11 +148,7 @@ pub(crate) fn line(source: SyntheticSource, patient: u32) -> StringRecord {
     StringRecord::from(vec![
         person.age.to_string(),
         flag(person.male),
-        if person.asymptomatic {
-            "4".to_owned()
-        } else {
-            pain.to_string()
-        },
+        if person.asymptomatic { "4".to_owned() } else { pain.to_string() },
         or_missing(0.02, trestbps.round().to_string(), "?"),
         or_missing(mix.chol_missing, chol.round().to_string(), "0"),
         or_missing(0.04, flag(sugar), "?"),

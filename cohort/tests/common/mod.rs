@@ -1,0 +1,147 @@
+//! What several of the tests share.
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "each test program uses its part of this, and helpers may panic as tests may"
+)]
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use fedtwin_cohort::{CohortError, CohortFile};
+use fedtwin_plan::cohort_need::{DataNeed, ImageNeed};
+use fedtwin_plan::record::{Records, TableRecord, VolumeRecord};
+
+/// A folder with a cohort file and what it names, removed on drop.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Loads `text` as the cohort file.
+    pub fn cohort(&self, text: &str) -> Result<CohortFile, CohortError> {
+        self.write("cohort.toml", text);
+        CohortFile::load(&self.path("cohort.toml"))
+    }
+
+    /// Renders an error with its causes, the folder's own name left out.
+    pub fn message(&self, error: &dyn Error) -> String {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            write!(text, ": {error}").unwrap();
+            cause = error.source();
+        }
+        text.replace(&format!("{}/", self.0.path().display()), "")
+    }
+}
+
+pub fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/cohorts").join(name)
+}
+
+pub fn image_need(height: i64, width: i64) -> DataNeed {
+    DataNeed::Images(ImageNeed {
+        height: height.try_into().unwrap(),
+        width: width.try_into().unwrap(),
+        slices_per_patient: 4.try_into().unwrap(),
+    })
+}
+
+pub fn rows(records: Records) -> Vec<TableRecord> {
+    match records {
+        Records::Table(rows) => rows,
+        Records::Volumes(_) => panic!("expected a table"),
+    }
+}
+
+pub fn volumes(records: Records) -> Vec<VolumeRecord> {
+    match records {
+        Records::Volumes(volumes) => volumes,
+        Records::Table(_) => panic!("expected volumes"),
+    }
+}
+
+/// A NIfTI-1 file as the standard lays it out (nifti1.h): 348 bytes, 4 without extensions, voxels.
+#[derive(Clone)]
+pub struct Nifti {
+    pub dim: [i16; 8],
+    pub datatype: i16,
+    pub pixdim: [f32; 8],
+    pub slope: f32,
+    pub intercept: f32,
+    pub voxels: Vec<u8>,
+}
+
+impl Nifti {
+    pub fn uint8(shape: [i16; 3], voxels: Vec<u8>) -> Self {
+        let [a, b, c] = shape;
+        let pixdim = [1.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.0];
+        Self { dim: [3, a, b, c, 1, 1, 1, 1], datatype: 2, pixdim, slope: 1.0, intercept: 0.0, voxels }
+    }
+
+    pub fn float32(shape: [i16; 3], voxels: &[f32]) -> Self {
+        let bytes = voxels.iter().flat_map(|x| x.to_le_bytes()).collect();
+        Self { datatype: 16, ..Self::uint8(shape, bytes) }
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 352];
+        bytes[..4].copy_from_slice(&348_i32.to_le_bytes());
+        for (index, size) in self.dim.iter().enumerate() {
+            bytes[40 + 2 * index..][..2].copy_from_slice(&size.to_le_bytes());
+        }
+        bytes[70..72].copy_from_slice(&self.datatype.to_le_bytes());
+        let bits: i16 = match self.datatype {
+            2 => 8,
+            4 | 512 => 16,
+            16 => 32,
+            32 | 64 => 64,
+            _ => 0,
+        };
+        bytes[72..74].copy_from_slice(&bits.to_le_bytes());
+        for (index, distance) in self.pixdim.iter().enumerate() {
+            bytes[76 + 4 * index..][..4].copy_from_slice(&distance.to_le_bytes());
+        }
+        bytes[108..112].copy_from_slice(&352_f32.to_le_bytes());
+        bytes[112..116].copy_from_slice(&self.slope.to_le_bytes());
+        bytes[116..120].copy_from_slice(&self.intercept.to_le_bytes());
+        bytes[344..348].copy_from_slice(b"n+1\0");
+        bytes.extend(&self.voxels);
+        bytes
+    }
+}
+
+pub fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Returns the folder of real data, or says that `test` is skipped and counts it.
+pub fn data_folder(test: &str) -> Option<PathBuf> {
+    let Some(folder) = std::env::var_os("FEDTWIN_DATA") else {
+        eprintln!("skipped: FEDTWIN_DATA names no folder with the real data sets");
+        if let Some(skips) = std::env::var_os("FEDTWIN_SKIPS") {
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(skips).unwrap();
+            writeln!(file, "{test}").unwrap();
+        }
+        return None;
+    };
+    Some(PathBuf::from(folder))
+}

@@ -1,0 +1,49 @@
+//! The example files that the repository ships are good ones.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
+
+mod common;
+
+use fedtwin_cohort::CohortFile;
+use fedtwin_cohort::schema::TableSchema;
+use fedtwin_plan::cohort_need::DataNeed;
+use fedtwin_plan::record::Part;
+use fedtwin_plan::text_file;
+
+use common::{example, image_need};
+
+fn heart_need() -> DataNeed {
+    let text = std::fs::read_to_string(example("heart.schema.toml")).unwrap();
+    text_file::parse::<TableSchema>("heart.schema.toml", &text).unwrap().need()
+}
+
+#[test]
+fn example_cohorts_are_accepted() {
+    for name in ["table", "images", "synthetic-table", "synthetic-images"] {
+        CohortFile::load(&example(&format!("{name}.toml"))).unwrap();
+    }
+}
+
+#[test]
+fn example_synthetic_cohorts_have_the_patients_that_they_declare() {
+    for (name, need, test) in
+        [("synthetic-table.toml", heart_need(), 60), ("synthetic-images.toml", image_need(64, 48), 8)]
+    {
+        let cohort = CohortFile::load(&example(name)).unwrap();
+        cohort.check(&need).unwrap();
+        let patients = |part| cohort.read(&need, part).unwrap().patients();
+        assert_eq!(
+            (patients(Part::Train), patients(Part::Test)),
+            (cohort.patients() as usize, test),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_heart_schema_offers_thirteen_features() {
+    let DataNeed::Table(need) = heart_need() else { panic!("a table's schema offers a table") };
+    assert_eq!((need.outcome.as_str(), need.features.len()), ("disease", 13));
+    // 6 numbers of 2 inputs; categories: sex 3, cp 5, fbs 3, restecg 4, exang 3, slope 4, thal 4.
+    assert_eq!(need.inputs(), 6 * 2 + 26);
+}
