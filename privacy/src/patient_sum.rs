@@ -53,17 +53,9 @@ impl PatientSum {
         if !(clip.is_finite() && clip > 0.0) {
             return Err(BoundsError::Clip(clip));
         }
-        let in_range = u32::try_from(c_int)
-            .ok()
-            .filter(|&c| c > 0 && u64::from(c) <= C_INT_MAX);
+        let in_range = u32::try_from(c_int).ok().filter(|&c| c > 0 && u64::from(c) <= C_INT_MAX);
         let c_int = in_range.ok_or(BoundsError::IntegerNorm(c_int))?;
-        Ok(Self {
-            clip,
-            c_int,
-            sum: vec![0; len],
-            quantised: vec![0; len],
-            seen: HashSet::new(),
-        })
+        Ok(Self { clip, c_int, sum: vec![0; len], quantised: vec![0; len], seen: HashSet::new() })
     }
 
     /// Adds one patient's vector, scaled down to the clip if it is longer.
@@ -75,11 +67,7 @@ impl PatientSum {
     /// # Panics
     /// When the vector's length is not the sum's, which the model's specification fixes.
     pub fn add(&mut self, patient: PatientId, vector: &[f32]) {
-        assert_eq!(
-            vector.len(),
-            self.sum.len(),
-            "a contribution has the model's length"
-        );
+        assert_eq!(vector.len(), self.sum.len(), "a contribution has the model's length");
         if !self.seen.insert(patient) {
             return;
         }
@@ -115,11 +103,7 @@ impl PatientSum {
 fn squared_norm(vector: &[f32]) -> f64 {
     let mut lanes = [0.0_f64; 8];
     let chunks = vector.chunks_exact(8);
-    let rest: f64 = chunks
-        .remainder()
-        .iter()
-        .map(|&v| f64::from(v).powi(2))
-        .sum();
+    let rest: f64 = chunks.remainder().iter().map(|&v| f64::from(v).powi(2)).sum();
     for chunk in chunks {
         for (lane, &value) in lanes.iter_mut().zip(chunk) {
             *lane += f64::from(value) * f64::from(value);
@@ -132,21 +116,11 @@ fn squared_integer_norm(vector: &[i32]) -> u128 {
     vector
         .chunks(BLOCK)
         .map(|block| {
-            let largest = block
-                .iter()
-                .fold(0, |largest: u32, v| largest.max(v.unsigned_abs()));
+            let largest = block.iter().fold(0, |largest: u32, v| largest.max(v.unsigned_abs()));
             if largest < SMALL {
-                u128::from(
-                    block
-                        .iter()
-                        .map(|&v| u64::from(v.unsigned_abs()).pow(2))
-                        .sum::<u64>(),
-                )
+                u128::from(block.iter().map(|&v| u64::from(v.unsigned_abs()).pow(2)).sum::<u64>())
             } else {
-                block
-                    .iter()
-                    .map(|&v| u128::from(v.unsigned_abs()).pow(2))
-                    .sum()
+                block.iter().map(|&v| u128::from(v.unsigned_abs()).pow(2)).sum()
             }
         })
         .sum()
@@ -177,10 +151,7 @@ mod tests {
     }
 
     fn squared_distance(a: &[i64], b: &[i64]) -> u128 {
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| u128::from(a.abs_diff(*b)).pow(2))
-            .sum()
+        a.iter().zip(b).map(|(a, b)| u128::from(a.abs_diff(*b)).pow(2)).sum()
     }
 
     /// Values of every magnitude, among them all that are not numbers.
@@ -204,14 +175,8 @@ mod tests {
     }
 
     fn bounds() -> impl Strategy<Value = (f64, u64)> {
-        let clip = prop_oneof![
-            1e-6_f64..1e3,
-            prop::sample::select(vec![f64::MIN_POSITIVE, 1.0, 1e300])
-        ];
-        (
-            clip,
-            prop_oneof![1..100_u64, 1000_u64..1 << 26, (1 << 26)..=C_INT_MAX],
-        )
+        let clip = prop_oneof![1e-6_f64..1e3, prop::sample::select(vec![f64::MIN_POSITIVE, 1.0, 1e300])];
+        (clip, prop_oneof![1..100_u64, 1000_u64..1 << 26, (1 << 26)..=C_INT_MAX])
     }
 
     proptest! {
@@ -262,11 +227,7 @@ mod tests {
         vector[0] = 1e38;
         let sum = sum_of([(0, &vector)], 1.0, 1000);
         assert!((999..=1000).contains(&sum[0]), "{}", sum[0]);
-        assert!(
-            sum_of([(0, &vec![f32::MAX; LEN])], 1.0, 1000)
-                .iter()
-                .all(|&v| (163..=164).contains(&v))
-        );
+        assert!(sum_of([(0, &vec![f32::MAX; LEN])], 1.0, 1000).iter().all(|&v| (163..=164).contains(&v)));
     }
 
     #[test]
@@ -278,15 +239,11 @@ mod tests {
 
     #[test]
     fn blocks_of_large_and_small_integers_have_exact_norms() {
-        let vector: Vec<i32> = (0..3 * BLOCK)
-            .map(|i| if i % 5 == 0 { i32::MIN } else { (1 << 26) - 1 })
-            .collect();
+        let vector: Vec<i32> =
+            (0..3 * BLOCK).map(|i| if i % 5 == 0 { i32::MIN } else { (1 << 26) - 1 }).collect();
         let small = vec![(1 << 26) - 1; BLOCK + 3];
         for vector in [vector, small] {
-            let exact: u128 = vector
-                .iter()
-                .map(|&v| u128::from(v.unsigned_abs()).pow(2))
-                .sum();
+            let exact: u128 = vector.iter().map(|&v| u128::from(v.unsigned_abs()).pow(2)).sum();
             assert_eq!(squared_integer_norm(&vector), exact);
         }
     }
@@ -294,16 +251,10 @@ mod tests {
     #[test]
     fn impossible_bounds_are_refused() {
         for clip in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(matches!(
-                PatientSum::new(1, clip, 1),
-                Err(BoundsError::Clip(_))
-            ));
+            assert!(matches!(PatientSum::new(1, clip, 1), Err(BoundsError::Clip(_))));
         }
         for c_int in [0, C_INT_MAX + 1, u64::MAX] {
-            assert!(matches!(
-                PatientSum::new(1, 1.0, c_int),
-                Err(BoundsError::IntegerNorm(_))
-            ));
+            assert!(matches!(PatientSum::new(1, 1.0, c_int), Err(BoundsError::IntegerNorm(_))));
         }
     }
 }

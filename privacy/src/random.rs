@@ -25,9 +25,7 @@ pub trait RandomSource {
     /// When `bound` is zero.
     fn below(&mut self, bound: u32) -> Result<u32, NoRandomness> {
         assert!(bound > 0, "there is no integer below zero");
-        let mask = u32::MAX
-            .checked_shr((bound - 1).leading_zeros())
-            .unwrap_or(0);
+        let mask = u32::MAX.checked_shr((bound - 1).leading_zeros()).unwrap_or(0);
         loop {
             let mut bytes = [0; 4];
             self.fill(&mut bytes)?;
@@ -50,11 +48,7 @@ impl SecureRandom {
     /// Starts with an empty buffer.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            system: SystemRandom::new(),
-            buffer: Box::new([0; BUFFER_BYTES]),
-            used: BUFFER_BYTES,
-        }
+        Self { system: SystemRandom::new(), buffer: Box::new([0; BUFFER_BYTES]), used: BUFFER_BYTES }
     }
 }
 
@@ -68,9 +62,7 @@ impl RandomSource for SecureRandom {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
         for piece in bytes.chunks_mut(BUFFER_BYTES) {
             if BUFFER_BYTES - self.used < piece.len() {
-                self.system
-                    .fill(self.buffer.as_mut_slice())
-                    .map_err(|_unspecified| NoRandomness)?;
+                self.system.fill(self.buffer.as_mut_slice()).map_err(|_unspecified| NoRandomness)?;
                 self.used = 0;
             }
             let taken = &mut self.buffer[self.used..self.used + piece.len()];
@@ -138,10 +130,7 @@ mod tests {
         for _ in 0..100_000 {
             counts[random.below(10).unwrap() as usize] += 1;
         }
-        let chi2: f64 = counts
-            .iter()
-            .map(|&c| (f64::from(c) - 1e4).powi(2) / 1e4)
-            .sum();
+        let chi2: f64 = counts.iter().map(|&c| (f64::from(c) - 1e4).powi(2) / 1e4).sum();
         assert!(chi2 < 33.7, "{counts:?}");
     }
 

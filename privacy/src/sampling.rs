@@ -57,17 +57,12 @@ mod tests {
                     included[patient.0 as usize] = true;
                 }
                 let centred = |i: bool| if i { 1.0 - q } else { -q };
-                pairs += included
-                    .chunks_exact(2)
-                    .map(|p| centred(p[0]) * centred(p[1]))
-                    .sum::<f64>();
+                pairs += included.chunks_exact(2).map(|p| centred(p[0]) * centred(p[1])).sum::<f64>();
                 size_variance += (batch.len() as f64 - n * q).powi(2) / draws;
             }
             let spread = q * (1.0 - q);
-            let chi2: f64 = counts
-                .iter()
-                .map(|&c| (f64::from(c) - draws * q).powi(2) / (draws * spread))
-                .sum();
+            let chi2: f64 =
+                counts.iter().map(|&c| (f64::from(c) - draws * q).powi(2) / (draws * spread)).sum();
             // The batch size is nearly normal, so its squared deviation has variance 2 (N q (1-q))^2.
             let variance_error = n * spread * (2.0 / draws).sqrt();
             Self {
@@ -79,9 +74,7 @@ mod tests {
 
         /// Five standard deviations: a true sampler fails once in a million runs.
         fn holds(&self) -> bool {
-            [self.inclusion, self.independence, self.variance]
-                .iter()
-                .all(|z| z.abs() < 5.0)
+            [self.inclusion, self.independence, self.variance].iter().all(|z| z.abs() < 5.0)
         }
     }
 
@@ -91,15 +84,8 @@ mod tests {
             let rate = Ratio::new(numerator, denominator).unwrap();
             let mut random = SecureRandom::new();
             let verdict = Verdict::of(rate, || poisson(rate, PATIENTS, &mut random).unwrap());
-            let Verdict {
-                inclusion,
-                independence,
-                variance,
-            } = verdict;
-            assert!(
-                verdict.holds(),
-                "{rate}: {inclusion} {independence} {variance}"
-            );
+            let Verdict { inclusion, independence, variance } = verdict;
+            assert!(verdict.holds(), "{rate}: {inclusion} {independence} {variance}");
         }
     }
 
@@ -127,14 +113,7 @@ mod tests {
     #[test]
     fn every_patient_is_in_every_step_at_rate_one() {
         let mut random = SecureRandom::new();
-        assert_eq!(
-            poisson(Ratio::ONE, 3, &mut random).unwrap(),
-            [PatientId(0), PatientId(1), PatientId(2)]
-        );
-        assert!(
-            poisson(Ratio::new(1, 2).unwrap(), 0, &mut random)
-                .unwrap()
-                .is_empty()
-        );
+        assert_eq!(poisson(Ratio::ONE, 3, &mut random).unwrap(), [PatientId(0), PatientId(1), PatientId(2)]);
+        assert!(poisson(Ratio::new(1, 2).unwrap(), 0, &mut random).unwrap().is_empty());
     }
 }

@@ -74,10 +74,7 @@ pub fn encode(values: &[i64], bits: WireBits) -> Vec<u8> {
 pub fn decode_add(bytes: &[u8], bits: WireBits, sums: &mut [i64]) -> Result<(), WrongLength> {
     let expected = sums.len() * bits.bytes();
     if bytes.len() != expected {
-        return Err(WrongLength {
-            found: bytes.len(),
-            expected,
-        });
+        return Err(WrongLength { found: bytes.len(), expected });
     }
     match bits {
         WireBits::B32 => {
@@ -107,11 +104,7 @@ mod tests {
     use super::*;
 
     fn width() -> impl Strategy<Value = (WireBits, u32)> {
-        prop::sample::select(vec![
-            (WireBits::B32, 32),
-            (WireBits::B40, 40),
-            (WireBits::B64, 64),
-        ])
+        prop::sample::select(vec![(WireBits::B32, 32), (WireBits::B40, 40), (WireBits::B64, 64)])
     }
 
     proptest! {
@@ -144,13 +137,7 @@ mod tests {
             for length in [0, 1, 3 * width - 1, 3 * width + 1, 4 * width] {
                 let mut sums = [7; 3];
                 let refused = decode_add(&vec![1; length], bits, &mut sums);
-                assert_eq!(
-                    refused,
-                    Err(WrongLength {
-                        found: length,
-                        expected: 3 * width
-                    })
-                );
+                assert_eq!(refused, Err(WrongLength { found: length, expected: 3 * width }));
                 assert_eq!(sums, [7; 3]);
             }
         }

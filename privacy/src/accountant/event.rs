@@ -60,8 +60,7 @@ impl GaussianEvent {
         // 4^m is at most 2^60; the difference rounds to within an ulp, the root and the products add
         // less than three more.
         let variance = f64::from(2 * self.m.get()).exp2() - 36.0;
-        let multiplier =
-            (f64::from(self.noise_shares.get()) * variance).sqrt() / f64::from(self.c_int.get());
+        let multiplier = (f64::from(self.noise_shares.get()) * variance).sqrt() / f64::from(self.c_int.get());
         multiplier * (1.0 - 4.0 * f64::EPSILON)
     }
 }
