@@ -139,3 +139,107 @@ fn chain(error: &dyn Error) -> String {
     }
     message
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use fedtwin_plan::report::{Report, RiskReport};
+
+    use super::*;
+    use crate::trainer::Patients;
+
+    /// Every patient's vector is its identifier, four times.
+    struct Scripted;
+
+    impl Trainer for Scripted {
+        fn patients(&self) -> Patients {
+            Patients { train: 3, test: 2 }
+        }
+
+        fn contributions(
+            &mut self,
+            weights: &[f32],
+            batch: &SlotBatch,
+            sink: &mut dyn FnMut(PatientId, &[f32]),
+        ) -> Result<(), TrainError> {
+            batch.check(3)?;
+            for &patient in batch.sampled() {
+                let value = f32::from(u8::try_from(patient.0).unwrap());
+                sink(patient, &vec![value; weights.len()]);
+            }
+            Ok(())
+        }
+
+        fn score(&mut self, weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainError> {
+            Ok(Report::Risk(RiskReport { intercept: weights[0].into(), rows: Vec::new() }))
+        }
+    }
+
+    const PLAN: &str = r#"
+data.table = { outcome = "ill", features.age.number = { unit = "years", low = 0, high = 100 } }
+study = { id = "s", title = "t", sites = ["north"], expires = "2030-01-01" }
+cohort = { name = "c", patients_max = 100 }
+model = { family = { vector = { parameters = 4 } }, seed = 1 }
+rounds = { count = 1, attempts_max = 1, blocks = 1, sites_min = 1, join_s = 1, deadline_s = 9, slot_s = 0 }
+training = { sampling = "1", loss = "bce", site = "gradient", server.fedavg = { learning_rate = 1.0 } }
+privacy.none = { clip = 8.0 }
+calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
+"#;
+
+    fn load(file: &str) -> Request {
+        Request::Load { plan: PLAN.to_owned(), cohort_file: file.into(), threads: 1 }
+    }
+
+    fn sum(ids: &[u32]) -> Request {
+        Request::Sum { sampled: ids.iter().copied().map(PatientId).collect(), slice_seed: 0 }
+    }
+
+    /// Serves all requests in one go; a cohort file called `missing` cannot be opened.
+    fn answers(requests: &[(Request, Vec<u8>)]) -> Vec<(Response, Vec<u8>)> {
+        let mut asked = Vec::new();
+        for (request, payload) in requests {
+            write_frame(&mut asked, request, payload).unwrap();
+        }
+        let mut answered = Vec::new();
+        let mut open = |load: &Load| -> Result<Box<dyn Trainer>, Box<dyn Error>> {
+            if load.cohort_file == Path::new("missing") {
+                return Err(Box::new(io::Error::other("no such cohort")));
+            }
+            Ok(Box::new(Scripted))
+        };
+        serve(&mut asked.as_slice(), &mut answered, &mut open).unwrap();
+        let mut answered = answered.as_slice();
+        std::iter::from_fn(|| read_frame(&mut answered).unwrap()).collect()
+    }
+
+    fn failed(message: &str) -> (Response, Vec<u8>) {
+        (Response::Failed { message: message.to_owned() }, Vec::new())
+    }
+
+    #[test]
+    fn each_request_has_one_answer_and_failures_change_nothing() {
+        let weights = [0.5_f32, 0.0, 0.0, 0.0].map(f32::to_le_bytes).concat();
+        let integers = [3000_i64; 4].map(i64::to_le_bytes).concat();
+        let report = Report::Risk(RiskReport { intercept: 0.5, rows: Vec::new() });
+        let (request, answer): (Vec<_>, Vec<_>) = [
+            ((sum(&[1]), weights.clone()), failed("no cohort is loaded")),
+            ((load("cohort"), vec![]), (Response::Ready { train: 3, test: 2 }, vec![])),
+            (
+                (sum(&[1]), weights[..15].to_vec()),
+                failed("the weights have 3 values, expected the model's 4"),
+            ),
+            ((sum(&[3]), weights.clone()), failed("patient 3 was sampled, but the cohort declares 3")),
+            ((sum(&[2, 1]), weights.clone()), (Response::Sum, integers)),
+            (
+                (Request::Score { fit_intercept: true }, weights.clone()),
+                (Response::Scored(Box::new(report)), vec![]),
+            ),
+            ((load("missing"), vec![]), failed("the cohort cannot be opened: no such cohort")),
+            ((sum(&[1]), weights), failed("no cohort is loaded")),
+        ]
+        .into_iter()
+        .unzip();
+        assert_eq!(answers(&request), answer);
+    }
+}

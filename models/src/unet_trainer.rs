@@ -123,5 +123,6 @@ impl Trainer for UnetTrainer {
 static NULL_VOLUME: VolumeRecord =
     VolumeRecord { shape: [0; 3], spacing_mm: [1.0; 3], image: Vec::new(), mask: Vec::new() };
 
-/// Bounds the memory of a prediction; larger batches are no faster on a CPU.
-const SLICES_PER_BATCH: usize = 16;
+/// Bounds the memory of a prediction and the null slices in a volume's last batch; larger batches are no
+/// faster on a CPU.
+const SLICES_PER_BATCH: usize = 8;
