@@ -151,7 +151,8 @@ impl Authority {
     fn check_terms(&self, role: Role, terms: &Terms) -> Result<(), IssueError> {
         let (from, until) = self.certificate.validity();
         let last = terms.tls_until.max(terms.identity_until);
-        if terms.from < from || last > until {
+        // Certificates count whole seconds, and so does this comparison.
+        if terms.from.0 / 1000 < from.0 / 1000 || last.0 / 1000 > until.0 / 1000 {
             return Err(IssueError::OutlastsAuthority {
                 from: date_time(from),
                 until: date_time(until),
@@ -382,11 +383,16 @@ mod tests {
         let issue = |role, terms: &Terms| authority.issue(role, &"x".parse().unwrap(), terms);
         let refused = |role, terms: &Terms| issue(role, terms).unwrap_err().to_string();
         assert!(issue(Role::Coordinator, &terms(&["localhost", "127.0.0.1"])).is_ok());
+        let to_the_end = Terms {
+            tls_until: Timestamp(UNTIL.0 + 999),
+            ..terms(&[])
+        };
+        assert!(issue(Role::Site, &to_the_end).is_ok());
         assert!(refused(Role::Coordinator, &terms(&[])).contains("needs at least one DNS name"));
         assert!(refused(Role::Coordinator, &terms(&["not a host"])).contains("neither a DNS name"));
         assert!(refused(Role::Site, &terms(&["localhost"])).contains("a site only dials out"));
         let late = Terms {
-            tls_until: Timestamp(UNTIL.0 + 1),
+            tls_until: Timestamp(UNTIL.0 + 1000),
             ..terms(&[])
         };
         assert!(refused(Role::Site, &late).contains("within the authority's own"));
