@@ -18,7 +18,7 @@ use crate::parameters::Parameters;
 use crate::score::segmentation_row;
 use crate::slices::{self, PaddedSlices};
 use crate::trainer::{Patients, SlotBatch, TrainError, Trainer, patient_count};
-use crate::unet::Unet;
+use crate::unet::{Unet, lay_channels_last};
 
 /// The trainer of segmentation studies.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ impl UnetTrainer {
         let ModelSpec::Unet(unet) = spec else { panic!("a segmentation trainer is of a U-Net") };
         let store = VarStore::new(device);
         let net = Unet::init(unet, &store.root());
+        lay_channels_last(&store);
         let parameters = Parameters::of(&store, spec);
         Ok(Self { net, parameters, need, loss, volumes, device })
     }

@@ -1,4 +1,7 @@
 //! `fedtwin-trainer`: computes on patients for a site agent, over a pipe and behind a sandbox.
+//!
+//! The agent starts it with `MALLOC_TRIM_THRESHOLD_` and `MALLOC_MMAP_THRESHOLD_` at 1 GiB: glibc then keeps
+//! the memory of freed tensors, and the kernel need not clear new pages in each step (15 % of a core's time).
 
 use std::error::Error;
 use std::io;
