@@ -11,8 +11,10 @@
 //! Left out on purpose: tensors, clocks, sockets and tasks. This is the only crate that imports opendp.
 
 pub mod accountant;
+pub mod ledger;
 pub mod noise;
 pub mod patient_sum;
 pub mod random;
+pub mod release;
 pub mod sampling;
 pub mod wire_integers;
