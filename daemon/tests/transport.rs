@@ -26,40 +26,17 @@ use tower::ServiceExt;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn earlier(by: Duration) -> Timestamp {
-    Timestamp(
-        clock::now()
-            .since(Timestamp(0))
-            .saturating_sub(by)
-            .as_millis()
-            .try_into()
-            .unwrap(),
-    )
+    Timestamp(clock::now().since(Timestamp(0)).saturating_sub(by).as_millis().try_into().unwrap())
 }
 
 fn authority() -> Authority {
-    Authority::create(
-        &"heart".parse().unwrap(),
-        earlier(4 * HOUR),
-        clock::now() + 4 * HOUR,
-    )
-    .unwrap()
+    Authority::create(&"heart".parse().unwrap(), earlier(4 * HOUR), clock::now() + 4 * HOUR).unwrap()
 }
 
 fn issue(authority: &Authority, role: Role, tls_until: Timestamp) -> Credentials {
-    let hosts = if role == Role::Coordinator {
-        vec!["localhost".to_owned()]
-    } else {
-        Vec::new()
-    };
-    let terms = Terms {
-        from: earlier(3 * HOUR),
-        tls_until,
-        identity_until: clock::now() + HOUR,
-        hosts,
-    };
-    authority
-        .issue(role, &"va".parse().unwrap(), &terms)
-        .unwrap()
+    let hosts = if role == Role::Coordinator { vec!["localhost".to_owned()] } else { Vec::new() };
+    let terms = Terms { from: earlier(3 * HOUR), tls_until, identity_until: clock::now() + HOUR, hosts };
+    authority.issue(role, &"va".parse().unwrap(), &terms).unwrap()
 }
 
 fn client(authority: &Authority, role: Role) -> Arc<ClientConfig> {
@@ -88,10 +65,7 @@ impl Service<http::Request<Body>> for WhoAmI {
         let peer = request.extensions().get::<Peer>().unwrap();
         assert!(peer.expires > clock::now());
         let response = http::Response::builder().header("identity", peer.identity.to_string());
-        std::future::ready(Ok(response
-            .header("serial", &peer.serial)
-            .body(Body::empty())
-            .unwrap()))
+        std::future::ready(Ok(response.header("serial", &peer.serial).body(Body::empty()).unwrap()))
     }
 }
 
@@ -105,12 +79,7 @@ async fn serve(authority: &Authority) -> (SocketAddr, CancellationToken) {
     let incoming = accept(listener, Arc::new(config));
     let router = tune_server(Server::builder()).add_service(WhoAmI);
     let stopped = stop.clone().cancelled_owned();
-    tokio::spawn(async move {
-        router
-            .serve_with_incoming_shutdown(incoming, stopped)
-            .await
-            .unwrap()
-    });
+    tokio::spawn(async move { router.serve_with_incoming_shutdown(incoming, stopped).await.unwrap() });
     (address, stop)
 }
 
@@ -119,11 +88,8 @@ async fn dial(address: SocketAddr, config: Arc<ClientConfig>) -> Result<Channel,
 }
 
 async fn who_am_i(channel: &mut Channel) -> Result<http::Response<Body>, tonic::transport::Error> {
-    let request = http::Request::builder()
-        .method("POST")
-        .uri("/test.WhoAmI/Ask")
-        .body(Body::empty())
-        .unwrap();
+    let request =
+        http::Request::builder().method("POST").uri("/test.WhoAmI/Ask").body(Body::empty()).unwrap();
     channel.ready().await?.call(request).await
 }
 
@@ -140,10 +106,7 @@ async fn a_handler_sees_who_calls() {
         let config = Arc::new(tls::client_config(&credentials, clock::for_tls()).unwrap());
         let mut channel = dial(address, config).await.unwrap();
         let response = who_am_i(&mut channel).await.unwrap();
-        assert_eq!(
-            response.headers()["identity"],
-            format!("spiffe://heart/{role}/va")
-        );
+        assert_eq!(response.headers()["identity"], format!("spiffe://heart/{role}/va"));
         assert_eq!(response.headers()["serial"], credentials.tls().serial);
     }
 }
@@ -156,16 +119,11 @@ async fn refused_clients_read_why() {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(heart.certificate().as_der().into()).unwrap();
-    let bare = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap();
+    let bare = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let mut bare = bare.with_root_certificates(roots).with_no_client_auth();
     bare.alpn_protocols = vec![b"h2".to_vec()];
     let why = refused(address, Arc::new(bare.clone())).await;
-    assert!(
-        why.contains("requires a client certificate and was shown none"),
-        "{why}"
-    );
+    assert!(why.contains("requires a client certificate and was shown none"), "{why}");
 
     let expired = issue(&heart, Role::Site, earlier(HOUR));
     let expired = tls::client_config(&expired, clock::for_tls()).unwrap();
@@ -173,24 +131,14 @@ async fn refused_clients_read_why() {
     assert!(why.contains("refused this certificate: expired"), "{why}");
 
     let mut foreign = bare;
-    foreign.client_auth_cert_resolver =
-        Arc::clone(&client(&lung, Role::Site).client_auth_cert_resolver);
+    foreign.client_auth_cert_resolver = Arc::clone(&client(&lung, Role::Site).client_auth_cert_resolver);
     let why = refused(address, Arc::new(foreign)).await;
-    assert!(
-        why.contains("refused this certificate: issued by another federation's authority"),
-        "{why}"
-    );
+    assert!(why.contains("refused this certificate: issued by another federation's authority"), "{why}");
 
     let why = refused(address, client(&lung, Role::Site)).await;
-    assert!(
-        why.contains("the peer's certificate comes from another federation's authority"),
-        "{why}"
-    );
+    assert!(why.contains("the peer's certificate comes from another federation's authority"), "{why}");
 
-    assert!(
-        dial(address, client(&heart, Role::Site)).await.is_ok(),
-        "the refused disturb nobody"
-    );
+    assert!(dial(address, client(&heart, Role::Site)).await.is_ok(), "the refused disturb nobody");
 }
 
 #[tokio::test]
@@ -210,29 +158,15 @@ async fn strangers_and_silence_do_not_stop_the_loop() {
 #[tokio::test]
 async fn obstacles_have_names() {
     let heart = authority();
-    for bad in [
-        "",
-        "localhost",
-        "localhost:",
-        "localhost:70000",
-        "https://localhost:1",
-        "a b:1",
-        "localhost:1/x",
-    ] {
-        let error = connect(bad, "localhost", client(&heart, Role::Site))
-            .await
-            .unwrap_err();
+    for bad in
+        ["", "localhost", "localhost:", "localhost:70000", "https://localhost:1", "a b:1", "localhost:1/x"]
+    {
+        let error = connect(bad, "localhost", client(&heart, Role::Site)).await.unwrap_err();
         assert!(matches!(error, ConnectError::Address(_)), "{bad}: {error}");
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let error = connect(
-        &address.to_string(),
-        "not a name",
-        client(&heart, Role::Site),
-    )
-    .await
-    .unwrap_err();
+    let error = connect(&address.to_string(), "not a name", client(&heart, Role::Site)).await.unwrap_err();
     assert!(matches!(error, ConnectError::ServerName), "{error}");
     drop(listener);
     let error = dial(address, client(&heart, Role::Site)).await.unwrap_err();
@@ -240,13 +174,7 @@ async fn obstacles_have_names() {
     assert!(program::describe(&error).contains("is the coordinator running"));
 
     let (address, _stop) = serve(&heart).await;
-    let why = connect(
-        &address.to_string(),
-        "example.org",
-        client(&heart, Role::Site),
-    )
-    .await
-    .unwrap_err();
+    let why = connect(&address.to_string(), "example.org", client(&heart, Role::Site)).await.unwrap_err();
     assert!(why.to_string().contains("for another host name"), "{why}");
 }
 

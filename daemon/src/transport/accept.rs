@@ -54,9 +54,7 @@ impl Connected for PeerStream {
 
 impl fmt::Debug for PeerStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerStream")
-            .field("peer", &self.peer)
-            .finish_non_exhaustive()
+        f.debug_struct("PeerStream").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
 
@@ -71,11 +69,7 @@ impl AsyncRead for PeerStream {
 }
 
 impl AsyncWrite for PeerStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.tls).poll_write(cx, bytes)
     }
 
@@ -111,9 +105,7 @@ impl Stream for Incoming {
     type Item = io::Result<PeerStream>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.connections
-            .poll_recv(cx)
-            .map(|connection| connection.map(Ok))
+        self.connections.poll_recv(cx).map(|connection| connection.map(Ok))
     }
 }
 
@@ -124,10 +116,7 @@ impl Stream for Incoming {
 pub fn accept(listener: TcpListener, config: Arc<ServerConfig>) -> Incoming {
     let (ready, connections) = mpsc::channel(READY_MAX);
     let accepting = tokio::spawn(accept_all(listener, TlsAcceptor::from(config), ready));
-    Incoming {
-        connections,
-        _accepting: AbortOnDropHandle::new(accepting),
-    }
+    Incoming { connections, _accepting: AbortOnDropHandle::new(accepting) }
 }
 
 async fn accept_all(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<PeerStream>) {
@@ -138,17 +127,10 @@ async fn accept_all(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::S
         if handshakes.len() >= HANDSHAKES_MAX {
             handshakes.join_next().await;
         }
-        let place = Arc::clone(&places)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
+        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
         match listener.accept().await {
             Ok((tcp, address)) => {
-                let arrival = Arrival {
-                    tcp,
-                    address,
-                    place,
-                };
+                let arrival = Arrival { tcp, address, place };
                 handshakes.spawn(welcome(arrival, acceptor.clone(), ready.clone()));
             }
             Err(error) => {
@@ -178,20 +160,10 @@ async fn welcome(arrival: Arrival, acceptor: TlsAcceptor, ready: mpsc::Sender<Pe
 }
 
 async fn handshake(arrival: Arrival, acceptor: &TlsAcceptor) -> Result<PeerStream, AcceptError> {
-    let Arrival {
-        tcp,
-        address,
-        place,
-    } = arrival;
+    let Arrival { tcp, address, place } = arrival;
     tcp.set_nodelay(true)?;
-    let accepted = timeout(
-        HANDSHAKE_TIME_MAX,
-        acceptor.accept_with(tcp, tuning::set_buffers),
-    )
-    .await;
-    let tls = accepted
-        .map_err(|_elapsed| AcceptError::Slow)?
-        .map_err(AcceptError::from_handshake)?;
+    let accepted = timeout(HANDSHAKE_TIME_MAX, acceptor.accept(tcp)).await;
+    let tls = accepted.map_err(|_elapsed| AcceptError::Slow)?.map_err(AcceptError::from_handshake)?;
     let leaf = tls
         .get_ref()
         .1
@@ -199,22 +171,8 @@ async fn handshake(arrival: Arrival, acceptor: &TlsAcceptor) -> Result<PeerStrea
         .and_then(<[_]>::first)
         .expect("the verifier requires a certificate");
     let certificate = Certificate::parse(leaf).expect("the verifier parsed the same certificate");
-    let Certificate {
-        identity,
-        serial,
-        until: expires,
-        ..
-    } = certificate;
-    Ok(PeerStream {
-        tls,
-        peer: Peer {
-            identity,
-            address,
-            serial,
-            expires,
-        },
-        _place: place,
-    })
+    let Certificate { identity, serial, until: expires, .. } = certificate;
+    Ok(PeerStream { tls, peer: Peer { identity, address, serial, expires }, _place: place })
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -32,30 +32,20 @@ pub async fn connect(
     let bad_address = || ConnectError::Address(address.to_owned());
     let uri = format!("https://{address}");
     let endpoint = Endpoint::from_shared(uri).map_err(|_invalid| bad_address())?;
-    let well_formed = endpoint
-        .uri()
-        .authority()
-        .is_some_and(|a| a.as_str() == address && a.port_u16().is_some());
+    let well_formed =
+        endpoint.uri().authority().is_some_and(|a| a.as_str() == address && a.port_u16().is_some());
     if !well_formed {
         return Err(bad_address());
     }
     let server_name = ServerName::try_from(server_name.to_owned());
     let server_name = server_name.map_err(|_invalid| ConnectError::ServerName)?;
-    let target = Target {
-        address: address.into(),
-        server_name,
-        connector: TlsConnector::from(config),
-    };
+    let target = Target { address: address.into(), server_name, connector: TlsConnector::from(config) };
     let connector = service_fn(move |_uri| {
         let target = target.clone();
         async move { target.dial_in_time().await.map(TokioIo::new) }
     });
-    let channel = tuning::tune_endpoint(endpoint)
-        .connect_with_connector(connector)
-        .await;
-    channel.map_err(|error| {
-        ConnectError::find(&error).unwrap_or_else(|| ConnectError::Http(Arc::new(error)))
-    })
+    let channel = tuning::tune_endpoint(endpoint).connect_with_connector(connector).await;
+    channel.map_err(|error| ConnectError::find(&error).unwrap_or_else(|| ConnectError::Http(Arc::new(error))))
 }
 
 /// Why there is no connection to the coordinator.
@@ -111,9 +101,7 @@ impl ConnectError {
     #[must_use]
     pub fn find(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
         let mut causes = std::iter::successors(Some(error), |error| error.source());
-        causes
-            .find_map(|error| error.downcast_ref::<Self>())
-            .cloned()
+        causes.find_map(|error| error.downcast_ref::<Self>()).cloned()
     }
 }
 
@@ -126,27 +114,17 @@ struct Target {
 
 impl Target {
     async fn dial_in_time(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
-        let slow = || ConnectError::Slow {
-            address: self.address(),
-            seconds: tuning::CONNECT_TIME_MAX.as_secs(),
-        };
-        timeout(tuning::CONNECT_TIME_MAX, self.dial())
-            .await
-            .unwrap_or_else(|_elapsed| Err(slow()))
+        let slow =
+            || ConnectError::Slow { address: self.address(), seconds: tuning::CONNECT_TIME_MAX.as_secs() };
+        timeout(tuning::CONNECT_TIME_MAX, self.dial()).await.unwrap_or_else(|_elapsed| Err(slow()))
     }
 
     async fn dial(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
-        let unreachable = |source| ConnectError::Unreachable {
-            address: self.address(),
-            source: Arc::new(source),
-        };
-        let tcp = TcpStream::connect(&*self.address)
-            .await
-            .map_err(unreachable)?;
+        let unreachable =
+            |source| ConnectError::Unreachable { address: self.address(), source: Arc::new(source) };
+        let tcp = TcpStream::connect(&*self.address).await.map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
-        let handshake =
-            self.connector
-                .connect_with(self.server_name.clone(), tcp, tuning::set_buffers);
+        let handshake = self.connector.connect(self.server_name.clone(), tcp);
         let mut tls = handshake.await.map_err(|error| self.broken(error))?;
         // In TLS 1.3 a client finishes before the server has looked at its certificate. The server speaks first in
         // HTTP/2 too (RFC 9113, section 3.4), so its first bytes, or its refusal, are awaited here; had this side
@@ -160,14 +138,8 @@ impl Target {
 
     fn broken(&self, error: io::Error) -> ConnectError {
         match tuning::refusal(&error) {
-            Some(refusal) => ConnectError::Refused {
-                address: self.address(),
-                refusal,
-            },
-            None => ConnectError::Broken {
-                address: self.address(),
-                source: Arc::new(error),
-            },
+            Some(refusal) => ConnectError::Refused { address: self.address(), refusal },
+            None => ConnectError::Broken { address: self.address(), source: Arc::new(error) },
         }
     }
 
