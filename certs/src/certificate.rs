@@ -56,11 +56,7 @@ impl Certificate {
         Ok(Self {
             identity: only_uri(&x509)?.parse()?,
             purpose,
-            serial: x509
-                .raw_serial()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            serial: x509.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
             from: timestamp(x509.validity().not_before.timestamp()),
             until: timestamp(x509.validity().not_after.timestamp()),
             public_key: x509.public_key().subject_public_key.data.to_vec(),
@@ -73,13 +69,9 @@ impl Certificate {
     /// Says since when or from when on it is not.
     pub fn check_time(&self, now: Timestamp) -> Result<(), CertificateError> {
         if now < self.from {
-            Err(CertificateError::NotYetValid {
-                from: date_time(self.from),
-            })
+            Err(CertificateError::NotYetValid { from: date_time(self.from) })
         } else if now > self.until {
-            Err(CertificateError::Expired {
-                until: date_time(self.until),
-            })
+            Err(CertificateError::Expired { until: date_time(self.until) })
         } else {
             Ok(())
         }
@@ -92,11 +84,8 @@ impl Certificate {
     pub fn signing_key(&self) -> Result<PublicKey, CertificateError> {
         match self.purpose {
             Purpose::Signing => {
-                let bytes = self
-                    .public_key
-                    .as_slice()
-                    .try_into()
-                    .map_err(|_length| CertificateError::NotSigning)?;
+                let bytes =
+                    self.public_key.as_slice().try_into().map_err(|_length| CertificateError::NotSigning)?;
                 Ok(PublicKey::from_bytes(bytes))
             }
             Purpose::Tls | Purpose::TlsServer => Err(CertificateError::NotSigning),
@@ -128,18 +117,11 @@ impl AuthorityCertificate {
         if !x509.is_ca() || x509.verify_signature(None).is_err() {
             return Err(CertificateError::NotAuthority);
         }
-        let federation = only_uri(&x509)?
-            .strip_prefix("spiffe://")
-            .ok_or(CertificateError::NotAuthority)?
-            .parse()?;
+        let federation =
+            only_uri(&x509)?.strip_prefix("spiffe://").ok_or(CertificateError::NotAuthority)?.parse()?;
         let from = timestamp(x509.validity().not_before.timestamp());
         let until = timestamp(x509.validity().not_after.timestamp());
-        Ok(Self {
-            federation,
-            from,
-            until,
-            der,
-        })
+        Ok(Self { federation, from, until, der })
     }
 
     /// Returns the certificate in DER form.
@@ -162,11 +144,7 @@ impl AuthorityCertificate {
 
     /// Returns the authority's key without its algorithm.
     pub(crate) fn public_key(&self) -> Result<Vec<u8>, CertificateError> {
-        Ok(parse_x509(&self.der)?
-            .public_key()
-            .subject_public_key
-            .data
-            .to_vec())
+        Ok(parse_x509(&self.der)?.public_key().subject_public_key.data.to_vec())
     }
 
     /// Verifies that this authority issued the certificate, whatever its purpose and time.
@@ -181,9 +159,7 @@ impl AuthorityCertificate {
         if named && signed && certificate.identity.federation == self.federation {
             Ok(certificate)
         } else {
-            Err(CertificateError::Foreign {
-                federation: self.federation.clone(),
-            })
+            Err(CertificateError::Foreign { federation: self.federation.clone() })
         }
     }
 
@@ -233,9 +209,7 @@ pub enum CertificateError {
     #[error("the certificate is neither for TLS nor for signing, or for both")]
     NotOnePurpose,
     /// A TLS certificate where an identity certificate is needed.
-    #[error(
-        "the certificate is for TLS, expected an identity certificate for signing (identity.pem)"
-    )]
+    #[error("the certificate is for TLS, expected an identity certificate for signing (identity.pem)")]
     NotSigning,
     /// An identity certificate where a TLS certificate is needed.
     #[error("the certificate is for signing, expected a TLS certificate (tls.pem)")]
@@ -266,10 +240,8 @@ pub enum CertificateError {
 /// Writes a moment for people, in UTC.
 pub(crate) fn date_time(moment: Timestamp) -> String {
     let ms = i64::try_from(moment.0).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(ms).map_or_else(
-        |_beyond_9999| "the far future".to_owned(),
-        |t| t.to_string(),
-    )
+    jiff::Timestamp::from_millisecond(ms)
+        .map_or_else(|_beyond_9999| "the far future".to_owned(), |t| t.to_string())
 }
 
 fn parse_x509(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
@@ -286,17 +258,10 @@ fn parse_x509(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
 }
 
 fn only_uri<'a>(x509: &'a X509Certificate<'_>) -> Result<&'a str, CertificateError> {
-    let names = x509
-        .subject_alternative_name()
-        .map_err(|_invalid| CertificateError::Malformed)?;
+    let names = x509.subject_alternative_name().map_err(|_invalid| CertificateError::Malformed)?;
     let names = names.map_or(&[][..], |extension| &extension.value.general_names);
-    let uris = names.iter().filter_map(|name| {
-        if let GeneralName::URI(uri) = name {
-            Some(*uri)
-        } else {
-            None
-        }
-    });
+    let uris =
+        names.iter().filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None });
     let uris: Vec<&str> = uris.collect();
     match uris[..] {
         [uri] => Ok(uri),
@@ -305,12 +270,8 @@ fn only_uri<'a>(x509: &'a X509Certificate<'_>) -> Result<&'a str, CertificateErr
 }
 
 fn purpose(x509: &X509Certificate<'_>) -> Result<Purpose, CertificateError> {
-    let usage = x509
-        .key_usage()
-        .map_err(|_invalid| CertificateError::Malformed)?;
-    let extended = x509
-        .extended_key_usage()
-        .map_err(|_invalid| CertificateError::Malformed)?;
+    let usage = x509.key_usage().map_err(|_invalid| CertificateError::Malformed)?;
+    let extended = x509.extended_key_usage().map_err(|_invalid| CertificateError::Malformed)?;
     let (Some(usage), Some(extended)) = (usage, extended) else {
         return Err(CertificateError::NotOnePurpose);
     };
@@ -327,29 +288,12 @@ fn purpose(x509: &X509Certificate<'_>) -> Result<Purpose, CertificateError> {
         ocsp_signing: false,
         other: Vec::new(),
     };
-    let client = ExtendedKeyUsage {
-        client_auth: true,
-        ..none.clone()
-    };
-    let server = ExtendedKeyUsage {
-        server_auth: true,
-        ..client.clone()
-    };
-    let signing = ExtendedKeyUsage {
-        other: vec![DOCUMENT_SIGNING],
-        ..none
-    };
-    let purposes = [
-        (client, Purpose::Tls),
-        (server, Purpose::TlsServer),
-        (signing, Purpose::Signing),
-    ];
-    let found = purposes
-        .into_iter()
-        .find(|(expected, _)| expected == extended.value);
-    found
-        .map(|(_, purpose)| purpose)
-        .ok_or(CertificateError::NotOnePurpose)
+    let client = ExtendedKeyUsage { client_auth: true, ..none.clone() };
+    let server = ExtendedKeyUsage { server_auth: true, ..client.clone() };
+    let signing = ExtendedKeyUsage { other: vec![DOCUMENT_SIGNING], ..none };
+    let purposes = [(client, Purpose::Tls), (server, Purpose::TlsServer), (signing, Purpose::Signing)];
+    let found = purposes.into_iter().find(|(expected, _)| expected == extended.value);
+    found.map(|(_, purpose)| purpose).ok_or(CertificateError::NotOnePurpose)
 }
 
 fn timestamp(unix_s: i64) -> Timestamp {

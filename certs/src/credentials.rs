@@ -36,14 +36,9 @@ impl Credentials {
     ///
     /// Does not look at the time, so that expired credentials can still be loaded and named in a message.
     pub(crate) fn new(parts: Parts) -> Result<Self, CredentialsError> {
-        let authority =
-            AuthorityCertificate::parse(parts.authority).map_err(CredentialsError::Authority)?;
-        let tls = authority
-            .verify(&parts.tls)
-            .map_err(CredentialsError::Tls)?;
-        let signing = authority
-            .verify(&parts.signing)
-            .map_err(CredentialsError::Identity)?;
+        let authority = AuthorityCertificate::parse(parts.authority).map_err(CredentialsError::Authority)?;
+        let tls = authority.verify(&parts.tls).map_err(CredentialsError::Tls)?;
+        let signing = authority.verify(&parts.signing).map_err(CredentialsError::Identity)?;
         let tls_key = TlsKey(parts.tls_key);
         let identity_key = IdentityKey::from_pkcs8(parts.identity_key)?;
         if tls.purpose == Purpose::Signing {
@@ -56,10 +51,7 @@ impl Credentials {
             return Err(CredentialsError::IdentityKeyOfAnother);
         }
         if tls.identity != signing.identity {
-            return Err(CredentialsError::TwoNames {
-                tls: tls.identity,
-                signing: signing.identity,
-            });
+            return Err(CredentialsError::TwoNames { tls: tls.identity, signing: signing.identity });
         }
         Ok(Self {
             authority,
@@ -119,9 +111,7 @@ impl Credentials {
     /// Names the certificate and the time.
     pub fn check_time(&self, now: Timestamp) -> Result<(), CredentialsError> {
         self.tls.check_time(now).map_err(CredentialsError::Tls)?;
-        self.signing
-            .check_time(now)
-            .map_err(CredentialsError::Identity)
+        self.signing.check_time(now).map_err(CredentialsError::Identity)
     }
 }
 
@@ -134,8 +124,7 @@ impl TlsKey {
     }
 
     fn public(&self) -> Result<Vec<u8>, CredentialsError> {
-        let pair =
-            KeyPair::try_from(self.as_pkcs8()).map_err(|_rejected| CredentialsError::NotATlsKey)?;
+        let pair = KeyPair::try_from(self.as_pkcs8()).map_err(|_rejected| CredentialsError::NotATlsKey)?;
         Ok(pair.public_key_raw().to_vec())
     }
 }
@@ -171,9 +160,7 @@ pub enum CredentialsError {
     #[error("identity.key does not belong to identity.pem; files of two folders were mixed")]
     IdentityKeyOfAnother,
     /// The certificates name two holders.
-    #[error(
-        "tls.pem names {tls} but identity.pem names {signing}; files of two folders were mixed"
-    )]
+    #[error("tls.pem names {tls} but identity.pem names {signing}; files of two folders were mixed")]
     TwoNames {
         /// Whom the TLS certificate names.
         tls: Identity,

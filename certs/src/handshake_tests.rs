@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use fedtwin_plan::time::Timestamp;
 use rcgen::{
-    CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType,
-    date_time_ymd,
+    CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig,
-    ServerConnection, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig, ServerConnection,
+    SupportedProtocolVersion,
 };
 
 use crate::{Authority, Credentials, HolderName, Refusal, Role, Terms, tls};
@@ -37,27 +36,13 @@ fn at(unix_s: u64) -> Arc<dyn TimeProvider> {
 }
 
 fn authority(federation: &str) -> Authority {
-    Authority::create(
-        &federation.parse().unwrap(),
-        Timestamp(FROM * 1000),
-        Timestamp(UNTIL * 1000),
-    )
-    .unwrap()
+    Authority::create(&federation.parse().unwrap(), Timestamp(FROM * 1000), Timestamp(UNTIL * 1000)).unwrap()
 }
 
 fn issue(authority: &Authority, role: Role) -> Credentials {
-    let hosts = if role == Role::Coordinator {
-        vec!["localhost".to_owned()]
-    } else {
-        Vec::new()
-    };
+    let hosts = if role == Role::Coordinator { vec!["localhost".to_owned()] } else { Vec::new() };
     let (tls_until, identity_until) = (Timestamp(TLS_UNTIL * 1000), Timestamp(UNTIL * 1000));
-    let terms = Terms {
-        from: Timestamp(FROM * 1000),
-        tls_until,
-        identity_until,
-        hosts,
-    };
+    let terms = Terms { from: Timestamp(FROM * 1000), tls_until, identity_until, hosts };
     let name: HolderName = "va".parse().unwrap();
     authority.issue(role, &name, &terms).unwrap()
 }
@@ -79,14 +64,13 @@ fn bare_client(
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate().as_der().into()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_details(provider, at(NOW))
-        .with_protocol_versions(&[version])
-        .unwrap();
+    let builder =
+        ClientConfig::builder_with_details(provider, at(NOW)).with_protocol_versions(&[version]).unwrap();
     let builder = builder.with_root_certificates(roots);
     match shown {
-        Some((certificate, key)) => builder
-            .with_client_auth_cert(vec![certificate.into()], private(key))
-            .unwrap(),
+        Some((certificate, key)) => {
+            builder.with_client_auth_cert(vec![certificate.into()], private(key)).unwrap()
+        }
         None => builder.with_no_client_auth(),
     }
 }
@@ -94,13 +78,9 @@ fn bare_client(
 /// A server made without this crate, which asks for no certificate.
 fn bare_server(certificate: Vec<u8>, key: Vec<u8>) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_details(provider, at(NOW))
-        .with_protocol_versions(&[&TLS13])
-        .unwrap();
-    builder
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.into()], private(key))
-        .unwrap()
+    let builder =
+        ServerConfig::builder_with_details(provider, at(NOW)).with_protocol_versions(&[&TLS13]).unwrap();
+    builder.with_no_client_auth().with_single_cert(vec![certificate.into()], private(key)).unwrap()
 }
 
 fn private(pkcs8: Vec<u8>) -> PrivateKeyDer<'static> {
@@ -110,24 +90,15 @@ fn private(pkcs8: Vec<u8>) -> PrivateKeyDer<'static> {
 /// A certificate by the true authority with names that it never issues.
 fn odd_certificate(authority: &Authority, uris: &[&str]) -> (Vec<u8>, Vec<u8>) {
     let issuer_key = KeyPair::try_from(authority.pkcs8().as_slice()).unwrap();
-    let issuer =
-        Issuer::from_ca_cert_der(&authority.certificate().as_der().into(), issuer_key).unwrap();
+    let issuer = Issuer::from_ca_cert_der(&authority.certificate().as_der().into(), issuer_key).unwrap();
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     (params.not_before, params.not_after) = (date_time_ymd(2023, 1, 1), date_time_ymd(2030, 1, 1));
-    params.subject_alt_names.extend(
-        uris.iter()
-            .map(|&uri| SanType::URI(uri.try_into().unwrap())),
-    );
+    params.subject_alt_names.extend(uris.iter().map(|&uri| SanType::URI(uri.try_into().unwrap())));
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ClientAuth,
-        ExtendedKeyUsagePurpose::ServerAuth,
-    ];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate().unwrap();
-    (
-        params.signed_by(&key, &issuer).unwrap().der().to_vec(),
-        key.serialize_der(),
-    )
+    (params.signed_by(&key, &issuer).unwrap().der().to_vec(), key.serialize_der())
 }
 
 /// What each side says at the end.
@@ -138,23 +109,14 @@ struct Outcome {
 }
 
 fn shake(client: ClientConfig, server: ServerConfig) -> Outcome {
-    let mut client =
-        ClientConnection::new(Arc::new(client), "localhost".try_into().unwrap()).unwrap();
+    let mut client = ClientConnection::new(Arc::new(client), "localhost".try_into().unwrap()).unwrap();
     let mut server = ServerConnection::new(Arc::new(server)).unwrap();
-    let mut outcome = Outcome {
-        client: None,
-        server: None,
-    };
+    let mut outcome = Outcome { client: None, server: None };
     while client.wants_write() || server.wants_write() {
         outcome.server = outcome.server.or(pass(&mut *client, &mut *server));
         outcome.client = outcome.client.or(pass(&mut *server, &mut *client));
     }
-    if outcome
-        == (Outcome {
-            client: None,
-            server: None,
-        })
-    {
+    if outcome == (Outcome { client: None, server: None }) {
         assert!(!client.is_handshaking() && !server.is_handshaking());
     }
     outcome
@@ -176,10 +138,7 @@ fn pass<A, B>(from: &mut ConnectionCommon<A>, to: &mut ConnectionCommon<B>) -> O
 }
 
 fn both(client: Refusal, server: Refusal) -> Outcome {
-    Outcome {
-        client: Some(client),
-        server: Some(server),
-    }
+    Outcome { client: Some(client), server: Some(server) }
 }
 
 #[test]
@@ -188,10 +147,7 @@ fn every_role_of_the_federation_gets_through() {
     for role in Role::ALL {
         assert_eq!(
             shake(client(&heart, role), server(&heart)),
-            Outcome {
-                client: None,
-                server: None
-            },
+            Outcome { client: None, server: None },
             "{role}"
         );
     }
@@ -201,13 +157,7 @@ fn every_role_of_the_federation_gets_through() {
 fn a_client_without_a_certificate_is_refused() {
     let heart = authority("heart");
     let outcome = shake(bare_client(&heart, None, &TLS13), server(&heart));
-    assert_eq!(
-        outcome,
-        both(
-            Refusal::RefusedWithoutCertificate,
-            Refusal::PeerWithoutCertificate
-        )
-    );
+    assert_eq!(outcome, both(Refusal::RefusedWithoutCertificate, Refusal::PeerWithoutCertificate));
 }
 
 #[test]
@@ -215,30 +165,15 @@ fn an_expired_client_is_refused() {
     let heart = authority("heart");
     let long_lived = |role, time| {
         let credentials = issue(&heart, role);
-        let shown = (
-            credentials.tls_der().to_vec(),
-            credentials.tls_key().as_pkcs8().to_vec(),
-        );
+        let shown = (credentials.tls_der().to_vec(), credentials.tls_key().as_pkcs8().to_vec());
         let client = bare_client(&heart, Some(shown), &TLS13);
         let mut server = server(&heart);
         server.time_provider = at(time);
         shake(client, server)
     };
-    assert_eq!(
-        long_lived(Role::Site, TLS_UNTIL),
-        Outcome {
-            client: None,
-            server: None
-        }
-    );
-    assert_eq!(
-        long_lived(Role::Site, TLS_UNTIL + 1),
-        both(Refusal::RefusedTime, Refusal::PeerExpired)
-    );
-    assert_eq!(
-        long_lived(Role::Site, FROM - 1),
-        both(Refusal::RefusedTime, Refusal::PeerNotYetValid)
-    );
+    assert_eq!(long_lived(Role::Site, TLS_UNTIL), Outcome { client: None, server: None });
+    assert_eq!(long_lived(Role::Site, TLS_UNTIL + 1), both(Refusal::RefusedTime, Refusal::PeerExpired));
+    assert_eq!(long_lived(Role::Site, FROM - 1), both(Refusal::RefusedTime, Refusal::PeerNotYetValid));
 }
 
 #[test]
@@ -246,10 +181,7 @@ fn an_expired_coordinator_is_refused() {
     let heart = authority("heart");
     let mut client = client(&heart, Role::Site);
     client.time_provider = at(TLS_UNTIL + 1);
-    assert_eq!(
-        shake(client, server(&heart)),
-        both(Refusal::PeerExpired, Refusal::RefusedTime)
-    );
+    assert_eq!(shake(client, server(&heart)), both(Refusal::PeerExpired, Refusal::RefusedTime));
 }
 
 #[test]
@@ -258,10 +190,7 @@ fn a_foreign_client_is_refused_even_under_the_same_federation_name() {
     for other in ["heart", "lung"] {
         let other = authority(other);
         let credentials = issue(&other, Role::Site);
-        let shown = (
-            credentials.tls_der().to_vec(),
-            credentials.tls_key().as_pkcs8().to_vec(),
-        );
+        let shown = (credentials.tls_der().to_vec(), credentials.tls_key().as_pkcs8().to_vec());
         // It trusts the right authority, so that its own certificate is what fails.
         let outcome = shake(bare_client(&heart, Some(shown), &TLS13), server(&heart));
         assert_eq!(outcome, both(Refusal::RefusedForeign, Refusal::PeerForeign));
@@ -279,25 +208,16 @@ fn a_foreign_coordinator_is_refused_before_the_client_shows_itself() {
 fn an_identity_certificate_opens_no_connection() {
     let heart = authority("heart");
     let credentials = issue(&heart, Role::Site);
-    let shown = (
-        credentials.identity_der().to_vec(),
-        credentials.identity_key().as_pkcs8().to_vec(),
-    );
+    let shown = (credentials.identity_der().to_vec(), credentials.identity_key().as_pkcs8().to_vec());
     let outcome = shake(bare_client(&heart, Some(shown), &TLS13), server(&heart));
-    assert_eq!(
-        outcome,
-        both(Refusal::RefusedPurpose, Refusal::PeerWrongPurpose)
-    );
+    assert_eq!(outcome, both(Refusal::RefusedPurpose, Refusal::PeerWrongPurpose));
 }
 
 #[test]
 fn nothing_older_than_tls_1_3_is_accepted() {
     let heart = authority("heart");
     let credentials = issue(&heart, Role::Site);
-    let shown = (
-        credentials.tls_der().to_vec(),
-        credentials.tls_key().as_pkcs8().to_vec(),
-    );
+    let shown = (credentials.tls_der().to_vec(), credentials.tls_key().as_pkcs8().to_vec());
     let outcome = shake(bare_client(&heart, Some(shown), &TLS12), server(&heart));
     assert_eq!(outcome.server, Some(Refusal::PeerTooOld));
     assert_eq!(outcome.client, Some(Refusal::RefusedVersion));
@@ -314,10 +234,7 @@ fn a_certificate_must_carry_exactly_one_name_of_this_federation() {
     ] {
         let shown = odd_certificate(&heart, uris);
         let outcome = shake(bare_client(&heart, Some(shown), &TLS13), server(&heart));
-        assert!(
-            matches!(outcome.server, Some(Refusal::PeerCertificate(_))),
-            "{uris:?}: {outcome:?}"
-        );
+        assert!(matches!(outcome.server, Some(Refusal::PeerCertificate(_))), "{uris:?}: {outcome:?}");
     }
 }
 
@@ -334,28 +251,16 @@ fn only_a_coordinator_is_taken_for_one() {
     let shown = (site.tls_der().to_vec(), site.tls_key().as_pkcs8().to_vec());
     let outcome = shake(client(&heart, Role::Site), bare_server(shown.0, shown.1));
     assert_eq!(outcome.client, Some(Refusal::PeerWrongPurpose));
-    assert!(
-        tls::server_config(&site, at(NOW))
-            .unwrap_err()
-            .to_string()
-            .contains("needs a coordinator's")
-    );
+    assert!(tls::server_config(&site, at(NOW)).unwrap_err().to_string().contains("needs a coordinator's"));
 }
 
 #[test]
 fn a_coordinator_under_another_host_name_is_refused() {
     let heart = authority("heart");
-    let client = ClientConnection::new(
-        Arc::new(client(&heart, Role::Site)),
-        "example.org".try_into().unwrap(),
-    );
-    let (mut client, mut server) = (
-        client.unwrap(),
-        ServerConnection::new(Arc::new(server(&heart))).unwrap(),
-    );
+    let client =
+        ClientConnection::new(Arc::new(client(&heart, Role::Site)), "example.org".try_into().unwrap());
+    let (mut client, mut server) =
+        (client.unwrap(), ServerConnection::new(Arc::new(server(&heart))).unwrap());
     assert_eq!(pass(&mut *client, &mut *server), None);
-    assert_eq!(
-        pass(&mut *server, &mut *client),
-        Some(Refusal::PeerAnotherHost)
-    );
+    assert_eq!(pass(&mut *server, &mut *client), Some(Refusal::PeerAnotherHost));
 }

@@ -23,13 +23,8 @@ pub enum Role {
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 5] = [
-        Self::Site,
-        Self::Researcher,
-        Self::Auditor,
-        Self::Operator,
-        Self::Coordinator,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Site, Self::Researcher, Self::Auditor, Self::Operator, Self::Coordinator];
 
     /// Returns the role as it stands in a certificate.
     #[must_use]
@@ -106,12 +101,7 @@ impl Identity {
     /// Returns the site's name, if this is a site.
     #[must_use]
     pub fn site(&self) -> Option<SiteName> {
-        let name = || {
-            self.name
-                .0
-                .parse()
-                .expect("a holder's name has a site name's alphabet")
-        };
+        let name = || self.name.0.parse().expect("a holder's name has a site name's alphabet");
         (self.role == Role::Site).then(name)
     }
 }
@@ -133,11 +123,7 @@ impl FromStr for Identity {
         else {
             return Err(shape());
         };
-        Ok(Self {
-            federation: federation.parse()?,
-            role: role.parse()?,
-            name: name.parse()?,
-        })
+        Ok(Self { federation: federation.parse()?, role: role.parse()?, name: name.parse()? })
     }
 }
 

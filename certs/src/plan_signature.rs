@@ -19,9 +19,7 @@ pub enum PlanRefused {
     #[error("the plan is signed by {0}, expected a researcher")]
     Role(Identity),
     /// The bytes are not those that were signed.
-    #[error(
-        "the plan's bytes are not those that its signature is for: it was changed after signing"
-    )]
+    #[error("the plan's bytes are not those that its signature is for: it was changed after signing")]
     Signature(#[from] BadSignature),
     /// The text is no plan.
     #[error("the signed text is not a plan")]
@@ -58,11 +56,7 @@ pub fn verify_plan(
     if signer.role != Role::Researcher {
         return Err(PlanRefused::Role(signer));
     }
-    key.verify(
-        PLAN_DOMAIN,
-        &signed.text,
-        &Signature::try_from(signed.signature.as_slice())?,
-    )?;
+    key.verify(PLAN_DOMAIN, &signed.text, &Signature::try_from(signed.signature.as_slice())?)?;
     let text = str::from_utf8(&signed.text)?;
     let plan: Plan = parse("the signed plan", text)?;
     if now >= plan.study.expires.end() {

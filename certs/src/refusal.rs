@@ -26,14 +26,10 @@ pub enum Refusal {
     )]
     PeerForeign,
     /// The peer's certificate is for something else.
-    #[error(
-        "the peer's certificate is not for this use; an identity certificate cannot open connections"
-    )]
+    #[error("the peer's certificate is not for this use; an identity certificate cannot open connections")]
     PeerWrongPurpose,
     /// The server's certificate does not contain the address that was dialled.
-    #[error(
-        "the server's certificate is for another host name; dial a name that the operator put into it"
-    )]
+    #[error("the server's certificate is for another host name; dial a name that the operator put into it")]
     PeerAnotherHost,
     /// The peer's certificate is not one of this federation's, in some other way.
     #[error("the peer's certificate is not accepted: {0}")]
@@ -42,9 +38,7 @@ pub enum Refusal {
     #[error("the peer does not speak TLS 1.3, and nothing older is accepted")]
     PeerTooOld,
     /// The peer wants a certificate and got none.
-    #[error(
-        "the peer refused this connection: it requires a client certificate and was shown none"
-    )]
+    #[error("the peer refused this connection: it requires a client certificate and was shown none")]
     RefusedWithoutCertificate,
     /// The peer finds our certificate too old or too new.
     #[error(
@@ -62,9 +56,7 @@ pub enum Refusal {
     )]
     RefusedPurpose,
     /// The peer speaks no version that this side speaks.
-    #[error(
-        "the peer refused this connection: no TLS version in common; TLS 1.3 is needed on both sides"
-    )]
+    #[error("the peer refused this connection: no TLS version in common; TLS 1.3 is needed on both sides")]
     RefusedVersion,
     /// The peer does not accept this connection, in some other way.
     #[error("the peer refused this connection ({0})")]
@@ -94,21 +86,18 @@ impl From<&Error> for Refusal {
 
 fn from_certificate(error: &TlsCertificateError) -> Refusal {
     match error {
-        TlsCertificateError::Expired | TlsCertificateError::ExpiredContext { .. } => {
-            Refusal::PeerExpired
-        }
+        TlsCertificateError::Expired | TlsCertificateError::ExpiredContext { .. } => Refusal::PeerExpired,
         TlsCertificateError::NotValidYet | TlsCertificateError::NotValidYetContext { .. } => {
             Refusal::PeerNotYetValid
         }
         // A bad signature: an authority of the same name, yet not the same.
-        TlsCertificateError::UnknownIssuer | TlsCertificateError::BadSignature => {
-            Refusal::PeerForeign
-        }
+        TlsCertificateError::UnknownIssuer | TlsCertificateError::BadSignature => Refusal::PeerForeign,
         TlsCertificateError::InvalidPurpose | TlsCertificateError::InvalidPurposeContext { .. } => {
             Refusal::PeerWrongPurpose
         }
-        TlsCertificateError::NotValidForName
-        | TlsCertificateError::NotValidForNameContext { .. } => Refusal::PeerAnotherHost,
+        TlsCertificateError::NotValidForName | TlsCertificateError::NotValidForNameContext { .. } => {
+            Refusal::PeerAnotherHost
+        }
         TlsCertificateError::Other(other) => match other.0.downcast_ref::<CertificateError>() {
             Some(ours) => Refusal::PeerCertificate(ours.to_string()),
             None => Refusal::PeerCertificate(other.to_string()),

@@ -77,15 +77,9 @@ impl PublicKey {
     ///
     /// # Errors
     /// Refuses every other signature.
-    pub fn verify(
-        &self,
-        domain: &str,
-        message: &[u8],
-        signature: &Signature,
-    ) -> Result<(), BadSignature> {
+    pub fn verify(&self, domain: &str, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
         let key = UnparsedPublicKey::new(&ED25519, &self.0);
-        key.verify(&bound(domain, message), &signature.0)
-            .map_err(|_unspecified| BadSignature)
+        key.verify(&bound(domain, message), &signature.0).map_err(|_unspecified| BadSignature)
     }
 }
 
@@ -130,20 +124,12 @@ fn unpack(pkcs8: &[u8]) -> Result<Ed25519KeyPair, NotAnIdentityKey> {
 }
 
 fn public_half(pair: &Ed25519KeyPair) -> PublicKey {
-    PublicKey(
-        pair.public_key()
-            .as_ref()
-            .try_into()
-            .expect("an Ed25519 public key has 32 bytes"),
-    )
+    PublicKey(pair.public_key().as_ref().try_into().expect("an Ed25519 public key has 32 bytes"))
 }
 
 /// Prefixes the message with its purpose; the zero byte ends the prefix, because no domain contains one.
 fn bound(domain: &str, message: &[u8]) -> Vec<u8> {
-    assert!(
-        !domain.contains('\0'),
-        "a signature domain is a constant without zero bytes"
-    );
+    assert!(!domain.contains('\0'), "a signature domain is a constant without zero bytes");
     [b"fedtwin/", domain.as_bytes(), b"/v1\0", message].concat()
 }
 
@@ -168,25 +154,13 @@ mod tests {
         let (ours, other) = (key(), key());
         let signature = ours.sign("plan", b"message");
         assert_eq!(ours.public().verify("plan", b"message", &signature), Ok(()));
-        assert_eq!(
-            ours.public().verify("plan", b"messagf", &signature),
-            Err(BadSignature)
-        );
-        assert_eq!(
-            ours.public().verify("checkpoint", b"message", &signature),
-            Err(BadSignature)
-        );
-        assert_eq!(
-            other.public().verify("plan", b"message", &signature),
-            Err(BadSignature)
-        );
+        assert_eq!(ours.public().verify("plan", b"messagf", &signature), Err(BadSignature));
+        assert_eq!(ours.public().verify("checkpoint", b"message", &signature), Err(BadSignature));
+        assert_eq!(other.public().verify("plan", b"message", &signature), Err(BadSignature));
         let mut bytes = *signature.as_bytes();
         bytes[40] ^= 1;
         let altered = Signature::try_from(&bytes[..]).unwrap();
-        assert_eq!(
-            ours.public().verify("plan", b"message", &altered),
-            Err(BadSignature)
-        );
+        assert_eq!(ours.public().verify("plan", b"message", &altered), Err(BadSignature));
         assert!(Signature::try_from(&bytes[..63]).is_err());
     }
 

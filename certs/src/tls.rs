@@ -15,8 +15,8 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
-    ServerConfig, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, ServerConfig,
+    SignatureScheme,
 };
 
 use crate::certificate::{Certificate, CertificateError, Purpose};
@@ -32,19 +32,13 @@ pub fn server_config(
     time: Arc<dyn TimeProvider>,
 ) -> Result<ServerConfig, TlsConfigError> {
     if credentials.tls().purpose != Purpose::TlsServer {
-        return Err(TlsConfigError::NotCoordinator(
-            credentials.identity().clone(),
-        ));
+        return Err(TlsConfigError::NotCoordinator(credentials.identity().clone()));
     }
     let provider = provider();
     let inner =
-        WebPkiClientVerifier::builder_with_provider(roots(credentials)?, Arc::clone(&provider))
-            .build();
+        WebPkiClientVerifier::builder_with_provider(roots(credentials)?, Arc::clone(&provider)).build();
     let inner = inner.map_err(|e| Error::General(e.to_string()))?;
-    let verifier = FederationClients {
-        inner,
-        federation: credentials.authority().federation().clone(),
-    };
+    let verifier = FederationClients { inner, federation: credentials.authority().federation().clone() };
     let mut config = ServerConfig::builder_with_details(provider, time)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
@@ -66,13 +60,9 @@ pub fn client_config(
 ) -> Result<ClientConfig, TlsConfigError> {
     let provider = provider();
     let inner =
-        WebPkiServerVerifier::builder_with_provider(roots(credentials)?, Arc::clone(&provider))
-            .build();
+        WebPkiServerVerifier::builder_with_provider(roots(credentials)?, Arc::clone(&provider)).build();
     let inner = inner.map_err(|e| Error::General(e.to_string()))?;
-    let verifier = FederationCoordinator {
-        inner,
-        federation: credentials.authority().federation().clone(),
-    };
+    let verifier = FederationCoordinator { inner, federation: credentials.authority().federation().clone() };
     let mut config = ClientConfig::builder_with_details(provider, time)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
@@ -124,9 +114,7 @@ impl ClientCertVerifier for FederationClients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self
-            .inner
-            .verify_client_cert(end_entity, intermediates, now)?;
+        let verified = self.inner.verify_client_cert(end_entity, intermediates, now)?;
         member(end_entity, &self.federation).map_err(refuse)?;
         Ok(verified)
     }
@@ -137,8 +125,7 @@ impl ClientCertVerifier for FederationClients {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner
-            .verify_tls12_signature(message, certificate, signature)
+        self.inner.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -147,8 +134,7 @@ impl ClientCertVerifier for FederationClients {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner
-            .verify_tls13_signature(message, certificate, signature)
+        self.inner.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -172,13 +158,8 @@ impl ServerCertVerifier for FederationCoordinator {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.inner.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        )?;
+        let verified =
+            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
         let identity = member(end_entity, &self.federation).map_err(refuse)?;
         if identity.role == Role::Coordinator {
             Ok(verified)
@@ -193,8 +174,7 @@ impl ServerCertVerifier for FederationCoordinator {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner
-            .verify_tls12_signature(message, certificate, signature)
+        self.inner.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -203,8 +183,7 @@ impl ServerCertVerifier for FederationCoordinator {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner
-            .verify_tls13_signature(message, certificate, signature)
+        self.inner.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -217,9 +196,7 @@ fn member(der: &[u8], federation: &FederationName) -> Result<Identity, Certifica
     if identity.federation == *federation {
         Ok(identity)
     } else {
-        Err(CertificateError::Foreign {
-            federation: federation.clone(),
-        })
+        Err(CertificateError::Foreign { federation: federation.clone() })
     }
 }
 

@@ -19,20 +19,14 @@ impl Backoff {
     /// Makes a backoff that has seen no failure.
     #[must_use]
     pub const fn new(first: Duration, longest: Duration) -> Self {
-        Self {
-            first,
-            longest,
-            failures: 0,
-        }
+        Self { first, longest, failures: 0 }
     }
 
     /// Counts a failure and returns how long to wait; `random` is a uniform draw of 32 bits.
     #[must_use]
     pub fn wait(&mut self, random: u32) -> Duration {
-        let bound = self
-            .first
-            .saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX))
-            .min(self.longest);
+        let bound =
+            self.first.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(self.longest);
         self.failures = self.failures.saturating_add(1);
         // At most the bound, because `random` is less than 2^32.
         let nanoseconds = (bound.as_nanos() * u128::from(random)) >> 32;

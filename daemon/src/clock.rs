@@ -28,12 +28,7 @@ impl TimeProvider for WallClock {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one reading of the clock that everybody else is given"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one reading of the clock that everybody else is given")]
 fn since_epoch() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

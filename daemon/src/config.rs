@@ -13,10 +13,7 @@ use serde::de::DeserializeOwned;
 pub fn load<T: DeserializeOwned + Check>(path: &Path) -> Result<T, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ConfigError::Missing(path.to_owned()),
-        _ => ConfigError::Unreadable {
-            path: path.to_owned(),
-            source,
-        },
+        _ => ConfigError::Unreadable { path: path.to_owned(), source },
     })?;
     Ok(parse(&path.display().to_string(), &text)?)
 }
@@ -55,11 +52,7 @@ mod tests {
 
     impl Check for Port {
         fn check(&self) -> Result<(), Problem> {
-            if self.port == 0 {
-                Err(Problem::new("port", "is 0, expected 1 to 65535"))
-            } else {
-                Ok(())
-            }
+            if self.port == 0 { Err(Problem::new("port", "is 0, expected 1 to 65535")) } else { Ok(()) }
         }
     }
 
@@ -69,8 +62,7 @@ mod tests {
         let path = folder.path().join("site.toml");
         let error = |path: &Path| load::<Port>(path).unwrap_err().to_string();
         assert!(
-            error(&path)
-                .ends_with("site.toml does not exist; write it or name another configuration file")
+            error(&path).ends_with("site.toml does not exist; write it or name another configuration file")
         );
         std::fs::write(&path, "\nport = 0").unwrap();
         assert!(error(&path).ends_with("site.toml:2: port is 0, expected 1 to 65535"));

@@ -33,9 +33,6 @@ mod tests {
     #[test]
     fn causes_follow_their_effects() {
         let error = anyhow::anyhow!("the disk is full").context("the ledger was not written");
-        assert_eq!(
-            describe(error.as_ref()),
-            "the ledger was not written\n  because: the disk is full"
-        );
+        assert_eq!(describe(error.as_ref()), "the ledger was not written\n  because: the disk is full");
     }
 }

@@ -9,17 +9,9 @@ use tracing_subscriber::filter::LevelFilter;
 ///
 /// Call once, at the start of a program; later calls do nothing.
 pub fn init(json: bool) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .from_env_lossy();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
-    let started = if json {
-        builder.json().try_init()
-    } else {
-        builder.try_init()
-    };
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let started = if json { builder.json().try_init() } else { builder.try_init() };
     if started.is_err() {
         tracing::debug!("logging was started before");
     }

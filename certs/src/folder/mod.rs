@@ -19,26 +19,11 @@ use self::pem_file::{Kind, create_folder, read, read_file, sync, write};
 /// Refuses a folder that exists; passes on what the disk says.
 pub fn create_credentials(folder: &Path, credentials: &Credentials) -> Result<(), FolderError> {
     create_folder(folder)?;
-    write(
-        folder,
-        CA_PEM,
-        Kind::Certificate,
-        credentials.authority().as_der(),
-    )?;
+    write(folder, CA_PEM, Kind::Certificate, credentials.authority().as_der())?;
     write(folder, TLS_PEM, Kind::Certificate, credentials.tls_der())?;
     write(folder, TLS_KEY, Kind::Key, credentials.tls_key().as_pkcs8())?;
-    write(
-        folder,
-        IDENTITY_PEM,
-        Kind::Certificate,
-        credentials.identity_der(),
-    )?;
-    write(
-        folder,
-        IDENTITY_KEY,
-        Kind::Key,
-        credentials.identity_key().as_pkcs8(),
-    )?;
+    write(folder, IDENTITY_PEM, Kind::Certificate, credentials.identity_der())?;
+    write(folder, IDENTITY_KEY, Kind::Key, credentials.identity_key().as_pkcs8())?;
     sync(folder)
 }
 
@@ -54,10 +39,8 @@ pub fn load_credentials(folder: &Path) -> Result<Credentials, FolderError> {
         signing: read(folder, IDENTITY_PEM, Kind::Certificate)?.to_vec(),
         identity_key: read(folder, IDENTITY_KEY, Kind::Key)?,
     };
-    Credentials::new(parts).map_err(|source| FolderError::Credentials {
-        folder: folder.to_owned(),
-        source: Box::new(source),
-    })
+    Credentials::new(parts)
+        .map_err(|source| FolderError::Credentials { folder: folder.to_owned(), source: Box::new(source) })
 }
 
 /// Writes an authority into a new folder.
@@ -66,12 +49,7 @@ pub fn load_credentials(folder: &Path) -> Result<Credentials, FolderError> {
 /// Refuses a folder that exists; passes on what the disk says.
 pub fn create_authority(folder: &Path, authority: &Authority) -> Result<(), FolderError> {
     create_folder(folder)?;
-    write(
-        folder,
-        CA_PEM,
-        Kind::Certificate,
-        authority.certificate().as_der(),
-    )?;
+    write(folder, CA_PEM, Kind::Certificate, authority.certificate().as_der())?;
     write(folder, CA_KEY, Kind::Key, &authority.pkcs8())?;
     sync(folder)
 }
@@ -83,10 +61,7 @@ pub fn create_authority(folder: &Path, authority: &Authority) -> Result<(), Fold
 pub fn load_authority(folder: &Path) -> Result<Authority, FolderError> {
     let der = read(folder, CA_PEM, Kind::Certificate)?.to_vec();
     let key = read(folder, CA_KEY, Kind::Key)?;
-    Authority::load(der, &key).map_err(|source| FolderError::Authority {
-        folder: folder.to_owned(),
-        source,
-    })
+    Authority::load(der, &key).map_err(|source| FolderError::Authority { folder: folder.to_owned(), source })
 }
 
 /// Loads an authority's certificate alone: all that verifying signatures needs.
@@ -95,24 +70,18 @@ pub fn load_authority(folder: &Path) -> Result<Authority, FolderError> {
 /// Names the file and what is wrong with it.
 pub fn load_authority_certificate(file: &Path) -> Result<AuthorityCertificate, FolderError> {
     let der = read_file(file, Kind::Certificate)?.to_vec();
-    AuthorityCertificate::parse(der).map_err(|source| FolderError::Certificate {
-        file: file.to_owned(),
-        source,
-    })
+    AuthorityCertificate::parse(der)
+        .map_err(|source| FolderError::Certificate { file: file.to_owned(), source })
 }
 
 /// Why a folder was not written or loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// Keys are never overwritten.
-    #[error(
-        "{0} exists already; choose another folder, or remove it if its keys are not needed any more"
-    )]
+    #[error("{0} exists already; choose another folder, or remove it if its keys are not needed any more")]
     Exists(PathBuf),
     /// A file that should be there is not.
-    #[error(
-        "{0} is missing; ask the federation's operator for new credentials, or name another folder"
-    )]
+    #[error("{0} is missing; ask the federation's operator for new credentials, or name another folder")]
     Missing(PathBuf),
     /// The disk says no.
     #[error("{file} cannot be read or written")]
@@ -184,34 +153,21 @@ mod tests {
     }
 
     fn issue(authority: &Authority) -> Credentials {
-        let terms = Terms {
-            from: FROM,
-            tls_until: UNTIL,
-            identity_until: UNTIL,
-            hosts: Vec::new(),
-        };
-        authority
-            .issue(Role::Site, &"va".parse().unwrap(), &terms)
-            .unwrap()
+        let terms = Terms { from: FROM, tls_until: UNTIL, identity_until: UNTIL, hosts: Vec::new() };
+        authority.issue(Role::Site, &"va".parse().unwrap(), &terms).unwrap()
     }
 
     fn message(error: &FolderError) -> String {
         use std::error::Error;
-        let cause = error
-            .source()
-            .map(|cause| format!(": {cause}"))
-            .unwrap_or_default();
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         format!("{error}{cause}")
     }
 
     #[test]
     fn credentials_and_authority_read_back() {
         let folder = tempfile::tempdir().unwrap();
-        let (ca, va, later) = (
-            folder.path().join("ca"),
-            folder.path().join("va"),
-            folder.path().join("later"),
-        );
+        let (ca, va, later) =
+            (folder.path().join("ca"), folder.path().join("va"), folder.path().join("later"));
         create_authority(&ca, &authority()).unwrap();
         let authority = load_authority(&ca).unwrap();
         let written = issue(&authority);
@@ -219,24 +175,10 @@ mod tests {
         let read = load_credentials(&va).unwrap();
         assert_eq!(read.identity().to_string(), "spiffe://heart/site/va");
         let signature = read.identity_key().sign("plan", b"m");
-        assert!(
-            written
-                .identity_key()
-                .public()
-                .verify("plan", b"m", &signature)
-                .is_ok()
-        );
-        assert_eq!(
-            load_authority_certificate(&va.join(CA_PEM)).unwrap(),
-            *authority.certificate()
-        );
+        assert!(written.identity_key().public().verify("plan", b"m", &signature).is_ok());
+        assert_eq!(load_authority_certificate(&va.join(CA_PEM)).unwrap(), *authority.certificate());
         create_credentials(&later, &issue(&load_authority(&ca).unwrap())).unwrap();
-        assert!(
-            authority
-                .certificate()
-                .verify(load_credentials(&later).unwrap().tls_der())
-                .is_ok()
-        );
+        assert!(authority.certificate().verify(load_credentials(&later).unwrap().tls_der()).is_ok());
     }
 
     #[test]
@@ -245,22 +187,13 @@ mod tests {
         let va = folder.path().join("va");
         create_credentials(&va, &issue(&authority())).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(
-            (
-                mode(&va),
-                mode(&va.join(TLS_KEY)),
-                mode(&va.join(IDENTITY_KEY))
-            ),
-            (0o700, 0o600, 0o600)
-        );
+        assert_eq!((mode(&va), mode(&va.join(TLS_KEY)), mode(&va.join(IDENTITY_KEY))), (0o700, 0o600, 0o600));
         let before = fs::read(va.join(TLS_KEY)).unwrap();
         let again = create_credentials(&va, &issue(&authority())).unwrap_err();
         assert!(message(&again).contains("exists already"));
         assert_eq!(fs::read(va.join(TLS_KEY)).unwrap(), before);
         fs::set_permissions(va.join(TLS_KEY), fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(
-            message(&load_credentials(&va).unwrap_err()).contains("make it private: chmod 600")
-        );
+        assert!(message(&load_credentials(&va).unwrap_err()).contains("make it private: chmod 600"));
     }
 
     #[test]
@@ -285,42 +218,22 @@ mod tests {
             fs::write(&path, before).unwrap();
         };
         let of_other = |file: &str| fs::read(other.join(file)).unwrap();
-        check(
-            TLS_PEM,
-            None,
-            "tls.pem is missing; ask the federation's operator",
-        );
+        check(TLS_PEM, None, "tls.pem is missing; ask the federation's operator");
         check(
             IDENTITY_PEM,
             Some(b"hello"),
             "identity.pem does not hold exactly one PEM block \"CERTIFICATE\"",
         );
         check(CA_PEM, Some(&of_other(TLS_PEM)), "ca.pem is not accepted");
-        check(
-            TLS_KEY,
-            Some(&of_other(TLS_KEY)),
-            "tls.key does not belong to tls.pem",
-        );
-        check(
-            IDENTITY_KEY,
-            Some(&of_other(IDENTITY_KEY)),
-            "identity.key does not belong to identity.pem",
-        );
+        check(TLS_KEY, Some(&of_other(TLS_KEY)), "tls.key does not belong to tls.pem");
+        check(IDENTITY_KEY, Some(&of_other(IDENTITY_KEY)), "identity.key does not belong to identity.pem");
         check(
             TLS_KEY,
             Some(&of_other(TLS_PEM)),
             "tls.key does not hold exactly one PEM block \"PRIVATE KEY\"",
         );
-        check(
-            IDENTITY_KEY,
-            Some(&of_other(TLS_KEY)),
-            "identity.key is not accepted",
-        );
-        check(
-            TLS_PEM,
-            Some(&of_other(IDENTITY_PEM)),
-            "tls.pem is not accepted",
-        );
+        check(IDENTITY_KEY, Some(&of_other(TLS_KEY)), "identity.key is not accepted");
+        check(TLS_PEM, Some(&of_other(IDENTITY_PEM)), "tls.pem is not accepted");
         assert!(load_credentials(&va).is_ok());
     }
 }

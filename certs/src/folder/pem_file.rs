@@ -35,49 +35,33 @@ impl Kind {
 
 /// Creates a folder for its owner alone.
 pub(super) fn create_folder(folder: &Path) -> Result<(), FolderError> {
-    DirBuilder::new()
-        .mode(0o700)
-        .create(folder)
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => FolderError::Exists(folder.to_owned()),
-            _ => FolderError::Io {
-                file: folder.to_owned(),
-                source,
-            },
-        })
+    DirBuilder::new().mode(0o700).create(folder).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => FolderError::Exists(folder.to_owned()),
+        _ => FolderError::Io { file: folder.to_owned(), source },
+    })
 }
 
 /// Writes a new file, on the disk when this returns.
 pub(super) fn write(folder: &Path, name: &str, kind: Kind, der: &[u8]) -> Result<(), FolderError> {
     let file = folder.join(name);
     let text = Zeroizing::new(pem::encode(&Pem::new(kind.label(), der)));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(kind.mode())
-        .open(&file)
-        .and_then(|mut handle| {
+    let written = OpenOptions::new().write(true).create_new(true).mode(kind.mode()).open(&file).and_then(
+        |mut handle| {
             handle.write_all(text.as_bytes())?;
             handle.sync_all()
-        });
+        },
+    );
     written.map_err(|source| FolderError::Io { file, source })
 }
 
 /// Makes a folder's new entries survive a crash.
 pub(super) fn sync(folder: &Path) -> Result<(), FolderError> {
     let synced = File::open(folder).and_then(|handle| handle.sync_all());
-    synced.map_err(|source| FolderError::Io {
-        file: folder.to_owned(),
-        source,
-    })
+    synced.map_err(|source| FolderError::Io { file: folder.to_owned(), source })
 }
 
 /// Reads the file of this name in a folder.
-pub(super) fn read(
-    folder: &Path,
-    name: &str,
-    kind: Kind,
-) -> Result<Zeroizing<Vec<u8>>, FolderError> {
+pub(super) fn read(folder: &Path, name: &str, kind: Kind) -> Result<Zeroizing<Vec<u8>>, FolderError> {
     read_file(&folder.join(name), kind)
 }
 
@@ -85,10 +69,7 @@ pub(super) fn read(
 pub(super) fn read_file(file: &Path, kind: Kind) -> Result<Zeroizing<Vec<u8>>, FolderError> {
     let io = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => FolderError::Missing(file.to_owned()),
-        _ => FolderError::Io {
-            file: file.to_owned(),
-            source,
-        },
+        _ => FolderError::Io { file: file.to_owned(), source },
     };
     let handle = File::open(file).map_err(io)?;
     let mode = handle.metadata().map_err(io)?.permissions().mode();
@@ -96,14 +77,8 @@ pub(super) fn read_file(file: &Path, kind: Kind) -> Result<Zeroizing<Vec<u8>>, F
         return Err(FolderError::Exposed(file.to_owned()));
     }
     let mut text = Zeroizing::new(Vec::new());
-    handle
-        .take(PEM_LENGTH_MAX)
-        .read_to_end(&mut text)
-        .map_err(io)?;
-    let not_pem = || FolderError::NotPem {
-        file: file.to_owned(),
-        expected: kind.label(),
-    };
+    handle.take(PEM_LENGTH_MAX).read_to_end(&mut text).map_err(io)?;
+    let not_pem = || FolderError::NotPem { file: file.to_owned(), expected: kind.label() };
     let blocks = pem::parse_many(text.as_slice()).map_err(|_malformed| not_pem())?;
     match <[Pem; 1]>::try_from(blocks) {
         Ok([block]) if block.tag() == kind.label() => Ok(Zeroizing::new(block.into_contents())),
