@@ -20,6 +20,9 @@ struct Arguments {
     /// Write the address that is listened on to this file, once it is.
     #[arg(long)]
     address_file: Option<PathBuf>,
+    /// Stop when standard input closes.
+    #[arg(long)]
+    stop_with_parent: bool,
     /// Write the log as JSON.
     #[arg(long)]
     json_log: bool,
@@ -42,9 +45,20 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}: is another program using it?", config.listen))?;
     let address = listener.local_addr()?;
     if let Some(path) = &arguments.address_file {
-        std::fs::write(path, address.to_string())
+        write_at_once(path, &address.to_string())
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     tracing::info!(%address, "listening");
-    server::serve(listener, credentials, base.join(&config.state), shutdown::token()).await
+    let stop = shutdown::token();
+    if arguments.stop_with_parent {
+        shutdown::stop_with_parent(&stop);
+    }
+    server::serve(listener, credentials, base.join(&config.state), stop).await
+}
+
+/// Whoever waits for the file must not read half of it.
+fn write_at_once(path: &Path, text: &str) -> std::io::Result<()> {
+    let temporary = path.with_extension("new");
+    std::fs::write(&temporary, text)?;
+    std::fs::rename(&temporary, path)
 }

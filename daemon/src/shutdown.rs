@@ -10,15 +10,23 @@ use tokio_util::sync::CancellationToken;
 /// # Errors
 /// Fails if the system lets no handler be installed.
 pub async fn signal() -> io::Result<()> {
-    let (mut interrupt, mut terminate) = (
-        listen(SignalKind::interrupt())?,
-        listen(SignalKind::terminate())?,
-    );
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("stopping on SIGINT"),
         _ = terminate.recv() => tracing::info!("stopping on SIGTERM"),
     }
     Ok(())
+}
+
+/// Cancels the token when standard input closes: whoever started this program is gone.
+pub fn stop_with_parent(token: &CancellationToken) {
+    let cancel = token.clone();
+    // Not joined: the thread waits for an end of input that may never come, and ends with the program.
+    std::thread::spawn(move || {
+        let nothing = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        tracing::info!(?nothing, "stopping: the parent process is gone");
+        cancel.cancel();
+    });
 }
 
 /// Returns a token that the first SIGINT or SIGTERM cancels; must be called within a tokio runtime.

@@ -1,1 +1,18 @@
 //! The site agent: policy, ledger, training and the one door out of a hospital.
+//!
+//! [`session`] decides, synchronously and without IO but for the ledger: which plans this site takes
+//! part in, what each attempt costs, and what may leave. [`agent`] is the async driver around it: one
+//! task per study, one connection to the coordinator, which the site dials. [`local_training`] computes
+//! an update with a [`trainer`], a process of its own that sees neither keys nor ledger nor noise.
+
+pub mod agent;
+pub mod client;
+pub mod config;
+pub mod local_training;
+pub mod optimiser;
+pub mod policy;
+pub mod report;
+pub mod session;
+pub mod study_folder;
+pub mod study_task;
+pub mod trainer;

@@ -1,0 +1,143 @@
+//! The running agent: one connection, which this site dials, and one task per study.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fedtwin_certs::{Credentials, tls, verify_plan};
+use fedtwin_daemon::backoff::Backoff;
+use fedtwin_daemon::{clock, program, transport};
+use fedtwin_plan::StudyId;
+use fedtwin_privacy::random::{RandomSource, SecureRandom};
+use fedtwin_proto::domain::Notice;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{CallError, Client};
+use crate::config::SiteConfig;
+use crate::session::Session;
+use crate::study_task::{StudyNotice, StudyTask};
+use crate::trainer::NewTrainer;
+
+/// What the tasks of all studies share.
+pub struct Shared {
+    /// The configuration.
+    pub config: SiteConfig,
+    /// This site's credentials.
+    pub credentials: Arc<Credentials>,
+    /// Decisions and ledger; locked for one decision at a time, never across an await.
+    pub session: Mutex<Session>,
+    /// Makes a study's trainer.
+    pub new_trainer: NewTrainer,
+}
+
+impl Shared {
+    /// Locks the session.
+    pub fn session(&self) -> MutexGuard<'_, Session> {
+        // A panic in the middle of a decision left the ledger's file as the truth, and its state behind it.
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs until the token is cancelled; a lost connection is dialled again.
+///
+/// # Errors
+/// Returns what keeps the agent from starting.
+pub async fn run(
+    config: SiteConfig,
+    base: &Path,
+    credentials: Credentials,
+    new_trainer: NewTrainer,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let credentials = Arc::new(credentials);
+    let session = Session::open(&config, base, &credentials, clock::now())?;
+    let shared = Arc::new(Shared { session: Mutex::new(session), config, credentials, new_trainer });
+    let mut agent = Agent { shared, studies: HashMap::new(), tasks: JoinSet::new() };
+    let serving = agent.serve();
+    tokio::select! {
+        result = serving => result?,
+        () = stop.cancelled() => {}
+    }
+    // Dropping the tasks ends their trainers; what was being computed is charged and not sent.
+    agent.tasks.shutdown().await;
+    Ok(())
+}
+
+struct Agent {
+    shared: Arc<Shared>,
+    studies: HashMap<StudyId, mpsc::Sender<StudyNotice>>,
+    tasks: JoinSet<()>,
+}
+
+impl Agent {
+    async fn serve(&mut self) -> anyhow::Result<()> {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+        let mut random = SecureRandom::new();
+        loop {
+            if let Err(error) = self.connect_and_listen(&mut backoff).await {
+                tracing::warn!(error = %program::describe(error.as_ref()), "the coordinator is away; dialling again");
+            }
+            let wait = backoff.wait(random.below(u32::MAX)?);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn connect_and_listen(&mut self, backoff: &mut Backoff) -> anyhow::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let config = tls::client_config(&shared.credentials, clock::for_tls())?;
+        let (address, name) = (&shared.config.coordinator, &shared.config.server_name);
+        let mut client = Client::new(transport::connect(address, name, Arc::new(config)).await?);
+        let mut notices = client.subscribe(shared.credentials.identity_der()).await?;
+        tracing::info!(coordinator = %address, "subscribed");
+        backoff.reset();
+        while let Some(notice) = notices.next().await? {
+            self.dispatch(notice, &client).await?;
+        }
+        Ok(())
+    }
+
+    async fn dispatch(&mut self, notice: Notice, client: &Client) -> Result<(), CallError> {
+        let (study, notice) = match notice {
+            Notice::Offer(signed) => {
+                let authority = self.shared.credentials.authority();
+                match verify_plan(&signed, authority, clock::now()) {
+                    Ok((plan, signer)) => {
+                        (plan.study.id.clone(), StudyNotice::Offer(Box::new(plan), signer, signed))
+                    }
+                    Err(error) => {
+                        // No study to answer for: nothing in the bytes is to be believed.
+                        tracing::warn!(error = %program::describe(&error), "an offered plan was refused");
+                        return Ok(());
+                    }
+                }
+            }
+            Notice::Invitation(invitation) => {
+                (invitation.key.study.clone(), StudyNotice::Invitation(invitation))
+            }
+            Notice::Closed(closed) => (closed.study, StudyNotice::Closed(closed.outcome)),
+        };
+        let running = self.studies.get(&study).filter(|sender| !sender.is_closed());
+        let sender = match (running, &notice) {
+            (Some(sender), _) => sender.clone(),
+            (None, StudyNotice::Offer(..)) => {
+                let (sender, queue) = mpsc::channel(NOTICES_QUEUED);
+                let task = StudyTask::new(study.clone(), Arc::clone(&self.shared), client.clone());
+                self.tasks.spawn(task.run(queue));
+                self.studies.insert(study, sender.clone());
+                sender
+            }
+            // The study's task has ended: there is nothing left to do for it.
+            (None, StudyNotice::Invitation(_) | StudyNotice::Closed(_)) => return Ok(()),
+        };
+        while self.tasks.try_join_next().is_some() {}
+        // A task that ends while it is told loses nothing by it.
+        let _ended = sender.send(notice).await;
+        Ok(())
+    }
+}
+
+/// A study has at most an offer, an invitation and an end waiting, and repeats of them after reconnecting.
+const NOTICES_QUEUED: usize = 16;

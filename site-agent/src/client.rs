@@ -1,0 +1,181 @@
+//! The site's calls to the coordinator: the thin file that names the wire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fedtwin_plan::digest::RunningDigest;
+use fedtwin_plan::{Digest, ModelSpec, model_file};
+use fedtwin_proto::domain::{Malformed, Notice, PlanAnswer, RoundDeclined};
+use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
+use fedtwin_proto::wire;
+use fedtwin_proto::wire::sites_client::SitesClient;
+use tokio_stream::{StreamExt, iter};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status, Streaming};
+
+use crate::session::door::Outgoing;
+
+/// A call that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The coordinator says no.
+    #[error("the coordinator refused: {}", .0.message())]
+    Refused(Status),
+    /// The connection failed; trying again may help.
+    #[error("the coordinator cannot be reached")]
+    Unreachable(#[source] Arc<Status>),
+    /// The coordinator sent what no coordinator sends.
+    #[error("the coordinator misbehaved: {0}")]
+    Misbehaved(String),
+}
+
+impl From<Status> for CallError {
+    fn from(status: Status) -> Self {
+        match status.code() {
+            Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded | Code::Internal => {
+                Self::Unreachable(Arc::new(status))
+            }
+            Code::Ok
+            | Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::ResourceExhausted
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::DataLoss
+            | Code::Unauthenticated => Self::Refused(status),
+        }
+    }
+}
+
+impl From<Malformed> for CallError {
+    fn from(malformed: Malformed) -> Self {
+        Self::Misbehaved(malformed.to_string())
+    }
+}
+
+/// A connection to the coordinator.
+#[derive(Debug, Clone)]
+pub struct Client(SitesClient<Channel>);
+
+impl Client {
+    /// Makes a client of a channel.
+    #[must_use]
+    pub fn new(channel: Channel) -> Self {
+        Self(SitesClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    }
+
+    /// Opens the stream of notices.
+    ///
+    /// # Errors
+    /// Returns the coordinator's refusal or a failed connection.
+    pub async fn subscribe(&mut self, identity_certificate: &[u8]) -> Result<Notices, CallError> {
+        let request = wire::SubscribeRequest { identity_certificate: identity_certificate.to_vec().into() };
+        Ok(Notices(self.0.subscribe(request).await?.into_inner()))
+    }
+
+    /// Accepts or refuses a plan.
+    ///
+    /// # Errors
+    /// Returns the coordinator's refusal or a failed connection.
+    pub async fn answer(&mut self, answer: PlanAnswer) -> Result<(), CallError> {
+        self.0.answer_plan(timed(wire::PlanAnswer::from(answer))).await?;
+        Ok(())
+    }
+
+    /// Says that no update will come.
+    ///
+    /// # Errors
+    /// Returns the coordinator's refusal or a failed connection.
+    pub async fn decline(&mut self, declined: RoundDeclined) -> Result<(), CallError> {
+        self.0.decline_round(timed(wire::RoundDeclined::from(declined))).await?;
+        Ok(())
+    }
+
+    /// Fetches a model, and returns its weights once its digest, shapes and values are found good.
+    ///
+    /// # Errors
+    /// Refuses a model that is not the named one or not the plan's, or has weights that are not finite.
+    pub async fn fetch_model(&mut self, model: &Digest, spec: &ModelSpec) -> Result<Vec<f32>, CallError> {
+        let request = wire::ModelRequest { model: model.0.to_vec().into() };
+        let mut chunks = self.0.fetch_model(request).await?.into_inner();
+        let expected = usize::try_from(model_file::file_bytes(spec)).expect("a model fits in memory");
+        let mut bytes = Vec::with_capacity(expected);
+        let mut digest = RunningDigest::new();
+        while let Some(chunk) = chunks.message().await? {
+            if bytes.len() + chunk.data.len() > expected {
+                return Err(CallError::Misbehaved("the model is longer than the plan's".to_owned()));
+            }
+            digest.update(&chunk.data);
+            bytes.extend_from_slice(&chunk.data);
+        }
+        if digest.finish() != *model {
+            return Err(CallError::Misbehaved("the model's digest is not the one announced".to_owned()));
+        }
+        model_file::decode(spec, &bytes).map_err(|error| CallError::Misbehaved(error.to_string()))
+    }
+
+    /// Sends an update; this is the only call that takes anything computed from patients.
+    ///
+    /// # Errors
+    /// Returns the coordinator's refusal or a failed connection.
+    pub async fn send(&mut self, outgoing: &Outgoing) -> Result<(), CallError> {
+        let header = wire::update_message::Part::Header(outgoing.header().into());
+        let bytes = outgoing.bytes();
+        let chunks = (0..bytes.len().div_ceil(CHUNK_BYTES)).map(move |index| {
+            let start = index * CHUNK_BYTES;
+            let data = bytes.slice(start..bytes.len().min(start + CHUNK_BYTES));
+            let index = u32::try_from(index).expect("an update has less than 2^32 chunks");
+            wire::update_message::Part::Chunk(wire::UpdateChunk { index, data })
+        });
+        let parts = iter(std::iter::once(header).chain(chunks));
+        self.0.send_update(parts.map(|part| wire::UpdateMessage { part: Some(part) })).await?;
+        Ok(())
+    }
+
+    /// Returns how many entries of this site's ledger the coordinator's mirror holds.
+    ///
+    /// # Errors
+    /// Returns the coordinator's refusal or a failed connection.
+    pub async fn mirrored(&mut self) -> Result<u64, CallError> {
+        self.mirror(0, Vec::new()).await
+    }
+
+    /// Appends ledger entries to the coordinator's mirror.
+    ///
+    /// # Errors
+    /// Returns the coordinator's refusal or a failed connection.
+    pub async fn mirror(&mut self, first: u64, entries: Vec<u8>) -> Result<u64, CallError> {
+        let request = timed(wire::LedgerEntries { first, entries: entries.into() });
+        Ok(self.0.mirror_ledger(request).await?.into_inner().entries)
+    }
+}
+
+/// The stream of notices.
+#[derive(Debug)]
+pub struct Notices(Streaming<wire::Notice>);
+
+impl Notices {
+    /// Waits for the next notice; `None` means that the coordinator closed the stream.
+    ///
+    /// # Errors
+    /// Returns a failed connection or a malformed notice.
+    pub async fn next(&mut self) -> Result<Option<Notice>, CallError> {
+        match self.0.message().await? {
+            Some(notice) => Ok(Some(notice.try_into()?)),
+            None => Ok(None),
+        }
+    }
+}
+
+fn timed<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(SMALL_CALL_TIME_MAX);
+    request
+}
+
+/// Calls of one small message each way, with an fsync at the other end.
+const SMALL_CALL_TIME_MAX: Duration = Duration::from_secs(60);

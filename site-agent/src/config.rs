@@ -1,0 +1,101 @@
+//! The site agent's configuration file, written by the hospital's IT.
+
+use std::path::PathBuf;
+
+use fedtwin_plan::numbers::{Count, Positive, Probability};
+use fedtwin_plan::text_file::{Check, Problem};
+use serde::Deserialize;
+
+use crate::policy::Policy;
+
+/// What `site.toml` says. Paths are relative to the folder that the file is in.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteConfig {
+    /// The coordinator, as `host:port`.
+    pub coordinator: String,
+    /// The name in the coordinator's certificate.
+    #[serde(default = "localhost")]
+    pub server_name: String,
+    /// The folder with this site's credentials.
+    pub credentials: PathBuf,
+    /// The folder for the ledger, stored releases and reports. Nothing else writes there.
+    pub state: PathBuf,
+    /// How to run the trainer.
+    #[serde(default)]
+    pub trainer: TrainerConfig,
+    /// What studies may ask of this site; whatever it does not allow is refused.
+    pub policy: Policy,
+    /// The cohorts that studies may use.
+    #[serde(rename = "cohort")]
+    pub cohorts: Vec<CohortConfig>,
+}
+
+/// How to run the trainer.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainerConfig {
+    /// The program; without a folder in its name, the one beside this program.
+    pub program: PathBuf,
+    /// Threads of the tensor library.
+    pub threads: Count<1, 1024>,
+    /// Memory that a trainer may map, in MiB; the tensor library alone maps about 2,000.
+    pub memory_mb: Count<1024, 16_777_216>,
+    /// Score the model at hand on this site's test patients every so many rounds, for this site's own
+    /// eyes; 0 never does before the study's end.
+    pub score_every_rounds: u32,
+}
+
+impl Default for TrainerConfig {
+    fn default() -> Self {
+        Self {
+            program: PathBuf::from("fedtwin-trainer"),
+            threads: Count::try_from(1).expect("1 is in range"),
+            memory_mb: Count::try_from(16_384).expect("16384 is in range"),
+            score_every_rounds: 0,
+        }
+    }
+}
+
+/// One cohort and what may be spent on it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CohortConfig {
+    /// The file that describes the cohort.
+    pub file: PathBuf,
+    /// Its budget for all studies and for ever; raising it takes a new entry in the ledger.
+    pub budget: BudgetConfig,
+}
+
+/// A privacy budget as a person states it.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetConfig {
+    /// The largest epsilon of everything together.
+    pub epsilon: Positive,
+    /// The delta at which epsilon is stated.
+    pub delta: Probability,
+    /// The Rényi order at which spending is added up, fixed for ever: sums over studies that were chosen
+    /// after seeing earlier results are valid at a fixed order only.
+    pub order: Positive,
+}
+
+fn localhost() -> String {
+    "localhost".to_owned()
+}
+
+impl Check for SiteConfig {
+    fn check(&self) -> Result<(), Problem> {
+        if self.cohorts.is_empty() {
+            return Err(Problem::new("cohort", "expected at least one [[cohort]]"));
+        }
+        for (index, cohort) in self.cohorts.iter().enumerate() {
+            let order = cohort.budget.order.get();
+            if !(1.01..=1024.0).contains(&order) {
+                let message = format!("is {order}, expected an order from 1.01 to 1024");
+                return Err(Problem::new(format!("cohort.{index}.budget.order"), message));
+            }
+        }
+        Ok(())
+    }
+}

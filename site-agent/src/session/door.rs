@@ -1,0 +1,38 @@
+//! The only door out of a hospital: what leaves is a release together with the receipt of its ledger entry.
+
+use bytes::Bytes;
+use fedtwin_plan::Digest;
+use fedtwin_privacy::ledger::Receipt;
+use fedtwin_privacy::release::{Release, ReleaseError};
+use fedtwin_proto::domain::{RoundKey, UpdateHeader};
+
+/// Bytes that may leave: paid for, and on record.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    key: RoundKey,
+    digest: Digest,
+    bytes: Bytes,
+}
+
+/// Lets a release out; uses up its receipt.
+///
+/// # Errors
+/// Refuses a receipt of other bytes.
+pub fn send(key: RoundKey, release: Release, receipt: Receipt) -> Result<Outgoing, ReleaseError> {
+    let digest = release.digest();
+    Ok(Outgoing { key, digest, bytes: release.send(receipt)?.into() })
+}
+
+impl Outgoing {
+    /// Announces the bytes.
+    #[must_use]
+    pub fn header(&self) -> UpdateHeader {
+        UpdateHeader { key: self.key.clone(), length: self.bytes.len() as u64, digest: self.digest }
+    }
+
+    /// Returns the bytes, without copying them.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.bytes.clone()
+    }
+}

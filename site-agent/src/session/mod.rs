@@ -1,0 +1,301 @@
+//! Decisions of a site: which studies it takes part in, what each attempt costs, what may leave.
+//!
+//! Synchronous; `now` is an argument. The one thing it touches outside of memory is the site's own
+//! folder: the ledger, whose every entry is on disk before the decision it records takes effect, and the
+//! stored release. An attempt goes: [`Session::invited`] (charge) → training → [`Session::release`] (store,
+//! record, let out).
+
+pub mod door;
+mod refusal;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fedtwin_certs::{Credentials, Identity, LogSigner};
+use fedtwin_cohort::CohortFile;
+use fedtwin_plan::plan::{LocalNoise, Privacy};
+use fedtwin_plan::signed::SignedPlan;
+use fedtwin_plan::{CohortName, ModelSpec, Plan, SiteName, StudyId, Timestamp};
+use fedtwin_privacy::accountant::{self, GaussianEvent, Order};
+use fedtwin_privacy::ledger::{
+    Attempt, AttemptCost, BlockGrant, BudgetRequest, Delta, Ledger, LedgerError, Opened, Outcome, Round,
+    StudyRequest,
+};
+use fedtwin_privacy::release::{Release, ReleaseError};
+use fedtwin_proto::domain::RoundKey;
+
+pub use self::refusal::Refusal;
+use crate::config::{BudgetConfig, SiteConfig};
+use crate::local_training::LocalUpdate;
+use crate::policy::Policy;
+use crate::study_folder::StudyFolder;
+use door::Outgoing;
+
+/// A site's rules, cohorts, ledger and running studies.
+pub struct Session {
+    site: SiteName,
+    policy: Policy,
+    cohorts: BTreeMap<CohortName, (PathBuf, CohortFile)>,
+    ledger: Ledger,
+    state: PathBuf,
+    studies: BTreeMap<StudyId, Accepted>,
+}
+
+/// A study that this site takes part in.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The plan.
+    pub plan: Plan,
+    /// Its model.
+    pub spec: ModelSpec,
+    /// The cohort's declared size.
+    pub patients: u32,
+    /// The file that describes the cohort.
+    pub cohort_file: PathBuf,
+    /// The study's folder.
+    pub folder: StudyFolder,
+}
+
+/// What to do for an attempt.
+#[derive(Debug)]
+pub enum Work {
+    /// Compute an update; the attempt is paid for.
+    Train(BlockGrant),
+    /// Send what this attempt released already.
+    Resend(Outgoing),
+}
+
+/// Why an attempt cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The study is not one that this site takes part in.
+    #[error("this site does not take part in study {0}")]
+    NotTakingPart(StudyId),
+    /// The ledger does not allow it.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// All attempts that the plan pays for are used.
+    #[error("all attempts that study {0} paid for are used")]
+    NothingLeft(StudyId),
+    /// The release is not what the ledger's entry promises.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// The site's disk.
+    #[error("the study's folder cannot be used")]
+    Storage(#[from] io::Error),
+}
+
+impl Session {
+    /// Opens the ledger and the cohorts, and the budgets of cohorts that have none yet.
+    ///
+    /// # Errors
+    /// Refuses a cohort file or a ledger that cannot be used, and a budget that differs from the open one.
+    pub fn open(
+        config: &SiteConfig,
+        base: &Path,
+        credentials: &Arc<Credentials>,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
+        let identity = credentials.identity();
+        let site = identity.site().ok_or_else(|| anyhow::anyhow!("{identity} is not a site"))?;
+        let state = base.join(&config.state);
+        fs::create_dir_all(&state)?;
+        let owner = Opened { federation: identity.federation.clone(), site: site.clone() };
+        let signer = Box::new(LogSigner(Arc::clone(credentials)));
+        let mut ledger = Ledger::open(&ledger_path(&state), &owner, signer, now)?;
+        let mut cohorts = BTreeMap::new();
+        for cohort in &config.cohorts {
+            let path = base.join(&cohort.file);
+            let file = CohortFile::load(&path)?;
+            ledger.open_budget(&budget_request(&file, &cohort.budget)?, now)?;
+            cohorts.insert(file.name().clone(), (path, file));
+        }
+        Ok(Self { site, policy: config.policy.clone(), cohorts, ledger, state, studies: BTreeMap::new() })
+    }
+
+    /// Decides on a verified plan: policy, the cohort's schema, the claim, and last the budget, all before
+    /// any patient's data is read.
+    ///
+    /// # Errors
+    /// Returns the reason to refuse, which is in the ledger by then.
+    pub fn offered(
+        &mut self,
+        plan: Plan,
+        signer: &Identity,
+        signed: &SignedPlan,
+        now: Timestamp,
+    ) -> Result<Accepted, Refusal> {
+        let study = plan.study.id.clone();
+        let digest = signed.digest();
+        let decision = self.decide(plan, signer, signed, now);
+        match &decision {
+            Ok(accepted) => {
+                self.studies.insert(study, accepted.clone());
+            }
+            // A shortfall is logged by the ledger itself, with the numbers.
+            Err(Refusal::Ledger(_)) => {}
+            Err(refusal) => self.ledger.refuse(&study, digest, &refusal.to_string(), now)?,
+        }
+        decision
+    }
+
+    fn decide(
+        &mut self,
+        plan: Plan,
+        signer: &Identity,
+        signed: &SignedPlan,
+        now: Timestamp,
+    ) -> Result<Accepted, Refusal> {
+        self.policy.check(&plan, signer.name.as_str(), &self.site)?;
+        let name = &plan.cohort.name;
+        let (path, cohort) = self.cohorts.get(name).ok_or_else(|| Refusal::NoCohort(name.clone()))?;
+        let (declared, room) = (cohort.patients(), plan.cohort.patients_max.get());
+        if declared > room {
+            return Err(Refusal::TooManyPatients { declared, room });
+        }
+        let spec = plan.model_spec().expect("a checked plan has a model");
+        cohort.check(&plan.data).map_err(Refusal::Cohort)?;
+        let request = StudyRequest {
+            study: plan.study.id.clone(),
+            plan: signed.digest(),
+            cohort: name.clone(),
+            attempts_max: plan.rounds.attempts_max.get(),
+            blocks: plan.rounds.blocks.get(),
+            attempt: attempt_cost(&plan)?,
+        };
+        // A site that restarts in the middle of a study finds its reservation in the ledger.
+        let running = self.ledger.reservation(&plan.study.id);
+        if running.is_none_or(|reservation| reservation.terms().plan != request.plan) {
+            self.ledger.reserve(&request, now)?;
+        }
+        let folder = StudyFolder::open(&self.state, &plan.study.id)?;
+        folder.save_plan(&signed.text)?;
+        Ok(Accepted { spec, patients: declared, cohort_file: path.clone(), folder, plan })
+    }
+
+    /// Pays for an attempt, before it reads data; or finds what it released already.
+    ///
+    /// # Errors
+    /// Refuses an attempt that comes after a later one, or that nothing is left for.
+    pub fn invited(&mut self, key: &RoundKey, now: Timestamp) -> Result<Work, SessionError> {
+        let accepted = self.accepted(&key.study)?;
+        if let Some(receipt) = self.ledger.receipt(&key.study, ledger_key(key)) {
+            let release = Release::stored(&receipt, accepted.folder.load_release()?)?;
+            return Ok(Work::Resend(door::send(key.clone(), release, receipt)?));
+        }
+        if let Some(grant) = self.ledger.grant(&key.study) {
+            return Ok(Work::Train(grant));
+        }
+        let nothing_left = || SessionError::NothingLeft(key.study.clone());
+        let reservation = self.ledger.reservation(&key.study).ok_or_else(nothing_left)?;
+        let block = self.ledger.next_block(&key.study).ok_or_else(nothing_left)?;
+        Ok(Work::Train(self.ledger.open_block(&reservation, block, now)?))
+    }
+
+    /// Stores an attempt's update, records it, and lets it out.
+    ///
+    /// # Errors
+    /// Refuses an update with other noise than was paid for, and an attempt that was released before.
+    pub fn release(
+        &mut self,
+        key: &RoundKey,
+        grant: &BlockGrant,
+        update: &LocalUpdate,
+        now: Timestamp,
+    ) -> Result<Outgoing, SessionError> {
+        let accepted = self.accepted(&key.study)?;
+        let bits = accepted.plan.calibrated.modulus_bits.get();
+        let bits = bits.try_into().expect("a checked plan has a width of the format");
+        let release = match &update.noise {
+            Some(steps) => Release::noised(grant, steps, &update.values, bits)?,
+            None => Release::plain(grant, &update.values, bits)?,
+        };
+        accepted.folder.save_release(release.bytes())?;
+        let receipt = self.ledger.record(grant, ledger_key(key), release.digest(), now)?;
+        Ok(door::send(key.clone(), release, receipt)?)
+    }
+
+    /// Ends a study; blocks that it never opened are given back.
+    ///
+    /// # Errors
+    /// Fails where the ledger cannot be written.
+    pub fn closed(&mut self, study: &StudyId, committed: bool, now: Timestamp) -> Result<(), LedgerError> {
+        if self.studies.remove(study).is_none() {
+            return Ok(());
+        }
+        let outcome = if committed { Outcome::Committed } else { Outcome::Aborted };
+        self.ledger.close(study, outcome, now)
+    }
+
+    /// Returns the ledger's entries from number `first` on, as its file has them.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn entries_from(&self, first: u64) -> io::Result<Vec<u8>> {
+        let first = usize::try_from(first).map_err(io::Error::other)?;
+        let mut entries = Vec::new();
+        for line in BufReader::new(fs::File::open(ledger_path(&self.state))?).split(b'\n').skip(first) {
+            entries.extend(line?);
+            entries.push(b'\n');
+            if entries.len() > MIRROR_BYTES {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    fn accepted(&self, study: &StudyId) -> Result<&Accepted, SessionError> {
+        self.studies.get(study).ok_or_else(|| SessionError::NotTakingPart(study.clone()))
+    }
+}
+
+/// Returns the ledger's place in the site's folder.
+#[must_use]
+pub fn ledger_path(state: &Path) -> PathBuf {
+    state.join("ledger.log")
+}
+
+fn ledger_key(key: &RoundKey) -> (Round, Attempt) {
+    (Round(key.round), Attempt(key.attempt))
+}
+
+fn budget_request(file: &CohortFile, budget: &BudgetConfig) -> anyhow::Result<BudgetRequest> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the configuration bounds the order"
+    )]
+    let order_milli = (budget.order.get() * 1000.0).round() as u32;
+    Ok(BudgetRequest {
+        cohort: file.name().clone(),
+        patients: file.patients(),
+        epsilon: budget.epsilon.get(),
+        delta: Delta::try_from(budget.delta.get())?,
+        order: Order::try_from(order_milli)?,
+    })
+}
+
+/// Prices one attempt, and holds the plan to its claim.
+fn attempt_cost(plan: &Plan) -> Result<AttemptCost, Refusal> {
+    let (delta, claimed) = match (&plan.privacy, plan.calibrated.epsilon) {
+        (Privacy::Local(LocalNoise { delta, .. }), Some(claimed)) => (delta.get(), claimed.get()),
+        (Privacy::None(_), _) => return Ok(AttemptCost::Unbounded("none".to_owned())),
+        (Privacy::Local(_), None) => return Err(Refusal::Calibration("it claims no epsilon".to_owned())),
+    };
+    let event = |steps: u64| {
+        let (m, c_int) = (plan.calibrated.m.get(), plan.calibrated.c_int);
+        GaussianEvent::local(plan.training.sampling, m, c_int, steps)
+            .map_err(|error| Refusal::Calibration(error.to_string()))
+    };
+    let found = accountant::epsilon(&[event(plan.steps())?], delta).value;
+    if found > claimed {
+        return Err(Refusal::Claim { claimed, found, delta });
+    }
+    Ok(AttemptCost::Noised(event(plan.local_steps().into())?))
+}
+
+/// Entries in one message to the mirror; the rest follows with the next.
+const MIRROR_BYTES: usize = 1 << 19;

@@ -1,0 +1,74 @@
+//! Why this site refuses a study: in full for its own log, and in what may be known outside.
+
+use fedtwin_cohort::CohortError;
+use fedtwin_plan::CohortName;
+use fedtwin_privacy::ledger::LedgerError;
+
+use crate::policy::Denied;
+
+/// Why a study is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The site's rules.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// There is no such cohort.
+    #[error("this site has no cohort {0}")]
+    NoCohort(CohortName),
+    /// The cohort is larger than the plan has room for.
+    #[error("the cohort has {declared} patients, the plan has room for {room}")]
+    TooManyPatients {
+        /// The declared size.
+        declared: u32,
+        /// The plan's bound.
+        room: u32,
+    },
+    /// The cohort lacks what the plan needs.
+    #[error("the cohort does not fit the plan")]
+    Cohort(#[source] CohortError),
+    /// The plan's numbers are out of the accountant's range.
+    #[error("the plan's calibration is out of range: {0}")]
+    Calibration(String),
+    /// The plan costs more than it claims.
+    #[error("the plan claims epsilon {claimed:.6}, this site's accountant finds {found:.6} at delta {delta}")]
+    Claim {
+        /// What the plan says.
+        claimed: f64,
+        /// What its events cost.
+        found: f64,
+        /// The plan's delta.
+        delta: f64,
+    },
+    /// The ledger: over budget, or run before.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The study's folder.
+    #[error("this site cannot keep the study")]
+    Storage(#[from] std::io::Error),
+}
+
+impl Refusal {
+    /// Returns what the coordinator and the researcher may know.
+    ///
+    /// File names can identify patients, and the state of a budget is the site's own; what is public is
+    /// what the plan itself says.
+    #[must_use]
+    pub fn for_the_coordinator(&self) -> String {
+        match self {
+            Self::Denied(_)
+            | Self::NoCohort(_)
+            | Self::TooManyPatients { .. }
+            | Self::Calibration(_)
+            | Self::Claim { .. } => self.to_string(),
+            Self::Cohort(CohortError::PlanMismatch { message }) => {
+                format!("the cohort does not fit the plan: {message}")
+            }
+            Self::Cohort(_) => "the cohort cannot be used; the site's log says why".to_owned(),
+            // Budgets, unlike what is in a cohort, are for researchers to plan with.
+            Self::Ledger(LedgerError::Refused(violation)) => violation.to_string(),
+            Self::Ledger(_) | Self::Storage(_) => {
+                "the site's ledger cannot be used; its log says why".to_owned()
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the agent keeps of a study, for itself: stored releases, scores, the final model.
+//!
+//! ```text
+//! studies/<id>/plan.toml            the plan as it was signed
+//! studies/<id>/release              the bytes of the last attempt's release
+//! studies/<id>/scores.jsonl         scores of models along the way, on this site's test patients
+//! studies/<id>/report.json          scores of the final model
+//! studies/<id>/model.safetensors    the final model
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use fedtwin_plan::report::Report;
+use fedtwin_plan::{ModelSpec, StudyId, model_file};
+use serde::{Deserialize, Serialize};
+
+/// The folder of one study.
+#[derive(Debug, Clone)]
+pub struct StudyFolder(PathBuf);
+
+/// Scores of the model after some rounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Rounds behind the model.
+    pub rounds: u32,
+    /// The scores.
+    pub report: Report,
+}
+
+impl StudyFolder {
+    /// Opens or makes the folder of a study.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn open(state: &Path, study: &StudyId) -> io::Result<Self> {
+        let folder = Self(state.join("studies").join(study.as_str()));
+        fs::create_dir_all(&folder.0)?;
+        Ok(folder)
+    }
+
+    /// Keeps the plan for people to read.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn save_plan(&self, text: &[u8]) -> io::Result<()> {
+        fs::write(self.0.join("plan.toml"), text)
+    }
+
+    /// Stores a release, so that it can be sent again within its attempt.
+    ///
+    /// Not fsynced: after a power loss the bytes may differ from the digest in the ledger, and then they
+    /// are not sent. That loses an attempt, never a charge.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn save_release(&self, bytes: &[u8]) -> io::Result<()> {
+        fs::write(self.0.join("release"), bytes)
+    }
+
+    /// Returns the stored release, or nothing if there is none.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn load_release(&self) -> io::Result<Vec<u8>> {
+        match fs::read(self.0.join("release")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// Appends scores of a model along the way.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn append_scores(&self, scores: &Scores) -> io::Result<()> {
+        let mut line = serde_json::to_vec(scores)?;
+        line.push(b'\n');
+        OpenOptions::new().create(true).append(true).open(self.0.join("scores.jsonl"))?.write_all(&line)
+    }
+
+    /// Keeps the final model and its report.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn save_result(&self, spec: &ModelSpec, weights: &[f32], scores: &Scores) -> io::Result<()> {
+        fs::write(self.0.join("model.safetensors"), model_file::encode(spec, weights))?;
+        let report = File::create(self.0.join("report.json"))?;
+        Ok(serde_json::to_writer_pretty(report, scores)?)
+    }
+}

@@ -1,0 +1,351 @@
+//! One study at this site, from offer to end: the order of steps in an attempt is all here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fedtwin_certs::Identity;
+use fedtwin_daemon::{clock, program};
+use fedtwin_plan::plan::Family;
+use fedtwin_plan::report::Report;
+use fedtwin_plan::signed::SignedPlan;
+use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId};
+use fedtwin_privacy::noise::OpendpNoise;
+use fedtwin_privacy::random::SecureRandom;
+use fedtwin_proto::domain::{
+    Answer, Invitation, PlanAnswer, RoundDeclined, RoundKey, StudyOutcome, as_reason,
+};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use crate::agent::Shared;
+use crate::client::{CallError, Client};
+use crate::local_training::{LocalTraining, LocalUpdate};
+use crate::session::door::Outgoing;
+use crate::session::{Accepted, Work};
+use crate::study_folder::Scores;
+use crate::trainer::{Stopper, Trainer, TrainerError};
+
+/// What the coordinator says about one study.
+#[derive(Debug)]
+pub enum StudyNotice {
+    /// A verified plan and its signer.
+    Offer(Box<Plan>, Identity, SignedPlan),
+    /// An attempt to take part in.
+    Invitation(Invitation),
+    /// The study's end.
+    Closed(StudyOutcome),
+}
+
+/// The task of one study.
+pub struct StudyTask {
+    study: StudyId,
+    shared: Arc<Shared>,
+    client: Client,
+    taking_part: Option<TakingPart>,
+}
+
+/// What a site has that accepted the plan.
+struct TakingPart {
+    accepted: Accepted,
+    trainer: Arc<Mutex<Box<dyn Trainer>>>,
+    stopper: Stopper,
+}
+
+impl StudyTask {
+    /// Makes the task.
+    #[must_use]
+    pub fn new(study: StudyId, shared: Arc<Shared>, client: Client) -> Self {
+        Self { study, shared, client, taking_part: None }
+    }
+
+    /// Runs until the study has ended.
+    pub async fn run(mut self, mut notices: mpsc::Receiver<StudyNotice>) {
+        let mut next = notices.recv().await;
+        while let Some(notice) = next {
+            match notice {
+                StudyNotice::Offer(plan, signer, signed) => {
+                    if let Err(error) = self.offered(*plan, &signer, &signed).await {
+                        tracing::warn!(study = %self.study, error = %program::describe(&error), "the answer did not arrive");
+                    }
+                }
+                // Only the newest attempt can still be open.
+                StudyNotice::Invitation(_) if !notices.is_empty() => {}
+                StudyNotice::Invitation(invitation) => self.invited(&invitation).await,
+                StudyNotice::Closed(outcome) => {
+                    self.closed(outcome).await;
+                    return;
+                }
+            }
+            next = notices.recv().await;
+        }
+    }
+
+    async fn offered(&mut self, plan: Plan, signer: &Identity, signed: &SignedPlan) -> Result<(), CallError> {
+        if self.taking_part.is_none() {
+            match self.consider(plan, signer, signed).await {
+                Ok(taking_part) => self.taking_part = Some(taking_part),
+                Err(reason) => {
+                    let answer = Answer::Refused { reason };
+                    self.client.answer(PlanAnswer { study: self.study.clone(), answer }).await?;
+                    return self.mirror().await;
+                }
+            }
+        }
+        if let Some(TakingPart { accepted, .. }) = &self.taking_part {
+            let answer = Answer::Accepted { patients: accepted.patients };
+            self.client.answer(PlanAnswer { study: self.study.clone(), answer }).await?;
+        }
+        self.mirror().await
+    }
+
+    /// Decides on the plan, reserves its cost, and only then has the trainer read data.
+    async fn consider(
+        &self,
+        plan: Plan,
+        signer: &Identity,
+        signed: &SignedPlan,
+    ) -> Result<TakingPart, String> {
+        let decision = {
+            let mut session = self.shared.session();
+            tokio::task::block_in_place(|| session.offered(plan, signer, signed, clock::now()))
+        };
+        let accepted = decision.map_err(|refusal| {
+            tracing::warn!(study = %self.study, reason = %program::describe(&refusal), "a study was refused");
+            as_reason(&refusal.for_the_coordinator())
+        })?;
+        match self.start_trainer(&accepted, signed).await {
+            Ok((trainer, stopper)) => {
+                tracing::info!(study = %self.study, "taking part");
+                Ok(TakingPart { accepted, trainer, stopper })
+            }
+            Err(error) => {
+                tracing::error!(study = %self.study, error = %program::describe(&error), "the trainer cannot load the cohort");
+                self.end(false);
+                Err("the site cannot load its cohort; its own log says why".to_owned())
+            }
+        }
+    }
+
+    async fn start_trainer(
+        &self,
+        accepted: &Accepted,
+        signed: &SignedPlan,
+    ) -> Result<(Arc<Mutex<Box<dyn Trainer>>>, Stopper), TrainerError> {
+        let new_trainer = Arc::clone(&self.shared.new_trainer);
+        let text = String::from_utf8_lossy(&signed.text).into_owned();
+        let cohort_file = accepted.cohort_file.clone();
+        let loading = tokio::task::spawn_blocking(move || {
+            let mut trainer = new_trainer()?;
+            trainer.load(&text, &cohort_file)?;
+            let stopper = trainer.stopper();
+            Ok((Arc::new(Mutex::new(trainer)), stopper))
+        });
+        loading.await.expect("loading does not panic")
+    }
+
+    async fn invited(&mut self, invitation: &Invitation) {
+        let started = Instant::now();
+        let key = &invitation.key;
+        let result = match timeout_at(started + invitation.closes_in, self.attempt(invitation, started)).await
+        {
+            Ok(result) => result,
+            Err(_elapsed) => {
+                if let Some(taking_part) = &self.taking_part {
+                    taking_part.stopper.stop();
+                }
+                Err(AttemptError::TooLate)
+            }
+        };
+        let Err(error) = result else { return };
+        tracing::warn!(%key, error = %program::describe(&error), "no update for this attempt");
+        let reason = as_reason(&error.for_the_coordinator());
+        let declined = RoundDeclined { study: key.study.clone(), attempt: key.attempt, reason };
+        if let Err(error) = self.client.decline(declined).await {
+            tracing::warn!(%key, error = %program::describe(&error), "the coordinator was not told either");
+        }
+    }
+
+    /// Fetch and check the model, charge, train, noise, store, record, send: in this order.
+    async fn attempt(&mut self, invitation: &Invitation, started: Instant) -> Result<(), AttemptError> {
+        let key = &invitation.key;
+        let Some(TakingPart { accepted, trainer, .. }) = &self.taking_part else {
+            return Err(AttemptError::NotTakingPart);
+        };
+        let weights = self.client.fetch_model(&invitation.model, &accepted.spec).await?;
+        let work = tokio::task::block_in_place(|| self.shared.session().invited(key, clock::now()))?;
+        let outgoing = match work {
+            Work::Resend(outgoing) => outgoing,
+            Work::Train(grant) => {
+                let training = Training {
+                    plan: accepted.plan.clone(),
+                    patients: accepted.patients,
+                    trainer: Arc::clone(trainer),
+                    score: self.wants_scores(key),
+                };
+                let (update, scores) = tokio::task::spawn_blocking(move || training.run(&weights))
+                    .await
+                    .expect("training does not panic")?;
+                if let Some(report) = scores {
+                    let scores = Scores { rounds: key.round - 1, report };
+                    accepted.folder.append_scores(&scores).map_err(AttemptError::Storage)?;
+                }
+                tokio::task::block_in_place(|| {
+                    self.shared.session().release(key, &grant, &update, clock::now())
+                })?
+            }
+        };
+        self.send_on_the_slot(&outgoing, started, accepted.plan.rounds.slot_s.get()).await
+    }
+
+    fn wants_scores(&self, key: &RoundKey) -> bool {
+        let every = self.shared.config.trainer.score_every_rounds;
+        every > 0 && (key.round - 1).is_multiple_of(every)
+    }
+
+    /// Sends at the next multiple of the plan's slot after the attempt's start, so that the time does not
+    /// tell how many patients were sampled; tries again while the attempt is open.
+    async fn send_on_the_slot(
+        &mut self,
+        outgoing: &Outgoing,
+        started: Instant,
+        slot_s: u32,
+    ) -> Result<(), AttemptError> {
+        if slot_s > 0 {
+            let slots = started.elapsed().as_secs() / u64::from(slot_s) + 1;
+            tokio::time::sleep_until(started + Duration::from_secs(slots * u64::from(slot_s))).await;
+        }
+        loop {
+            match self.client.send(outgoing).await {
+                Err(CallError::Unreachable(status)) => {
+                    tracing::warn!(%status, "the update did not arrive; sending the same bytes again");
+                    tokio::time::sleep(RESEND_AFTER).await;
+                }
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    async fn closed(&mut self, outcome: StudyOutcome) {
+        match outcome {
+            StudyOutcome::Finished { model } => {
+                if let Err(error) = self.score_final(&model).await {
+                    tracing::error!(study = %self.study, error = %program::describe(&error), "the final model was not scored");
+                }
+                self.end(true);
+            }
+            StudyOutcome::Failed { reason } => {
+                tracing::warn!(study = %self.study, %reason, "the study failed");
+                self.end(false);
+            }
+        }
+        if let Err(error) = self.mirror().await {
+            tracing::warn!(study = %self.study, error = %program::describe(&error), "the ledger was not mirrored");
+        }
+    }
+
+    /// Fits what stays at this site, from the released model alone, and scores on its test patients.
+    async fn score_final(&mut self, model: &Digest) -> Result<(), AttemptError> {
+        let Some(TakingPart { accepted, trainer, .. }) = &self.taking_part else { return Ok(()) };
+        let weights = self.client.fetch_model(model, &accepted.spec).await?;
+        let fit_intercept = matches!(accepted.plan.model.family, Family::LinearRisk);
+        let (spec, folder, trainer) = (accepted.spec.clone(), accepted.folder.clone(), Arc::clone(trainer));
+        let rounds = accepted.plan.rounds.count.get();
+        let scoring = tokio::task::spawn_blocking(move || {
+            if matches!(spec, ModelSpec::Vector(_)) {
+                return Ok(());
+            }
+            let report = locked(&trainer).score(&weights, fit_intercept)?;
+            folder.save_result(&spec, &weights, &Scores { rounds, report }).map_err(AttemptError::Storage)
+        });
+        scoring.await.expect("scoring does not panic")
+    }
+
+    fn end(&self, committed: bool) {
+        let ended = tokio::task::block_in_place(|| {
+            self.shared.session().closed(&self.study, committed, clock::now())
+        });
+        if let Err(error) = ended {
+            tracing::error!(study = %self.study, error = %program::describe(&error), "the study's end is not in the ledger");
+        }
+    }
+
+    /// Sends the coordinator the ledger entries that its mirror lacks.
+    async fn mirror(&mut self) -> Result<(), CallError> {
+        let held = self.client.mirrored().await?;
+        let missing = tokio::task::block_in_place(|| self.shared.session().entries_from(held));
+        match missing {
+            Ok(entries) if entries.is_empty() => Ok(()),
+            Ok(entries) => self.client.mirror(held, entries).await.map(drop),
+            Err(error) => {
+                tracing::error!(error = %program::describe(&error), "the ledger cannot be read for its mirror");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The part of an attempt that computes, on a thread where it may block.
+struct Training {
+    plan: Plan,
+    patients: u32,
+    trainer: Arc<Mutex<Box<dyn Trainer>>>,
+    score: bool,
+}
+
+impl Training {
+    fn run(&self, weights: &[f32]) -> Result<(LocalUpdate, Option<Report>), AttemptError> {
+        let mut trainer = locked(&self.trainer);
+        let scores = if self.score { Some(trainer.score(weights, false)?) } else { None };
+        let mut training = LocalTraining {
+            plan: &self.plan,
+            patients: self.patients,
+            trainer: trainer.as_mut(),
+            noise: &OpendpNoise,
+            random: &mut SecureRandom::new(),
+        };
+        Ok((training.run(weights)?, scores))
+    }
+}
+
+fn locked(trainer: &Mutex<Box<dyn Trainer>>) -> std::sync::MutexGuard<'_, Box<dyn Trainer>> {
+    // A trainer whose caller panicked answers out of step and is found out by its next answer.
+    trainer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why an attempt has no update from this site.
+#[derive(Debug, thiserror::Error)]
+enum AttemptError {
+    #[error("this site does not take part in the study")]
+    NotTakingPart,
+    #[error("the update was not ready before the attempt closed")]
+    TooLate,
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Session(#[from] crate::session::SessionError),
+    #[error(transparent)]
+    Training(#[from] crate::local_training::TrainingError),
+    #[error("the study's folder cannot be written")]
+    Storage(#[source] std::io::Error),
+}
+
+impl From<TrainerError> for AttemptError {
+    fn from(error: TrainerError) -> Self {
+        Self::Training(error.into())
+    }
+}
+
+impl AttemptError {
+    /// What of it may be known outside: nothing that could depend on patients.
+    fn for_the_coordinator(&self) -> String {
+        match self {
+            Self::Training(_) | Self::Storage(_) => {
+                "the site could not compute its update; its log says why".to_owned()
+            }
+            Self::NotTakingPart | Self::TooLate | Self::Call(_) | Self::Session(_) => self.to_string(),
+        }
+    }
+}
+
+/// A coordinator that restarts needs about this long.
+const RESEND_AFTER: Duration = Duration::from_secs(1);
