@@ -31,14 +31,10 @@ pub struct Checkpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
     /// The origin is empty, too long, or holds a character that the format does not allow.
-    #[error(
-        "the origin is not 1 to {ORIGIN_BYTES_MAX} printable ASCII characters without spaces and +"
-    )]
+    #[error("the origin is not 1 to {ORIGIN_BYTES_MAX} printable ASCII characters without spaces and +")]
     Origin,
     /// The text is not a checkpoint of the expected origin.
-    #[error(
-        "expected a checkpoint of this origin: origin, size, root, an empty line and a signature"
-    )]
+    #[error("expected a checkpoint of this origin: origin, size, root, an empty line and a signature")]
     Layout,
     /// The text has no valid signature of the expected key.
     #[error("the checkpoint is not signed by the expected key")]
@@ -55,11 +51,7 @@ impl Checkpoint {
         if origin.is_empty() || origin.len() > ORIGIN_BYTES_MAX || !printable {
             return Err(CheckpointError::Origin);
         }
-        Ok(Self {
-            origin: origin.to_owned(),
-            size: tree.size(),
-            root: tree.root(),
-        })
+        Ok(Self { origin: origin.to_owned(), size: tree.size(), root: tree.root() })
     }
 
     /// Returns the number of entries.
@@ -80,11 +72,7 @@ impl Checkpoint {
         let text = self.text();
         let mut signature = key_id(&self.origin, &signer.public_key()).to_vec();
         signature.extend_from_slice(&signer.sign(text.as_bytes()));
-        format!(
-            "{text}\n{DASH} {} {}\n",
-            self.origin,
-            STANDARD.encode(signature)
-        )
+        format!("{text}\n{DASH} {} {}\n", self.origin, STANDARD.encode(signature))
     }
 
     /// Reads a signed checkpoint of `origin` and verifies it with `key`.
@@ -95,33 +83,19 @@ impl Checkpoint {
     /// Refuses a text that is not a checkpoint of this origin, or not signed by this key.
     pub fn open(note: &str, origin: &str, key: &PublicKey) -> Result<Self, CheckpointError> {
         let (text, signatures) = note.split_once("\n\n").ok_or(CheckpointError::Layout)?;
-        let checkpoint = Self::parse(text)
-            .filter(|c| c.origin == origin)
-            .ok_or(CheckpointError::Layout)?;
+        let checkpoint = Self::parse(text).filter(|c| c.origin == origin).ok_or(CheckpointError::Layout)?;
         let text = checkpoint.text();
         let id = key_id(origin, key);
-        let signed = signatures
-            .lines()
-            .filter_map(|line| signature_of(line, origin))
-            .any(|bytes| {
-                bytes.split_first_chunk().is_some_and(|(first, rest)| {
-                    *first == id && key.verifies(text.as_bytes(), rest)
-                })
-            });
-        if signed {
-            Ok(checkpoint)
-        } else {
-            Err(CheckpointError::Signature)
-        }
+        let signed = signatures.lines().filter_map(|line| signature_of(line, origin)).any(|bytes| {
+            bytes
+                .split_first_chunk()
+                .is_some_and(|(first, rest)| *first == id && key.verifies(text.as_bytes(), rest))
+        });
+        if signed { Ok(checkpoint) } else { Err(CheckpointError::Signature) }
     }
 
     fn text(&self) -> String {
-        format!(
-            "{}\n{}\n{}\n",
-            self.origin,
-            self.size,
-            STANDARD.encode(self.root)
-        )
+        format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -139,15 +113,8 @@ impl Checkpoint {
 
 /// Returns the key id and signature in a line of the key called `name`.
 fn signature_of(line: &str, name: &str) -> Option<Vec<u8>> {
-    let (line_name, signature) = line
-        .strip_prefix(DASH)?
-        .strip_prefix(' ')?
-        .split_once(' ')?;
-    if line_name == name {
-        STANDARD.decode(signature).ok()
-    } else {
-        None
-    }
+    let (line_name, signature) = line.strip_prefix(DASH)?.strip_prefix(' ')?.split_once(' ')?;
+    if line_name == name { STANDARD.decode(signature).ok() } else { None }
 }
 
 /// The key id of `signed-note`: the first bytes of SHA-256(name || newline || 0x01 || key).
@@ -173,8 +140,7 @@ mod tests {
     /// its text must survive parsing.
     #[test]
     fn the_specifications_example_parses() {
-        let text =
-            "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=";
+        let text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=";
         let checkpoint = Checkpoint::parse(text).unwrap();
         assert_eq!(
             (checkpoint.origin.as_str(), checkpoint.size),
@@ -185,9 +151,7 @@ mod tests {
     /// The key and key id of Go's package golang.org/x/mod/sumdb/note: PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW.
     #[test]
     fn key_ids_match_the_reference_implementation() {
-        let key = STANDARD
-            .decode("ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")
-            .unwrap();
+        let key = STANDARD.decode("ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW").unwrap();
         let key = PublicKey(key[1..].try_into().unwrap());
         assert_eq!(key_id("PeterNeumann", &key), [0xc7, 0x4f, 0x20, 0xa3]);
     }
@@ -205,49 +169,27 @@ mod tests {
         let checkpoint = Checkpoint::new("north/va", &tree(5)).unwrap();
         let note = checkpoint.sign(&signer);
         let key = Signer::public_key(&signer);
-        assert_eq!(
-            Checkpoint::open(&note, "north/va", &key),
-            Ok(checkpoint.clone())
-        );
+        assert_eq!(Checkpoint::open(&note, "north/va", &key), Ok(checkpoint.clone()));
         let witnessed = format!("{note}\u{2014} witness AAAA\n");
-        assert_eq!(
-            Checkpoint::open(&witnessed, "north/va", &key),
-            Ok(checkpoint.clone())
-        );
+        assert_eq!(Checkpoint::open(&witnessed, "north/va", &key), Ok(checkpoint.clone()));
         let refused = Err(CheckpointError::Signature);
-        assert_eq!(
-            Checkpoint::open(&note, "north/va", &Signer::public_key(&other)),
-            refused
-        );
-        assert_eq!(
-            Checkpoint::open(&checkpoint.sign(&other), "north/va", &key),
-            refused
-        );
-        assert_eq!(
-            Checkpoint::open(&note, "north/vb", &key),
-            Err(CheckpointError::Layout)
-        );
+        assert_eq!(Checkpoint::open(&note, "north/va", &Signer::public_key(&other)), refused);
+        assert_eq!(Checkpoint::open(&checkpoint.sign(&other), "north/va", &key), refused);
+        assert_eq!(Checkpoint::open(&note, "north/vb", &key), Err(CheckpointError::Layout));
         for at in 0..note.len() {
             let mut bytes = note.clone().into_bytes();
             bytes[at] ^= 1;
             let Ok(changed) = String::from_utf8(bytes) else {
                 continue;
             };
-            assert!(
-                Checkpoint::open(&changed, "north/va", &key).is_err(),
-                "byte {at}"
-            );
+            assert!(Checkpoint::open(&changed, "north/va", &key).is_err(), "byte {at}");
         }
     }
 
     #[test]
     fn origins_are_checked() {
         for bad in ["", "a b", "a+b", "a\nb", "\u{e9}", &"a".repeat(201)] {
-            assert_eq!(
-                Checkpoint::new(bad, &tree(1)),
-                Err(CheckpointError::Origin),
-                "{bad}"
-            );
+            assert_eq!(Checkpoint::new(bad, &tree(1)), Err(CheckpointError::Origin), "{bad}");
         }
     }
 }

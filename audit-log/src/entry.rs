@@ -38,17 +38,11 @@ pub(crate) struct Place {
 
 impl Place {
     /// The place of a log's first entry.
-    pub(crate) const FIRST: Self = Self {
-        sequence: 0,
-        previous: LeafHash::NONE,
-    };
+    pub(crate) const FIRST: Self = Self { sequence: 0, previous: LeafHash::NONE };
 
     /// Returns the place after an entry here.
     pub(crate) fn after(self, hash: LeafHash) -> Self {
-        Self {
-            sequence: self.sequence + 1,
-            previous: hash,
-        }
+        Self { sequence: self.sequence + 1, previous: hash }
     }
 }
 
@@ -90,25 +84,14 @@ pub(crate) fn encode<B: Serialize>(
     }
     let Place { sequence, previous } = place;
     let algorithm = ALGORITHM.to_owned();
-    let json = Json {
-        version: VERSION,
-        algorithm,
-        sequence,
-        previous,
-        time_ms,
-        body,
-    };
+    let json = Json { version: VERSION, algorithm, sequence, previous, time_ms, body };
     let mut line = serde_json::to_vec(&json).map_err(BodyError::NotJson)?;
     let hash = LeafHash::of(&line);
     let signature = signer.sign(&signed_message(hash));
     line.push(b'\t');
     line.extend_from_slice(to_hex(&signature).as_bytes());
     line.push(b'\n');
-    if line.len() > LINE_BYTES_MAX {
-        Err(BodyError::TooLong(line.len()))
-    } else {
-        Ok((line, hash))
-    }
+    if line.len() > LINE_BYTES_MAX { Err(BodyError::TooLong(line.len())) } else { Ok((line, hash)) }
 }
 
 /// What is wrong with a line.
@@ -157,18 +140,12 @@ pub(crate) fn decode<B: Serialize + DeserializeOwned>(
     key: &PublicKey,
 ) -> Result<Entry<B>, Reason> {
     let line = line.strip_suffix(b"\n").ok_or(Reason::CutOff)?;
-    let tab = line
-        .iter()
-        .rposition(|&b| b == b'\t')
-        .ok_or(Reason::Layout)?;
+    let tab = line.iter().rposition(|&b| b == b'\t').ok_or(Reason::Layout)?;
     let (bytes, signature) = (&line[..tab], &line[tab + 1..]);
     let signature: [u8; 64] = from_hex(signature).ok_or(Reason::Layout)?;
     let json: Json<B> = serde_json::from_slice(bytes).map_err(Reason::Json)?;
     if json.version != VERSION || json.algorithm != ALGORITHM {
-        return Err(Reason::Format {
-            version: json.version,
-            algorithm: json.algorithm,
-        });
+        return Err(Reason::Format { version: json.version, algorithm: json.algorithm });
     }
     if json.sequence != place.sequence {
         return Err(Reason::Sequence(json.sequence));
@@ -183,20 +160,8 @@ pub(crate) fn decode<B: Serialize + DeserializeOwned>(
     if serde_json::to_vec(&json).map_err(Reason::Json)? != bytes {
         return Err(Reason::NotCanonical);
     }
-    let Json {
-        sequence,
-        previous,
-        time_ms,
-        body,
-        ..
-    } = json;
-    Ok(Entry {
-        sequence,
-        previous,
-        time_ms,
-        body,
-        hash,
-    })
+    let Json { sequence, previous, time_ms, body, .. } = json;
+    Ok(Entry { sequence, previous, time_ms, body, hash })
 }
 
 fn signed_message(hash: LeafHash) -> Vec<u8> {

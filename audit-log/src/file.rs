@@ -98,17 +98,9 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
     /// # Errors
     /// Refuses a log that another process has open, whose entries do not verify with the signer's key,
     /// or which lacks an acknowledged entry.
-    pub fn open(
-        path: &Path,
-        signer: Box<dyn Signer + Send>,
-    ) -> Result<(Self, Vec<Entry<B>>), LogError> {
+    pub fn open(path: &Path, signer: Box<dyn Signer + Send>) -> Result<(Self, Vec<Entry<B>>), LogError> {
         let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path);
+        let file = options.read(true).write(true).create(true).truncate(false).open(path);
         let file = file.map_err(|e| storage("opening", path, e))?;
         match file.try_lock() {
             Ok(()) => {}
@@ -119,24 +111,12 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
         let head = Head::read(path)?;
         let (entries, place, frontier) = read_log(&file, path, &signer.public_key(), head)?;
         check_head(path, &entries, head)?;
-        let mut log = Self {
-            file,
-            path: path.to_owned(),
-            signer,
-            place,
-            frontier,
-            poisoned: false,
-            body: PhantomData,
-        };
+        let mut log =
+            Self { file, path: path.to_owned(), signer, place, frontier, poisoned: false, body: PhantomData };
         if let Some(last) = entries.last() {
-            log.acknowledge(Head {
-                sequence: last.sequence,
-                hash: last.hash,
-            })?;
+            log.acknowledge(Head { sequence: last.sequence, hash: last.hash })?;
         }
-        log.file
-            .seek(SeekFrom::End(0))
-            .map_err(|e| storage("seeking in", path, e))?;
+        log.file.seek(SeekFrom::End(0)).map_err(|e| storage("seeking in", path, e))?;
         Ok((log, entries))
     }
 
@@ -151,12 +131,8 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
         let (line, hash) = encode(self.place, time_ms, body, self.signer.as_ref())?;
         let sequence = self.place.sequence;
         self.poisoned = true;
-        self.file
-            .write_all(&line)
-            .map_err(|e| storage("writing", &self.path, e))?;
-        self.file
-            .sync_data()
-            .map_err(|e| storage("syncing", &self.path, e))?;
+        self.file.write_all(&line).map_err(|e| storage("writing", &self.path, e))?;
+        self.file.sync_data().map_err(|e| storage("syncing", &self.path, e))?;
         self.acknowledge(Head { sequence, hash })?;
         self.poisoned = false;
         self.place = self.place.after(hash);
@@ -214,11 +190,9 @@ impl Head {
             Err(e) => return Err(storage("opening", &path, e)),
         };
         let mut text = Vec::new();
-        file.take(HEAD_BYTES_MAX)
-            .read_to_end(&mut text)
-            .map_err(|e| storage("reading", &path, e))?;
-        let head = serde_json::from_slice(&text)
-            .map_err(|_not_a_head| LogError::HeadDiffers { head: path })?;
+        file.take(HEAD_BYTES_MAX).read_to_end(&mut text).map_err(|e| storage("reading", &path, e))?;
+        let head =
+            serde_json::from_slice(&text).map_err(|_not_a_head| LogError::HeadDiffers { head: path })?;
         Ok(Some(head))
     }
 }
@@ -243,22 +217,15 @@ fn read_log<B: Serialize + DeserializeOwned>(
     if let Some(bad) = bad {
         let acknowledged = head.is_some_and(|head| head.sequence >= place.sequence);
         if !is_last_record(file, good_bytes).map_err(|e| storage("reading", path, e))? {
-            return Err(LogError::Altered {
-                path: path.to_owned(),
-                source: bad,
-            });
+            return Err(LogError::Altered { path: path.to_owned(), source: bad });
         }
         if !acknowledged {
-            file.set_len(good_bytes)
-                .map_err(|e| storage("repairing", path, e))?;
+            file.set_len(good_bytes).map_err(|e| storage("repairing", path, e))?;
             file.sync_all().map_err(|e| storage("syncing", path, e))?;
         } else if matches!(bad.reason, Reason::CutOff) {
             return Err(lost(path, place.sequence, head));
         } else {
-            return Err(LogError::Altered {
-                path: path.to_owned(),
-                source: bad,
-            });
+            return Err(LogError::Altered { path: path.to_owned(), source: bad });
         }
     }
     Ok((entries, place, frontier))
@@ -269,8 +236,7 @@ fn read_log<B: Serialize + DeserializeOwned>(
 fn is_last_record(mut file: &File, start: u64) -> io::Result<bool> {
     file.seek(SeekFrom::Start(start))?;
     let mut tail = Vec::new();
-    file.take(LINE_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut tail)?;
+    file.take(LINE_BYTES_MAX as u64 + 1).read_to_end(&mut tail)?;
     let newline = tail.iter().position(|&b| b == b'\n');
     Ok(tail.len() <= LINE_BYTES_MAX && newline.is_none_or(|at| at + 1 == tail.len()))
 }
@@ -278,9 +244,7 @@ fn is_last_record(mut file: &File, start: u64) -> io::Result<bool> {
 /// Checks that the log has all acknowledged entries and at most one more.
 fn check_head<B>(path: &Path, entries: &[Entry<B>], head: Option<Head>) -> Result<(), LogError> {
     let found = entries.len() as u64;
-    let differs = || LogError::HeadDiffers {
-        head: head_path(path),
-    };
+    let differs = || LogError::HeadDiffers { head: head_path(path) };
     let acknowledged = head.map_or(0, |head| head.sequence.saturating_add(1));
     if found < acknowledged {
         return Err(lost(path, found, head));
@@ -290,28 +254,16 @@ fn check_head<B>(path: &Path, entries: &[Entry<B>], head: Option<Head>) -> Resul
     }
     let Some(head) = head else { return Ok(()) };
     let same = |entry: &Entry<B>| entry.sequence != head.sequence || entry.hash == head.hash;
-    if entries.iter().rev().take(2).all(same) {
-        Ok(())
-    } else {
-        Err(differs())
-    }
+    if entries.iter().rev().take(2).all(same) { Ok(()) } else { Err(differs()) }
 }
 
 fn lost(path: &Path, found: u64, head: Option<Head>) -> LogError {
     let acknowledged = head.map_or(0, |head| head.sequence);
-    LogError::EntriesLost {
-        path: path.to_owned(),
-        found,
-        acknowledged,
-    }
+    LogError::EntriesLost { path: path.to_owned(), found, acknowledged }
 }
 
 fn storage(action: &'static str, path: &Path, source: io::Error) -> LogError {
-    LogError::Storage {
-        action,
-        path: path.to_owned(),
-        source,
-    }
+    LogError::Storage { action, path: path.to_owned(), source }
 }
 
 fn head_path(log: &Path) -> PathBuf {
@@ -326,10 +278,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Makes a created file's name durable.
 fn sync_folder(path: &Path) -> Result<(), LogError> {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|e| storage("syncing", folder, e))
 }

@@ -63,10 +63,7 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 /// Writes bytes as lower-case hexadecimal digits.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes
-        .iter()
-        .flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Reads exactly `N` bytes of lower-case hexadecimal digits: one text for each value, so that no bit of a
@@ -94,10 +91,7 @@ mod tests {
 
     #[test]
     fn hexadecimal_is_strict() {
-        assert_eq!(
-            from_hex(to_hex(&[0, 255, 16]).as_bytes()),
-            Some([0, 255, 16])
-        );
+        assert_eq!(from_hex(to_hex(&[0, 255, 16]).as_bytes()), Some([0, 255, 16]));
         for bad in ["", "0", "000", "0G", "AB", "é"] {
             assert_eq!(from_hex::<1>(bad.as_bytes()), None, "{bad}");
         }

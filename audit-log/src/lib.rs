@@ -1,12 +1,12 @@
 //! Append-only, hash-chained and signed logs with RFC 6962 Merkle roots.
 //!
 //! A log is a text file with one entry a line. Each entry names the hash of the one before, and each is
-//! signed, so that an auditor with the file and a public key needs nothing else ([`verify`]). A
+//! signed, so that an auditor with the file and a public key needs nothing else ([`mod@verify`]). A
 //! [`checkpoint`] states a log's size and root in 200 bytes that others can keep: it is how a log that was
 //! rolled back to an earlier state is noticed.
 //!
 //! Left out on purpose: what the entries mean (that is the body's type), where keys come from
-//! ([`Signer`]), and any clock. Only [`file`] touches the disk.
+//! ([`Signer`]), and any clock. Only [`mod@file`] touches the disk.
 
 pub mod checkpoint;
 pub mod entry;

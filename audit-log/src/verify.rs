@@ -91,16 +91,10 @@ impl<B: Serialize + DeserializeOwned, R: BufRead> Walk<B, R> {
     /// Returns the next entry, or nothing at the end.
     pub(crate) fn next_entry(&mut self) -> Result<Option<Entry<B>>, FirstBad> {
         let sequence = self.place.sequence;
-        let bad = |reason| FirstBad {
-            line: sequence + 1,
-            sequence,
-            reason,
-        };
+        let bad = |reason| FirstBad { line: sequence + 1, sequence, reason };
         self.line.clear();
         let mut bounded = self.reader.by_ref().take(LINE_BYTES_MAX as u64);
-        let read = bounded
-            .read_until(b'\n', &mut self.line)
-            .map_err(|e| bad(Reason::Read(e)))?;
+        let read = bounded.read_until(b'\n', &mut self.line).map_err(|e| bad(Reason::Read(e)))?;
         if read == 0 {
             return Ok(None);
         }
@@ -112,11 +106,7 @@ impl<B: Serialize + DeserializeOwned, R: BufRead> Walk<B, R> {
     }
 
     pub(crate) fn summary(&self) -> Summary {
-        Summary {
-            entries: self.place.sequence,
-            head: self.place.previous,
-            root: self.frontier.root(),
-        }
+        Summary { entries: self.place.sequence, head: self.place.previous, root: self.frontier.root() }
     }
 
     /// Returns the place after the last good entry, the tree so far, and the bytes so far.

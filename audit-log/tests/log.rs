@@ -32,12 +32,8 @@ fn open(path: &Path) -> Result<(LogFile<Body>, Vec<Body>), LogError> {
 }
 
 fn bodies(count: u64) -> Vec<Body> {
-    let first = Body::Opened {
-        site: "J\"\n\t☂".to_owned(),
-    };
-    std::iter::once(first)
-        .chain((1..count).map(|nano| Body::Spent { nano }))
-        .collect()
+    let first = Body::Opened { site: "J\"\n\t☂".to_owned() };
+    std::iter::once(first).chain((1..count).map(|nano| Body::Spent { nano })).collect()
 }
 
 fn written(folder: &Path, count: u64) -> PathBuf {
@@ -45,10 +41,7 @@ fn written(folder: &Path, count: u64) -> PathBuf {
     let (mut log, before) = open(&path).unwrap();
     assert!(before.is_empty());
     for (sequence, body) in (0..).zip(bodies(count)) {
-        assert_eq!(
-            log.append(&body, 1000 + sequence).unwrap().sequence,
-            sequence
-        );
+        assert_eq!(log.append(&body, 1000 + sequence).unwrap().sequence, sequence);
     }
     path
 }
@@ -70,10 +63,7 @@ fn a_log_is_read_back_as_written() {
     assert_eq!(summary, same_summary);
     assert_eq!(typed[2].time_ms, 1002);
     let note = log.checkpoint("north/va").unwrap();
-    assert_eq!(
-        Checkpoint::open(&note, "north/va", &key()).unwrap().root(),
-        summary.root
-    );
+    assert_eq!(Checkpoint::open(&note, "north/va", &key()).unwrap().root(), summary.root);
 }
 
 #[test]
@@ -94,12 +84,7 @@ fn every_flipped_bit_is_located_at_its_line() {
             let mut altered = file.clone();
             altered[at] ^= 1 << bit;
             let bad = verify(Cursor::new(&altered), &key()).unwrap_err();
-            assert_eq!(
-                (bad.line, bad.sequence),
-                (line, line - 1),
-                "byte {at}, bit {bit}: {}",
-                bad.reason
-            );
+            assert_eq!((bad.line, bad.sequence), (line, line - 1), "byte {at}, bit {bit}: {}", bad.reason);
             assert!(entries::<Body>(Cursor::new(&altered), &key()).is_err());
         }
         line += u64::from(file[at] == b'\n');
@@ -127,16 +112,8 @@ fn another_key_is_refused() {
     let path = written(folder.path(), 2);
     let other = Ed25519KeyPair::from_seed_unchecked(&[4; 32]).unwrap();
     let file = fs::read(&path).unwrap();
-    assert_eq!(
-        verify(Cursor::new(file), &Signer::public_key(&other))
-            .unwrap_err()
-            .line,
-        1
-    );
-    assert!(matches!(
-        LogFile::<Body>::open(&path, Box::new(other)),
-        Err(LogError::Altered { .. })
-    ));
+    assert_eq!(verify(Cursor::new(file), &Signer::public_key(&other)).unwrap_err().line, 1);
+    assert!(matches!(LogFile::<Body>::open(&path, Box::new(other)), Err(LogError::Altered { .. })));
 }
 
 /// What a crash during the third append can leave: the file cut at any byte of the third record, with
@@ -145,10 +122,7 @@ fn another_key_is_refused() {
 fn unacknowledged_records_are_repaired_at_every_cut() {
     let folder = tempfile::tempdir().unwrap();
     let path = written(folder.path(), 2);
-    let (acknowledged, head) = (
-        fs::read(&path).unwrap().len(),
-        fs::read(head_of(&path)).unwrap(),
-    );
+    let (acknowledged, head) = (fs::read(&path).unwrap().len(), fs::read(head_of(&path)).unwrap());
     open(&path).unwrap().0.append(&bodies(3)[2], 1002).unwrap();
     let file = fs::read(&path).unwrap();
     for length in acknowledged..=file.len() {
@@ -180,27 +154,9 @@ fn acknowledged_records_are_never_repaired() {
     let path = written(folder.path(), 3);
     let file = fs::read(&path).unwrap();
     for length in 0..file.len() {
-        OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_len(length as u64)
-            .unwrap();
-        assert!(
-            matches!(
-                open(&path),
-                Err(LogError::EntriesLost {
-                    acknowledged: 2,
-                    ..
-                })
-            ),
-            "{length} bytes"
-        );
-        assert_eq!(
-            fs::read(&path).unwrap().len(),
-            length,
-            "the evidence was altered"
-        );
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(length as u64).unwrap();
+        assert!(matches!(open(&path), Err(LogError::EntriesLost { acknowledged: 2, .. })), "{length} bytes");
+        assert_eq!(fs::read(&path).unwrap().len(), length, "the evidence was altered");
         fs::write(&path, &file).unwrap();
     }
 }
@@ -210,18 +166,9 @@ fn a_head_of_another_log_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = written(folder.path(), 3);
     let head = fs::read_to_string(head_of(&path)).unwrap();
-    for bad in [
-        "",
-        "{}",
-        &head
-            .replace("\"hash\":\"", "\"hash\":\"0")
-            .replacen('f', "", 1),
-    ] {
+    for bad in ["", "{}", &head.replace("\"hash\":\"", "\"hash\":\"0").replacen('f', "", 1)] {
         fs::write(head_of(&path), bad).unwrap();
-        assert!(
-            matches!(open(&path), Err(LogError::HeadDiffers { .. })),
-            "{bad:?}"
-        );
+        assert!(matches!(open(&path), Err(LogError::HeadDiffers { .. })), "{bad:?}");
     }
     fs::remove_file(head_of(&path)).unwrap();
     assert!(matches!(open(&path), Err(LogError::HeadDiffers { .. })));
@@ -245,13 +192,7 @@ fn a_failed_append_poisons_the_log() {
     let path = inner.join("ledger");
     let (mut log, _) = open(&path).unwrap();
     fs::remove_dir_all(&inner).unwrap();
-    assert!(matches!(
-        log.append(&Body::Spent { nano: 1 }, 0),
-        Err(LogError::Storage { .. })
-    ));
+    assert!(matches!(log.append(&Body::Spent { nano: 1 }, 0), Err(LogError::Storage { .. })));
     fs::create_dir(&inner).unwrap();
-    assert!(matches!(
-        log.append(&Body::Spent { nano: 1 }, 0),
-        Err(LogError::Poisoned(_))
-    ));
+    assert!(matches!(log.append(&Body::Spent { nano: 1 }, 0), Err(LogError::Poisoned(_))));
 }

@@ -58,11 +58,19 @@ pub struct WrongLength {
 #[must_use]
 pub fn encode(values: &[i64], bits: WireBits) -> Vec<u8> {
     let mut bytes = vec![0; values.len() * bits.bytes()];
-    let width = bits.bytes();
-    for (piece, value) in bytes.chunks_exact_mut(width).zip(values) {
-        piece.copy_from_slice(&value.to_le_bytes()[..width]);
+    match bits {
+        WireBits::B32 => write_low(values, bytes.as_chunks_mut::<4>().0),
+        WireBits::B40 => write_low(values, bytes.as_chunks_mut::<5>().0),
+        WireBits::B64 => write_low(values, bytes.as_chunks_mut::<8>().0),
     }
     bytes
+}
+
+/// Writes the lowest `N` bytes of each value; a length known to the compiler makes it one store.
+fn write_low<const N: usize>(values: &[i64], places: &mut [[u8; N]]) {
+    for (place, value) in places.iter_mut().zip(values) {
+        place.copy_from_slice(&value.to_le_bytes()[..N]);
+    }
 }
 
 /// Decodes values and adds them to `sums`, each as the number of least magnitude that it can stand for.

@@ -67,11 +67,11 @@ impl std::fmt::Display for Order {
 
 /// Returns D_alpha(P || Q) of one step, accurate to 1e-11 relative.
 ///
-/// The moment A = E_Q[(1 + u)^alpha] with u = q (exp((2x - 1) / (2 z^2)) - 1) is integrated by the
+/// The moment A = `E_Q[(1 + u)^alpha]` with u = q (exp((2x - 1) / (2 z^2)) - 1) is integrated by the
 /// trapezoid rule, which converges exponentially for analytic integrands: with the step below, the
 /// nearest singularity (where 1 + u = 0, at a distance of pi z^2 from the real line) and the Gaussian's
 /// growth off the line leave less than 1e-25 (Trefethen and Weideman, SIAM Review 56(3), 2014, theorem
-/// 5.1). Since E_Q[u] = 0, small moments are integrated as A - 1 = E_Q[(1 + u)^alpha - 1 - alpha u],
+/// 5.1). Since `E_Q[u]` = 0, small moments are integrated as A - 1 = `E_Q[(1 + u)^alpha - 1 - alpha u]`,
 /// whose integrand is never negative: nothing cancels.
 ///
 /// Below a multiplier of 0.1 the bound without subsampling, which is larger, is returned.

@@ -7,6 +7,7 @@
 //! never understate it: the state is what a replay of the file says.
 
 pub mod body;
+mod grant;
 pub mod report;
 mod state;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use fedtwin_plan::time::Timestamp;
 use fedtwin_plan::{CohortName, Digest, StudyId};
 
 pub use body::{Attempt, BlockId, Body, BudgetOpened, Delta, Opened, Outcome, Round, Spend};
+pub use grant::{BlockGrant, Receipt, Reservation};
 pub use report::{Amount, CohortReport, StudyReport};
 pub use state::LedgerState;
 pub use violation::{Shortfall, Violation};
@@ -106,82 +108,6 @@ pub enum AttemptCost {
     Noised(GaussianEvent),
     /// No bound; the site's policy allows it under this name.
     Unbounded(String),
-}
-
-/// A study that is set aside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reservation(StudyReserved);
-
-impl Reservation {
-    /// Returns what was reserved.
-    #[must_use]
-    pub fn terms(&self) -> &StudyReserved {
-        &self.0
-    }
-}
-
-/// A block of attempts that is paid for.
-#[derive(Debug, PartialEq, Eq)]
-pub struct BlockGrant {
-    study: StudyId,
-    block: BlockId,
-    attempts_left: u32,
-    spend: Spend,
-}
-
-impl BlockGrant {
-    /// Returns the study.
-    #[must_use]
-    pub fn study(&self) -> &StudyId {
-        &self.study
-    }
-
-    /// Returns the block's number.
-    #[must_use]
-    pub fn block(&self) -> BlockId {
-        self.block
-    }
-
-    /// Returns the releases that the block still paid for when it was granted.
-    #[must_use]
-    pub fn attempts_left(&self) -> u32 {
-        self.attempts_left
-    }
-
-    /// Returns what the study may do.
-    #[must_use]
-    pub fn spend(&self) -> &Spend {
-        &self.spend
-    }
-}
-
-/// Proof that a release's entry is on the disk: bytes leave only together with it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Receipt {
-    study: StudyId,
-    round: Round,
-    attempt: Attempt,
-    digest: Digest,
-}
-
-impl Receipt {
-    /// Returns the study.
-    #[must_use]
-    pub fn study(&self) -> &StudyId {
-        &self.study
-    }
-
-    /// Returns the round and the attempt at it.
-    #[must_use]
-    pub fn key(&self) -> (Round, Attempt) {
-        (self.round, self.attempt)
-    }
-
-    /// Returns the digest of the bytes that may leave.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
 }
 
 /// A site's ledger: its state and the file that it was replayed from.
