@@ -1,0 +1,149 @@
+//! A site's ledger as an auditor has it: a file or a mirror, verified where there is a key.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fedtwin_audit_log::{FirstBad, Summary, entries};
+use fedtwin_certs::{Identity, Role};
+use fedtwin_privacy::ledger::{Body, LedgerState, Opened, Violation};
+use serde::Deserialize;
+
+use super::keys::Keys;
+
+/// A ledger whose entries keep the rules.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ledger {
+    /// Whose it is, as its first entry says.
+    pub owner: Opened,
+    /// What its entries amount to.
+    pub state: LedgerState,
+    /// What was verified of it; absent where no key was at hand.
+    pub verified: Option<Summary>,
+}
+
+/// Why a ledger is not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerRefused {
+    /// The file cannot be read.
+    #[error("{file} cannot be read")]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The text does not begin as a ledger does.
+    #[error("{0} does not begin like a site's ledger")]
+    NotALedger(String),
+    /// An entry is not as its writer left it.
+    #[error("{file} is not as its site wrote it")]
+    Bad {
+        /// The file.
+        file: String,
+        /// Which entry, and why.
+        source: FirstBad,
+    },
+    /// An entry cannot be read.
+    #[error("{file}: line {line} (entry {sequence}) is no ledger entry")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+        /// The entry, from 0.
+        sequence: u64,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// An entry breaks a rule.
+    #[error("{file}: line {line} (entry {sequence}) breaks a rule of the ledger")]
+    Rule {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+        /// The entry, from 0.
+        sequence: u64,
+        /// The rule.
+        source: Violation,
+    },
+}
+
+/// What an entry's line has of interest before anything is verified.
+#[derive(Deserialize)]
+struct Unverified {
+    body: Body,
+}
+
+impl Ledger {
+    /// Reads a ledger file.
+    ///
+    /// # Errors
+    /// As [`Ledger::parse`], or the file cannot be read.
+    pub fn read(file: &Path, keys: &Keys) -> Result<Self, LedgerRefused> {
+        let bytes =
+            std::fs::read(file).map_err(|source| LedgerRefused::Io { file: file.to_owned(), source })?;
+        Self::parse(&file.display().to_string(), &bytes, keys)
+    }
+
+    /// Verifies a ledger with its owner's key, where there is one, and replays it.
+    ///
+    /// # Errors
+    /// Names the first entry that is altered or breaks a rule; `file` is for messages.
+    pub fn parse(file: &str, bytes: &[u8], keys: &Keys) -> Result<Self, LedgerRefused> {
+        let owner = owner(bytes).ok_or_else(|| LedgerRefused::NotALedger(file.to_owned()))?;
+        let identity = Identity {
+            federation: owner.federation.clone(),
+            role: Role::Site,
+            name: owner.site.clone().into(),
+        };
+        let (bodies, verified) = match keys.of(&identity) {
+            Some(key) => {
+                let (entries, summary) = entries::<Body>(bytes, &key)
+                    .map_err(|source| LedgerRefused::Bad { file: file.to_owned(), source })?;
+                (entries.into_iter().map(|entry| entry.body).collect(), Some(summary))
+            }
+            None => (unverified(file, bytes)?, None),
+        };
+        let state = LedgerState::replay(&bodies).map_err(|(sequence, source)| LedgerRefused::Rule {
+            file: file.to_owned(),
+            line: sequence + 1,
+            sequence,
+            source,
+        })?;
+        Ok(Self { owner, state, verified })
+    }
+}
+
+/// Returns whose ledger a text claims to be, unless it is another kind of log.
+pub(super) fn owner(bytes: &[u8]) -> Option<Opened> {
+    let first = lines(bytes).next()?;
+    match serde_json::from_slice(first).ok()? {
+        Unverified { body: Body::Opened(owner) } => Some(owner),
+        Unverified {
+            body:
+                Body::BudgetOpened(_)
+                | Body::StudyReserved(_)
+                | Body::BlockOpened(_)
+                | Body::Released(_)
+                | Body::StudyClosed(_)
+                | Body::StudyRefused(_),
+        } => None,
+    }
+}
+
+fn unverified(file: &str, bytes: &[u8]) -> Result<Vec<Body>, LedgerRefused> {
+    let body = |(sequence, line)| match serde_json::from_slice::<Unverified>(line) {
+        Ok(entry) => Ok(entry.body),
+        Err(source) => {
+            Err(LedgerRefused::Unreadable { file: file.to_owned(), line: sequence + 1, sequence, source })
+        }
+    };
+    (0..).zip(lines(bytes)).map(body).collect()
+}
+
+/// Returns the JSON of each line, without the signature that follows a tab.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|&byte| byte == b'\n');
+    lines.map(|line| line.rsplitn(2, |&byte| byte == b'\t').last().unwrap_or(line))
+}

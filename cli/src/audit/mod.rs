@@ -1,0 +1,86 @@
+//! `fedtwin audit`: budgets, ledgers and costs, for an auditor who believes nothing that is not verified.
+
+pub mod budgets;
+pub mod cost;
+pub mod keys;
+pub mod ledger;
+pub mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use self::keys::Trust;
+use self::ledger::Ledger;
+use crate::client::{Address, Client};
+
+/// What an auditor asks.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows what is spent, reserved and left, by cohort and study.
+    Budgets(Budgets),
+    /// Verifies a log offline, or names the first bad entry.
+    Verify(Verify),
+    /// Computes the epsilon of steps of the Poisson-subsampled Gaussian mechanism.
+    Epsilon(cost::Epsilon),
+    /// Computes the noise multiplier that a target needs.
+    Calibrate(cost::Calibrate),
+}
+
+/// Which ledgers to show.
+#[derive(Debug, Args)]
+pub struct Budgets {
+    /// Ledger files; without any, the coordinator's mirrors.
+    #[arg(value_name = "LEDGER", required_unless_present = "coordinator", conflicts_with = "coordinator")]
+    ledgers: Vec<PathBuf>,
+    #[command(flatten)]
+    address: Option<Address>,
+    #[command(flatten)]
+    trust: Trust,
+    /// Write JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which log to verify.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The log: a site's ledger or the coordinator's own.
+    file: PathBuf,
+    #[command(flatten)]
+    trust: Trust,
+}
+
+/// Answers a question as text.
+///
+/// # Errors
+/// Returns the command's error.
+pub async fn run(command: Command) -> anyhow::Result<String> {
+    Ok(match command {
+        Command::Budgets(arguments) => show_budgets(arguments).await?,
+        Command::Verify(Verify { file, trust }) => verify::verify_file(&file, &trust.load()?)?.to_string(),
+        Command::Epsilon(arguments) => cost::epsilon(&arguments)?,
+        Command::Calibrate(arguments) => cost::calibrate(&arguments)?,
+    })
+}
+
+async fn show_budgets(arguments: Budgets) -> anyhow::Result<String> {
+    let Budgets { ledgers, address, trust, json } = arguments;
+    let trust = trust.load()?;
+    let ledgers: Vec<Ledger> = match address {
+        None => ledgers.iter().map(|file| Ledger::read(file, &trust)).collect::<Result<_, _>>()?,
+        Some(address) => {
+            let client = Client::connect(&address).await?;
+            let mut mirrors = Vec::new();
+            for site in client.ledgers().await? {
+                let bytes = client.fetch_ledger(&site).await?;
+                mirrors.push(Ledger::parse(&format!("the mirror of {site}"), &bytes, &trust)?);
+            }
+            mirrors
+        }
+    };
+    Ok(if json { budgets::json(&ledgers) } else { budgets::text(&ledgers) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Ledgers that a site wrote, as an auditor finds them: whole, altered, or of another.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fedtwin_certs::{LogSigner, folder};
+use fedtwin_daemon::program;
+use fedtwin_plan::{Digest, Ratio};
+use fedtwin_privacy::accountant::{GaussianEvent, Order};
+use fedtwin_privacy::ledger::{
+    AttemptCost, BudgetRequest, Delta, Ledger as SiteLedger, Opened, StudyRequest,
+};
+
+use super::*;
+use crate::study::testing::{NOW, federation};
+
+/// A federation and the ledger of its site `va`: one study reserved, a block of it spent.
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let holders = federation(folder.path());
+        let signer = LogSigner(Arc::new(folder::load_credentials(&holders.join("va")).unwrap()));
+        let owner = Opened { federation: "demo".parse().unwrap(), site: "va".parse().unwrap() };
+        let path = folder.path().join("ledger");
+        let mut ledger = SiteLedger::open(&path, &owner, Box::new(signer), NOW).unwrap();
+        let cohort = || "heart".parse().unwrap();
+        let budget = BudgetRequest {
+            cohort: cohort(),
+            patients: 100,
+            epsilon: 4.0,
+            delta: Delta::try_from(1e-3).unwrap(),
+            order: Order::try_from(8000).unwrap(),
+        };
+        ledger.open_budget(&budget, NOW).unwrap();
+        let request = StudyRequest {
+            study: "risk".parse().unwrap(),
+            plan: Digest::of(b"plan"),
+            cohort: cohort(),
+            attempts_max: 4,
+            blocks: 2,
+            attempt: AttemptCost::Noised(GaussianEvent::local(Ratio::ONE, 10, 102, 1).unwrap()),
+        };
+        let reservation = ledger.reserve(&request, NOW).unwrap();
+        let block = ledger.next_block(&request.study).unwrap();
+        ledger.open_block(&reservation, block, NOW).unwrap();
+        Self { folder }
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.folder.path().join("ledger")
+    }
+
+    fn trust(&self, holder: &str) -> Trust {
+        let holder = self.folder.path().join("holders").join(holder);
+        Trust { ca: Some(holder.join("ca.pem")), identity: vec![holder.join("identity.pem")], key: None }
+    }
+
+    fn refusal(&self, trust: &Trust) -> String {
+        program::describe(&verify::verify_file(&self.ledger(), &trust.load().unwrap()).unwrap_err())
+    }
+}
+
+fn change(file: &Path, line: usize, from: &str, to: &str) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut lines: Vec<_> = text.split('\n').map(str::to_owned).collect();
+    assert!(lines[line - 1].contains(from), "{}", lines[line - 1]);
+    lines[line - 1] = lines[line - 1].replacen(from, to, 1);
+    std::fs::write(file, lines.join("\n")).unwrap();
+}
+
+#[test]
+fn a_ledger_is_verified_with_its_sites_certificate_or_key() {
+    let bench = Bench::new();
+    let text = verify::verify_file(&bench.ledger(), &bench.trust("va").load().unwrap()).unwrap().to_string();
+    assert!(text.starts_with("ledger of site va in demo: verified\nentries  4\n"), "{text}");
+    let credentials = folder::load_credentials(&bench.folder.path().join("holders/va")).unwrap();
+    let key = Some(Digest(*credentials.identity_key().public().as_bytes()));
+    let by_key = Trust { key, ..Trust::default() }.load().unwrap();
+    assert_eq!(verify::verify_file(&bench.ledger(), &by_key).unwrap().to_string(), text);
+}
+
+#[test]
+fn the_first_bad_entry_is_named() {
+    let bench = Bench::new();
+    change(&bench.ledger(), 3, "\"attempts_max\":4", "\"attempts_max\":9");
+    let refusal = bench.refusal(&bench.trust("va"));
+    assert!(refusal.contains("line 3 (expected entry 2) is bad"), "{refusal}");
+    assert!(refusal.contains("the signature does not fit"), "{refusal}");
+    // Without a key the rules still hold it to its own numbers.
+    let unverified = Ledger::read(&bench.ledger(), &Trust::default().load().unwrap());
+    let refusal = program::describe(&unverified.unwrap_err());
+    assert!(refusal.contains("line 3 (entry 2) breaks a rule"), "{refusal}");
+}
+
+#[test]
+fn other_writers_keys_verify_nothing() {
+    let bench = Bench::new();
+    let refusal = bench.refusal(&bench.trust("eve"));
+    assert!(refusal.contains("give --ca and --identity of its writer (site va)"), "{refusal}");
+    let eve = folder::load_credentials(&bench.folder.path().join("holders/eve")).unwrap();
+    let key = Some(Digest(*eve.identity_key().public().as_bytes()));
+    let refusal = bench.refusal(&Trust { key, ..Trust::default() });
+    assert!(refusal.contains("line 1 (expected entry 0) is bad"), "{refusal}");
+    std::fs::write(bench.ledger(), "hello\n").unwrap();
+    let refusal = bench.refusal(&bench.trust("va"));
+    assert!(refusal.contains("line 1 (expected entry 0) is bad"), "{refusal}");
+}
+
+#[tokio::test]
+async fn budgets_say_what_is_spent_reserved_and_left() {
+    let bench = Bench::new();
+    let arguments = |json, trust| Budgets { ledgers: vec![bench.ledger()], address: None, trust, json };
+    let text = show_budgets(arguments(false, bench.trust("va"))).await.unwrap();
+    let study = text.lines().find(|line| line.contains("risk")).unwrap();
+    assert!(study.contains("running") && !text.contains("not verified"), "{text}");
+    let json = show_budgets(arguments(true, Trust::default())).await.unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let ledger = &json["ledgers"][0];
+    assert_eq!((ledger["site"].as_str(), ledger["verified"].as_bool()), (Some("va"), Some(false)));
+    let cohort = &ledger["cohorts"][0];
+    let nano = |amount: &str| cohort[amount]["nano"].as_u64().unwrap();
+    assert!(nano("spent") > 0 && nano("spent") == nano("reserved"));
+    assert_eq!(nano("total"), nano("spent") + nano("reserved") + nano("left"));
+}

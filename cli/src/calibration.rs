@@ -1,0 +1,280 @@
+//! From a draft to the integers of a plan: noise, clip, modulus, steps, and what they cost.
+//!
+//! Pure: the same draft gives the same integers everywhere.
+
+use std::fmt::Write;
+
+use fedtwin_plan::numbers::{Count, OutOfRange, Positive};
+use fedtwin_plan::plan::{Calibrated, Draft, LocalNoise, NoNoise, Plan, Privacy, Target};
+use fedtwin_plan::text_file::Problem;
+use fedtwin_privacy::accountant::calibrate::c_int_for;
+use fedtwin_privacy::accountant::{
+    self, Calibration, CalibrationError, GaussianEvent, NoiseBits, NoiseShares, Segment,
+};
+use fedtwin_privacy::patient_sum::C_INT_MAX;
+
+/// Why a draft has no calibration.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotCalibrate {
+    /// The target is out of reach.
+    #[error("the target in [privacy.local] cannot be met")]
+    Target(#[from] CalibrationError),
+    /// The noise is so small that nothing bounds the cost.
+    #[error("a noise multiplier of {0} costs more than any epsilon; choose more noise")]
+    Unbounded(f64),
+    /// No grid is fine enough and fits.
+    #[error(
+        "no update of 32, 40 or 64 bits holds the sums of {sites} sites with {patients} patients finely enough \
+         for {values} weights; lower cohort.patients_max, or choose a smaller model"
+    )]
+    NoGrid {
+        /// The sites of the plan.
+        sites: usize,
+        /// The largest cohort.
+        patients: u32,
+        /// The model's weights.
+        values: usize,
+    },
+    /// The model does not fit the data.
+    #[error("{} {}", .0.key, .0.message)]
+    Model(Problem),
+}
+
+impl From<Problem> for CannotCalibrate {
+    fn from(problem: Problem) -> Self {
+        Self::Model(problem)
+    }
+}
+
+/// Chooses the integers of a draft.
+///
+/// # Errors
+/// Refuses a target that no noise meets, and sums that no update holds.
+pub fn calibrate(draft: &Draft) -> Result<Calibrated, CannotCalibrate> {
+    match &draft.privacy {
+        Privacy::Local(noise) => local(draft, noise),
+        Privacy::None(NoNoise { .. }) => none(draft),
+    }
+}
+
+/// Returns the lines that calibration appends to a draft.
+#[must_use]
+pub fn section(calibrated: &Calibrated) -> String {
+    let Calibrated { m, c_int, modulus_bits, steps, epsilon } = calibrated;
+    let mut section = format!(
+        "[calibrated]\nm = {}\nc_int = {c_int}\nmodulus_bits = {}\nsteps = {steps}\n",
+        m.get(),
+        modulus_bits.get()
+    );
+    if let Some(epsilon) = epsilon {
+        writeln!(section, "epsilon = {:?}", epsilon.get()).expect("writing to a String does not fail");
+    }
+    section
+}
+
+/// Returns all noisy sums of a plan as one event, with the noise of `sites` sites in each sum.
+///
+/// # Errors
+/// Refuses integers that no mechanism has.
+pub fn event(plan: &Plan, sites: u32) -> Result<GaussianEvent, OutOfRange> {
+    let Calibrated { m, c_int, steps, .. } = plan.calibrated;
+    let event = GaussianEvent::local(plan.training.sampling, m.get(), c_int, steps)?;
+    Ok(GaussianEvent { noise_shares: NoiseShares::try_from(i64::from(sites))?, ..event })
+}
+
+/// Takes the narrowest modulus whose grid is fine enough, and the largest m for which its sums fit.
+///
+/// A larger m costs nothing but bits, and makes the grid of contributions finer: C_int is 2^m over the
+/// noise multiplier.
+fn local(draft: &Draft, noise: &LocalNoise) -> Result<Calibrated, CannotCalibrate> {
+    let one_site = NoiseShares::try_from(1).expect("1 is within range");
+    let (sampling, steps, delta) = (draft.training.sampling, draft.steps(), noise.delta.get());
+    let multiplier = match noise.target {
+        Target::Epsilon(epsilon) => {
+            let target = accountant::Target { epsilon: epsilon.get(), delta };
+            accountant::noise_multiplier(sampling, steps, target)?
+        }
+        Target::NoiseMultiplier(multiplier) => multiplier.get(),
+    };
+    let segment = Segment { rate: sampling.to_f64(), multiplier, steps };
+    if !accountant::epsilon_of(&[segment], delta).value.is_finite() {
+        return Err(CannotCalibrate::Unbounded(multiplier));
+    }
+    let c_int = |m: NoiseBits| u64::try_from(c_int_for(m, one_site, multiplier)).unwrap_or(0);
+    let grid = Grid::of(draft)?;
+    // A norm at the largest possible one was cut, and its noise multiplier is another.
+    let suits = |bits: u32, m: NoiseBits| {
+        let c_int = c_int(m);
+        c_int < C_INT_MAX && grid.fits(bits, m, c_int) && grid.resolves(c_int, UNITS_LOCAL)
+    };
+    let mut candidates =
+        MODULI.into_iter().flat_map(|bits| M_RANGE.rev().map(move |m| (bits, noise_bits(m))));
+    let (bits, m) = candidates.find(|&(bits, m)| suits(bits, m)).ok_or_else(|| grid.none())?;
+
+    let event = match noise.target {
+        Target::Epsilon(epsilon) => {
+            let fixed = Calibration { sampling, steps, m, noise_shares: one_site };
+            accountant::calibrate(&fixed, accountant::Target { epsilon: epsilon.get(), delta })?
+        }
+        Target::NoiseMultiplier(_) => GaussianEvent::local(sampling, m.get(), c_int(m), steps)
+            .expect("the chosen integers are within range"),
+    };
+    let epsilon = round_up(accountant::epsilon(&[event], delta).value).max(CLAIM_MIN);
+    let epsilon = Positive::try_from(epsilon).map_err(|_infinite| CannotCalibrate::Unbounded(multiplier))?;
+    Ok(Calibrated {
+        m: event.m,
+        c_int: event.c_int.get().into(),
+        modulus_bits: bits_of(bits),
+        steps,
+        epsilon: Some(epsilon),
+    })
+}
+
+/// Takes the narrowest modulus whose grid is fine enough, and the largest power of two as the clip's norm.
+fn none(draft: &Draft) -> Result<Calibrated, CannotCalibrate> {
+    let grid = Grid::of(draft)?;
+    // No noise is drawn; the smallest m leaves the sums the most room.
+    let m = noise_bits(M_RANGE.start);
+    let powers = || (0..C_INT_MAX.ilog2() + 1).rev().map(|exponent| 1_u64 << exponent);
+    let (bits, c_int) = MODULI
+        .into_iter()
+        .flat_map(|bits| powers().map(move |c_int| (bits, c_int)))
+        .find(|&(bits, c_int)| grid.fits(bits, m, c_int) && grid.resolves(c_int, UNITS_NONE))
+        .ok_or_else(|| grid.none())?;
+    Ok(Calibrated { m, c_int, modulus_bits: bits_of(bits), steps: draft.steps(), epsilon: None })
+}
+
+/// What the grid has to carry.
+struct Grid {
+    sites: usize,
+    patients: u32,
+    values: usize,
+}
+
+impl Grid {
+    fn of(draft: &Draft) -> Result<Self, Problem> {
+        Ok(Self {
+            sites: draft.study.sites.len(),
+            patients: draft.cohort.patients_max.get(),
+            values: draft.model_spec()?.values(),
+        })
+    }
+
+    /// Says whether the sums of all sites, with noise of 8 standard deviations, are below half the modulus:
+    /// the condition that each receiver of the plan checks too.
+    fn fits(&self, bits: u32, m: NoiseBits, c_int: u64) -> bool {
+        let sites = self.sites as u128;
+        let contributions = u128::from(self.patients) * u128::from(c_int) * sites;
+        let noise = 8 * (1_u128 << m.get()) * sites;
+        contributions + noise < 1_u128 << (bits - 1)
+    }
+
+    /// Says whether a contribution at the clip has `units` grid units in each coordinate, in the mean square.
+    ///
+    /// A contribution of norm C_int has C_int / sqrt(d) in a coordinate. Rounding towards zero takes half a
+    /// unit off each, a shrinkage of about sqrt(d) / (2 C_int): below 1 % from 64 units on.
+    fn resolves(&self, c_int: u64, units: f64) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a bound whose last digits do not matter")]
+        let (c_int, values) = (c_int as f64, self.values as f64);
+        c_int / values.sqrt() >= units
+    }
+
+    fn none(&self) -> CannotCalibrate {
+        let &Self { sites, patients, values } = self;
+        CannotCalibrate::NoGrid { sites, patients, values }
+    }
+}
+
+fn noise_bits(m: u32) -> NoiseBits {
+    NoiseBits::try_from(i64::from(m)).expect("the range of m is within that of its type")
+}
+
+fn bits_of(bits: u32) -> Count<32, 64> {
+    Count::try_from(i64::from(bits)).expect("each modulus is within range")
+}
+
+/// Rounds a cost up to six decimals, the precision in which plans claim it.
+pub(crate) fn round_up(epsilon: f64) -> f64 {
+    let rounded = (epsilon * 1e6).ceil() / 1e6;
+    if rounded < epsilon { epsilon } else { rounded }
+}
+
+/// What a plan claims where the cost vanishes within the precision of claims.
+const CLAIM_MIN: f64 = 1e-6;
+
+/// The widths of an update, in bits.
+const MODULI: [u32; 3] = [32, 40, 64];
+
+/// From the least m that the accountant prices to one at which sampling noise is still quick and the
+/// rounding of contributions no longer matters.
+const M_RANGE: std::ops::Range<u32> = 10..25;
+
+/// With noise: a shrinkage below 1 %, far below the noise itself.
+const UNITS_LOCAL: f64 = 64.0;
+
+/// Without noise: a shrinkage below 0.05 %, which is all that the integers change.
+const UNITS_NONE: f64 = 1024.0;
+
+#[cfg(test)]
+mod tests {
+    use fedtwin_plan::text_file::parse;
+
+    use super::*;
+    use crate::study::testing::{HEART, draft_with};
+
+    fn calibrated(changes: &[(&str, &str)]) -> Result<Calibrated, CannotCalibrate> {
+        let draft: Draft = parse("draft.toml", &draft_with(HEART, changes)).unwrap();
+        calibrate(&draft)
+    }
+
+    #[test]
+    fn the_claim_is_at_most_the_target_and_close_to_it() {
+        for (sampling, target) in [("1", "epsilon = 1.0"), ("1/20", "epsilon = 8.0")] {
+            let sampling = format!("sampling = \"{sampling}\"");
+            let found = calibrated(&[
+                ("sampling = \"1\"", &sampling),
+                ("target.epsilon = 1.0", &format!("target.{target}")),
+            ])
+            .unwrap();
+            let target: f64 = target.strip_prefix("epsilon = ").unwrap().parse().unwrap();
+            let epsilon = found.epsilon.unwrap().get();
+            assert!(epsilon <= target && epsilon > 0.999 * target, "{epsilon}");
+        }
+    }
+
+    #[test]
+    fn a_given_noise_multiplier_is_kept() {
+        let found = calibrated(&[("target.epsilon = 1.0", "target.noise-multiplier = 20.0")]).unwrap();
+        #[expect(clippy::cast_precision_loss, reason = "a test's tolerance")]
+        let multiplier = f64::from(found.m.get()).exp2() / found.c_int as f64;
+        assert!((multiplier / 20.0 - 1.0).abs() < 1e-4, "{multiplier}");
+        assert!(matches!(
+            calibrated(&[("target.epsilon = 1.0", "target.noise-multiplier = 1e-7")]),
+            Err(CannotCalibrate::Unbounded(_))
+        ));
+    }
+
+    #[test]
+    fn more_patients_take_a_wider_modulus() {
+        let bits = |patients: &str| {
+            let found =
+                calibrated(&[("patients_max = 1000", &format!("patients_max = {patients}"))]).unwrap();
+            found.modulus_bits.get()
+        };
+        assert_eq!(bits("1000"), 32);
+        assert_eq!(bits("10000000"), 40);
+    }
+
+    #[test]
+    fn without_noise_the_clip_is_a_power_of_two_and_nothing_is_claimed() {
+        let found = calibrated(&[
+            ("[privacy.local]", "[privacy.none]"),
+            ("delta = 1e-3\n", ""),
+            ("target.epsilon = 1.0\n", ""),
+        ])
+        .unwrap();
+        assert!(found.c_int.is_power_of_two() && found.m.get() == 10 && found.epsilon.is_none());
+        // 4 sites with 1000 patients each: 2^12 - 96 contributions and noise leave 2^18 below 2^31.
+        assert_eq!((found.c_int, found.modulus_bits.get()), (1 << 19, 32));
+    }
+}

@@ -1,0 +1,199 @@
+//! The arguments of `fedtwin`, and which function each command is.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use fedtwin_daemon::clock;
+use fedtwin_plan::{FederationName, StudyId};
+
+use crate::audit;
+use crate::ca::{self, Holder, Order};
+use crate::client::{Address, Client};
+use crate::study::{plan, run};
+
+/// Launches and watches studies, audits ledgers, and issues a federation's certificates.
+#[derive(Debug, Parser)]
+#[command(name = "fedtwin", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The federation's certificate authority.
+    #[command(subcommand)]
+    Ca(Ca),
+    /// Plans and the studies under them.
+    #[command(subcommand)]
+    Study(Study),
+    /// Budgets and ledgers.
+    #[command(subcommand)]
+    Audit(audit::Command),
+}
+
+#[derive(Debug, Subcommand)]
+enum Ca {
+    /// Creates a federation's authority in a new folder.
+    Init(CaInit),
+    /// Issues credentials, each holder's into a folder of its name.
+    Issue(CaIssue),
+}
+
+#[derive(Debug, Args)]
+struct CaInit {
+    /// The authority's new folder.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The federation's name.
+    #[arg(long, value_name = "NAME")]
+    federation: FederationName,
+    /// For how many years the authority is good.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    years: u32,
+}
+
+#[derive(Debug, Args)]
+struct CaIssue {
+    /// The authority's folder.
+    #[arg(long, value_name = "DIR")]
+    ca: PathBuf,
+    /// The folder in which each holder gets one.
+    #[arg(long, value_name = "PARENT")]
+    out: PathBuf,
+    /// Who gets credentials; roles are site, researcher, auditor, operator and coordinator.
+    #[arg(required = true, value_name = "ROLE/NAME")]
+    holders: Vec<Holder>,
+    /// For how many days the TLS certificates are good.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+    /// A DNS name or IP address at which the coordinator is reached [default: localhost and 127.0.0.1].
+    #[arg(long = "host", value_name = "HOST")]
+    hosts: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Study {
+    /// Calibrates a draft and signs it.
+    New(StudyNew),
+    /// Derives a plan's costs anew and prints them.
+    Check(StudyCheck),
+    /// Opens a study, follows it, and downloads its model.
+    Run(StudyRun),
+    /// Follows a study that is open, or was, and downloads its model.
+    Watch(StudyWatch),
+}
+
+#[derive(Debug, Args)]
+struct StudyNew {
+    /// The draft.
+    draft: PathBuf,
+    /// The folder with the researcher's credentials.
+    #[arg(long, value_name = "DIR")]
+    credentials: PathBuf,
+    /// The plan's new file; its signature goes to FILE.sig.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct StudyCheck {
+    /// The plan.
+    file: PathBuf,
+    /// The authority's certificate, to verify the signature in FILE.sig.
+    #[arg(long, value_name = "CA.PEM")]
+    ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct StudyRun {
+    /// The signed plan.
+    file: PathBuf,
+    #[command(flatten)]
+    address: Address,
+    /// Where the final model goes [default: <study>.safetensors].
+    #[arg(long, value_name = "FILE")]
+    model_out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct StudyWatch {
+    /// The study.
+    study: StudyId,
+    #[command(flatten)]
+    address: Address,
+    /// Where the final model goes [default: <study>.safetensors].
+    #[arg(long, value_name = "FILE")]
+    model_out: Option<PathBuf>,
+}
+
+/// Does what the arguments say; what it has to say goes to `out`, progress to standard error.
+///
+/// # Errors
+/// Returns the command's error.
+pub async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<()> {
+    match arguments.command {
+        Command::Ca(command) => run_ca(command, out),
+        Command::Study(command) => run_study(command, out).await,
+        Command::Audit(command) => Ok(writeln!(out, "{}", audit::run(command).await?)?),
+    }
+}
+
+fn run_ca(command: Ca, out: &mut impl Write) -> anyhow::Result<()> {
+    let now = clock::now();
+    match command {
+        Ca::Init(CaInit { folder, federation, years }) => {
+            ca::init(&folder, &federation, years, now)?;
+            writeln!(
+                out,
+                "authority of {federation} in {}: whoever has ca.key can be anybody",
+                folder.display()
+            )?;
+        }
+        Ca::Issue(CaIssue { ca, out: parent, holders, days, hosts }) => {
+            for issued in ca::issue(&ca, &parent, &Order { holders, days, hosts }, now)? {
+                writeln!(out, "{issued}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn run_study(command: Study, out: &mut impl Write) -> anyhow::Result<()> {
+    let now = clock::now();
+    match command {
+        Study::New(StudyNew { draft, credentials, out: file }) => {
+            writeln!(out, "{}", plan::new(&draft, &credentials, &file, now)?)?;
+        }
+        Study::Check(StudyCheck { file, ca }) => {
+            let (report, signer) = plan::check(&file, ca.as_deref(), now)?;
+            match signer {
+                Some(signer) => writeln!(out, "signed by {signer}")?,
+                None => writeln!(out, "signature not verified: that takes --ca")?,
+            }
+            writeln!(out, "{report}")?;
+        }
+        Study::Run(StudyRun { file, address, model_out }) => {
+            let client = Client::connect(&address).await?;
+            writeln!(out, "{}", run::run(&client, &file, model_out).await?)?;
+        }
+        Study::Watch(StudyWatch { study, address, model_out }) => {
+            let client = Client::connect(&address).await?;
+            writeln!(out, "{}", run::watch(&client, study, model_out).await?)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,207 @@
+//! The coordinator as researchers and auditors see it: the one file here that names wire types.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fedtwin_certs::folder::{self, FolderError};
+use fedtwin_certs::tls::{self, TlsConfigError};
+use fedtwin_daemon::clock;
+use fedtwin_daemon::transport::{self, ConnectError};
+use fedtwin_plan::digest::RunningDigest;
+use fedtwin_plan::signed::SignedPlan;
+use fedtwin_plan::{Digest, SiteName, StudyId};
+use fedtwin_proto::domain::{Malformed, StudyEvent};
+use fedtwin_proto::limits::MESSAGE_BYTES_MAX;
+use fedtwin_proto::wire;
+use fedtwin_proto::wire::audit_client::AuditClient;
+use fedtwin_proto::wire::research_client::ResearchClient;
+use tonic::transport::Channel;
+use tonic::{Code, Status, Streaming};
+
+/// Where the coordinator is and who calls it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Address {
+    /// The coordinator's address.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub coordinator: String,
+    /// The folder with the caller's credentials.
+    #[arg(long, value_name = "DIR")]
+    pub credentials: PathBuf,
+    /// The DNS name or IP address in the coordinator's certificate.
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    pub server_name: String,
+}
+
+/// An open connection to the coordinator.
+#[derive(Debug, Clone)]
+pub struct Client {
+    channel: Channel,
+}
+
+/// Why the coordinator did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The caller's credentials cannot be read.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The caller's credentials have expired, or make no connection.
+    #[error("these credentials cannot be used")]
+    Credentials(#[from] fedtwin_certs::credentials::CredentialsError),
+    /// The caller's credentials make no TLS configuration.
+    #[error(transparent)]
+    Tls(#[from] TlsConfigError),
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The coordinator said no.
+    #[error("the coordinator refused: {0}")]
+    Refused(String),
+    /// A watcher that is too slow for the study.
+    #[error("the coordinator has sent more events than this side took")]
+    Behind,
+    /// The coordinator sent what no correct one sends.
+    #[error("the coordinator misbehaved")]
+    CoordinatorMisbehaved(#[from] Malformed),
+    /// A file has other bytes than its name says.
+    #[error("the coordinator misbehaved: the model it sent is not {0}")]
+    OtherModel(Digest),
+    /// A file is longer than anything the coordinator has.
+    #[error("the coordinator misbehaved: it sent more than {0} bytes")]
+    TooLong(u64),
+    /// The model cannot be stored.
+    #[error("{file} cannot be written")]
+    Storage {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> Self {
+        match ConnectError::find(&status) {
+            Some(error) => Self::Connect(error),
+            None if status.code() == Code::Aborted => Self::Behind,
+            None => Self::Refused(status.message().to_owned()),
+        }
+    }
+}
+
+impl Client {
+    /// Connects with the credentials in a folder.
+    ///
+    /// # Errors
+    /// Says whether the credentials, the address, the network or a certificate is the obstacle.
+    pub async fn connect(address: &Address) -> Result<Self, ClientError> {
+        let credentials = folder::load_credentials(&address.credentials)?;
+        credentials.check_time(clock::now())?;
+        let config = Arc::new(tls::client_config(&credentials, clock::for_tls())?);
+        let channel = transport::connect(&address.coordinator, &address.server_name, config).await?;
+        Ok(Self { channel })
+    }
+
+    /// Opens a study and returns the plan's digest as the coordinator computed it.
+    ///
+    /// # Errors
+    /// Returns the coordinator's reason.
+    pub async fn open_study(&self, plan: SignedPlan) -> Result<Digest, ClientError> {
+        let opened = self.research().open_study(wire::SignedPlan::from(plan)).await?;
+        Ok(fedtwin_proto::domain::digest("plan", &opened.into_inner().plan)?)
+    }
+
+    /// Returns a study's events from its beginning.
+    ///
+    /// # Errors
+    /// Returns the coordinator's reason.
+    pub async fn watch_study(&self, study: &StudyId) -> Result<Events, ClientError> {
+        let request = wire::StudyRequest { study: study.to_string() };
+        Ok(Events(self.research().watch_study(request).await?.into_inner()))
+    }
+
+    /// Downloads a model to a file, which exists only once its digest is checked.
+    ///
+    /// # Errors
+    /// Refuses other bytes than the digest's; passes on what the disk says.
+    pub async fn fetch_model(&self, model: &Digest, file: &Path) -> Result<(), ClientError> {
+        let storage = |source| ClientError::Storage { file: file.to_owned(), source };
+        let mut name = file.as_os_str().to_owned();
+        name.push(".part");
+        let part = PathBuf::from(name);
+        let request = wire::ModelRequest { model: model.0.to_vec().into() };
+        let mut chunks = self.research().fetch_model(request).await?.into_inner();
+        let (mut out, mut digest) = (File::create(&part).map_err(storage)?, RunningDigest::new());
+        let mut length = 0;
+        while let Some(chunk) = chunks.message().await? {
+            length += chunk.data.len() as u64;
+            if length > MODEL_BYTES_MAX {
+                return Err(ClientError::TooLong(MODEL_BYTES_MAX));
+            }
+            digest.update(&chunk.data);
+            out.write_all(&chunk.data).map_err(storage)?;
+        }
+        if digest.finish() != *model {
+            return Err(ClientError::OtherModel(*model));
+        }
+        out.sync_all().and_then(|()| std::fs::rename(&part, file)).map_err(storage)
+    }
+
+    /// Lists the sites whose ledgers the coordinator mirrors.
+    ///
+    /// # Errors
+    /// Returns the coordinator's reason.
+    pub async fn ledgers(&self) -> Result<Vec<SiteName>, ClientError> {
+        let list = self.audit().list_ledgers(wire::ListLedgersRequest {}).await?.into_inner();
+        let site = |name: String| {
+            name.parse().map_err(|error| Malformed { field: "sites", expected: format!("{error}") })
+        };
+        Ok(list.sites.into_iter().map(site).collect::<Result<_, _>>()?)
+    }
+
+    /// Downloads the mirror of a site's ledger.
+    ///
+    /// # Errors
+    /// Returns the coordinator's reason.
+    pub async fn fetch_ledger(&self, site: &SiteName) -> Result<Vec<u8>, ClientError> {
+        let request = wire::LedgerRequest { site: site.to_string() };
+        let mut chunks = self.audit().fetch_ledger(request).await?.into_inner();
+        let mut ledger = Vec::new();
+        while let Some(chunk) = chunks.message().await? {
+            ledger.extend_from_slice(&chunk.data);
+            if ledger.len() as u64 > LEDGER_BYTES_MAX {
+                return Err(ClientError::TooLong(LEDGER_BYTES_MAX));
+            }
+        }
+        Ok(ledger)
+    }
+
+    fn research(&self) -> ResearchClient<Channel> {
+        ResearchClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    fn audit(&self) -> AuditClient<Channel> {
+        AuditClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+}
+
+/// A study's events as they come.
+#[derive(Debug)]
+pub struct Events(Streaming<wire::StudyEvent>);
+
+impl Events {
+    /// Waits for the next event; returns nothing when the coordinator has no more.
+    ///
+    /// # Errors
+    /// Says why the stream broke.
+    pub async fn next(&mut self) -> Result<Option<StudyEvent>, ClientError> {
+        Ok(self.0.message().await?.map(StudyEvent::try_from).transpose()?)
+    }
+}
+
+/// A billion weights of 4 bytes and a header: no model of a plan is larger.
+const MODEL_BYTES_MAX: u64 = 5_000_000_000;
+
+/// Half a million entries, more than a site writes in its life.
+const LEDGER_BYTES_MAX: u64 = 256 << 20;

@@ -1,0 +1,12 @@
+//! The `fedtwin` program.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use fedtwin_cli::cli::{self, Arguments};
+use fedtwin_daemon::program;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    program::exit(cli::run(Arguments::parse(), &mut std::io::stdout()).await)
+}

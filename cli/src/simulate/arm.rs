@@ -1,0 +1,207 @@
+//! An arm of a simulation: one federation that runs some studies at the same time.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use fedtwin_daemon::clock;
+use fedtwin_plan::signed::SignedPlan;
+use fedtwin_plan::{Digest, FederationName, Plan, SiteName, Timestamp};
+use fedtwin_proto::domain::{Event, StudyEvent, StudyOutcome as Ended};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::budget::Budget;
+use super::federation::{Federation, Programs, RESEARCHER};
+use super::memory::MemoryWatch;
+use super::outcome::{self, StudyOutcome};
+use super::site_config::{self, SimulatedSite};
+use crate::client::{Address, Client};
+use crate::study::plan::sign_draft;
+
+/// A federation and the drafts that it will run.
+#[derive(Debug)]
+pub struct Arm {
+    /// The federation's name, which is also its folder's.
+    pub federation: FederationName,
+    /// The sites.
+    pub sites: Vec<SimulatedSite>,
+    /// Names and texts of the drafts, in groups that run one after the other; a group's run at the same time.
+    pub drafts: Vec<Vec<(String, String)>>,
+    /// Score models along the way every so many rounds.
+    pub score_every_rounds: u32,
+}
+
+/// What an arm came to.
+#[derive(Debug)]
+pub struct ArmOutcome {
+    /// The federation.
+    pub federation: FederationName,
+    /// The studies, in the order of the drafts.
+    pub studies: Vec<StudyOutcome>,
+    /// The coordinator's peak memory in MiB.
+    pub coordinator_mb: u64,
+    /// The largest site's peak memory, agent and trainers, in MiB.
+    pub site_mb: u64,
+}
+
+impl Arm {
+    /// Starts the federation in a new folder below `folder`, runs all drafts, and stops it.
+    ///
+    /// # Errors
+    /// Fails where a draft is refused, a process does not start or ends, or a study fails.
+    pub async fn run(&self, folder: &Path, programs: &Programs, bars: &MultiProgress) -> anyhow::Result<ArmOutcome> {
+        let folder = folder.join(self.federation.as_str());
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        let names: Vec<SiteName> = self.sites.iter().map(|site| site.name.clone()).collect();
+        let mut federation = Federation::start(&folder, programs.clone(), &self.federation, &names, clock::now())?;
+        let groups = self.sign(&federation)?;
+        let plans: Vec<&Plan> = groups.iter().flatten().map(|(plan, _)| plan).collect();
+        self.start_sites(&mut federation, &plans)?;
+        let memory = MemoryWatch::start(federation.process_ids());
+        let mut studies = Vec::new();
+        for group in &groups {
+            let running = group.iter().map(|(plan, signed)| run_study(&federation, plan, signed.clone(), bars));
+            for study in futures_in_order(running).await {
+                federation.check()?;
+                studies.push(study?);
+            }
+        }
+        let peaks = memory.peaks_mb();
+        let coordinator = federation.process_ids()[0];
+        let site_mb = peaks.iter().filter(|(id, _)| **id != coordinator).map(|(_, mb)| *mb).max().unwrap_or(0);
+        let coordinator_mb = peaks.get(&coordinator).copied().unwrap_or(0);
+        Ok(ArmOutcome { federation: self.federation.clone(), studies, coordinator_mb, site_mb })
+    }
+
+    fn sign(&self, federation: &Federation) -> anyhow::Result<Vec<Vec<(Plan, SignedPlan)>>> {
+        let sign = |(name, text): &(String, String)| {
+            let (signed, plan) = sign_draft(name, text, federation.researcher(), clock::now())?;
+            Ok((plan, signed))
+        };
+        self.drafts.iter().map(|group| group.iter().map(sign).collect()).collect()
+    }
+
+    fn start_sites(&self, federation: &mut Federation, plans: &[&Plan]) -> anyhow::Result<()> {
+        for site in &self.sites {
+            let budgets: Vec<_> = site
+                .cohort_files
+                .iter()
+                .map(|file| {
+                    let cohort = cohort_name(file)?;
+                    let plans: Vec<_> =
+                        plans.iter().copied().filter(|plan| plan.cohort.name.as_str() == cohort).collect();
+                    Ok(Budget::for_plans(&plans))
+                })
+                .collect::<anyhow::Result<_>>()?;
+            let text = site_config::text(site, plans, &budgets, self.score_every_rounds);
+            federation.start_site(&site.name, &text)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the name out of a cohort file; the site itself reads and checks the rest.
+fn cohort_name(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let table: toml::Table = text.parse().with_context(|| format!("{} is not a cohort file", file.display()))?;
+    let name = table.get("name").and_then(|name| name.as_str());
+    Ok(name.with_context(|| format!("{} has no name", file.display()))?.to_owned())
+}
+
+async fn futures_in_order<T, F: Future<Output = T>>(futures: impl Iterator<Item = F>) -> Vec<T> {
+    futures_util::future::join_all(futures).await
+}
+
+/// Opens a study, follows it to its end, and gathers the sites' reports.
+async fn run_study(
+    federation: &Federation,
+    plan: &Plan,
+    signed: SignedPlan,
+    bars: &MultiProgress,
+) -> anyhow::Result<StudyOutcome> {
+    let address = Address {
+        coordinator: federation.address().to_string(),
+        credentials: federation.folder().join("credentials").join(RESEARCHER),
+        server_name: "localhost".to_owned(),
+    };
+    let client = Client::connect(&address).await?;
+    let opened = clock::now();
+    client.open_study(signed).await?;
+    let mut events = client.watch_study(&plan.study.id).await?;
+    let mut follow = Follow::new(plan, bars);
+    let model = loop {
+        let event = events.next().await?.context("the coordinator ended before the study did")?;
+        if let Some(ended) = follow.event(event) {
+            break ended?;
+        }
+    };
+    let mut sites = Vec::new();
+    for site in &plan.study.sites {
+        sites.push(outcome::of_site(federation.folder(), site, plan, SCORING_TIME_MAX).await?);
+    }
+    follow.bar.finish();
+    Ok(StudyOutcome {
+        plan: plan.clone(),
+        model,
+        seconds: clock::now().since(opened).as_secs_f64(),
+        training_seconds: follow.last_close.since(follow.first_start).as_secs_f64(),
+        update_bytes: follow.update_bytes,
+        incomplete_rounds: follow.incomplete_rounds,
+        sites,
+    })
+}
+
+/// What the events of a study add up to, and its progress bar.
+struct Follow {
+    bar: ProgressBar,
+    first_start: Timestamp,
+    last_close: Timestamp,
+    update_bytes: u64,
+    incomplete_rounds: u32,
+}
+
+impl Follow {
+    fn new(plan: &Plan, bars: &MultiProgress) -> Self {
+        let bar = bars.add(ProgressBar::new(plan.rounds.count.get().into()));
+        let style = ProgressStyle::with_template("{prefix:18} {wide_bar} round {pos}/{len} {elapsed} {msg}");
+        bar.set_style(style.expect("the template is a constant"));
+        bar.set_prefix(plan.study.id.to_string());
+        let never = Timestamp(0);
+        Self { bar, first_start: never, last_close: never, update_bytes: 0, incomplete_rounds: 0 }
+    }
+
+    /// Returns how the study ended, once it has.
+    fn event(&mut self, StudyEvent { time, event }: StudyEvent) -> Option<anyhow::Result<Digest>> {
+        match event {
+            Event::SiteAnswered { site, refused: Some(reason) } => {
+                self.bar.println(format!("{site} refused: {reason}"));
+            }
+            Event::SiteFailed { site, reason } => self.bar.println(format!("{site}: {reason}")),
+            Event::RoundStarted { attempt: 1, .. } => self.first_start = time,
+            Event::UpdateReceived { bytes, .. } => self.update_bytes += bytes,
+            Event::RoundClosed { round, missing, .. } => {
+                self.last_close = time;
+                self.incomplete_rounds += u32::from(!missing.is_empty());
+                self.bar.set_position(round.into());
+            }
+            Event::StudyClosed(closed) => {
+                self.bar.set_message("scoring at the sites");
+                return Some(match closed.outcome {
+                    Ended::Finished { model } => Ok(model),
+                    Ended::Failed { reason } => failed(&closed.study, &reason),
+                });
+            }
+            Event::SiteAnswered { refused: None, .. } | Event::RoundStarted { .. } => {}
+        }
+        None
+    }
+}
+
+fn failed(study: &fedtwin_plan::StudyId, reason: &str) -> anyhow::Result<Digest> {
+    bail!("study {study} failed: {reason}")
+}
+
+/// A large cohort's test patients take minutes on a slow machine.
+const SCORING_TIME_MAX: Duration = Duration::from_secs(600);

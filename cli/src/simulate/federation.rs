@@ -1,0 +1,243 @@
+//! A whole federation on one machine: its own authority, a coordinator and sites as processes.
+//!
+//! Nothing is played: these are the programs that a hospital runs, over mutual TLS on loopback, each
+//! with its own credentials and folder. They end with the process that started them, even if that is
+//! killed, because their standard input then closes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use fedtwin_certs::{Authority, Credentials, Role, Terms, folder};
+use fedtwin_plan::{FederationName, SiteName, Timestamp};
+
+/// The programs to run.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// The coordinator.
+    pub coordinator: PathBuf,
+    /// The site agent.
+    pub site: PathBuf,
+}
+
+impl Programs {
+    /// Finds the programs that were built or installed beside this one.
+    ///
+    /// # Errors
+    /// Fails where one is missing, and says how to build it.
+    pub fn beside_this_program() -> anyhow::Result<Self> {
+        let own = std::env::current_exe().context("this program does not know where it is")?;
+        let folder = own.parent().context("a program is in a folder")?;
+        let find = |name: &str| {
+            let path = folder.join(name);
+            if path.exists() {
+                return Ok(path);
+            }
+            bail!("{} is missing: build all programs with `cargo build --release`", path.display())
+        };
+        find("fedtwin-trainer")?;
+        Ok(Self { coordinator: find("fedtwin-coordinator")?, site: find("fedtwin-site")? })
+    }
+}
+
+/// A federation's folder and processes.
+#[derive(Debug)]
+pub struct Federation {
+    folder: PathBuf,
+    programs: Programs,
+    researcher: Credentials,
+    address: SocketAddr,
+    coordinator: Process,
+    sites: BTreeMap<SiteName, Process>,
+}
+
+impl Federation {
+    /// Issues certificates in a new folder and starts the coordinator.
+    ///
+    /// # Errors
+    /// Fails where the folder cannot be written or the coordinator does not start.
+    pub fn start(
+        folder: &Path,
+        programs: Programs,
+        name: &FederationName,
+        sites: &[SiteName],
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let credentials = folder.join("credentials");
+        fs::create_dir_all(&credentials)?;
+        let until = now + VALIDITY;
+        let authority = Authority::create(name, now, until)?;
+        folder::create_authority(&credentials.join("ca"), &authority)?;
+        let issue = |role: Role, name: &str, hosts: Vec<String>| -> anyhow::Result<Credentials> {
+            let terms = Terms { from: now, tls_until: until, identity_until: until, hosts };
+            let issued = authority.issue(role, &name.parse()?, &terms)?;
+            folder::create_credentials(&credentials.join(name), &issued)?;
+            Ok(issued)
+        };
+        issue(Role::Coordinator, COORDINATOR, vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        let researcher = issue(Role::Researcher, RESEARCHER, Vec::new())?;
+        for site in sites {
+            issue(Role::Site, site.as_str(), Vec::new())?;
+        }
+
+        let config = format!(
+            "listen = \"127.0.0.1:0\"\ncredentials = \"credentials/{COORDINATOR}\"\nstate = \"coordinator\"\n"
+        );
+        fs::write(folder.join("coordinator.toml"), config)?;
+        let address_file = folder.join("coordinator.address");
+        let coordinator = Process::start(
+            Command::new(&programs.coordinator)
+                .arg("--config")
+                .arg(folder.join("coordinator.toml"))
+                .arg("--address-file")
+                .arg(&address_file),
+            &folder.join("coordinator.log"),
+        )?;
+        let address = wait_for_address(&address_file, &folder.join("coordinator.log"))?;
+        let folder = folder.to_path_buf();
+        Ok(Self { folder, programs, researcher, address, coordinator, sites: BTreeMap::new() })
+    }
+
+    /// Starts a site with the rest of its configuration: trainer, policy and cohorts.
+    ///
+    /// # Errors
+    /// Fails where its folder cannot be written or the program does not start.
+    pub fn start_site(&mut self, site: &SiteName, rest: &str) -> anyhow::Result<()> {
+        let folder = self.site_folder(site);
+        fs::create_dir_all(&folder)?;
+        let config = format!(
+            "coordinator = \"{}\"\ncredentials = \"../../credentials/{site}\"\nstate = \"state\"\n{rest}",
+            self.address
+        );
+        fs::write(folder.join("site.toml"), config)?;
+        self.restart_site(site)
+    }
+
+    /// Starts a site again that was stopped.
+    ///
+    /// # Errors
+    /// Fails where the program does not start.
+    pub fn restart_site(&mut self, site: &SiteName) -> anyhow::Result<()> {
+        let folder = self.site_folder(site);
+        let mut command = Command::new(&self.programs.site);
+        command.arg("--config").arg(folder.join("site.toml")).arg("run");
+        let process = Process::start(&mut command, &folder.join("site.log"))?;
+        self.sites.insert(site.clone(), process);
+        Ok(())
+    }
+
+    /// Kills a site without warning.
+    pub fn kill_site(&mut self, site: &SiteName) {
+        self.sites.remove(site);
+    }
+
+    /// Returns the folder of a site: its configuration, log and state.
+    #[must_use]
+    pub fn site_folder(&self, site: &SiteName) -> PathBuf {
+        self.folder.join("sites").join(site.as_str())
+    }
+
+    /// Returns the federation's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns the coordinator's address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the researcher's credentials.
+    #[must_use]
+    pub fn researcher(&self) -> &Credentials {
+        &self.researcher
+    }
+
+    /// Returns the process identifiers: the coordinator's first, then the sites'.
+    #[must_use]
+    pub fn process_ids(&self) -> Vec<u32> {
+        std::iter::once(&self.coordinator).chain(self.sites.values()).map(|process| process.0.id()).collect()
+    }
+
+    /// Fails if a process has ended by itself, with what it logged last.
+    ///
+    /// # Errors
+    /// Names the program and quotes the end of its log.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        let log = self.folder.join("coordinator.log");
+        self.coordinator.check("the coordinator", &log)?;
+        for (site, process) in &mut self.sites {
+            let log = self.folder.join("sites").join(site.as_str()).join("site.log");
+            process.check(&format!("site {site}"), &log)?;
+        }
+        Ok(())
+    }
+}
+
+/// A child that is killed when it is dropped.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Process {
+    fn start(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
+        let file = fs::File::options().create(true).append(true).open(log)?;
+        let started = command
+            .arg("--stop-with-parent")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn();
+        let program = command.get_program().display().to_string();
+        Ok(Self(started.with_context(|| format!("cannot start {program}"))?))
+    }
+
+    fn check(&mut self, what: &str, log: &Path) -> anyhow::Result<()> {
+        match self.0.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("{what} ended ({status}); its log ends with:\n{}", tail(log)),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill, only to reap.
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+fn wait_for_address(file: &Path, log: &Path) -> anyhow::Result<SocketAddr> {
+    for _ in 0..START_TRIES {
+        match fs::read_to_string(file) {
+            Ok(text) if !text.is_empty() => return Ok(text.parse()?),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+        std::thread::sleep(START_PAUSE);
+    }
+    bail!("the coordinator did not start; its log says:\n{}", tail(log))
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(10)..].join("\n")
+}
+
+/// The name of the researcher that a simulation acts as.
+pub const RESEARCHER: &str = "researcher";
+const COORDINATOR: &str = "coordinator";
+/// A simulation's certificates outlast it.
+const VALIDITY: Duration = Duration::from_secs(30 * 24 * 3600);
+const START_TRIES: u32 = 500;
+const START_PAUSE: Duration = Duration::from_millis(20);

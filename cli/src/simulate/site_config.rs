@@ -1,0 +1,68 @@
+//! The configuration of a simulated site: a policy that allows its plans and nothing else.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use fedtwin_plan::plan::Privacy;
+use fedtwin_plan::{Plan, SiteName};
+
+use super::budget::Budget;
+
+/// What a site of a simulation has.
+#[derive(Debug, Clone)]
+pub struct SimulatedSite {
+    /// Its name.
+    pub name: SiteName,
+    /// The files that describe its cohorts.
+    pub cohort_files: Vec<PathBuf>,
+}
+
+/// Writes all of `site.toml` but the addresses.
+#[must_use]
+pub fn text(site: &SimulatedSite, plans: &[&Plan], budgets: &[Budget], score_every_rounds: u32) -> String {
+    let mut text = format!("\n[trainer]\nthreads = 1\nscore_every_rounds = {score_every_rounds}\n\n");
+    text.push_str(&policy(plans));
+    for (file, budget) in site.cohort_files.iter().zip(budgets) {
+        let Budget { epsilon, delta, order } = budget;
+        write!(
+            text,
+            "\n[[cohort]]\nfile = {}\nbudget = {{ epsilon = {epsilon:?}, delta = {delta:?}, order = {order:?} }}\n",
+            quoted(file)
+        )
+        .expect("writing to a String does not fail");
+    }
+    text
+}
+
+fn policy(plans: &[&Plan]) -> String {
+    let specs: Vec<_> = plans.iter().map(|plan| plan.model_spec().expect("a checked plan has a model")).collect();
+    let distinct = |mut names: Vec<String>| {
+        names.sort();
+        names.dedup();
+        names
+    };
+    let models = distinct(specs.iter().map(|spec| spec.family().to_owned()).collect());
+    let cohorts = distinct(plans.iter().map(|plan| plan.cohort.name.to_string()).collect());
+    let modes = distinct(plans.iter().map(|plan| mode(plan).to_owned()).collect());
+    let parameters = specs.iter().map(fedtwin_plan::ModelSpec::values).max().unwrap_or(0);
+    let attempts = plans.iter().map(|plan| plan.rounds.attempts_max.get()).max().unwrap_or(0);
+    let sites = plans.iter().map(|plan| plan.rounds.sites_min.get()).min().unwrap_or(1);
+    format!(
+        "# A simulation allows what its own plans ask for.\n[policy]\nmodels = {models:?}\n\
+         parameters_max = {parameters}\ncohorts = {cohorts:?}\nmodes = {modes:?}\n\
+         noise_multiplier_min = 1e-6\ndelta_max = 0.5\nattempts_max = {attempts}\nsites_min = {sites}\n"
+    )
+}
+
+/// Returns the name of a plan's privacy mode.
+#[must_use]
+pub fn mode(plan: &Plan) -> &'static str {
+    match plan.privacy {
+        Privacy::None(_) => "none",
+        Privacy::Local(_) => "local",
+    }
+}
+
+fn quoted(path: &Path) -> String {
+    toml::Value::String(path.display().to_string()).to_string()
+}

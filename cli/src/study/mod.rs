@@ -1,0 +1,10 @@
+//! `fedtwin study`: from a draft to a signed plan, and from a plan to a model.
+
+pub mod file;
+pub mod plan;
+pub mod progress;
+pub mod report;
+pub mod run;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,178 @@
+//! What a plan does and costs, for people: the integers and the three epsilons.
+
+use std::fmt;
+
+use fedtwin_plan::numbers::OutOfRange;
+use fedtwin_plan::plan::{Privacy, SiteTraining};
+use fedtwin_plan::{Plan, StudyId};
+use fedtwin_privacy::accountant::{self, GaussianEvent};
+
+use crate::calibration;
+
+/// A plan's integers and their price.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    study: StudyId,
+    event: GaussianEvent,
+    modulus_bits: u32,
+    price: Price,
+}
+
+/// What all attempts of a study cost a patient.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Price {
+    /// No noise, no bound.
+    Unbounded,
+    /// Three epsilons at one delta.
+    Bounded(Epsilons),
+}
+
+/// The same noise against three observers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Epsilons {
+    /// The probability with which the bounds may fail.
+    pub delta: f64,
+    /// Everybody else colludes against the patient's site.
+    pub alone: f64,
+    /// The coordinator, which sees each site's own noisy sums; this one is charged.
+    pub coordinator: f64,
+    /// Those who see the published models and took no part.
+    pub model_users: f64,
+}
+
+/// A plan that no site accepts.
+#[derive(Debug, thiserror::Error)]
+pub enum Untenable {
+    /// The accountant finds more than the plan claims.
+    #[error("the plan claims epsilon {claimed} but costs {found}: calibrate it anew")]
+    Understated {
+        /// What the plan says.
+        claimed: f64,
+        /// What its integers cost.
+        found: f64,
+    },
+    /// The integers are of no mechanism.
+    #[error("the plan's calibrated integers belong to no mechanism")]
+    Integers(#[from] OutOfRange),
+}
+
+impl Report {
+    /// Derives the price from the plan's integers.
+    ///
+    /// # Errors
+    /// Refuses a plan that costs more than it claims.
+    pub fn of(plan: &Plan) -> Result<Self, Untenable> {
+        let event = calibration::event(plan, 1)?;
+        let price = match &plan.privacy {
+            Privacy::None(_) => Price::Unbounded,
+            Privacy::Local(noise) => {
+                let delta = noise.delta.get();
+                let epsilon = |event| accountant::epsilon(&[event], delta).value;
+                let found = epsilon(event);
+                let claimed = plan.calibrated.epsilon.map_or(0.0, f64::from);
+                if found > claimed {
+                    return Err(Untenable::Understated { claimed, found });
+                }
+                let published = calibration::event(plan, published_noise(plan))?;
+                Price::Bounded(Epsilons {
+                    delta,
+                    alone: found,
+                    coordinator: found,
+                    model_users: epsilon(published),
+                })
+            }
+        };
+        let modulus_bits = plan.calibrated.modulus_bits.get();
+        Ok(Self { study: plan.study.id.clone(), event, modulus_bits, price })
+    }
+
+    /// Returns what the study costs.
+    #[must_use]
+    pub fn price(&self) -> Price {
+        self.price
+    }
+}
+
+/// Returns the sites whose noise is in every published sum.
+///
+/// A model is published only once `sites_min` updates are in it. One-step gradients are summed, and with
+/// them their noise; several local steps are not linear in theirs, so only the site's own counts.
+fn published_noise(plan: &Plan) -> u32 {
+    match &plan.training.site {
+        SiteTraining::Gradient => plan.rounds.sites_min.get(),
+        SiteTraining::Sgd(_) | SiteTraining::Adam(_) => 1,
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let GaussianEvent { sampling, m, c_int, steps, .. } = self.event;
+        writeln!(f, "study {}", self.study)?;
+        writeln!(f, "  sampling          {sampling} of the patients in each step")?;
+        writeln!(f, "  steps             {steps} sums paid for, all attempts included")?;
+        writeln!(f, "  C_int             {} grid units, the clip of one patient", c_int.get())?;
+        writeln!(f, "  k                 {} bits for each sum", self.modulus_bits)?;
+        let Price::Bounded(epsilons) = self.price else {
+            return write!(
+                f,
+                "  epsilon           unbounded: no noise; each site's ledger says so from then on"
+            );
+        };
+        writeln!(f, "  m                 {}: noise of 2^{} grid units at each site", m.get(), m.get())?;
+        writeln!(f, "  noise multiplier  {:.4}", self.event.noise_multiplier())?;
+        let Epsilons { delta, alone, coordinator, model_users } = epsilons;
+        writeln!(f, "epsilon at delta {delta}, for one patient at one site, over the whole study")?;
+        writeln!(f, "  alone             {}: if everybody else colludes", upward(alone))?;
+        writeln!(f, "  coordinator       {}: what each site is charged", upward(coordinator))?;
+        write!(f, "  model users       {}: who sees the models and took no part", upward(model_users))
+    }
+}
+
+/// Writes a cost with six decimals, rounded up.
+fn upward(epsilon: f64) -> String {
+    format!("{:.6}", calibration::round_up(epsilon))
+}
+
+#[cfg(test)]
+mod tests {
+    use fedtwin_plan::text_file::parse;
+
+    use super::*;
+    use crate::study::testing::{HEART, draft_with};
+
+    fn report(changes: &[(&str, &str)]) -> Report {
+        let text = draft_with(HEART, changes);
+        let draft = parse("draft.toml", &text).unwrap();
+        let calibrated = calibration::calibrate(&draft).unwrap();
+        let text = format!("{text}\n{}", calibration::section(&calibrated));
+        Report::of(&parse("plan.toml", &text).unwrap()).unwrap()
+    }
+
+    fn epsilons(changes: &[(&str, &str)]) -> Epsilons {
+        match report(changes).price() {
+            Price::Bounded(epsilons) => epsilons,
+            Price::Unbounded => panic!("the draft has noise"),
+        }
+    }
+
+    #[test]
+    fn model_users_profit_from_the_noise_of_every_site_in_a_sum() {
+        let few = epsilons(&[("sites_min = 3", "sites_min = 1")]);
+        let more = epsilons(&[]);
+        assert!(few.model_users >= few.alone && more.model_users < 0.7 * more.alone);
+        let local = "sgd = { steps = 2, learning_rate = 0.1, change_max = 1.0 }";
+        let several = epsilons(&[("site = \"gradient\"", &format!("site.{local}"))]);
+        assert!(several.model_users >= several.alone);
+    }
+
+    #[test]
+    fn without_noise_no_epsilon_is_printed() {
+        let text = report(&[
+            ("[privacy.local]", "[privacy.none]"),
+            ("delta = 1e-3\n", ""),
+            ("target.epsilon = 1.0\n", ""),
+        ])
+        .to_string();
+        assert!(text.contains("unbounded") && !text.contains("alone"), "{text}");
+    }
+}

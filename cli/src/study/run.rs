@@ -1,0 +1,155 @@
+//! `fedtwin study run` and `fedtwin study watch`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use fedtwin_plan::text_file::{TextError, parse};
+use fedtwin_plan::{Digest, Plan, StudyId};
+use fedtwin_proto::domain::{Event, StudyOutcome};
+
+use super::file::{self, FileError};
+use super::progress::Progress;
+use crate::client::{Client, ClientError};
+
+/// A study that ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The final model.
+    pub model: Digest,
+    /// The file that it was written to.
+    pub file: PathBuf,
+}
+
+impl fmt::Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "model {} in {}", self.model, self.file.display())
+    }
+}
+
+/// Why there is no model.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The plan cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The plan is no text.
+    #[error("the signed plan is not UTF-8 text")]
+    Encoding(#[from] std::str::Utf8Error),
+    /// The plan is none.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The study was not opened.
+    #[error("the study {study} was not opened")]
+    NotOpened {
+        /// The study.
+        study: StudyId,
+        /// Why.
+        source: ClientError,
+    },
+    /// The study could not be followed to its end.
+    #[error("the study {study} cannot be watched; `fedtwin study watch {study}` takes it up again")]
+    NotWatched {
+        /// The study.
+        study: StudyId,
+        /// Why.
+        source: ClientError,
+    },
+    /// The events ended before the study did.
+    #[error("the coordinator stopped before the study {0} ended")]
+    Stopped(StudyId),
+    /// The study failed.
+    #[error("the study {study} failed: {reason}")]
+    Failed {
+        /// The study.
+        study: StudyId,
+        /// Why, as the coordinator says.
+        reason: String,
+    },
+    /// The model was not downloaded.
+    #[error("the study {study} is finished, but its model {model} was not downloaded")]
+    NoModel {
+        /// The study.
+        study: StudyId,
+        /// The model.
+        model: Digest,
+        /// Why.
+        source: ClientError,
+    },
+}
+
+/// Opens the study of the signed plan in `file`, follows it, and downloads its model.
+///
+/// # Errors
+/// Says why the study was not opened, failed, or its model was not downloaded.
+pub async fn run(client: &Client, file: &Path, model_out: Option<PathBuf>) -> Result<Finished, RunError> {
+    let signed = file::read(file)?;
+    let plan: Plan = parse(&file.display().to_string(), str::from_utf8(&signed.text)?)?;
+    let study = plan.study.id;
+    client.open_study(signed).await.map_err(|source| RunError::NotOpened { study: study.clone(), source })?;
+    follow(client, study, model_out, Some(plan.rounds.count.get())).await
+}
+
+/// Follows a study that is open, or was, and downloads its model.
+///
+/// # Errors
+/// Says why the study failed, or its model was not downloaded.
+pub async fn watch(
+    client: &Client,
+    study: StudyId,
+    model_out: Option<PathBuf>,
+) -> Result<Finished, RunError> {
+    follow(client, study, model_out, None).await
+}
+
+async fn follow(
+    client: &Client,
+    study: StudyId,
+    model_out: Option<PathBuf>,
+    rounds: Option<u32>,
+) -> Result<Finished, RunError> {
+    let progress = Progress::new(rounds);
+    let outcome = to_the_end(client, &study, &progress).await;
+    progress.finish();
+    let outcome = outcome.map_err(|source| RunError::NotWatched { study: study.clone(), source })?;
+    match outcome {
+        None => Err(RunError::Stopped(study)),
+        Some(StudyOutcome::Failed { reason }) => Err(RunError::Failed { study, reason }),
+        Some(StudyOutcome::Finished { model }) => {
+            let file = model_out.unwrap_or_else(|| format!("{study}.safetensors").into());
+            match client.fetch_model(&model, &file).await {
+                Ok(()) => Ok(Finished { model, file }),
+                Err(source) => Err(RunError::NoModel { study, model, source }),
+            }
+        }
+    }
+}
+
+/// Shows all events once, in order, and returns how the study ended, or nothing where the events end first.
+async fn to_the_end(
+    client: &Client,
+    study: &StudyId,
+    progress: &Progress,
+) -> Result<Option<StudyOutcome>, ClientError> {
+    let mut shown = 0;
+    loop {
+        let mut events = client.watch_study(study).await?;
+        let mut position = 0;
+        loop {
+            let event = match events.next().await {
+                Ok(Some(event)) => event.event,
+                Ok(None) => return Ok(None),
+                // A stream starts with all events so far, so that another one misses nothing.
+                Err(ClientError::Behind) => break,
+                Err(error) => return Err(error),
+            };
+            position += 1;
+            if position > shown {
+                shown = position;
+                progress.show(&event);
+            }
+            if let Event::StudyClosed(closed) = event {
+                return Ok(Some(closed.outcome));
+            }
+        }
+    }
+}
