@@ -72,8 +72,8 @@ pub enum Input {
     Absent(SiteName),
     /// A site sent a complete, verified update.
     Updated(SiteName, Update),
-    /// A site says that it will send none.
-    Declined(SiteName),
+    /// A site says that it will send none, and why.
+    Declined(SiteName, String),
     /// Time passed.
     Tick,
 }
@@ -87,6 +87,8 @@ pub enum Effect {
     Accept(SiteName, u64),
     /// The site's message does not count; drop what came with it.
     Reject(SiteName, &'static str),
+    /// An invited site will send no update, and says why.
+    Decline(SiteName, String),
 }
 
 impl Round {
@@ -99,20 +101,32 @@ impl Round {
     }
 
     /// Takes one input.
+    ///
+    /// Time comes first: whatever arrives after a deadline finds the attempt moved on, even if its tick is
+    /// late.
     #[must_use]
     pub fn step(self, input: Input, now: Timestamp) -> (Self, Vec<Effect>) {
-        match self {
+        let (round, mut effects) = self.pass_time(now);
+        let (round, caused) = match round {
             Self::Invite(invite) => invite.step(input, now),
             Self::Collect(collect) => collect.step(input, now),
             Self::Closed(outcome) => {
-                let effects = match input {
-                    Input::Updated(site, _update) => {
-                        vec![Effect::Reject(site, "the attempt is closed")]
-                    }
-                    Input::Present(_) | Input::Absent(_) | Input::Declined(_) | Input::Tick => Vec::new(),
+                let caused = match input {
+                    Input::Updated(site, _update) => vec![Effect::Reject(site, "the attempt is closed")],
+                    Input::Present(_) | Input::Absent(_) | Input::Declined(..) | Input::Tick => Vec::new(),
                 };
-                (Self::Closed(outcome), effects)
+                (Self::Closed(outcome), caused)
             }
+        };
+        effects.extend(caused);
+        (round, effects)
+    }
+
+    fn pass_time(self, now: Timestamp) -> (Self, Vec<Effect>) {
+        match self {
+            Self::Invite(invite) => invite.proceed(now),
+            Self::Collect(collect) if now >= collect.deadline => (Self::Closed(collect.close()), Vec::new()),
+            open_or_closed @ (Self::Collect(_) | Self::Closed(_)) => (open_or_closed, Vec::new()),
         }
     }
 
@@ -139,7 +153,7 @@ impl Invite {
             Input::Updated(site, _update) => {
                 return (Round::Invite(self), vec![Effect::Reject(site, "the attempt has not begun")]);
             }
-            Input::Present(_) | Input::Declined(_) | Input::Tick => {}
+            Input::Present(_) | Input::Declined(..) | Input::Tick => {}
         }
         self.proceed(now)
     }
@@ -186,15 +200,17 @@ impl Collect {
                 }
             }
             Input::Updated(site, update) => vec![self.receive(site, update)],
-            Input::Declined(site) => {
+            Input::Declined(site, reason) => {
                 if self.waiting.remove(&site) {
-                    self.gone.insert(site);
+                    self.gone.insert(site.clone());
+                    vec![Effect::Decline(site, reason)]
+                } else {
+                    Vec::new()
                 }
-                Vec::new()
             }
             Input::Absent(_) | Input::Tick => Vec::new(),
         };
-        if self.waiting.is_empty() || now >= self.deadline {
+        if self.waiting.is_empty() {
             return (Round::Closed(self.close()), effects);
         }
         (Round::Collect(self), effects)

@@ -1,1 +1,3 @@
 //! End-to-end, simulation, fault and tidy tests.
+
+pub mod simulation;

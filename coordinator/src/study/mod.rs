@@ -37,9 +37,19 @@ struct Base {
 #[derive(Debug)]
 enum Phase {
     Joining { deadline: Timestamp, model: Digest },
-    Running { key: RoundKey, model: Digest, round: Round },
+    Running { attempt: Attempt, round: Round },
     Aggregating { key: RoundKey, outcome: Outcome },
     Closed(StudyOutcome),
+}
+
+/// What stays the same during an attempt.
+#[derive(Debug)]
+struct Attempt {
+    key: RoundKey,
+    model: Digest,
+    /// The declared patients of each member when the attempt began: the mean's weights, which an answer
+    /// given later must not move.
+    members: BTreeMap<SiteName, u32>,
 }
 
 /// What can happen to a study.
@@ -139,7 +149,7 @@ impl Study {
     #[must_use]
     pub fn open_attempt(&self) -> Option<&RoundKey> {
         match &self.phase {
-            Phase::Running { key, .. } => Some(key),
+            Phase::Running { attempt, .. } => Some(&attempt.key),
             Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Closed(_) => None,
         }
     }

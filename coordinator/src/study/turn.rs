@@ -1,11 +1,11 @@
 //! One input to a study: the transitions between its phases, and what they ask for.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use fedtwin_plan::{Digest, SiteName, Timestamp};
 use fedtwin_proto::domain::{Answer, Event, Invitation, Notice, RoundKey, StudyClosed, StudyOutcome};
 
-use super::{Base, Effect, Input, Job, Phase, join};
+use super::{Attempt, Base, Effect, Input, Job, Phase, join};
 use crate::record::Record;
 use crate::round::{self, Outcome, Round, Terms};
 
@@ -17,7 +17,10 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// Time comes first: an input that arrives after a deadline finds the study moved on.
     pub(super) fn step(&mut self, phase: Phase, input: Input) -> Phase {
+        let phase = self.start_if_joined(phase);
+        let phase = self.round_step(phase, round::Input::Tick);
         match input {
             Input::Present(site) if self.base.plan.study.sites.contains(&site) => self.present(phase, site),
             Input::Present(_) => phase,
@@ -26,26 +29,30 @@ impl Turn<'_> {
                 self.round_step(phase, round::Input::Absent(site))
             }
             Input::Answered(site, answer) => {
+                if matches!(phase, Phase::Closed(_)) {
+                    let reason = format!("the study {} is closed", self.base.plan.study.id);
+                    self.effects.push(Effect::Reject(reason));
+                    return phase;
+                }
                 self.answered(site, answer);
                 self.start_if_joined(phase)
             }
-            Input::Updated(site, attempt, update) => match &phase {
-                Phase::Running { key, .. } if key.attempt == attempt => {
+            Input::Updated(site, number, update) => match &phase {
+                Phase::Running { attempt, .. } if attempt.key.attempt == number => {
                     self.round_step(phase, round::Input::Updated(site, update))
                 }
                 Phase::Joining { .. }
                 | Phase::Running { .. }
                 | Phase::Aggregating { .. }
                 | Phase::Closed(_) => {
-                    let reason = format!("attempt {attempt} of {} is not open", self.base.plan.study.id);
+                    let reason = format!("attempt {number} of {} is not open", self.base.plan.study.id);
                     self.effects.push(Effect::Reject(reason));
                     phase
                 }
             },
-            Input::Declined(site, attempt, reason) => match &phase {
-                Phase::Running { key, .. } if key.attempt == attempt => {
-                    self.effects.push(Effect::Publish(Event::SiteFailed { site: site.clone(), reason }));
-                    self.round_step(phase, round::Input::Declined(site))
+            Input::Declined(site, number, reason) => match &phase {
+                Phase::Running { attempt, .. } if attempt.key.attempt == number => {
+                    self.round_step(phase, round::Input::Declined(site, reason))
                 }
                 Phase::Joining { .. }
                 | Phase::Running { .. }
@@ -53,10 +60,7 @@ impl Turn<'_> {
                 | Phase::Closed(_) => phase,
             },
             Input::Aggregated(result) => self.aggregated(phase, result),
-            Input::Tick => {
-                let phase = self.start_if_joined(phase);
-                self.round_step(phase, round::Input::Tick)
-            }
+            Input::Tick => phase,
         }
     }
 
@@ -114,8 +118,9 @@ impl Turn<'_> {
         if rounds == self.base.plan.rounds.count.get() {
             return self.close(StudyOutcome::Finished { model });
         }
-        let accepted = self.base.answers.iter().filter(|(_, patients)| patients.is_some());
-        let members: BTreeSet<_> = accepted.map(|(site, _)| site.clone()).collect();
+        let answers = self.base.answers.iter();
+        let members: BTreeMap<_, _> =
+            answers.filter_map(|(site, patients)| Some((site.clone(), (*patients)?))).collect();
         let sites_min = self.base.plan.rounds.sites_min.size();
         if members.len() < sites_min {
             let reason = format!("{} sites accepted the plan, it needs {sites_min}", members.len());
@@ -128,52 +133,45 @@ impl Turn<'_> {
         self.base.attempts += 1;
         let (study, round, attempt) = (self.base.plan.study.id.clone(), rounds + 1, self.base.attempts);
         self.effects.push(Effect::Persist(Record::RoundStarted { study: study.clone(), round, attempt }));
-        let sites = members.iter().cloned().collect();
+        let sites = members.keys().cloned().collect();
         self.effects.push(Effect::Publish(Event::RoundStarted { round, attempt, sites }));
-        let terms =
-            Terms { members, sites_min, join: join(&self.base.plan), collect: self.base.plan.deadline() };
+        let terms = Terms {
+            members: members.keys().cloned().collect(),
+            sites_min,
+            join: join(&self.base.plan),
+            collect: self.base.plan.deadline(),
+        };
         let stepped = Round::begin(terms, &self.base.connected, self.now);
-        self.after_round_step(RoundKey { study, round, attempt }, model, stepped)
+        let attempt = Attempt { key: RoundKey { study, round, attempt }, model, members };
+        self.after_round_step(attempt, stepped)
     }
 
     fn round_step(&mut self, phase: Phase, input: round::Input) -> Phase {
         match phase {
-            Phase::Running { key, model, round } => {
-                self.after_round_step(key, model, round.step(input, self.now))
-            }
+            Phase::Running { attempt, round } => self.after_round_step(attempt, round.step(input, self.now)),
             Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Closed(_) => phase,
         }
     }
 
-    fn after_round_step(
-        &mut self,
-        key: RoundKey,
-        model: Digest,
-        (round, stepped): (Round, Vec<round::Effect>),
-    ) -> Phase {
-        self.effects.extend(stepped.into_iter().flat_map(|effect| translate(effect, &key, model)));
-        match round {
-            open @ (Round::Invite(_) | Round::Collect(_)) => Phase::Running { key, model, round: open },
-            Round::Closed(outcome) if outcome.enough => {
-                self.effects.push(Effect::Aggregate(Job {
-                    key: key.clone(),
-                    model,
-                    patients: outcome
-                        .updates
-                        .keys()
-                        .filter_map(|site| self.base.answers[site])
-                        .map(u64::from)
-                        .sum(),
-                    spools: outcome.updates.values().map(|update| update.path().to_path_buf()).collect(),
-                }));
-                Phase::Aggregating { key, outcome }
-            }
-            Round::Closed(outcome) => {
-                let rounds = key.round - 1;
-                self.publish_closed(key, &outcome, None);
-                self.next_attempt(rounds, model)
-            }
+    fn after_round_step(&mut self, attempt: Attempt, (round, stepped): (Round, Vec<round::Effect>)) -> Phase {
+        self.effects.extend(stepped.into_iter().flat_map(|effect| translate(effect, &attempt)));
+        let outcome = match round {
+            open @ (Round::Invite(_) | Round::Collect(_)) => return Phase::Running { attempt, round: open },
+            Round::Closed(outcome) => outcome,
+        };
+        let Attempt { key, model, members } = attempt;
+        if !outcome.enough {
+            let rounds = key.round - 1;
+            self.publish_closed(key, &outcome, None);
+            return self.next_attempt(rounds, model);
         }
+        self.effects.push(Effect::Aggregate(Job {
+            key: key.clone(),
+            model,
+            patients: outcome.updates.keys().map(|site| u64::from(members[site])).sum(),
+            spools: outcome.updates.values().map(|update| update.path().to_path_buf()).collect(),
+        }));
+        Phase::Aggregating { key, outcome }
     }
 
     fn aggregated(&mut self, phase: Phase, result: Result<Digest, String>) -> Phase {
@@ -215,10 +213,10 @@ impl Turn<'_> {
     }
 }
 
-fn translate(effect: round::Effect, key: &RoundKey, model: Digest) -> Vec<Effect> {
+fn translate(effect: round::Effect, attempt: &Attempt) -> Vec<Effect> {
     match effect {
         round::Effect::Invite(site, closes_in) => {
-            let invitation = Invitation { key: key.clone(), model, closes_in };
+            let invitation = Invitation { key: attempt.key.clone(), model: attempt.model, closes_in };
             vec![Effect::Notify(site, Notice::Invitation(invitation))]
         }
         round::Effect::Accept(site, bytes) => {
@@ -227,6 +225,9 @@ fn translate(effect: round::Effect, key: &RoundKey, model: Digest) -> Vec<Effect
         round::Effect::Reject(site, reason) => {
             let failed = Event::SiteFailed { site, reason: reason.to_owned() };
             vec![Effect::Reject(reason.to_owned()), Effect::Publish(failed)]
+        }
+        round::Effect::Decline(site, reason) => {
+            vec![Effect::Publish(Event::SiteFailed { site, reason })]
         }
     }
 }
