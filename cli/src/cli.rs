@@ -10,6 +10,7 @@ use fedtwin_plan::{FederationName, StudyId};
 use crate::audit;
 use crate::ca::{self, Holder, Order};
 use crate::client::{Address, Client};
+use crate::simulate;
 use crate::study::{plan, run};
 
 /// Launches and watches studies, audits ledgers, and issues a federation's certificates.
@@ -31,6 +32,8 @@ enum Command {
     /// Budgets and ledgers.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Runs a study over local folders on this machine, with the programs that hospitals run.
+    Simulate(simulate::command::Simulate),
 }
 
 #[derive(Debug, Subcommand)]
@@ -137,6 +140,7 @@ pub async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<(
         Command::Ca(command) => run_ca(command, out),
         Command::Study(command) => run_study(command, out).await,
         Command::Audit(command) => Ok(writeln!(out, "{}", audit::run(command).await?)?),
+        Command::Simulate(arguments) => simulate::command::run(&arguments, out).await,
     }
 }
 

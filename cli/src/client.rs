@@ -126,13 +126,25 @@ impl Client {
     /// # Errors
     /// Refuses other bytes than the digest's; passes on what the disk says.
     pub async fn fetch_model(&self, model: &Digest, file: &Path) -> Result<(), ClientError> {
-        let storage = |source| ClientError::Storage { file: file.to_owned(), source };
         let mut name = file.as_os_str().to_owned();
         name.push(".part");
         let part = PathBuf::from(name);
+        let renamed = match self.download(model, &part).await {
+            Ok(()) => std::fs::rename(&part, file),
+            Err(error) => {
+                // What is left of it is of no use, and that it is left is no second error.
+                let _ = std::fs::remove_file(&part);
+                return Err(error);
+            }
+        };
+        renamed.map_err(|source| ClientError::Storage { file: file.to_owned(), source })
+    }
+
+    async fn download(&self, model: &Digest, part: &Path) -> Result<(), ClientError> {
+        let storage = |source| ClientError::Storage { file: part.to_owned(), source };
         let request = wire::ModelRequest { model: model.0.to_vec().into() };
         let mut chunks = self.research().fetch_model(request).await?.into_inner();
-        let (mut out, mut digest) = (File::create(&part).map_err(storage)?, RunningDigest::new());
+        let (mut out, mut digest) = (File::create(part).map_err(storage)?, RunningDigest::new());
         let mut length = 0;
         while let Some(chunk) = chunks.message().await? {
             length += chunk.data.len() as u64;
@@ -145,7 +157,7 @@ impl Client {
         if digest.finish() != *model {
             return Err(ClientError::OtherModel(*model));
         }
-        out.sync_all().and_then(|()| std::fs::rename(&part, file)).map_err(storage)
+        out.sync_all().map_err(storage)
     }
 
     /// Lists the sites whose ledgers the coordinator mirrors.

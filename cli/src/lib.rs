@@ -8,5 +8,6 @@ pub mod ca;
 pub mod calibration;
 pub mod cli;
 pub mod client;
+pub mod simulate;
 pub mod study;
 pub mod table;

@@ -20,8 +20,8 @@ pub struct Trust {
     #[arg(long, value_name = "IDENTITY.PEM", requires = "ca")]
     pub identity: Vec<PathBuf>,
     /// The writer's identity key instead, as 64 hexadecimal digits.
-    #[arg(long, value_name = "HEX", conflicts_with = "ca")]
-    pub key: Option<Digest>,
+    #[arg(long, value_name = "HEX", conflicts_with = "ca", value_parser = public_key)]
+    pub key: Option<PublicKey>,
 }
 
 /// Keys of known or unknown writers.
@@ -63,7 +63,7 @@ impl Trust {
     /// # Errors
     /// Refuses certificates that the authority did not issue for signing.
     pub fn load(&self) -> Result<Keys, KeyError> {
-        let mut keys: Vec<_> = self.key.iter().map(|key| (None, PublicKey(key.0))).collect();
+        let mut keys: Vec<_> = self.key.iter().map(|key| (None, *key)).collect();
         if let Some(ca) = &self.ca {
             let authority = folder::load_authority_certificate(ca)?;
             for file in &self.identity {
@@ -104,4 +104,11 @@ fn load_identity(file: &Path, authority: &AuthorityCertificate) -> Result<(Ident
     let (key, identity) =
         verified.map_err(|source| KeyError::Certificate { file: file.to_owned(), source })?;
     Ok((identity, PublicKey(*key.as_bytes())))
+}
+
+fn public_key(text: &str) -> Result<PublicKey, &'static str> {
+    // A key has the length and the digits of a digest.
+    let Digest(bytes) =
+        text.parse().map_err(|_not_hex| "expected an identity key of 64 hexadecimal digits")?;
+    Ok(PublicKey(bytes))
 }

@@ -10,9 +10,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use self::keys::Trust;
-use self::ledger::Ledger;
-use crate::client::{Address, Client};
+use self::cost::NoCost;
+use self::keys::{KeyError, Trust};
+use self::ledger::{Ledger, LedgerRefused};
+use self::verify::NotVerified;
+use crate::client::{Address, Client, ClientError};
 
 /// What an auditor asks.
 #[derive(Debug, Subcommand)]
@@ -31,7 +33,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Budgets {
     /// Ledger files; without any, the coordinator's mirrors.
-    #[arg(value_name = "LEDGER", required_unless_present = "coordinator", conflicts_with = "coordinator")]
+    #[arg(value_name = "LEDGER", conflicts_with = "coordinator")]
     ledgers: Vec<PathBuf>,
     #[command(flatten)]
     address: Option<Address>,
@@ -51,11 +53,34 @@ pub struct Verify {
     trust: Trust,
 }
 
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// There is nothing to show.
+    #[error("name ledger files, or --coordinator and --credentials for its mirrors")]
+    NoLedger,
+    /// There is no key to verify with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A ledger is not shown.
+    #[error(transparent)]
+    Ledger(#[from] LedgerRefused),
+    /// A log is not verified.
+    #[error(transparent)]
+    NotVerified(#[from] NotVerified),
+    /// There is no cost to state.
+    #[error(transparent)]
+    Cost(#[from] NoCost),
+    /// The mirrors are not to be had.
+    #[error("the coordinator's mirrors were not downloaded")]
+    Mirrors(#[from] ClientError),
+}
+
 /// Answers a question as text.
 ///
 /// # Errors
 /// Returns the command's error.
-pub async fn run(command: Command) -> anyhow::Result<String> {
+pub async fn run(command: Command) -> Result<String, AuditError> {
     Ok(match command {
         Command::Budgets(arguments) => show_budgets(arguments).await?,
         Command::Verify(Verify { file, trust }) => verify::verify_file(&file, &trust.load()?)?.to_string(),
@@ -64,10 +89,11 @@ pub async fn run(command: Command) -> anyhow::Result<String> {
     })
 }
 
-async fn show_budgets(arguments: Budgets) -> anyhow::Result<String> {
+async fn show_budgets(arguments: Budgets) -> Result<String, AuditError> {
     let Budgets { ledgers, address, trust, json } = arguments;
     let trust = trust.load()?;
     let ledgers: Vec<Ledger> = match address {
+        None if ledgers.is_empty() => return Err(AuditError::NoLedger),
         None => ledgers.iter().map(|file| Ledger::read(file, &trust)).collect::<Result<_, _>>()?,
         Some(address) => {
             let client = Client::connect(&address).await?;

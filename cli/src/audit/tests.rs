@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fedtwin_audit_log::PublicKey;
 use fedtwin_certs::{LogSigner, folder};
 use fedtwin_daemon::program;
 use fedtwin_plan::{Digest, Ratio};
@@ -78,7 +79,7 @@ fn a_ledger_is_verified_with_its_sites_certificate_or_key() {
     let text = verify::verify_file(&bench.ledger(), &bench.trust("va").load().unwrap()).unwrap().to_string();
     assert!(text.starts_with("ledger of site va in demo: verified\nentries  4\n"), "{text}");
     let credentials = folder::load_credentials(&bench.folder.path().join("holders/va")).unwrap();
-    let key = Some(Digest(*credentials.identity_key().public().as_bytes()));
+    let key = Some(PublicKey(*credentials.identity_key().public().as_bytes()));
     let by_key = Trust { key, ..Trust::default() }.load().unwrap();
     assert_eq!(verify::verify_file(&bench.ledger(), &by_key).unwrap().to_string(), text);
 }
@@ -102,7 +103,7 @@ fn other_writers_keys_verify_nothing() {
     let refusal = bench.refusal(&bench.trust("eve"));
     assert!(refusal.contains("give --ca and --identity of its writer (site va)"), "{refusal}");
     let eve = folder::load_credentials(&bench.folder.path().join("holders/eve")).unwrap();
-    let key = Some(Digest(*eve.identity_key().public().as_bytes()));
+    let key = Some(PublicKey(*eve.identity_key().public().as_bytes()));
     let refusal = bench.refusal(&Trust { key, ..Trust::default() });
     assert!(refusal.contains("line 1 (expected entry 0) is bad"), "{refusal}");
     std::fs::write(bench.ledger(), "hello\n").unwrap();
@@ -125,4 +126,11 @@ async fn budgets_say_what_is_spent_reserved_and_left() {
     let nano = |amount: &str| cohort[amount]["nano"].as_u64().unwrap();
     assert!(nano("spent") > 0 && nano("spent") == nano("reserved"));
     assert_eq!(nano("total"), nano("spent") + nano("reserved") + nano("left"));
+}
+
+#[tokio::test]
+async fn budgets_of_nothing_say_what_to_name() {
+    let arguments = Budgets { ledgers: Vec::new(), address: None, trust: Trust::default(), json: false };
+    let refused = show_budgets(arguments).await.unwrap_err().to_string();
+    assert!(refused.starts_with("name ledger files, or --coordinator"), "{refused}");
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fedtwin_audit_log::{FirstBad, Summary, verify};
+use fedtwin_plan::SiteName;
 
 use super::keys::Keys;
 use super::ledger::{Ledger, LedgerRefused, owner};
@@ -40,14 +41,17 @@ pub enum NotVerified {
         /// Which entry, and why.
         source: FirstBad,
     },
-    /// No key is its writer's.
-    #[error("no key to verify {file} with: give --ca and --identity of its writer ({writer}), or --key")]
+    /// No key is the site's.
+    #[error("no key to verify {file} with: give --ca and --identity of its writer (site {site}), or --key")]
     NoKey {
         /// The file.
         file: PathBuf,
-        /// Whom the log names.
-        writer: String,
+        /// Whose ledger it is.
+        site: SiteName,
     },
+    /// The log does not say whose it is.
+    #[error("{0} does not say whose log it is: give one key, by --key or by --ca and --identity")]
+    NotOneKey(PathBuf),
 }
 
 /// Verifies a site's ledger with its rules, or any other log's chain and signatures.
@@ -56,16 +60,16 @@ pub enum NotVerified {
 /// Names the first bad entry.
 pub fn verify_file(file: &Path, keys: &Keys) -> Result<Verified, NotVerified> {
     let bytes = std::fs::read(file).map_err(|source| NotVerified::Io { file: file.to_owned(), source })?;
-    let no_key = |writer: String| NotVerified::NoKey { file: file.to_owned(), writer };
     match owner(&bytes) {
         Some(owner) => {
             let ledger = Ledger::parse(&file.display().to_string(), &bytes, keys)?;
             let title = format!("ledger of site {} in {}", owner.site, owner.federation);
-            let summary = ledger.verified.ok_or_else(|| no_key(format!("site {}", owner.site)))?;
+            let no_key = || NotVerified::NoKey { file: file.to_owned(), site: owner.site };
+            let summary = ledger.verified.ok_or_else(no_key)?;
             Ok(Verified { title, summary })
         }
         None => {
-            let key = keys.only().ok_or_else(|| no_key("one key, since it names nobody".to_owned()))?;
+            let key = keys.only().ok_or_else(|| NotVerified::NotOneKey(file.to_owned()))?;
             let summary = verify(bytes.as_slice(), &key)
                 .map_err(|source| NotVerified::Bad { file: file.to_owned(), source })?;
             Ok(Verified { title: "log".to_owned(), summary })

@@ -8,6 +8,7 @@ use fedtwin_daemon::clock;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, FederationName, Plan, SiteName, Timestamp};
 use fedtwin_proto::domain::{Event, StudyEvent, StudyOutcome as Ended};
+use futures_util::future::join_all;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::budget::Budget;
@@ -63,7 +64,7 @@ impl Arm {
         let mut studies = Vec::new();
         for group in &groups {
             let running = group.iter().map(|(plan, signed)| run_study(&federation, plan, signed.clone(), bars));
-            for study in futures_in_order(running).await {
+            for study in join_all(running).await {
                 federation.check()?;
                 studies.push(study?);
             }
@@ -108,10 +109,6 @@ fn cohort_name(file: &Path) -> anyhow::Result<String> {
     let table: toml::Table = text.parse().with_context(|| format!("{} is not a cohort file", file.display()))?;
     let name = table.get("name").and_then(|name| name.as_str());
     Ok(name.with_context(|| format!("{} has no name", file.display()))?.to_owned())
-}
-
-async fn futures_in_order<T, F: Future<Output = T>>(futures: impl Iterator<Item = F>) -> Vec<T> {
-    futures_util::future::join_all(futures).await
 }
 
 /// Opens a study, follows it to its end, and gathers the sites' reports.

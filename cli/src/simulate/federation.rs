@@ -86,22 +86,20 @@ impl Federation {
             issue(Role::Site, site.as_str(), Vec::new())?;
         }
 
-        let config = format!(
-            "listen = \"127.0.0.1:0\"\ncredentials = \"credentials/{COORDINATOR}\"\nstate = \"coordinator\"\n"
-        );
-        fs::write(folder.join("coordinator.toml"), config)?;
-        let address_file = folder.join("coordinator.address");
-        let coordinator = Process::start(
-            Command::new(&programs.coordinator)
-                .arg("--config")
-                .arg(folder.join("coordinator.toml"))
-                .arg("--address-file")
-                .arg(&address_file),
-            &folder.join("coordinator.log"),
-        )?;
-        let address = wait_for_address(&address_file, &folder.join("coordinator.log"))?;
+        let (coordinator, address) = start_coordinator(folder, &programs, "127.0.0.1:0")?;
         let folder = folder.to_path_buf();
         Ok(Self { folder, programs, researcher, address, coordinator, sites: BTreeMap::new() })
+    }
+
+    /// Kills the coordinator without warning and starts it again at the same address.
+    ///
+    /// # Errors
+    /// Fails where the program does not start.
+    pub fn restart_coordinator(&mut self) -> anyhow::Result<()> {
+        self.coordinator.kill();
+        let address = self.address.to_string();
+        (self.coordinator, self.address) = start_coordinator(&self.folder, &self.programs, &address)?;
+        Ok(())
     }
 
     /// Starts a site with the rest of its configuration: trainer, policy and cohorts.
@@ -199,6 +197,12 @@ impl Process {
         Ok(Self(started.with_context(|| format!("cannot start {program}"))?))
     }
 
+    fn kill(&mut self) {
+        // It may have ended by itself; then there is nothing to kill, only to reap.
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+
     fn check(&mut self, what: &str, log: &Path) -> anyhow::Result<()> {
         match self.0.try_wait()? {
             None => Ok(()),
@@ -209,10 +213,31 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill, only to reap.
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
+        self.kill();
     }
+}
+
+fn start_coordinator(
+    folder: &Path,
+    programs: &Programs,
+    listen: &str,
+) -> anyhow::Result<(Process, SocketAddr)> {
+    let config = format!(
+        "listen = \"{listen}\"\ncredentials = \"credentials/{COORDINATOR}\"\nstate = \"coordinator\"\n"
+    );
+    let (file, address_file, log) =
+        (folder.join("coordinator.toml"), folder.join("coordinator.address"), folder.join("coordinator.log"));
+    fs::write(&file, config)?;
+    // One of an earlier start would say that this one is ready.
+    match fs::remove_file(&address_file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let mut command = Command::new(&programs.coordinator);
+    command.arg("--config").arg(file).arg("--address-file").arg(&address_file);
+    let coordinator = Process::start(&mut command, &log)?;
+    let address = wait_for_address(&address_file, &log)?;
+    Ok((coordinator, address))
 }
 
 fn wait_for_address(file: &Path, log: &Path) -> anyhow::Result<SocketAddr> {

@@ -11,3 +11,4 @@ pub mod memory;
 pub mod outcome;
 pub mod results;
 pub mod site_config;
+pub mod summary;

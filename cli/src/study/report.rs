@@ -111,7 +111,7 @@ impl fmt::Display for Report {
         writeln!(f, "  sampling          {sampling} of the patients in each step")?;
         writeln!(f, "  steps             {steps} sums paid for, all attempts included")?;
         writeln!(f, "  C_int             {} grid units, the clip of one patient", c_int.get())?;
-        writeln!(f, "  k                 {} bits for each sum", self.modulus_bits)?;
+        writeln!(f, "  k                 {}: sums modulo 2 to this power", self.modulus_bits)?;
         let Price::Bounded(epsilons) = self.price else {
             return write!(
                 f,
@@ -122,9 +122,13 @@ impl fmt::Display for Report {
         writeln!(f, "  noise multiplier  {:.4}", self.event.noise_multiplier())?;
         let Epsilons { delta, alone, coordinator, model_users } = epsilons;
         writeln!(f, "epsilon at delta {delta}, for one patient at one site, over the whole study")?;
-        writeln!(f, "  alone             {}: if everybody else colludes", upward(alone))?;
-        writeln!(f, "  coordinator       {}: what each site is charged", upward(coordinator))?;
-        write!(f, "  model users       {}: who sees the models and took no part", upward(model_users))
+        writeln!(f, "  alone             {}  if everybody else colludes", upward(alone))?;
+        writeln!(
+            f,
+            "  coordinator       {}  who sees each site's own sums; this one is charged",
+            upward(coordinator)
+        )?;
+        write!(f, "  model users       {}  who sees the models and took no part", upward(model_users))
     }
 }
 

@@ -1,0 +1,194 @@
+//! Figures of simulated studies, in the shape that scripts rely on.
+
+use fedtwin_metrics::{Prediction, accuracy, auroc, brier, ece};
+use fedtwin_plan::StudyId;
+use fedtwin_plan::plan::{LocalNoise, Privacy};
+use fedtwin_plan::report::{Report, RiskReport, SegmentationReport};
+use serde::Serialize;
+
+use super::outcome::{SiteOutcome, StudyOutcome};
+use super::site_config::mode;
+
+/// One figure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The study.
+    pub study: StudyId,
+    /// Who trained, and whether each site's own intercept is in.
+    pub arm: ArmName,
+    /// The privacy mode: none, local.
+    pub privacy: &'static str,
+    /// What the study cost at each site; absent where nothing bounds it.
+    pub epsilon: Option<f64>,
+    /// At which delta.
+    pub delta: Option<f64>,
+    /// A site's name, `mean` or `pooled`.
+    pub site: String,
+    /// What was measured.
+    pub metric: &'static str,
+    /// The figure, the mean over `seeds`.
+    pub value: f64,
+    /// The lower end of the 95 % interval over seeds.
+    pub low: Option<f64>,
+    /// The upper end.
+    pub high: Option<f64>,
+    /// Independent repetitions.
+    pub seeds: u32,
+}
+
+/// Who trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum ArmName {
+    /// One site alone.
+    #[serde(rename = "alone")]
+    Alone,
+    /// All sites, one global model.
+    #[serde(rename = "federated")]
+    Federated,
+    /// The same, with each site's own intercept.
+    #[serde(rename = "federated+local")]
+    FederatedLocal,
+    /// All data in one place, which only a demonstration can have.
+    #[serde(rename = "pooled")]
+    Pooled,
+}
+
+impl ArmName {
+    /// Returns the name as people read it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alone => "alone",
+            Self::Federated => "federated",
+            Self::FederatedLocal => "federated+local",
+            Self::Pooled => "pooled",
+        }
+    }
+}
+
+/// Where figures belong.
+#[derive(Debug, Clone)]
+pub struct Label {
+    /// The study.
+    pub study: StudyId,
+    /// The privacy mode.
+    pub privacy: &'static str,
+    /// What it cost.
+    pub epsilon: Option<f64>,
+    /// At which delta.
+    pub delta: Option<f64>,
+}
+
+impl Label {
+    /// Labels a study's figures.
+    #[must_use]
+    pub fn of(outcome: &StudyOutcome) -> Self {
+        let plan = &outcome.plan;
+        let delta = match &plan.privacy {
+            Privacy::Local(LocalNoise { delta, .. }) => Some(delta.get()),
+            Privacy::None(_) => None,
+        };
+        let epsilon = plan.calibrated.epsilon.map(fedtwin_plan::numbers::Positive::get);
+        Self { study: plan.study.id.clone(), privacy: mode(plan), epsilon, delta }
+    }
+
+    fn row(&self, arm: ArmName, site: &str, metric: &'static str, value: f64) -> Row {
+        let Self { study, privacy, epsilon, delta } = self.clone();
+        let (site, low, high, seeds) = (site.to_owned(), None, None, 1);
+        Row { study, arm, privacy, epsilon, delta, site, metric, value, low, high, seeds }
+    }
+}
+
+/// Returns a study's figures; `arm` says who trained.
+#[must_use]
+pub fn rows(outcome: &StudyOutcome, arm: ArmName) -> Vec<Row> {
+    reports(&Label::of(outcome), arm, &outcome.sites.iter().map(named).collect::<Vec<_>>())
+}
+
+fn named(site: &SiteOutcome) -> (String, &Report) {
+    (site.site.to_string(), &site.report)
+}
+
+/// Returns the figures of named reports of one model.
+#[must_use]
+pub fn reports(label: &Label, arm: ArmName, reports: &[(String, &Report)]) -> Vec<Row> {
+    let risk: Vec<_> = reports
+        .iter()
+        .filter_map(|(site, report)| match report {
+            Report::Risk(risk) => Some((site.as_str(), risk)),
+            Report::Segmentation(_) => None,
+        })
+        .collect();
+    let segmentation: Vec<_> = reports
+        .iter()
+        .filter_map(|(site, report)| match report {
+            Report::Segmentation(segmentation) => Some((site.as_str(), segmentation)),
+            Report::Risk(_) => None,
+        })
+        .collect();
+    let mut rows = Vec::new();
+    if !risk.is_empty() {
+        rows.extend(risk_rows(label, arm, &risk, |row| row.global));
+        let local = if arm == ArmName::Federated { ArmName::FederatedLocal } else { arm };
+        if local != arm {
+            rows.extend(risk_rows(label, local, &risk, |row| row.local));
+        }
+    }
+    rows.extend(segmentation_rows(label, arm, &segmentation));
+    rows
+}
+
+type RiskMetric = (&'static str, fn(&[Prediction]) -> Option<f64>);
+
+const RISK_METRICS: [RiskMetric; 4] =
+    [("accuracy", accuracy), ("auroc", auroc), ("brier", brier), ("ece", ece)];
+
+/// For tables, `mean` is the plain mean over the sites for which a figure is defined, and `pooled` is the
+/// figure of all test rows together.
+fn risk_rows(
+    label: &Label,
+    arm: ArmName,
+    reports: &[(&str, &RiskReport)],
+    probability: fn(&fedtwin_plan::report::RiskRow) -> f64,
+) -> Vec<Row> {
+    let predictions = |report: &RiskReport| -> Vec<Prediction> {
+        report
+            .rows
+            .iter()
+            .map(|row| Prediction { outcome: row.outcome, probability: probability(row) })
+            .collect()
+    };
+    let pooled: Vec<_> = reports.iter().flat_map(|(_, report)| predictions(report)).collect();
+    let mut rows = Vec::new();
+    for (metric, measure) in RISK_METRICS {
+        let values: Vec<_> = reports.iter().filter_map(|(site, r)| Some((*site, measure(&predictions(r))?))).collect();
+        rows.extend(values.iter().map(|(site, value)| label.row(arm, site, metric, *value)));
+        rows.extend(mean(values.iter().map(|(_, value)| *value)).map(|value| label.row(arm, "mean", metric, value)));
+        rows.extend(measure(&pooled).map(|value| label.row(arm, "pooled", metric, value)));
+    }
+    rows
+}
+
+type VolumeMetric = (&'static str, fn(&fedtwin_plan::report::SegmentationRow) -> Option<f64>);
+
+const VOLUME_METRICS: [VolumeMetric; 3] =
+    [("dice", |row| Some(row.dice)), ("hd95_mm", |row| row.hd95_mm), ("volume_error", |row| row.volume_error)];
+
+/// For images, `mean` is over all test patients.
+fn segmentation_rows(label: &Label, arm: ArmName, reports: &[(&str, &SegmentationReport)]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (metric, measure) in VOLUME_METRICS {
+        let of = |report: &SegmentationReport| mean(report.rows.iter().filter_map(measure));
+        rows.extend(reports.iter().filter_map(|(site, report)| Some(label.row(arm, site, metric, of(report)?))));
+        let all = reports.iter().flat_map(|(_, report)| report.rows.iter().filter_map(measure));
+        rows.extend(mean(all).map(|value| label.row(arm, "mean", metric, value)));
+    }
+    rows
+}
+
+/// Returns the mean, if there is anything to take it of.
+#[must_use]
+pub fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    (count > 0.0).then_some(sum / count)
+}

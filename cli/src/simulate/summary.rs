@@ -1,0 +1,83 @@
+//! The end of a simulation, for people: what it found, what it cost, and that the ledgers hold.
+
+use std::io::{self, Write};
+
+use super::arm::ArmOutcome;
+use super::outcome::StudyOutcome;
+use super::results::Row;
+use crate::study::report::{Epsilons, Price, Report};
+use crate::table::Table;
+
+/// Prints one table per study, and what it took.
+///
+/// # Errors
+/// Returns the writer's error.
+pub fn print(out: &mut dyn Write, arm: &ArmOutcome, rows: &[Row]) -> io::Result<()> {
+    for study in &arm.studies {
+        writeln!(out, "\n{} ({})", study.plan.study.title, study.plan.study.id)?;
+        write!(out, "{}", figures(study, rows))?;
+        costs(out, study)?;
+        writeln!(
+            out,
+            "{} rounds in {:.1} s ({:.1} s with joining and scoring), {:.1} MB of updates, {} rounds without some site",
+            study.plan.rounds.count.get(),
+            study.training_seconds,
+            study.seconds,
+            megabytes(study.update_bytes),
+            study.incomplete_rounds,
+        )?;
+    }
+    writeln!(
+        out,
+        "\npeak memory: coordinator {} MB, largest site with its trainer {} MB",
+        arm.coordinator_mb, arm.site_mb
+    )
+}
+
+fn figures(study: &StudyOutcome, rows: &[Row]) -> Table<4> {
+    let mut table = Table::new(["site", "arm", "metric", "value"]);
+    for row in rows.iter().filter(|row| row.study == study.plan.study.id) {
+        table.row([
+            row.site.clone(),
+            row.arm.as_str().to_owned(),
+            row.metric.to_owned(),
+            format!("{:.3}", row.value),
+        ]);
+    }
+    table
+}
+
+fn costs(out: &mut dyn Write, study: &StudyOutcome) -> io::Result<()> {
+    match Report::of(&study.plan).map(|report| report.price()) {
+        Ok(Price::Unbounded) => writeln!(out, "privacy: none; the sites' totals read `unbounded`")?,
+        Ok(Price::Bounded(Epsilons { delta, alone, coordinator, model_users })) => writeln!(
+            out,
+            "privacy per patient at delta {delta}: epsilon {alone:.4} alone, {coordinator:.4} coordinator \
+             (charged), {model_users:.4} model users"
+        )?,
+        Err(error) => writeln!(out, "privacy: cannot be stated: {error}")?,
+    }
+    let mut table = Table::new(["site", "budget", "spent", "reserved", "left", "ledger"]);
+    for site in &study.sites {
+        let cohort = &site.ledger.cohort;
+        let epsilon = |amount: fedtwin_privacy::ledger::Amount| format!("{:.3}", amount.epsilon);
+        let spent = match cohort.unbounded_since {
+            Some(_) => cohort.headline(),
+            None => epsilon(cohort.spent),
+        };
+        table.row([
+            site.site.to_string(),
+            epsilon(cohort.total),
+            spent,
+            epsilon(cohort.reserved),
+            epsilon(cohort.left),
+            format!("{} entries verified", site.ledger.entries),
+        ]);
+    }
+    write!(out, "{table}")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
