@@ -97,10 +97,7 @@ impl Feature {
 }
 
 impl NumberRange {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a value in [-1, 1] loses only precision"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "a value in [-1, 1] loses only precision")]
     fn scale(&self, x: f64) -> f32 {
         let scaled = 2.0 * (x - self.low) / (self.high - self.low) - 1.0;
         scaled.clamp(-1.0, 1.0) as f32
@@ -116,10 +113,7 @@ impl TableNeed {
 
     pub(crate) fn check(&self) -> Result<(), Problem> {
         if self.features.is_empty() || self.features.len() > FEATURES_MAX {
-            let message = format!(
-                "has {} features, expected 1 to {FEATURES_MAX}",
-                self.features.len()
-            );
+            let message = format!("has {} features, expected 1 to {FEATURES_MAX}", self.features.len());
             return Err(Problem::new("data.table.features", message));
         }
         for (name, feature) in &self.features {
@@ -127,8 +121,7 @@ impl TableNeed {
             match feature {
                 Feature::Number(NumberRange { low, high, .. }) => {
                     if !(low.is_finite() && high.is_finite() && low < high) {
-                        let message =
-                            format!("ranges from {low} to {high}, expected low below high");
+                        let message = format!("ranges from {low} to {high}, expected low below high");
                         return Err(Problem::new(key, message));
                     }
                 }
@@ -136,10 +129,8 @@ impl TableNeed {
                     let mut distinct = names.clone();
                     distinct.sort();
                     distinct.dedup();
-                    if distinct.len() != names.len() || !(2..=CATEGORIES_MAX).contains(&names.len())
-                    {
-                        let message =
-                            format!("expected 2 to {CATEGORIES_MAX} different categories");
+                    if distinct.len() != names.len() || !(2..=CATEGORIES_MAX).contains(&names.len()) {
+                        let message = format!("expected 2 to {CATEGORIES_MAX} different categories");
                         return Err(Problem::new(key, message));
                     }
                 }
@@ -165,11 +156,7 @@ mod tests {
 
     #[test]
     fn numbers_are_scaled_by_the_public_range_and_clamped() {
-        let age = Feature::Number(NumberRange {
-            unit: "years".into(),
-            low: 20.0,
-            high: 100.0,
-        });
+        let age = Feature::Number(NumberRange { unit: "years".into(), low: 20.0, high: 100.0 });
         assert_eq!(encoded(&age, Value::Number(60.0)), [0.0, 0.0]);
         assert_eq!(encoded(&age, Value::Number(1e308)), [1.0, 0.0]);
         assert_eq!(encoded(&age, Value::Number(f64::NEG_INFINITY)), [-1.0, 0.0]);

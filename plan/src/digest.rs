@@ -48,11 +48,7 @@ impl FromStr for Digest {
     type Err = NotADigest;
 
     fn from_str(text: &str) -> Result<Self, NotADigest> {
-        if text.len() != 64
-            || !text
-                .bytes()
-                .all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
-        {
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()) {
             return Err(NotADigest);
         }
         let mut bytes = [0; 32];
@@ -76,10 +72,7 @@ impl TryFrom<&[u8]> for Digest {
     type Error = NotADigest;
 
     fn try_from(bytes: &[u8]) -> Result<Self, NotADigest> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_wrong_length| NotADigest)
+        bytes.try_into().map(Self).map_err(|_wrong_length| NotADigest)
     }
 }
 
@@ -134,13 +127,7 @@ mod tests {
 
     #[test]
     fn bad_texts_are_refused() {
-        for text in [
-            "",
-            "ba78",
-            &"g".repeat(64),
-            &"A".repeat(64),
-            &"é".repeat(32),
-        ] {
+        for text in ["", "ba78", &"g".repeat(64), &"A".repeat(64), &"é".repeat(32)] {
             assert_eq!(text.parse::<Digest>(), Err(NotADigest), "{text}");
         }
     }

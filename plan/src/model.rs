@@ -82,10 +82,7 @@ impl ModelSpec {
         match self {
             Self::Unet(spec) => spec.parameters(),
             Self::LinearRisk(spec) => {
-                vec![
-                    parameter("weight", &[spec.inputs.size()], 0),
-                    parameter("bias", &[1], 0),
-                ]
+                vec![parameter("weight", &[spec.inputs.size()], 0), parameter("bias", &[1], 0)]
             }
             Self::Vector(spec) => vec![parameter("values", &[spec.parameters.size()], 0)],
         }
@@ -111,32 +108,16 @@ impl UnetSpec {
             for (conv, channels_in) in [channels_in, channels].into_iter().enumerate() {
                 let fan_in = channels_in * 9;
                 let name = format!("{name}.conv{conv}");
-                parameters.push(parameter(
-                    format!("{name}.weight"),
-                    &[channels, channels_in, 3, 3],
-                    fan_in,
-                ));
+                parameters.push(parameter(format!("{name}.weight"), &[channels, channels_in, 3, 3], fan_in));
                 parameters.push(parameter(format!("{name}.bias"), &[channels], fan_in));
             }
         };
         let depth = self.depth.size();
         for level in 0..depth {
-            let channels_in = if level == 0 {
-                self.channels.size()
-            } else {
-                self.channels_at(level - 1)
-            };
-            block(
-                &format!("down{level}"),
-                channels_in,
-                self.channels_at(level),
-            );
+            let channels_in = if level == 0 { self.channels.size() } else { self.channels_at(level - 1) };
+            block(&format!("down{level}"), channels_in, self.channels_at(level));
         }
-        block(
-            "bottom",
-            self.channels_at(depth - 1),
-            self.channels_at(depth),
-        );
+        block("bottom", self.channels_at(depth - 1), self.channels_at(depth));
         for level in (0..depth).rev() {
             let channels_in = self.channels_at(level + 1) + self.channels_at(level);
             block(&format!("up{level}"), channels_in, self.channels_at(level));
@@ -149,11 +130,7 @@ impl UnetSpec {
 }
 
 fn parameter(name: impl Into<String>, shape: &[usize], fan_in: usize) -> ParameterSpec {
-    ParameterSpec {
-        name: name.into(),
-        shape: shape.to_vec(),
-        fan_in,
-    }
+    ParameterSpec { name: name.into(), shape: shape.to_vec(), fan_in }
 }
 
 #[cfg(test)]
@@ -177,11 +154,7 @@ mod tests {
     #[test]
     fn names_are_distinct_at_every_depth() {
         for depth in 1..=6 {
-            let mut names: Vec<_> = unet(3, 4, depth)
-                .parameters()
-                .into_iter()
-                .map(|p| p.name)
-                .collect();
+            let mut names: Vec<_> = unet(3, 4, depth).parameters().into_iter().map(|p| p.name).collect();
             let count = names.len();
             names.sort();
             names.dedup();

@@ -16,12 +16,7 @@ pub fn header(spec: &ModelSpec) -> Vec<u8> {
     for (index, parameter) in spec.parameters().iter().enumerate() {
         let end = offset + parameter.values() * VALUE_BYTES;
         let comma = if index == 0 { "" } else { "," };
-        let shape = parameter
-            .shape
-            .iter()
-            .map(usize::to_string)
-            .collect::<Vec<_>>()
-            .join(",");
+        let shape = parameter.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
         write!(
             json,
             r#"{comma}"{}":{{"dtype":"F32","shape":[{shape}],"data_offsets":[{offset},{end}]}}"#,
@@ -51,11 +46,7 @@ pub fn file_bytes(spec: &ModelSpec) -> u64 {
 /// If `values` has another length than the specification.
 #[must_use]
 pub fn encode(spec: &ModelSpec, values: &[f32]) -> Vec<u8> {
-    assert_eq!(
-        values.len(),
-        spec.values(),
-        "a model file holds exactly the specification's values"
-    );
+    assert_eq!(values.len(), spec.values(), "a model file holds exactly the specification's values");
     let mut bytes = header(spec);
     bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     bytes
@@ -80,9 +71,7 @@ pub enum ModelFileError {
 /// # Errors
 /// Refuses a file whose header or length differs from the specification's, or with a value that is not finite.
 pub fn decode(spec: &ModelSpec, bytes: &[u8]) -> Result<Vec<f32>, ModelFileError> {
-    let payload = bytes
-        .strip_prefix(header(spec).as_slice())
-        .ok_or(ModelFileError::OtherShape)?;
+    let payload = bytes.strip_prefix(header(spec).as_slice()).ok_or(ModelFileError::OtherShape)?;
     if payload.len() != spec.values() * VALUE_BYTES {
         return Err(ModelFileError::OtherShape);
     }
@@ -97,10 +86,7 @@ pub fn decode(spec: &ModelSpec, bytes: &[u8]) -> Result<Vec<f32>, ModelFileError
 #[must_use]
 pub fn values_from_le(bytes: &[u8]) -> Vec<f32> {
     let (values, _rest) = bytes.as_chunks::<VALUE_BYTES>();
-    values
-        .iter()
-        .map(|&value| f32::from_le_bytes(value))
-        .collect()
+    values.iter().map(|&value| f32::from_le_bytes(value)).collect()
 }
 
 /// Returns the plan's initial weights: uniform in ±1/sqrt(fan_in), as PyTorch initialises convolutions,
@@ -116,10 +102,7 @@ pub fn initial_values(spec: &ModelSpec, seed: u64) -> Vec<f32> {
         }
         #[expect(clippy::cast_precision_loss, reason = "a fan-in is far below 2^52")]
         let bound = 1.0 / (parameter.fan_in as f64).sqrt();
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "weights are single precision"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "weights are single precision")]
         values.extend((0..parameter.values()).map(|_| (bound * random.symmetric()) as f32));
     }
     values
@@ -173,22 +156,14 @@ mod tests {
     fn other_shapes_and_values_that_are_not_finite_are_refused() {
         let mut values = initial_values(&small(), 3);
         let file = encode(&small(), &values);
-        let risk = ModelSpec::LinearRisk(LinearRiskSpec {
-            inputs: 3.try_into().unwrap(),
-        });
+        let risk = ModelSpec::LinearRisk(LinearRiskSpec { inputs: 3.try_into().unwrap() });
         assert_eq!(decode(&risk, &file), Err(ModelFileError::OtherShape));
-        assert_eq!(
-            decode(&small(), &file[..file.len() - 1]),
-            Err(ModelFileError::OtherShape)
-        );
+        assert_eq!(decode(&small(), &file[..file.len() - 1]), Err(ModelFileError::OtherShape));
         assert_eq!(decode(&small(), &[]), Err(ModelFileError::OtherShape));
         for bad in [f32::NAN, f32::INFINITY] {
             values[5] = bad;
             let file = encode(&small(), &values);
-            assert_eq!(
-                decode(&small(), &file),
-                Err(ModelFileError::NotFinite { index: 5 })
-            );
+            assert_eq!(decode(&small(), &file), Err(ModelFileError::NotFinite { index: 5 }));
         }
     }
 

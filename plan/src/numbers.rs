@@ -22,10 +22,7 @@ pub struct NotARatio;
 
 impl Ratio {
     /// One: every patient in every step.
-    pub const ONE: Self = Self {
-        numerator: 1,
-        denominator: 1,
-    };
+    pub const ONE: Self = Self { numerator: 1, denominator: 1 };
 
     /// Makes `numerator / denominator`.
     ///
@@ -35,10 +32,7 @@ impl Ratio {
         if numerator == 0 || numerator > denominator {
             return Err(NotARatio);
         }
-        Ok(Self {
-            numerator,
-            denominator,
-        })
+        Ok(Self { numerator, denominator })
     }
 
     /// Returns the numerator, at least 1.
@@ -68,11 +62,7 @@ impl Ratio {
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_one() {
-            f.write_str("1")
-        } else {
-            write!(f, "{}/{}", self.numerator, self.denominator)
-        }
+        if self.is_one() { f.write_str("1") } else { write!(f, "{}/{}", self.numerator, self.denominator) }
     }
 }
 
@@ -122,11 +112,7 @@ impl TryFrom<f64> for Positive {
     type Error = NotPositive;
 
     fn try_from(value: f64) -> Result<Self, NotPositive> {
-        if value.is_finite() && value > 0.0 {
-            Ok(Self(value))
-        } else {
-            Err(NotPositive(value))
-        }
+        if value.is_finite() && value > 0.0 { Ok(Self(value)) } else { Err(NotPositive(value)) }
     }
 }
 
@@ -158,11 +144,7 @@ impl TryFrom<f64> for Probability {
     type Error = NotAProbability;
 
     fn try_from(value: f64) -> Result<Self, NotAProbability> {
-        if value > 0.0 && value < 1.0 {
-            Ok(Self(value))
-        } else {
-            Err(NotAProbability(value))
-        }
+        if value > 0.0 && value < 1.0 { Ok(Self(value)) } else { Err(NotAProbability(value)) }
     }
 }
 
@@ -204,15 +186,11 @@ impl<const MIN: u32, const MAX: u32> TryFrom<i64> for Count<MIN, MAX> {
     type Error = OutOfRange;
 
     fn try_from(value: i64) -> Result<Self, OutOfRange> {
-        u32::try_from(value)
-            .ok()
-            .filter(|count| (MIN..=MAX).contains(count))
-            .map(Self)
-            .ok_or(OutOfRange {
-                value,
-                min: MIN,
-                max: MAX,
-            })
+        u32::try_from(value).ok().filter(|count| (MIN..=MAX).contains(count)).map(Self).ok_or(OutOfRange {
+            value,
+            min: MIN,
+            max: MAX,
+        })
     }
 }
 
@@ -228,26 +206,10 @@ mod tests {
 
     #[test]
     fn ratios_stay_in_range() {
-        for (text, expected) in [
-            ("1", "1"),
-            ("1/20", "1/20"),
-            ("3 / 3", "1"),
-            ("8/171", "8/171"),
-        ] {
+        for (text, expected) in [("1", "1"), ("1/20", "1/20"), ("3 / 3", "1"), ("8/171", "8/171")] {
             assert_eq!(text.parse::<Ratio>().unwrap().to_string(), expected);
         }
-        for bad in [
-            "",
-            "0",
-            "0/3",
-            "2",
-            "4/3",
-            "-1/2",
-            "0.5",
-            "1/0",
-            "1/2/3",
-            "4294967296/4294967297",
-        ] {
+        for bad in ["", "0", "0/3", "2", "4/3", "-1/2", "0.5", "1/0", "1/2/3", "4294967296/4294967297"] {
             assert_eq!(bad.parse::<Ratio>(), Err(NotARatio), "{bad}");
         }
     }

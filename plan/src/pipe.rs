@@ -66,14 +66,9 @@ pub enum Response {
 ///
 /// # Errors
 /// Returns the writer's error.
-pub fn write_frame<T: Serialize>(
-    writer: &mut impl Write,
-    header: &T,
-    payload: &[u8],
-) -> io::Result<()> {
+pub fn write_frame<T: Serialize>(writer: &mut impl Write, header: &T, payload: &[u8]) -> io::Result<()> {
     let header = serde_json::to_vec(header)?;
-    let header_bytes =
-        u32::try_from(header.len()).map_err(|_too_long| io::ErrorKind::InvalidInput)?;
+    let header_bytes = u32::try_from(header.len()).map_err(|_too_long| io::ErrorKind::InvalidInput)?;
     writer.write_all(&header_bytes.to_le_bytes())?;
     writer.write_all(&(payload.len() as u64).to_le_bytes())?;
     writer.write_all(&header)?;
@@ -93,15 +88,9 @@ pub fn read_frame<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<Opt
     }
     reader.read_exact(&mut lengths[first..])?;
     let [h0, h1, h2, h3, payload @ ..] = lengths;
-    let (header_bytes, payload_bytes) = (
-        u32::from_le_bytes([h0, h1, h2, h3]),
-        u64::from_le_bytes(payload),
-    );
+    let (header_bytes, payload_bytes) = (u32::from_le_bytes([h0, h1, h2, h3]), u64::from_le_bytes(payload));
     if header_bytes > HEADER_BYTES_MAX || payload_bytes > PAYLOAD_BYTES_MAX {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the frame is larger than the pipe allows",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the frame is larger than the pipe allows"));
     }
     let header = read_exactly(reader, header_bytes.into())?;
     let payload = read_exactly(reader, payload_bytes)?;
@@ -112,11 +101,7 @@ pub fn read_frame<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<Opt
 fn read_exactly(reader: &mut impl Read, bytes: u64) -> io::Result<Vec<u8>> {
     let mut buffer = Vec::new();
     reader.take(bytes).read_to_end(&mut buffer)?;
-    if buffer.len() as u64 == bytes {
-        Ok(buffer)
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
-    }
+    if buffer.len() as u64 == bytes { Ok(buffer) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// A report of a cohort's test patients is the longest header.
@@ -139,14 +124,8 @@ mod tests {
         let mut bytes = frame(b"abc");
         bytes.extend(frame(b""));
         let mut reader = bytes.as_slice();
-        assert_eq!(
-            read_frame(&mut reader).unwrap(),
-            Some((Response::Sum, b"abc".to_vec()))
-        );
-        assert_eq!(
-            read_frame(&mut reader).unwrap(),
-            Some((Response::Sum, Vec::new()))
-        );
+        assert_eq!(read_frame(&mut reader).unwrap(), Some((Response::Sum, b"abc".to_vec())));
+        assert_eq!(read_frame(&mut reader).unwrap(), Some((Response::Sum, Vec::new())));
         assert_eq!(read_frame::<Response>(&mut reader).unwrap(), None);
     }
 
@@ -154,10 +133,7 @@ mod tests {
     fn broken_frames_are_errors() {
         let good = frame(b"abc");
         for length in 1..good.len() {
-            assert!(
-                read_frame::<Response>(&mut &good[..length]).is_err(),
-                "cut at {length}"
-            );
+            assert!(read_frame::<Response>(&mut &good[..length]).is_err(), "cut at {length}");
         }
         let mut huge = good.clone();
         huge[10] = 0xff;

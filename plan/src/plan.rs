@@ -300,14 +300,12 @@ impl<C> Plan<C> {
             (Family::Vector(spec), DataNeed::Table(_) | DataNeed::Images(_)) => {
                 Ok(ModelSpec::Vector(spec.clone()))
             }
-            (Family::Unet(_), DataNeed::Table(_)) => Err(Problem::new(
-                "model.family",
-                "is a U-Net, expected [data.images] with it",
-            )),
-            (Family::LinearRisk, DataNeed::Images(_)) => Err(Problem::new(
-                "model.family",
-                "is a linear risk model, expected [data.table] with it",
-            )),
+            (Family::Unet(_), DataNeed::Table(_)) => {
+                Err(Problem::new("model.family", "is a U-Net, expected [data.images] with it"))
+            }
+            (Family::LinearRisk, DataNeed::Images(_)) => {
+                Err(Problem::new("model.family", "is a linear risk model, expected [data.table] with it"))
+            }
         }
     }
 
@@ -316,8 +314,9 @@ impl<C> Plan<C> {
     pub fn local_steps(&self) -> u32 {
         match &self.training.site {
             SiteTraining::Gradient => 1,
-            SiteTraining::Sgd(LocalSgd { steps, .. })
-            | SiteTraining::Adam(LocalAdam { steps, .. }) => steps.get(),
+            SiteTraining::Sgd(LocalSgd { steps, .. }) | SiteTraining::Adam(LocalAdam { steps, .. }) => {
+                steps.get()
+            }
         }
     }
 
@@ -330,10 +329,7 @@ impl<C> Plan<C> {
     /// Returns the attempts in one block of the charge.
     #[must_use]
     pub fn attempts_per_block(&self) -> u32 {
-        self.rounds
-            .attempts_max
-            .get()
-            .div_ceil(self.rounds.blocks.get())
+        self.rounds.attempts_max.get().div_ceil(self.rounds.blocks.get())
     }
 
     /// Returns the largest norm of one patient's gradient.
@@ -352,49 +348,25 @@ impl<C> Plan<C> {
 
     fn check_terms(&self) -> Result<(), Problem> {
         self.model_spec()?;
-        let Rounds {
-            count,
-            attempts_max,
-            blocks,
-            sites_min,
-            ..
-        } = self.rounds;
+        let Rounds { count, attempts_max, blocks, sites_min, .. } = self.rounds;
         let at_least = |key: &str, value: u32, min: u32, what: &str| {
             if value >= min {
                 return Ok(());
             }
-            Err(Problem::new(
-                key,
-                format!("is {value}, expected at least {what} ({min})"),
-            ))
+            Err(Problem::new(key, format!("is {value}, expected at least {what} ({min})")))
         };
-        at_least(
-            "rounds.attempts_max",
-            attempts_max.get(),
-            count.get(),
-            "rounds.count",
-        )?;
-        at_least(
-            "rounds.attempts_max",
-            attempts_max.get(),
-            blocks.get(),
-            "rounds.blocks",
-        )?;
+        at_least("rounds.attempts_max", attempts_max.get(), count.get(), "rounds.count")?;
+        at_least("rounds.attempts_max", attempts_max.get(), blocks.get(), "rounds.blocks")?;
         let sites = self.sites()?;
         if sites_min.get() > sites {
-            let message = format!(
-                "is {}, expected at most the number of study.sites ({sites})",
-                sites_min.get()
-            );
+            let message =
+                format!("is {}, expected at most the number of study.sites ({sites})", sites_min.get());
             return Err(Problem::new("rounds.sites_min", message));
         }
         match &self.data {
             DataNeed::Table(table) => {
                 if self.training.loss != Loss::Bce {
-                    return Err(Problem::new(
-                        "training.loss",
-                        "expected \"bce\", the loss of a table",
-                    ));
+                    return Err(Problem::new("training.loss", "expected \"bce\", the loss of a table"));
                 }
                 table.check()
             }
@@ -403,13 +375,11 @@ impl<C> Plan<C> {
                     return Ok(());
                 };
                 let divisor = 1 << size.depth.get();
-                for (key, length) in [
-                    ("data.images.height", need.height.get()),
-                    ("data.images.width", need.width.get()),
-                ] {
+                for (key, length) in
+                    [("data.images.height", need.height.get()), ("data.images.width", need.width.get())]
+                {
                     if length % divisor != 0 {
-                        let message =
-                            format!("is {length}, expected a multiple of 2^depth ({divisor})");
+                        let message = format!("is {length}, expected a multiple of 2^depth ({divisor})");
                         return Err(Problem::new(key, message));
                     }
                 }
@@ -443,10 +413,7 @@ impl Plan {
     pub fn update_unit(&self) -> f64 {
         let change_max = match &self.training.site {
             SiteTraining::Gradient => {
-                #[expect(
-                    clippy::cast_precision_loss,
-                    reason = "the same rounding at every party"
-                )]
+                #[expect(clippy::cast_precision_loss, reason = "the same rounding at every party")]
                 return self.clip() / self.calibrated.c_int as f64;
             }
             SiteTraining::Sgd(LocalSgd { change_max, .. })
@@ -465,29 +432,17 @@ impl Plan {
     }
 
     fn check_calibration(&self) -> Result<(), Problem> {
-        let Calibrated {
-            m,
-            c_int,
-            modulus_bits,
-            steps,
-            epsilon,
-        } = &self.calibrated;
+        let Calibrated { m, c_int, modulus_bits, steps, epsilon } = &self.calibrated;
         if ![32, 40, 64].contains(&modulus_bits.get()) {
             let message = format!("is {}, expected 32, 40 or 64", modulus_bits.get());
             return Err(Problem::new("calibrated.modulus_bits", message));
         }
         if *steps != self.steps() {
-            let message = format!(
-                "is {steps}, expected attempts_max times local steps ({})",
-                self.steps()
-            );
+            let message = format!("is {steps}, expected attempts_max times local steps ({})", self.steps());
             return Err(Problem::new("calibrated.steps", message));
         }
         if epsilon.is_some() != matches!(self.privacy, Privacy::Local(_)) {
-            return Err(Problem::new(
-                "calibrated.epsilon",
-                "expected with noise, and only then",
-            ));
+            return Err(Problem::new("calibrated.epsilon", "expected with noise, and only then"));
         }
         let sites = self.study.sites.len() as u128;
         let largest = u128::from(self.cohort.patients_max.get()) * u128::from(*c_int) * sites;

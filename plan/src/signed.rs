@@ -28,9 +28,7 @@ impl SignedPlan {
 
 impl std::fmt::Debug for SignedPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SignedPlan")
-            .field("digest", &self.digest())
-            .finish_non_exhaustive()
+        f.debug_struct("SignedPlan").field("digest", &self.digest()).finish_non_exhaustive()
     }
 }
 

@@ -20,10 +20,7 @@ pub struct Problem {
 impl Problem {
     /// Makes a problem of the key at `path`.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            message: message.into(),
-        }
+        Self { key: key.into(), message: message.into() }
     }
 }
 
@@ -58,8 +55,7 @@ pub fn parse<T: DeserializeOwned + Check>(file: &str, text: &str) -> Result<T, T
         line: span.map_or(1, |span| line_of(text, span.start)),
         message,
     };
-    let value: T =
-        toml::from_str(text).map_err(|e| refuse(e.span(), e.message().replace('\n', "; ")))?;
+    let value: T = toml::from_str(text).map_err(|e| refuse(e.span(), e.message().replace('\n', "; ")))?;
     value.check().map_err(|problem| {
         let span = find(text, &problem.key);
         refuse(span, format!("{} {}", problem.key, problem.message))
@@ -125,10 +121,7 @@ mod tests {
     impl Check for File {
         fn check(&self) -> Result<(), Problem> {
             if self.inner.high < self.low {
-                let message = format!(
-                    "is {}, expected at least low ({})",
-                    self.inner.high, self.low
-                );
+                let message = format!("is {}, expected at least low ({})", self.inner.high, self.low);
                 return Err(Problem::new("inner.high", message));
             }
             Ok(())

@@ -61,8 +61,7 @@ impl Date {
     }
 
     fn days_in_month(year: u16, month: u8) -> u8 {
-        let leap =
-            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+        let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         match month {
             2 if leap => 29,
             2 => 28,
@@ -78,9 +77,7 @@ impl FromStr for Date {
     fn from_str(text: &str) -> Result<Self, NotADate> {
         let mut parts = text.splitn(3, '-');
         let mut part = |digits: usize| {
-            let part = parts
-                .next()
-                .filter(|p| p.len() == digits && p.bytes().all(|b| b.is_ascii_digit()));
+            let part = parts.next().filter(|p| p.len() == digits && p.bytes().all(|b| b.is_ascii_digit()));
             part.and_then(|p| p.parse::<u16>().ok()).ok_or(NotADate)
         };
         let (year, month, day) = (part(4)?, part(2)?, part(2)?);
@@ -89,11 +86,7 @@ impl FromStr for Date {
         let valid = year >= 1970
             && (1..=12).contains(&month)
             && (1..=Self::days_in_month(year, month)).contains(&day);
-        if valid {
-            Ok(Self { year, month, day })
-        } else {
-            Err(NotADate)
-        }
+        if valid { Ok(Self { year, month, day }) } else { Err(NotADate) }
     }
 }
 
@@ -125,16 +118,10 @@ mod tests {
 
     #[test]
     fn a_day_ends_where_the_next_begins() {
-        for (date, end_ms) in [
-            ("1970-01-01", 86_400_000),
-            ("2000-02-29", 951_868_800_000),
-            ("2026-11-22", 1_795_392_000_000),
-        ] {
-            assert_eq!(
-                date.parse::<Date>().unwrap().end(),
-                Timestamp(end_ms),
-                "{date}"
-            );
+        for (date, end_ms) in
+            [("1970-01-01", 86_400_000), ("2000-02-29", 951_868_800_000), ("2026-11-22", 1_795_392_000_000)]
+        {
+            assert_eq!(date.parse::<Date>().unwrap().end(), Timestamp(end_ms), "{date}");
         }
     }
 

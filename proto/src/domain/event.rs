@@ -70,27 +70,20 @@ impl TryFrom<wire::StudyEvent> for StudyEvent {
 
     fn try_from(wire: wire::StudyEvent) -> Result<Self, Malformed> {
         let time = Timestamp(wire.time_ms);
-        let event = match wire
-            .event
-            .ok_or_else(|| Malformed::new("event", "is missing"))?
-        {
+        let event = match wire.event.ok_or_else(|| Malformed::new("event", "is missing"))? {
             wire::study_event::Event::SiteAnswered(e) => Event::SiteAnswered {
                 site: name("site", &e.site)?,
                 refused: Some(e.refused).filter(|reason| !reason.is_empty()),
             },
-            wire::study_event::Event::RoundStarted(e) => Event::RoundStarted {
-                round: e.round,
-                attempt: e.attempt,
-                sites: names("sites", &e.sites)?,
-            },
-            wire::study_event::Event::UpdateReceived(e) => Event::UpdateReceived {
-                site: name("site", &e.site)?,
-                bytes: e.bytes,
-            },
-            wire::study_event::Event::SiteFailed(e) => Event::SiteFailed {
-                site: name("site", &e.site)?,
-                reason: e.reason,
-            },
+            wire::study_event::Event::RoundStarted(e) => {
+                Event::RoundStarted { round: e.round, attempt: e.attempt, sites: names("sites", &e.sites)? }
+            }
+            wire::study_event::Event::UpdateReceived(e) => {
+                Event::UpdateReceived { site: name("site", &e.site)?, bytes: e.bytes }
+            }
+            wire::study_event::Event::SiteFailed(e) => {
+                Event::SiteFailed { site: name("site", &e.site)?, reason: e.reason }
+            }
             wire::study_event::Event::RoundClosed(e) => Event::RoundClosed {
                 round: e.round,
                 attempt: e.attempt,
@@ -114,45 +107,30 @@ impl From<StudyEvent> for wire::StudyEvent {
                     refused: refused.unwrap_or_default(),
                 })
             }
-            Event::RoundStarted {
-                round,
-                attempt,
-                sites,
-            } => wire::study_event::Event::RoundStarted(wire::RoundStarted {
-                round,
-                attempt,
-                sites: texts(sites),
-            }),
-            Event::UpdateReceived { site, bytes } => {
-                wire::study_event::Event::UpdateReceived(wire::UpdateReceived {
-                    site: site.into(),
-                    bytes,
+            Event::RoundStarted { round, attempt, sites } => {
+                wire::study_event::Event::RoundStarted(wire::RoundStarted {
+                    round,
+                    attempt,
+                    sites: texts(sites),
                 })
+            }
+            Event::UpdateReceived { site, bytes } => {
+                wire::study_event::Event::UpdateReceived(wire::UpdateReceived { site: site.into(), bytes })
             }
             Event::SiteFailed { site, reason } => {
-                wire::study_event::Event::SiteFailed(wire::SiteFailed {
-                    site: site.into(),
-                    reason,
+                wire::study_event::Event::SiteFailed(wire::SiteFailed { site: site.into(), reason })
+            }
+            Event::RoundClosed { round, attempt, included, missing, model } => {
+                wire::study_event::Event::RoundClosed(wire::RoundClosed {
+                    round,
+                    attempt,
+                    included: texts(included),
+                    missing: texts(missing),
+                    model: model.as_ref().map(digest_bytes).unwrap_or_default(),
                 })
             }
-            Event::RoundClosed {
-                round,
-                attempt,
-                included,
-                missing,
-                model,
-            } => wire::study_event::Event::RoundClosed(wire::RoundClosed {
-                round,
-                attempt,
-                included: texts(included),
-                missing: texts(missing),
-                model: model.as_ref().map(digest_bytes).unwrap_or_default(),
-            }),
             Event::StudyClosed(closed) => wire::study_event::Event::StudyClosed(closed.into()),
         };
-        Self {
-            time_ms: event.time.0,
-            event: Some(wire),
-        }
+        Self { time_ms: event.time.0, event: Some(wire) }
     }
 }

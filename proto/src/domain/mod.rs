@@ -22,10 +22,7 @@ pub struct Malformed {
 
 impl Malformed {
     pub(crate) fn new(field: &'static str, expected: impl ToString) -> Self {
-        Self {
-            field,
-            expected: expected.to_string(),
-        }
+        Self { field, expected: expected.to_string() }
     }
 }
 
@@ -58,15 +55,8 @@ pub fn digest(field: &'static str, bytes: &[u8]) -> Result<Digest, Malformed> {
 }
 
 /// Reads a digest that may be absent, as empty bytes say.
-pub(crate) fn optional_digest(
-    field: &'static str,
-    bytes: &[u8],
-) -> Result<Option<Digest>, Malformed> {
-    if bytes.is_empty() {
-        Ok(None)
-    } else {
-        digest(field, bytes).map(Some)
-    }
+pub(crate) fn optional_digest(field: &'static str, bytes: &[u8]) -> Result<Option<Digest>, Malformed> {
+    if bytes.is_empty() { Ok(None) } else { digest(field, bytes).map(Some) }
 }
 
 pub(crate) fn digest_bytes(digest: &Digest) -> bytes::Bytes {
@@ -77,20 +67,14 @@ pub(crate) fn reason(field: &'static str, text: String) -> Result<String, Malfor
     if text.len() <= crate::limits::REASON_BYTES_MAX && !text.chars().any(char::is_control) {
         Ok(text)
     } else {
-        Err(Malformed::new(
-            field,
-            "is too long or holds control characters",
-        ))
+        Err(Malformed::new(field, "is too long or holds control characters"))
     }
 }
 
 /// Makes any text fit to be sent as a reason.
 #[must_use]
 pub fn as_reason(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut end = clean.len().min(crate::limits::REASON_BYTES_MAX);
     while !clean.is_char_boundary(end) {
         end -= 1;

@@ -21,26 +21,15 @@ pub struct RoundKey {
 impl RoundKey {
     fn new(study: &str, round: u32, attempt: u32) -> Result<Self, Malformed> {
         if round == 0 || attempt < round {
-            return Err(Malformed::new(
-                "attempt",
-                "is below the round, or the round is 0",
-            ));
+            return Err(Malformed::new("attempt", "is below the round, or the round is 0"));
         }
-        Ok(Self {
-            study: name("study", study)?,
-            round,
-            attempt,
-        })
+        Ok(Self { study: name("study", study)?, round, attempt })
     }
 }
 
 impl std::fmt::Display for RoundKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} round {} attempt {}",
-            self.study, self.round, self.attempt
-        )
+        write!(f, "{} round {} attempt {}", self.study, self.round, self.attempt)
     }
 }
 
@@ -139,10 +128,6 @@ impl TryFrom<wire::RoundDeclined> for RoundDeclined {
 
 impl From<RoundDeclined> for wire::RoundDeclined {
     fn from(declined: RoundDeclined) -> Self {
-        Self {
-            study: declined.study.into(),
-            attempt: declined.attempt,
-            reason: declined.reason,
-        }
+        Self { study: declined.study.into(), attempt: declined.attempt, reason: declined.reason }
     }
 }

@@ -22,14 +22,9 @@ impl TryFrom<wire::Notice> for Notice {
     type Error = Malformed;
 
     fn try_from(wire: wire::Notice) -> Result<Self, Malformed> {
-        match wire
-            .notice
-            .ok_or_else(|| Malformed::new("notice", "is missing"))?
-        {
+        match wire.notice.ok_or_else(|| Malformed::new("notice", "is missing"))? {
             wire::notice::Notice::Offer(plan) => signed_plan(plan).map(Self::Offer),
-            wire::notice::Notice::Invitation(invitation) => {
-                invitation.try_into().map(Self::Invitation)
-            }
+            wire::notice::Notice::Invitation(invitation) => invitation.try_into().map(Self::Invitation),
             wire::notice::Notice::Closed(closed) => closed.try_into().map(Self::Closed),
         }
     }
@@ -42,9 +37,7 @@ impl From<Notice> for wire::Notice {
             Notice::Invitation(invitation) => wire::notice::Notice::Invitation(invitation.into()),
             Notice::Closed(closed) => wire::notice::Notice::Closed(closed.into()),
         };
-        Self {
-            notice: Some(notice),
-        }
+        Self { notice: Some(notice) }
     }
 }
 
@@ -106,24 +99,16 @@ impl TryFrom<wire::PlanAnswer> for PlanAnswer {
     type Error = Malformed;
 
     fn try_from(wire: wire::PlanAnswer) -> Result<Self, Malformed> {
-        let answer = match wire
-            .answer
-            .ok_or_else(|| Malformed::new("answer", "is missing"))?
-        {
+        let answer = match wire.answer.ok_or_else(|| Malformed::new("answer", "is missing"))? {
             wire::plan_answer::Answer::Accepted(wire::PlanAccepted { patients: 0 }) => {
                 return Err(Malformed::new("patients", "is 0"));
             }
             wire::plan_answer::Answer::Accepted(wire::PlanAccepted { patients }) => {
                 Answer::Accepted { patients }
             }
-            wire::plan_answer::Answer::Refused(text) => Answer::Refused {
-                reason: reason("refused", text)?,
-            },
+            wire::plan_answer::Answer::Refused(text) => Answer::Refused { reason: reason("refused", text)? },
         };
-        Ok(Self {
-            study: name("study", &wire.study)?,
-            answer,
-        })
+        Ok(Self { study: name("study", &wire.study)?, answer })
     }
 }
 
@@ -135,10 +120,7 @@ impl From<PlanAnswer> for wire::PlanAnswer {
             }
             Answer::Refused { reason } => wire::plan_answer::Answer::Refused(reason),
         };
-        Self {
-            study: answer.study.into(),
-            answer: Some(wire),
-        }
+        Self { study: answer.study.into(), answer: Some(wire) }
     }
 }
 
@@ -172,14 +154,9 @@ impl TryFrom<wire::StudyClosed> for StudyClosed {
     fn try_from(wire: wire::StudyClosed) -> Result<Self, Malformed> {
         let outcome = match optional_digest("model", &wire.model)? {
             Some(model) => StudyOutcome::Finished { model },
-            None => StudyOutcome::Failed {
-                reason: reason("failure", wire.failure)?,
-            },
+            None => StudyOutcome::Failed { reason: reason("failure", wire.failure)? },
         };
-        Ok(Self {
-            study: name("study", &wire.study)?,
-            outcome,
-        })
+        Ok(Self { study: name("study", &wire.study)?, outcome })
     }
 }
 
@@ -189,10 +166,6 @@ impl From<StudyClosed> for wire::StudyClosed {
             StudyOutcome::Finished { model } => (digest_bytes(&model), String::new()),
             StudyOutcome::Failed { reason } => (bytes::Bytes::new(), reason),
         };
-        Self {
-            study: closed.study.into(),
-            model,
-            failure,
-        }
+        Self { study: closed.study.into(), model, failure }
     }
 }
