@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use self::cost::NoCost;
-use self::keys::{KeyError, Trust};
+use self::keys::{KeyError, Keys, Trust};
 use self::ledger::{Ledger, LedgerRefused};
 use self::verify::NotVerified;
 use crate::client::{Address, Client, ClientError};
@@ -35,8 +35,15 @@ pub struct Budgets {
     /// Ledger files; without any, the coordinator's mirrors.
     #[arg(value_name = "LEDGER", conflicts_with = "coordinator")]
     ledgers: Vec<PathBuf>,
-    #[command(flatten)]
-    address: Option<Address>,
+    /// The coordinator's address.
+    #[arg(long, value_name = "HOST:PORT", requires = "credentials")]
+    coordinator: Option<String>,
+    /// The folder with the auditor's credentials.
+    #[arg(long, value_name = "DIR", requires = "coordinator")]
+    credentials: Option<PathBuf>,
+    /// The DNS name or IP address in the coordinator's certificate.
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    server_name: String,
     #[command(flatten)]
     trust: Trust,
     /// Write JSON.
@@ -90,22 +97,26 @@ pub async fn run(command: Command) -> Result<String, AuditError> {
 }
 
 async fn show_budgets(arguments: Budgets) -> Result<String, AuditError> {
-    let Budgets { ledgers, address, trust, json } = arguments;
-    let trust = trust.load()?;
-    let ledgers: Vec<Ledger> = match address {
-        None if ledgers.is_empty() => return Err(AuditError::NoLedger),
-        None => ledgers.iter().map(|file| Ledger::read(file, &trust)).collect::<Result<_, _>>()?,
-        Some(address) => {
-            let client = Client::connect(&address).await?;
-            let mut mirrors = Vec::new();
-            for site in client.ledgers().await? {
-                let bytes = client.fetch_ledger(&site).await?;
-                mirrors.push(Ledger::parse(&format!("the mirror of {site}"), &bytes, &trust)?);
-            }
-            mirrors
+    let Budgets { ledgers, coordinator, credentials, server_name, trust, json } = arguments;
+    let keys = trust.load()?;
+    let ledgers = match coordinator.zip(credentials) {
+        Some((coordinator, credentials)) => {
+            mirrors(&Address { coordinator, credentials, server_name }, &keys).await?
         }
+        None if ledgers.is_empty() => return Err(AuditError::NoLedger),
+        None => ledgers.iter().map(|file| Ledger::read(file, &keys)).collect::<Result<_, _>>()?,
     };
     Ok(if json { budgets::json(&ledgers) } else { budgets::text(&ledgers) })
+}
+
+async fn mirrors(address: &Address, keys: &Keys) -> Result<Vec<Ledger>, AuditError> {
+    let client = Client::connect(address).await?;
+    let mut mirrors = Vec::new();
+    for site in client.ledgers().await? {
+        let bytes = client.fetch_ledger(&site).await?;
+        mirrors.push(Ledger::parse(&format!("the mirror of {site}"), &bytes, keys)?);
+    }
+    Ok(mirrors)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Parser;
 use fedtwin_audit_log::PublicKey;
 use fedtwin_certs::{LogSigner, folder};
 use fedtwin_daemon::program;
@@ -111,14 +112,27 @@ fn other_writers_keys_verify_nothing() {
     assert!(refusal.contains("line 1 (expected entry 0) is bad"), "{refusal}");
 }
 
+/// The arguments after `fedtwin audit`.
+#[derive(Debug, clap::Parser)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+async fn answer(words: &[&str]) -> Result<String, AuditError> {
+    let line = Line::try_parse_from(std::iter::once("audit").chain(words.iter().copied())).unwrap();
+    run(line.command).await
+}
+
 #[tokio::test]
 async fn budgets_say_what_is_spent_reserved_and_left() {
     let bench = Bench::new();
-    let arguments = |json, trust| Budgets { ledgers: vec![bench.ledger()], address: None, trust, json };
-    let text = show_budgets(arguments(false, bench.trust("va"))).await.unwrap();
+    let path = |name: &str| bench.folder.path().join(name).display().to_string();
+    let (ledger, ca, identity) = (path("ledger"), path("ca/ca.pem"), path("holders/va/identity.pem"));
+    let text = answer(&["budgets", &ledger, "--ca", &ca, "--identity", &identity]).await.unwrap();
     let study = text.lines().find(|line| line.contains("risk")).unwrap();
     assert!(study.contains("running") && !text.contains("not verified"), "{text}");
-    let json = show_budgets(arguments(true, Trust::default())).await.unwrap();
+    let json = answer(&["budgets", &ledger, "--json"]).await.unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let ledger = &json["ledgers"][0];
     assert_eq!((ledger["site"].as_str(), ledger["verified"].as_bool()), (Some("va"), Some(false)));
@@ -130,7 +144,6 @@ async fn budgets_say_what_is_spent_reserved_and_left() {
 
 #[tokio::test]
 async fn budgets_of_nothing_say_what_to_name() {
-    let arguments = Budgets { ledgers: Vec::new(), address: None, trust: Trust::default(), json: false };
-    let refused = show_budgets(arguments).await.unwrap_err().to_string();
+    let refused = answer(&["budgets"]).await.unwrap_err().to_string();
     assert!(refused.starts_with("name ledger files, or --coordinator"), "{refused}");
 }

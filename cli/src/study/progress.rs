@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use fedtwin_plan::SiteName;
-use fedtwin_proto::domain::{Event, StudyOutcome};
+use fedtwin_proto::domain::Event;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Shows events on standard error.
@@ -70,13 +70,13 @@ fn show_on(bar: &ProgressBar, event: &Event) {
     }
 }
 
-/// Returns what an event says, or nothing where the next event says it too.
+/// Returns what an event says, or nothing where the round's close or the command's own end says it too.
 #[must_use]
 pub fn line(event: &Event) -> Option<String> {
     match event {
         Event::SiteAnswered { site, refused: None } => Some(format!("{site} takes part")),
         Event::SiteAnswered { site, refused: Some(reason) } => Some(format!("{site} refused: {reason}")),
-        Event::RoundStarted { .. } | Event::UpdateReceived { .. } => None,
+        Event::RoundStarted { .. } | Event::UpdateReceived { .. } | Event::StudyClosed(_) => None,
         Event::SiteFailed { site, reason } => Some(format!("{site} failed: {reason}")),
         Event::RoundClosed { round, attempt, included, missing, model } => {
             let with = if included.is_empty() { "nobody".to_owned() } else { list(included) };
@@ -87,10 +87,6 @@ pub fn line(event: &Event) -> Option<String> {
                 None => format!("round {round}: attempt {attempt} dropped with {with}{without}"),
             })
         }
-        Event::StudyClosed(closed) => Some(match &closed.outcome {
-            StudyOutcome::Finished { model } => format!("{} finished with model {model}", closed.study),
-            StudyOutcome::Failed { reason } => format!("{} failed: {reason}", closed.study),
-        }),
     }
 }
 

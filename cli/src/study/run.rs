@@ -47,7 +47,7 @@ pub enum RunError {
         source: ClientError,
     },
     /// The study could not be followed to its end.
-    #[error("the study {study} cannot be watched; `fedtwin study watch {study}` takes it up again")]
+    #[error("the study {study} cannot be watched")]
     NotWatched {
         /// The study.
         study: StudyId,
@@ -55,7 +55,9 @@ pub enum RunError {
         source: ClientError,
     },
     /// The events ended before the study did.
-    #[error("the coordinator stopped before the study {0} ended")]
+    #[error(
+        "the coordinator stopped before the study {0} ended; `fedtwin study watch {0}` takes it up again"
+    )]
     Stopped(StudyId),
     /// The study failed.
     #[error("the study {study} failed: {reason}")]
