@@ -25,3 +25,6 @@ pub use numbers::Ratio;
 pub use plan::Plan;
 pub use record::PatientId;
 pub use time::Timestamp;
+
+#[cfg(test)]
+mod plan_tests;

@@ -3,6 +3,8 @@
 //! A [`Draft`] is what a person writes. `fedtwin study new` calibrates it, appends the `[calibrated]`
 //! section and signs the bytes; what then travels is a [`Plan`].
 
+mod check;
+
 use std::time::Duration;
 
 use serde::de::{Deserializer, Error as _};
@@ -12,7 +14,7 @@ use crate::cohort_need::DataNeed;
 use crate::model::{LinearRiskSpec, ModelSpec, UnetSpec, VectorSpec};
 use crate::names::{CohortName, SiteName, StudyId};
 use crate::numbers::{Count, Positive, Probability, Ratio};
-use crate::text_file::{Check, Problem};
+use crate::text_file::Problem;
 use crate::time::Date;
 
 /// A plan; `C` is [`Calibrated`] once calibrated.
@@ -345,70 +347,14 @@ impl<C> Plan<C> {
     pub fn deadline(&self) -> Duration {
         Duration::from_secs(self.rounds.deadline_s.get().into())
     }
-
-    fn check_terms(&self) -> Result<(), Problem> {
-        self.model_spec()?;
-        let Rounds { count, attempts_max, blocks, sites_min, .. } = self.rounds;
-        let at_least = |key: &str, value: u32, min: u32, what: &str| {
-            if value >= min {
-                return Ok(());
-            }
-            Err(Problem::new(key, format!("is {value}, expected at least {what} ({min})")))
-        };
-        at_least("rounds.attempts_max", attempts_max.get(), count.get(), "rounds.count")?;
-        at_least("rounds.attempts_max", attempts_max.get(), blocks.get(), "rounds.blocks")?;
-        let sites = self.sites()?;
-        if sites_min.get() > sites {
-            let message =
-                format!("is {}, expected at most the number of study.sites ({sites})", sites_min.get());
-            return Err(Problem::new("rounds.sites_min", message));
-        }
-        match &self.data {
-            DataNeed::Table(table) => {
-                if self.training.loss != Loss::Bce {
-                    return Err(Problem::new("training.loss", "expected \"bce\", the loss of a table"));
-                }
-                table.check()
-            }
-            DataNeed::Images(need) => {
-                let Family::Unet(size) = &self.model.family else {
-                    return Ok(());
-                };
-                let divisor = 1 << size.depth.get();
-                for (key, length) in
-                    [("data.images.height", need.height.get()), ("data.images.width", need.width.get())]
-                {
-                    if length % divisor != 0 {
-                        let message = format!("is {length}, expected a multiple of 2^depth ({divisor})");
-                        return Err(Problem::new(key, message));
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Checks that the audience names each site once and returns its size.
-    fn sites(&self) -> Result<u32, Problem> {
-        let mut sites = self.study.sites.clone();
-        sites.sort();
-        sites.dedup();
-        let distinct = sites.len() == self.study.sites.len();
-        match u32::try_from(sites.len()) {
-            Ok(count @ 1..=SITES_MAX) if distinct => Ok(count),
-            Ok(_) | Err(_) => {
-                let message = format!("expected 1 to {SITES_MAX} names, each once");
-                Err(Problem::new("study.sites", message))
-            }
-        }
-    }
 }
 
 impl Plan {
     /// Returns the real value of one integer unit of an update.
     ///
     /// Gradients are in units of clip / C_int. Changes of weights, which are computed from noisy sums
-    /// alone, are in the finest power of two with which no sum of all sites can overflow.
+    /// alone, are in a power of two with which no sum of all sites overflows: one bit is for the sign, and
+    /// one to spare for the sites' roundings.
     #[must_use]
     pub fn update_unit(&self) -> f64 {
         let change_max = match &self.training.site {
@@ -421,7 +367,7 @@ impl Plan {
         };
         let sites = f64::from(u32::try_from(self.study.sites.len()).unwrap_or(u32::MAX));
         let largest = change_max.get() * f64::from(self.cohort.patients_max.get()) * sites;
-        let bits = f64::from(self.calibrated.modulus_bits.get()) - 1.0;
+        let bits = f64::from(self.calibrated.modulus_bits.get()) - 2.0;
         (largest.log2() - bits).ceil().exp2()
     }
 
@@ -430,46 +376,4 @@ impl Plan {
     pub fn update_bytes(&self, spec: &ModelSpec) -> u64 {
         spec.values() as u64 * u64::from(self.calibrated.modulus_bits.get() / 8)
     }
-
-    fn check_calibration(&self) -> Result<(), Problem> {
-        let Calibrated { m, c_int, modulus_bits, steps, epsilon } = &self.calibrated;
-        if ![32, 40, 64].contains(&modulus_bits.get()) {
-            let message = format!("is {}, expected 32, 40 or 64", modulus_bits.get());
-            return Err(Problem::new("calibrated.modulus_bits", message));
-        }
-        if *steps != self.steps() {
-            let message = format!("is {steps}, expected attempts_max times local steps ({})", self.steps());
-            return Err(Problem::new("calibrated.steps", message));
-        }
-        if epsilon.is_some() != matches!(self.privacy, Privacy::Local(_)) {
-            return Err(Problem::new("calibrated.epsilon", "expected with noise, and only then"));
-        }
-        let sites = self.study.sites.len() as u128;
-        let largest = u128::from(self.cohort.patients_max.get()) * u128::from(*c_int) * sites;
-        let noise = 8 * (1_u128 << m.get()) * sites;
-        if *c_int == 0 || largest.saturating_add(noise) >= 1_u128 << (modulus_bits.get() - 1) {
-            let message = format!(
-                "is {c_int}, expected above 0 and small enough for sums modulo 2^{}",
-                modulus_bits.get()
-            );
-            return Err(Problem::new("calibrated.c_int", message));
-        }
-        Ok(())
-    }
 }
-
-impl Check for Draft {
-    fn check(&self) -> Result<(), Problem> {
-        self.check_terms()
-    }
-}
-
-impl Check for Plan {
-    fn check(&self) -> Result<(), Problem> {
-        self.check_terms()?;
-        self.check_calibration()
-    }
-}
-
-/// Bounds what a plan can make a coordinator keep.
-const SITES_MAX: u32 = 10_000;
