@@ -10,6 +10,7 @@ use fedtwin_plan::{FederationName, StudyId};
 use crate::audit;
 use crate::ca::{self, Holder, Order};
 use crate::client::{Address, Client};
+use crate::demo;
 use crate::simulate;
 use crate::study::{plan, run};
 
@@ -34,6 +35,8 @@ enum Command {
     Audit(audit::Command),
     /// Runs a study over local folders on this machine, with the programs that hospitals run.
     Simulate(simulate::command::Simulate),
+    /// Trains two models across seven hospitals on this machine, without and with privacy.
+    Demo(demo::command::Demo),
 }
 
 #[derive(Debug, Subcommand)]
@@ -140,6 +143,7 @@ pub async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<(
         Command::Ca(command) => run_ca(command, out),
         Command::Study(command) => run_study(command, out).await,
         Command::Audit(command) => Ok(writeln!(out, "{}", audit::run(command).await?)?),
+        Command::Demo(arguments) => demo::command::run(&arguments, out).await,
         Command::Simulate(arguments) => simulate::command::run(&arguments, out).await,
     }
 }

@@ -8,6 +8,7 @@ pub mod ca;
 pub mod calibration;
 pub mod cli;
 pub mod client;
+pub mod demo;
 pub mod simulate;
 pub mod study;
 pub mod table;

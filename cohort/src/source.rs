@@ -67,4 +67,41 @@ pub struct SyntheticSource {
     pub site: Count<0, 3>,
     /// Patients of both parts.
     pub patients: Count<1, 100_000>,
+    /// The patients of this many sites, beginning with `site`, in equal shares one after the other: what a
+    /// demonstration compares a federation with.
+    #[serde(default = "one_site")]
+    pub pooled_sites: Count<1, 4>,
+}
+
+impl SyntheticSource {
+    /// Returns the site that a patient of the cohort comes from, and the patient's number there, from 1.
+    pub(crate) fn locate(self, patient: u32) -> (Self, u32) {
+        let share = (self.patients.get() / self.pooled_sites.get()).max(1);
+        let site = (self.site.get() + (patient - 1) / share).min(3);
+        let site = Count::try_from(i64::from(site)).expect("the site is at most 3");
+        (Self { site, ..self }, (patient - 1) % share + 1)
+    }
+}
+
+fn one_site() -> Count<1, 4> {
+    Count::try_from(1).expect("1 is in range")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pooled_patients_are_those_of_the_sites_in_turn() {
+        let source = SyntheticSource {
+            seed: 1,
+            site: Count::try_from(0).unwrap(),
+            patients: Count::try_from(30).unwrap(),
+            pooled_sites: Count::try_from(3).unwrap(),
+        };
+        for (patient, site, number) in [(1, 0, 1), (10, 0, 10), (11, 1, 1), (30, 2, 10)] {
+            let (at, there) = source.locate(patient);
+            assert_eq!((at.site.get(), there), (site, number));
+        }
+    }
 }

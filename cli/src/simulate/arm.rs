@@ -50,20 +50,27 @@ impl Arm {
     ///
     /// # Errors
     /// Fails where a draft is refused, a process does not start or ends, or a study fails.
-    pub async fn run(&self, folder: &Path, programs: &Programs, bars: &MultiProgress) -> anyhow::Result<ArmOutcome> {
+    pub async fn run(
+        &self,
+        folder: &Path,
+        programs: &Programs,
+        bars: &MultiProgress,
+    ) -> anyhow::Result<ArmOutcome> {
         let folder = folder.join(self.federation.as_str());
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
         let names: Vec<SiteName> = self.sites.iter().map(|site| site.name.clone()).collect();
-        let mut federation = Federation::start(&folder, programs.clone(), &self.federation, &names, clock::now())?;
+        let mut federation =
+            Federation::start(&folder, programs.clone(), &self.federation, &names, clock::now())?;
         let groups = self.sign(&federation)?;
         let plans: Vec<&Plan> = groups.iter().flatten().map(|(plan, _)| plan).collect();
         self.start_sites(&mut federation, &plans)?;
         let memory = MemoryWatch::start(federation.process_ids());
         let mut studies = Vec::new();
         for group in &groups {
-            let running = group.iter().map(|(plan, signed)| run_study(&federation, plan, signed.clone(), bars));
+            let running =
+                group.iter().map(|(plan, signed)| run_study(&federation, plan, signed.clone(), bars));
             for study in join_all(running).await {
                 federation.check()?;
                 studies.push(study?);
@@ -71,7 +78,8 @@ impl Arm {
         }
         let peaks = memory.peaks_mb();
         let coordinator = federation.process_ids()[0];
-        let site_mb = peaks.iter().filter(|(id, _)| **id != coordinator).map(|(_, mb)| *mb).max().unwrap_or(0);
+        let site_mb =
+            peaks.iter().filter(|(id, _)| **id != coordinator).map(|(_, mb)| *mb).max().unwrap_or(0);
         let coordinator_mb = peaks.get(&coordinator).copied().unwrap_or(0);
         Ok(ArmOutcome { federation: self.federation.clone(), studies, coordinator_mb, site_mb })
     }
@@ -106,7 +114,8 @@ impl Arm {
 /// Reads the name out of a cohort file; the site itself reads and checks the rest.
 fn cohort_name(file: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let table: toml::Table = text.parse().with_context(|| format!("{} is not a cohort file", file.display()))?;
+    let table: toml::Table =
+        text.parse().with_context(|| format!("{} is not a cohort file", file.display()))?;
     let name = table.get("name").and_then(|name| name.as_str());
     Ok(name.with_context(|| format!("{} has no name", file.display()))?.to_owned())
 }

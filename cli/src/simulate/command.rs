@@ -57,7 +57,8 @@ impl FromStr for SiteArgument {
 /// Says which file or site is the obstacle.
 pub async fn run(arguments: &Simulate, out: &mut dyn Write) -> anyhow::Result<()> {
     let draft = &arguments.draft;
-    let text = std::fs::read_to_string(draft).with_context(|| format!("{} cannot be read", draft.display()))?;
+    let text =
+        std::fs::read_to_string(draft).with_context(|| format!("{} cannot be read", draft.display()))?;
     let sites = arguments.sites.iter().map(simulated_site).collect::<anyhow::Result<_>>()?;
     let arm = Arm {
         federation: "federation".parse().expect("the name is a constant"),

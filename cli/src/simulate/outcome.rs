@@ -83,10 +83,18 @@ pub async fn of_site(
             let folder = state.join("studies").join(study.as_str());
             let path = folder.join("report.json");
             let report = File::open(&path).with_context(|| {
-                format!("site {site} has no report of {study}: see sites/{site}/site.log in {}", federation.display())
+                format!(
+                    "site {site} has no report of {study}: see sites/{site}/site.log in {}",
+                    federation.display()
+                )
             })?;
             let scores: Scores = serde_json::from_reader(BufReader::new(report))?;
-            return Ok(SiteOutcome { site: site.clone(), report: scores.report, curve: curve(&folder)?, ledger });
+            return Ok(SiteOutcome {
+                site: site.clone(),
+                report: scores.report,
+                curve: curve(&folder)?,
+                ledger,
+            });
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -94,7 +102,12 @@ pub async fn of_site(
 }
 
 /// Verifies the ledger offline, as an auditor would, and looks for the study's end.
-fn ended(federation: &Path, site: &SiteName, state: &Path, study: &StudyId) -> anyhow::Result<Option<LedgerOutcome>> {
+fn ended(
+    federation: &Path,
+    site: &SiteName,
+    state: &Path,
+    study: &StudyId,
+) -> anyhow::Result<Option<LedgerOutcome>> {
     let path = state.join("ledger.log");
     let credentials = folder::load_credentials(&federation.join("credentials").join(site.as_str()))?;
     let key = PublicKey(*credentials.identity_key().public().as_bytes());
@@ -102,12 +115,16 @@ fn ended(federation: &Path, site: &SiteName, state: &Path, study: &StudyId) -> a
     let text = fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
     let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
     let (entries, summary) = entries::<Body>(&text[..whole], &key)?;
-    let closed = entries.iter().any(|entry| matches!(&entry.body, Body::StudyClosed(closed) if closed.study == *study));
+    let closed = entries
+        .iter()
+        .any(|entry| matches!(&entry.body, Body::StudyClosed(closed) if closed.study == *study));
     if !closed {
         return Ok(None);
     }
-    let state = LedgerState::replay(entries.iter().map(|entry| &entry.body))
-        .map_err(|(sequence, violation)| anyhow::anyhow!("entry {sequence} of {} : {violation}", path.display()))?;
+    let state =
+        LedgerState::replay(entries.iter().map(|entry| &entry.body)).map_err(|(sequence, violation)| {
+            anyhow::anyhow!("entry {sequence} of {} : {violation}", path.display())
+        })?;
     let report = state.report();
     let cohort = report.into_iter().find(|cohort| cohort.studies.iter().any(|s| s.study == *study));
     let cohort = cohort.context("a closed study is in a cohort's report")?;

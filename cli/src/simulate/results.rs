@@ -161,9 +161,12 @@ fn risk_rows(
     let pooled: Vec<_> = reports.iter().flat_map(|(_, report)| predictions(report)).collect();
     let mut rows = Vec::new();
     for (metric, measure) in RISK_METRICS {
-        let values: Vec<_> = reports.iter().filter_map(|(site, r)| Some((*site, measure(&predictions(r))?))).collect();
+        let values: Vec<_> =
+            reports.iter().filter_map(|(site, r)| Some((*site, measure(&predictions(r))?))).collect();
         rows.extend(values.iter().map(|(site, value)| label.row(arm, site, metric, *value)));
-        rows.extend(mean(values.iter().map(|(_, value)| *value)).map(|value| label.row(arm, "mean", metric, value)));
+        rows.extend(
+            mean(values.iter().map(|(_, value)| *value)).map(|value| label.row(arm, "mean", metric, value)),
+        );
         rows.extend(measure(&pooled).map(|value| label.row(arm, "pooled", metric, value)));
     }
     rows
@@ -171,15 +174,20 @@ fn risk_rows(
 
 type VolumeMetric = (&'static str, fn(&fedtwin_plan::report::SegmentationRow) -> Option<f64>);
 
-const VOLUME_METRICS: [VolumeMetric; 3] =
-    [("dice", |row| Some(row.dice)), ("hd95_mm", |row| row.hd95_mm), ("volume_error", |row| row.volume_error)];
+const VOLUME_METRICS: [VolumeMetric; 3] = [
+    ("dice", |row| Some(row.dice)),
+    ("hd95_mm", |row| row.hd95_mm),
+    ("volume_error", |row| row.volume_error),
+];
 
 /// For images, `mean` is over all test patients.
 fn segmentation_rows(label: &Label, arm: ArmName, reports: &[(&str, &SegmentationReport)]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (metric, measure) in VOLUME_METRICS {
         let of = |report: &SegmentationReport| mean(report.rows.iter().filter_map(measure));
-        rows.extend(reports.iter().filter_map(|(site, report)| Some(label.row(arm, site, metric, of(report)?))));
+        rows.extend(
+            reports.iter().filter_map(|(site, report)| Some(label.row(arm, site, metric, of(report)?))),
+        );
         let all = reports.iter().flat_map(|(_, report)| report.rows.iter().filter_map(measure));
         rows.extend(mean(all).map(|value| label.row(arm, "mean", metric, value)));
     }

@@ -35,7 +35,8 @@ pub fn text(site: &SimulatedSite, plans: &[&Plan], budgets: &[Budget], score_eve
 }
 
 fn policy(plans: &[&Plan]) -> String {
-    let specs: Vec<_> = plans.iter().map(|plan| plan.model_spec().expect("a checked plan has a model")).collect();
+    let specs: Vec<_> =
+        plans.iter().map(|plan| plan.model_spec().expect("a checked plan has a model")).collect();
     let distinct = |mut names: Vec<String>| {
         names.sort();
         names.dedup();

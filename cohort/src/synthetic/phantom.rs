@@ -123,6 +123,7 @@ impl Anatomy {
 
 /// Makes one patient's scan and mask.
 pub(crate) fn volume(source: SyntheticSource, patient: u32) -> VolumeRecord {
+    let (source, patient) = source.locate(patient);
     let scanner = &SCANNERS[source.site.size()];
     let draws = &mut Draws::new(source, patient);
     let anatomy = Anatomy::draw(draws, scanner.organ_scale);

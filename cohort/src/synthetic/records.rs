@@ -109,6 +109,7 @@ impl Person {
 
 /// Makes one patient's line, with the codes of the heart schema.
 pub(crate) fn line(source: SyntheticSource, patient: u32) -> StringRecord {
+    let (source, patient) = source.locate(patient);
     let mix = &SITES[source.site.size()];
     let draws = &mut Draws::new(source, patient);
     let person = Person::draw(mix, draws);

@@ -1,0 +1,107 @@
+//! The demonstration's drafts: two studies, each with and without noise.
+
+use fedtwin_plan::SiteName;
+
+/// How an arm protects patients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Protection {
+    /// Not at all: a reference run.
+    None,
+    /// Each site's own noise, calibrated to this epsilon at [`DELTA`].
+    Local {
+        /// What all rounds together cost a patient.
+        epsilon: f64,
+    },
+}
+
+/// What differs between the arms of one study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArmTerms {
+    /// The study's identifier.
+    pub id: String,
+    /// The sites.
+    pub sites: Vec<SiteName>,
+    /// Rounds, one step each.
+    pub rounds: u32,
+    /// Noise.
+    pub protection: Protection,
+}
+
+/// The delta of all arms: below one in the number of patients of every site.
+pub const DELTA: f64 = 1e-3;
+
+/// Returns the heart draft.
+///
+/// Step sizes and clips were chosen by five-fold cross-validation on training rows; see `docs/RESULTS.md`.
+#[must_use]
+pub fn heart(terms: &ArmTerms) -> String {
+    let (privacy, optimiser) = match terms.protection {
+        Protection::None => ("none]\nclip = 10.0\n".to_owned(), "fedavg]\nlearning_rate = 0.2"),
+        Protection::Local { epsilon } => {
+            (local(0.5, epsilon), "fedadam]\nlearning_rate = 0.02\nbeta1 = 0.9\nbeta2 = 0.99\ntau = 0.001")
+        }
+    };
+    let title = "Risk of narrowed coronary vessels from routine findings";
+    fill(include_str!("drafts/heart.toml"), terms, title)
+        .replace("[training.server.{optimiser}]", &format!("[training.server.{optimiser}"))
+        .replace("{privacy}]\n", &privacy)
+}
+
+/// Returns the hippocampus draft; without noise, a step takes few patients as ordinary training does, and
+/// with noise as many as the time allows.
+#[must_use]
+pub fn hippocampus(terms: &ArmTerms) -> String {
+    let (privacy, sampling) = match terms.protection {
+        Protection::None => ("none]\nclip = 10.0\n".to_owned(), "1/20"),
+        Protection::Local { epsilon } => (local(1.0, epsilon), "1/4"),
+    };
+    fill(
+        include_str!("drafts/hippocampus.toml"),
+        terms,
+        "Outlining the hippocampus in magnetic resonance images",
+    )
+    .replace("{sampling}", sampling)
+    .replace("{privacy}]\n", &privacy)
+}
+
+fn local(clip: f64, epsilon: f64) -> String {
+    format!("local]\nclip = {clip:?}\ndelta = {DELTA:?}\ntarget.epsilon = {epsilon:?}\n")
+}
+
+fn fill(template: &str, terms: &ArmTerms, title: &str) -> String {
+    let sites: Vec<_> = terms.sites.iter().map(SiteName::as_str).collect();
+    // One site may be away in a round of many.
+    let sites_min = terms.sites.len().saturating_sub(1).max(1);
+    template
+        .replace("{id}", &terms.id)
+        .replace("{title}", title)
+        .replace("{sites}", &format!("{sites:?}"))
+        .replace("{rounds}", &terms.rounds.to_string())
+        .replace("{sites_min}", &sites_min.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use fedtwin_plan::plan::Draft;
+    use fedtwin_plan::text_file::parse;
+
+    use super::*;
+
+    #[test]
+    fn every_arm_is_a_draft() {
+        for protection in [Protection::None, Protection::Local { epsilon: 8.0 }] {
+            for sites in [vec!["a"], vec!["a", "b", "c"]] {
+                let terms = ArmTerms {
+                    id: "demo".to_owned(),
+                    sites: sites.iter().map(|site| site.parse().unwrap()).collect(),
+                    rounds: 20,
+                    protection,
+                };
+                for (name, text) in [("heart", heart(&terms)), ("hippocampus", hippocampus(&terms))] {
+                    let draft = parse::<Draft>(name, &text);
+                    assert!(draft.is_ok(), "{name}: {draft:?}\n{text}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The demonstration: a risk model and a segmentation model across hospitals, with and without privacy.
+
+pub mod arms;
+pub mod cohorts;
+pub mod command;
+pub mod drafts;
+pub mod page;
+pub mod score;
