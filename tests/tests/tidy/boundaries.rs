@@ -1,0 +1,154 @@
+//! I2 to I6 over the sources: what may be named where.
+
+use crate::dependencies::PURE;
+use crate::source::{Finding, Source, names};
+
+/// A rule over the sources.
+pub(crate) type SourceRule = fn(&[Source]) -> Vec<Finding>;
+
+/// I2: the pure crates read no clock and open no socket.
+pub(crate) fn pure_crates_name_no_clock_and_no_network(sources: &[Source]) -> Vec<Finding> {
+    let pure = sources.iter().filter(|source| PURE.iter().any(|p| source.path.starts_with(&format!("{p}/"))));
+    let advice = "this crate is pure: take the time, the bytes or the connection as an argument";
+    pure.flat_map(|source| {
+        let forbidden = ["SystemTime", "Instant::now", "std::net", "TcpStream", "UdpSocket", "Zoned::now"];
+        forbidden.into_iter().flat_map(|pattern| source.find(pattern, advice))
+    })
+    .collect()
+}
+
+/// I3: what stands for a fact is made in the one file that checks it.
+pub(crate) fn tokens_are_made_in_one_place(sources: &[Source]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (token, files) in TOKENS {
+        let literal = format!("{token} {{");
+        for source in sources.iter().filter(|source| !files.contains(&source.path.as_str())) {
+            for (line, code) in source.production() {
+                let declares = ["struct ", "impl ", "for ", "-> "]
+                    .iter()
+                    .any(|word| code.contains(&format!("{word}{literal}")));
+                if names(code, &literal) && !declares {
+                    findings.push(source.finding(line, format!("only {files:?} may make a {token}")));
+                }
+            }
+        }
+    }
+    findings
+}
+
+/// I3: their fields are private, and they cannot be copied or read from bytes.
+pub(crate) fn tokens_are_sealed(sources: &[Source]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in sources {
+        let lines: Vec<_> = source.production().collect();
+        for (token, _) in TOKENS {
+            let Some(at) =
+                lines.iter().position(|(_, code)| code.contains(&format!("pub struct {token} {{")))
+            else {
+                continue;
+            };
+            let fields = lines[at + 1..].iter().take_while(|(_, code)| *code != "}");
+            let public = fields.filter(|(_, code)| code.trim().starts_with("pub "));
+            findings.extend(
+                public.map(|(line, _)| source.finding(*line, format!("a {token}'s fields are private"))),
+            );
+            let derived = lines[..at].iter().rev().take_while(|(_, code)| code.trim().starts_with("#["));
+            let forged = derived.filter(|(_, code)| {
+                let copied = *token != "Outgoing" && names(code, "Clone");
+                copied || names(code, "Default") || names(code, "Deserialize")
+            });
+            findings
+                .extend(forged.map(|(line, _)| {
+                    source.finding(*line, format!("a {token} cannot be made from nothing"))
+                }));
+        }
+    }
+    findings
+}
+
+/// I3: the site's client sends updates only from an `Outgoing`.
+pub(crate) fn updates_are_sent_only_from_an_outgoing(sources: &[Source]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in sources.iter().filter(|source| source.path.starts_with("site-agent/")) {
+        let lines: Vec<_> = source.production().collect();
+        for (at, (line, code)) in lines.iter().enumerate() {
+            if !code.contains(".send_update(") {
+                continue;
+            }
+            let head = lines[..at].iter().rposition(|(_, code)| names(code, "fn ")).unwrap_or(0);
+            let signature = lines[head..at].iter().take(8).any(|(_, code)| code.contains("&Outgoing"));
+            if source.path != "site-agent/src/client.rs" || !signature {
+                let advice = "only Client::send(&Outgoing) sends an update: take it from session::door";
+                findings.push(source.finding(*line, advice));
+            }
+        }
+    }
+    findings
+}
+
+/// I4: the cores of the protocol are synchronous.
+pub(crate) fn protocol_cores_have_no_await(sources: &[Source]) -> Vec<Finding> {
+    let cores = sources.iter().filter(|source| CORES.iter().any(|core| source.path.starts_with(core)));
+    let advice = "this core is synchronous: return an effect and let the driver perform it";
+    cores
+        .flat_map(|source| {
+            let forbidden = [".await", "async ", "tokio::", "clock::now"];
+            forbidden.into_iter().flat_map(|pattern| source.find(pattern, advice))
+        })
+        .collect()
+}
+
+/// I5: generated types stay in the files that speak to the wire.
+pub(crate) fn wire_types_stay_at_the_wire(sources: &[Source]) -> Vec<Finding> {
+    let others = sources.iter().filter(|source| !WIRE.iter().any(|file| source.path.starts_with(file)));
+    let advice = "generated types stay in proto and the service and client files: use proto::domain";
+    others
+        .flat_map(|source| [source.find("wire::", advice), source.find("prost::", advice)].concat())
+        .collect()
+}
+
+/// I6: every queue has a length, by a name that says why.
+pub(crate) fn queues_are_bounded_by_a_named_constant(sources: &[Source]) -> Vec<Finding> {
+    let advice = "bound the queue by a constant with a reason beside it";
+    let mut findings = Vec::new();
+    for source in sources {
+        findings.extend(
+            ["unbounded_channel", "UnboundedSender", "unbounded()"]
+                .iter()
+                .flat_map(|p| source.find(p, advice)),
+        );
+        for (line, code) in source.production() {
+            for call in ["mpsc::channel", "broadcast::channel", "sync_channel"] {
+                let Some(at) = code.find(call) else { continue };
+                let arguments = &code[at + call.len()..];
+                let Some((_, length)) = arguments.split_once('(') else { continue };
+                let name = length.split([')', ',']).next().unwrap_or_default();
+                let named = !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+                if !named {
+                    findings.push(source.finding(line, advice));
+                }
+            }
+        }
+    }
+    findings
+}
+
+/// What stands for a fact, and where it is made.
+const TOKENS: &[(&str, &[&str])] = &[
+    ("Release", &["privacy/src/release.rs"]),
+    ("Receipt", &["privacy/src/ledger/grant.rs", "privacy/src/ledger/mod.rs"]),
+    ("BlockGrant", &["privacy/src/ledger/grant.rs", "privacy/src/ledger/mod.rs"]),
+    ("Outgoing", &["site-agent/src/session/door.rs"]),
+];
+
+const CORES: &[&str] = &["coordinator/src/round.rs", "coordinator/src/study/", "site-agent/src/session/"];
+
+const WIRE: &[&str] = &[
+    "proto/",
+    "coordinator/src/services/",
+    "coordinator/src/server.rs",
+    "site-agent/src/client.rs",
+    "cli/src/client.rs",
+    "tests/src/fake_coordinator.rs",
+    "tests/src/hand_made.rs",
+];
