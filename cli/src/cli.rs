@@ -37,6 +37,8 @@ enum Command {
     Simulate(simulate::command::Simulate),
     /// Trains two models across seven hospitals on this machine, without and with privacy.
     Demo(demo::command::Demo),
+    /// Makes the figures of docs/RESULTS.md anew from real data.
+    Results(demo::results_command::Results),
 }
 
 #[derive(Debug, Subcommand)]
@@ -144,6 +146,7 @@ pub async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<(
         Command::Study(command) => run_study(command, out).await,
         Command::Audit(command) => Ok(writeln!(out, "{}", audit::run(command).await?)?),
         Command::Demo(arguments) => demo::command::run(&arguments, out).await,
+        Command::Results(arguments) => demo::results_command::run(&arguments, out).await,
         Command::Simulate(arguments) => simulate::command::run(&arguments, out).await,
     }
 }

@@ -42,6 +42,24 @@ pub struct Lengths {
 }
 
 impl Stage<'_> {
+    /// Returns a draft for all sites of a cohort.
+    ///
+    /// # Errors
+    /// Fails where the data are not there.
+    pub fn draft(
+        &self,
+        cohort: Cohort,
+        id: &str,
+        rounds: u32,
+        protection: Protection,
+    ) -> anyhow::Result<(String, String)> {
+        let sites = cohort.write(self.data, &self.folder.join("cohorts"))?;
+        let patients = declared_patients(&sites)?;
+        let sites = sites.into_iter().map(|site| site.name).collect();
+        let terms = ArmTerms { id: id.to_owned(), sites, rounds, patients, protection };
+        Ok((id.to_owned(), text(cohort, &terms)))
+    }
+
     /// Runs both studies without noise, in a federation whose ledgers say `unbounded` from then on.
     ///
     /// # Errors
@@ -49,8 +67,8 @@ impl Stage<'_> {
     pub async fn reference(&self, lengths: Lengths) -> anyhow::Result<ArmOutcome> {
         let none = Protection::None;
         let group = vec![
-            draft(Cohort::Heart, "heart-none", lengths.heart, none),
-            draft(Cohort::Hippocampus, "hippocampus-none", lengths.hippocampus, none),
+            self.draft(Cohort::Heart, "heart-none", lengths.heart, none)?,
+            self.draft(Cohort::Hippocampus, "hippocampus-none", lengths.hippocampus, none)?,
         ];
         self.federation("reference-run", vec![group], 25).await
     }
@@ -62,17 +80,14 @@ impl Stage<'_> {
     pub async fn private(&self, lengths: Lengths, epsilons: &[f64]) -> anyhow::Result<ArmOutcome> {
         let group = |&epsilon: &f64| {
             let local = Protection::Local { epsilon };
-            vec![
-                draft(Cohort::Heart, &format!("heart-e{epsilon}"), lengths.heart_private, local),
-                draft(
-                    Cohort::Hippocampus,
-                    &format!("hippocampus-e{epsilon}"),
-                    lengths.hippocampus_private,
-                    local,
-                ),
-            ]
+            let images = format!("hippocampus-e{epsilon}");
+            Ok(vec![
+                self.draft(Cohort::Heart, &format!("heart-e{epsilon}"), lengths.heart_private, local)?,
+                self.draft(Cohort::Hippocampus, &images, lengths.hippocampus_private, local)?,
+            ])
         };
-        self.federation("private", epsilons.iter().map(group).collect(), 10).await
+        let groups = epsilons.iter().map(group).collect::<anyhow::Result<_>>()?;
+        self.federation("private", groups, 10).await
     }
 
     /// Runs drafts at all sites of both cohorts.
@@ -102,6 +117,7 @@ impl Stage<'_> {
             id: format!("{}-{name}", cohort_id(cohort)),
             sites: vec![site.name.clone()],
             rounds,
+            patients: declared_patients(std::slice::from_ref(site))?,
             protection: Protection::None,
         };
         let arm = Arm {
@@ -168,11 +184,15 @@ pub struct Alone {
     pub federation: PathBuf,
 }
 
-/// Returns a draft for all sites of a cohort.
-#[must_use]
-pub fn draft(cohort: Cohort, id: &str, rounds: u32, protection: Protection) -> (String, String) {
-    let terms = ArmTerms { id: id.to_owned(), sites: cohort.sites(), rounds, protection };
-    (id.to_owned(), text(cohort, &terms))
+/// Adds up the declared training patients of sites.
+fn declared_patients(sites: &[SimulatedSite]) -> anyhow::Result<u32> {
+    let mut patients = 0;
+    for file in sites.iter().flat_map(|site| &site.cohort_files) {
+        let table: toml::Table = std::fs::read_to_string(file)?.parse()?;
+        let declared = table.get("patients").and_then(toml::Value::as_integer);
+        patients += u32::try_from(declared.context("a cohort file declares its patients")?)?;
+    }
+    Ok(patients)
 }
 
 fn text(cohort: Cohort, terms: &ArmTerms) -> String {

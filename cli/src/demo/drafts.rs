@@ -23,6 +23,8 @@ pub struct ArmTerms {
     pub sites: Vec<SiteName>,
     /// Rounds, one step each.
     pub rounds: u32,
+    /// Training patients of all sites together.
+    pub patients: u32,
     /// Noise.
     pub protection: Protection,
 }
@@ -52,15 +54,15 @@ pub fn heart(terms: &ArmTerms) -> String {
 #[must_use]
 pub fn hippocampus(terms: &ArmTerms) -> String {
     let (privacy, sampling) = match terms.protection {
-        Protection::None => ("none]\nclip = 10.0\n".to_owned(), "1/20"),
-        Protection::Local { epsilon } => (local(1.0, epsilon), "1/4"),
+        Protection::None => ("none]\nclip = 10.0\n".to_owned(), format!("8/{}", terms.patients.max(8))),
+        Protection::Local { epsilon } => (local(1.0, epsilon), "1/4".to_owned()),
     };
     fill(
         include_str!("drafts/hippocampus.toml"),
         terms,
         "Outlining the hippocampus in magnetic resonance images",
     )
-    .replace("{sampling}", sampling)
+    .replace("{sampling}", &sampling)
     .replace("{privacy}]\n", &privacy)
 }
 
@@ -95,6 +97,7 @@ mod tests {
                     id: "demo".to_owned(),
                     sites: sites.iter().map(|site| site.parse().unwrap()).collect(),
                     rounds: 20,
+                    patients: 160,
                     protection,
                 };
                 for (name, text) in [("heart", heart(&terms)), ("hippocampus", hippocampus(&terms))] {

@@ -5,4 +5,6 @@ pub mod cohorts;
 pub mod command;
 pub mod drafts;
 pub mod page;
+pub mod results_command;
+pub mod results_page;
 pub mod score;
