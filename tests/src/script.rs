@@ -1,0 +1,138 @@
+//! Sites that follow a script: a trainer without a tensor library, whose every sum is known in advance.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use fedtwin_plan::PatientId;
+use fedtwin_plan::report::{Report, RiskReport};
+use fedtwin_site_agent::trainer::{Stopper, Trainer, TrainerError};
+use serde::{Deserialize, Serialize};
+
+/// What a scripted site does; [`SCRIPT_FILE`] holds it, beside the site's configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// Decides what the site contributes.
+    pub number: u32,
+    /// How its trainer takes a request for a sum.
+    pub behaviour: Behaviour,
+    /// The intercept of every report: a number that must not leave the site.
+    pub intercept: f64,
+}
+
+/// How a scripted trainer takes a request for a sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Behaviour {
+    /// It answers.
+    Good,
+    /// It says that it cannot.
+    Fails,
+    /// It never answers.
+    Hangs,
+    /// It answers with the intercept's bytes: what a check that nothing leaks has to notice.
+    Leaks,
+}
+
+impl Script {
+    /// Returns the script of a good site.
+    #[must_use]
+    pub fn good(number: u32) -> Self {
+        Self { number, behaviour: Behaviour::Good, intercept: 0.0 }
+    }
+
+    /// Writes the script into a site's folder.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn save(&self, folder: &Path) -> io::Result<()> {
+        let text = toml::to_string(self).expect("a script has a form in TOML");
+        fs::write(folder.join(SCRIPT_FILE), text)
+    }
+
+    /// Reads the script in a site's folder.
+    ///
+    /// # Errors
+    /// Fails where there is none, or something else stands there.
+    pub fn load(folder: &Path) -> anyhow::Result<Self> {
+        Ok(toml::from_str(&fs::read_to_string(folder.join(SCRIPT_FILE))?)?)
+    }
+}
+
+/// Returns the `index`-th integer that the site with this number contributes to a sum, from -512 to 511.
+#[must_use]
+pub fn contribution(number: u32, index: u32) -> i64 {
+    // Knuth's multiplicative hash; its upper ten bits look like noise, so that no shifted, swapped or
+    // repeated part of an update sums to the same.
+    let hash = (index ^ (number << 24)).wrapping_mul(2_654_435_769);
+    i64::from(hash >> 22) - 512
+}
+
+/// Returns all that the site with this number contributes to one sum.
+///
+/// # Panics
+/// If there are 2^32 weights or more.
+#[must_use]
+pub fn sum(number: u32, weights: usize) -> Vec<i64> {
+    let weights = u32::try_from(weights).expect("a scripted model has less than 2^32 weights");
+    (0..weights).map(|index| contribution(number, index)).collect()
+}
+
+/// A trainer that follows a script.
+#[derive(Debug)]
+pub struct ScriptedTrainer {
+    script: Script,
+    folder: PathBuf,
+}
+
+impl ScriptedTrainer {
+    /// Makes a trainer for the site in `folder`.
+    #[must_use]
+    pub fn new(script: Script, folder: PathBuf) -> Self {
+        Self { script, folder }
+    }
+}
+
+impl Trainer for ScriptedTrainer {
+    /// Leaves a file behind, which shows that the trainer was asked.
+    fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<(u32, u32), TrainerError> {
+        fs::write(self.folder.join(LOADED_FILE), "").map_err(TrainerError::Gone)?;
+        Ok((1, 1))
+    }
+
+    fn sum(
+        &mut self,
+        weights: &[f32],
+        _sampled: Vec<PatientId>,
+        _slice_seed: u64,
+    ) -> Result<Vec<i64>, TrainerError> {
+        match self.script.behaviour {
+            Behaviour::Good => Ok(sum(self.script.number, weights.len())),
+            Behaviour::Leaks => {
+                let mut sum = sum(self.script.number, weights.len());
+                let bytes = self.script.intercept.to_le_bytes();
+                for (value, part) in sum.iter_mut().zip(bytes.as_chunks().0) {
+                    *value = i64::from(i32::from_le_bytes(*part));
+                }
+                Ok(sum)
+            }
+            Behaviour::Fails => Err(TrainerError::Failed("the script says so".to_owned())),
+            Behaviour::Hangs => loop {
+                std::thread::park();
+            },
+        }
+    }
+
+    fn score(&mut self, _weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainerError> {
+        Ok(Report::Risk(RiskReport { intercept: self.script.intercept, rows: Vec::new() }))
+    }
+
+    fn stopper(&self) -> Stopper {
+        Stopper::default()
+    }
+}
+
+/// The script's file in a site's folder.
+pub const SCRIPT_FILE: &str = "script.toml";
+/// The file that a trainer leaves when it is asked to load the cohort.
+pub const LOADED_FILE: &str = "trainer-was-loaded";

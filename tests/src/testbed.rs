@@ -1,0 +1,339 @@
+//! A federation of scripted sites as processes, and a researcher who opens studies and watches them.
+
+use std::fs;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use fedtwin_certs::{Credentials, folder};
+use fedtwin_cli::client::{Address, Client, Events};
+use fedtwin_cli::simulate::federation::{Federation, Programs, RESEARCHER};
+use fedtwin_daemon::clock;
+use fedtwin_plan::{Digest, SiteName, StudyId};
+use fedtwin_proto::domain::{Event, StudyEvent, StudyOutcome};
+use tempfile::TempDir;
+
+use crate::script::{LOADED_FILE, Script};
+use crate::vector_study::{COHORT, PATIENTS, VectorStudy};
+
+/// A running federation in a folder of its own; dropping it ends all processes and removes the folder.
+#[derive(Debug)]
+pub struct Testbed {
+    /// The processes.
+    pub federation: Federation,
+    /// The sites, in the order of their numbers.
+    pub sites: Vec<SiteName>,
+    folder: TempDir,
+}
+
+impl Testbed {
+    /// Starts a coordinator, and no site yet.
+    ///
+    /// # Errors
+    /// Fails where a program is missing or does not start.
+    pub fn start(sites: usize) -> anyhow::Result<Self> {
+        Self::start_programs(sites, programs()?)
+    }
+
+    /// Starts a coordinator, with these programs for it and the sites to come.
+    ///
+    /// # Errors
+    /// Fails where the coordinator does not start.
+    pub fn start_programs(sites: usize, programs: Programs) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let sites: Vec<SiteName> =
+            (0..sites).map(|number| format!("site-{number}").parse()).collect::<Result<_, _>>()?;
+        let federation =
+            Federation::start(folder.path(), programs, &"testbed".parse()?, &sites, clock::now())?;
+        Ok(Self { federation, sites, folder })
+    }
+
+    /// Starts a coordinator and as many good sites.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with_sites(sites: usize) -> anyhow::Result<Self> {
+        let mut testbed = Self::start(sites)?;
+        for number in 0..sites {
+            testbed.start_site(number, &SiteTerms::good(number))?;
+        }
+        Ok(testbed)
+    }
+
+    /// Starts a site.
+    ///
+    /// # Errors
+    /// Fails where its folder cannot be written or the program does not start.
+    pub fn start_site(&mut self, number: usize, terms: &SiteTerms) -> anyhow::Result<()> {
+        let site = self.sites[number].clone();
+        self.write_site(number, terms)?;
+        self.federation.start_site(&site, &terms.config)
+    }
+
+    /// Starts a site that dials another address than the coordinator's.
+    ///
+    /// # Errors
+    /// As [`Self::start_site`].
+    pub fn start_site_at(
+        &mut self,
+        number: usize,
+        terms: &SiteTerms,
+        address: SocketAddr,
+    ) -> anyhow::Result<()> {
+        let site = self.sites[number].clone();
+        let folder = self.write_site(number, terms)?;
+        let config = format!(
+            "coordinator = \"{address}\"\ncredentials = \"../../credentials/{site}\"\nstate = \"state\"\n{}",
+            terms.config
+        );
+        fs::write(folder.join("site.toml"), config)?;
+        self.federation.restart_site(&site)
+    }
+
+    fn write_site(&self, number: usize, terms: &SiteTerms) -> anyhow::Result<PathBuf> {
+        let folder = self.site_folder(number);
+        fs::create_dir_all(&folder)?;
+        terms.script.save(&folder)?;
+        fs::write(folder.join("cohort.toml"), &terms.cohort)?;
+        Ok(folder)
+    }
+
+    /// Returns a site's folder.
+    #[must_use]
+    pub fn site_folder(&self, number: usize) -> PathBuf {
+        self.federation.site_folder(&self.sites[number])
+    }
+
+    /// Says whether a site's trainer was ever asked to load its cohort.
+    #[must_use]
+    pub fn trainer_was_loaded(&self, number: usize) -> bool {
+        self.site_folder(number).join(LOADED_FILE).exists()
+    }
+
+    /// Returns the federation's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Returns the folder of somebody's credentials.
+    #[must_use]
+    pub fn credentials_folder(&self, name: &str) -> PathBuf {
+        self.folder().join("credentials").join(name)
+    }
+
+    /// Returns somebody's credentials.
+    ///
+    /// # Errors
+    /// Fails where there are none.
+    pub fn credentials(&self, name: &str) -> anyhow::Result<Credentials> {
+        Ok(folder::load_credentials(&self.credentials_folder(name))?)
+    }
+
+    /// Connects with somebody's credentials.
+    ///
+    /// # Errors
+    /// Returns why there is no connection.
+    pub async fn connect(&self, name: &str) -> anyhow::Result<Client> {
+        let address = Address {
+            coordinator: self.federation.address().to_string(),
+            credentials: self.credentials_folder(name),
+            server_name: "localhost".to_owned(),
+        };
+        Ok(Client::connect(&address).await?)
+    }
+
+    /// Opens a study and returns its events from the beginning.
+    ///
+    /// # Errors
+    /// Returns the coordinator's refusal.
+    pub async fn open(&self, study: &VectorStudy) -> anyhow::Result<Watch> {
+        let researcher = self.connect(RESEARCHER).await?;
+        researcher.open_study(study.sign(self.federation.researcher())).await?;
+        self.watch(&study.id).await
+    }
+
+    /// Returns a study's events from the beginning.
+    ///
+    /// # Errors
+    /// Returns the coordinator's refusal.
+    pub async fn watch(&self, study: &str) -> anyhow::Result<Watch> {
+        let study: StudyId = study.parse()?;
+        let events = self.connect(RESEARCHER).await?.watch_study(&study).await?;
+        Ok(Watch { events, seen: Vec::new() })
+    }
+
+    /// Downloads a model file.
+    ///
+    /// # Errors
+    /// Returns the coordinator's refusal.
+    pub async fn model(&self, model: &Digest) -> anyhow::Result<Vec<u8>> {
+        let file = self.folder().join(format!("{model}.safetensors"));
+        self.connect(RESEARCHER).await?.fetch_model(model, &file).await?;
+        Ok(fs::read(file)?)
+    }
+
+    /// Returns somebody's log so far; the coordinator's is `coordinator.log`.
+    #[must_use]
+    pub fn log(&self, site: Option<usize>) -> String {
+        let file = match site {
+            Some(number) => self.site_folder(number).join("site.log"),
+            None => self.folder().join("coordinator.log"),
+        };
+        fs::read_to_string(file).unwrap_or_default()
+    }
+
+    /// Returns the authority, to issue more credentials.
+    ///
+    /// # Errors
+    /// Fails where its folder cannot be read.
+    pub fn authority(&self) -> anyhow::Result<fedtwin_certs::Authority> {
+        Ok(folder::load_authority(&self.credentials_folder("ca"))?)
+    }
+}
+
+/// What distinguishes one scripted site from another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SiteTerms {
+    /// What its trainer does.
+    pub script: Script,
+    /// The cohort file.
+    pub cohort: String,
+    /// The configuration but for addresses: policy and budget.
+    pub config: String,
+}
+
+impl SiteTerms {
+    /// Returns the terms of a site that takes part in every scripted study.
+    ///
+    /// # Panics
+    /// If there are more than 2^32 sites.
+    #[must_use]
+    pub fn good(number: usize) -> Self {
+        let number = u32::try_from(number).expect("a federation has few sites");
+        let cohort = format!(
+            "name = \"{COHORT}\"\npatients = {PATIENTS}\n\
+             [source.synthetic-table]\nseed = 1\nsite = 0\npatients = 80\n\
+             [split.modulo]\ndivisor = 5\ntest = 3\n"
+        );
+        let config = format!(
+            "[policy]\nmodels = [\"vector\", \"linear-risk\"]\nparameters_max = 1_000_000_000\n\
+             cohorts = [\"{COHORT}\"]\nmodes = [\"none\", \"local\"]\nnoise_multiplier_min = 0.5\n\
+             delta_max = 1e-3\nattempts_max = 1000\nsites_min = 1\n\
+             [[cohort]]\nfile = \"cohort.toml\"\n\
+             budget = {{ epsilon = 4.0, delta = 1e-5, order = 8.0 }}\n"
+        );
+        Self { script: Script::good(number), cohort, config }
+    }
+}
+
+/// A study's events as a researcher sees them.
+#[derive(Debug)]
+pub struct Watch {
+    events: Events,
+    /// All events so far.
+    pub seen: Vec<StudyEvent>,
+}
+
+impl Watch {
+    /// Waits for the first event, of those to come, that `choose` wants.
+    ///
+    /// # Errors
+    /// Fails where the study, or its stream, ends before.
+    pub async fn wait_for<T>(&mut self, choose: impl Fn(&Event) -> Option<T>) -> anyhow::Result<T> {
+        while let Some(event) = self.events.next().await? {
+            let chosen = choose(&event.event);
+            self.seen.push(event);
+            if let Some(chosen) = chosen {
+                return Ok(chosen);
+            }
+        }
+        bail!("the study's events ended: {:#?}", self.seen)
+    }
+
+    /// Waits for the close of a round, and returns the sites that are in it and those that are not.
+    ///
+    /// # Errors
+    /// Fails where the study ends before.
+    pub async fn round_closed(&mut self, wanted: u32) -> anyhow::Result<(Vec<SiteName>, Vec<SiteName>)> {
+        self.wait_for(|event| match event {
+            Event::RoundClosed { round, included, missing, .. } if *round == wanted => {
+                Some((included.clone(), missing.clone()))
+            }
+            Event::RoundClosed { .. }
+            | Event::SiteAnswered { .. }
+            | Event::RoundStarted { .. }
+            | Event::UpdateReceived { .. }
+            | Event::SiteFailed { .. }
+            | Event::StudyClosed(_) => None,
+        })
+        .await
+    }
+
+    /// Waits for the study's end.
+    ///
+    /// # Errors
+    /// Fails where the stream ends before.
+    pub async fn outcome(&mut self) -> anyhow::Result<StudyOutcome> {
+        self.wait_for(|event| match event {
+            Event::StudyClosed(closed) => Some(closed.outcome.clone()),
+            Event::SiteAnswered { .. }
+            | Event::RoundStarted { .. }
+            | Event::UpdateReceived { .. }
+            | Event::SiteFailed { .. }
+            | Event::RoundClosed { .. } => None,
+        })
+        .await
+    }
+
+    /// Waits for the study's good end, and returns its model.
+    ///
+    /// # Errors
+    /// Fails where the study does.
+    pub async fn finished(&mut self) -> anyhow::Result<Digest> {
+        match self.outcome().await? {
+            StudyOutcome::Finished { model } => Ok(model),
+            StudyOutcome::Failed { reason } => bail!("the study failed: {reason}; {:#?}", self.seen),
+        }
+    }
+}
+
+/// Runs a test's body, which takes seconds, for a minute at most.
+///
+/// # Panics
+/// If it takes longer, or fails.
+pub async fn in_time<T>(body: impl Future<Output = anyhow::Result<T>>) -> T {
+    let result = tokio::time::timeout(TEST_TIME_MAX, body).await;
+    let result = result.unwrap_or_else(|_elapsed| panic!("the test took more than {TEST_TIME_MAX:?}"));
+    result.unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+/// Waits until something holds that another process brings about; [`in_time`] bounds the wait.
+pub async fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Finds the programs that were built along with this test or benchmark, with scripted sites.
+///
+/// # Errors
+/// Names the program that is missing, and says how to build it.
+pub fn programs() -> anyhow::Result<Programs> {
+    let own = std::env::current_exe().context("this program does not know where it is")?;
+    let folder = own.parent().context("a program is in a folder")?;
+    // Tests lie one folder deeper than programs.
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    let find = |name: &str| {
+        let path = folder.join(name);
+        if path.exists() {
+            return Ok(path);
+        }
+        bail!("{} is missing: build all programs with `cargo build --workspace --bins`", path.display())
+    };
+    Ok(Programs { coordinator: find("fedtwin-coordinator")?, site: find("fedtwin-scripted-site")? })
+}
+
+const TEST_TIME_MAX: Duration = Duration::from_secs(60);

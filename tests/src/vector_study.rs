@@ -1,0 +1,172 @@
+//! Plans of scripted studies: a bare vector of weights, and sums of known integers.
+
+use fedtwin_certs::{Credentials, sign_plan};
+use fedtwin_plan::model::VectorSpec;
+use fedtwin_plan::signed::SignedPlan;
+use fedtwin_plan::{Digest, ModelSpec, SiteName, model_file, text_file};
+
+use crate::script::sum;
+
+/// A scripted study's plan; every field has the value of a short study until it is changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorStudy {
+    /// The study's identifier.
+    pub id: String,
+    /// The sites in its audience.
+    pub sites: Vec<SiteName>,
+    /// Weights of the model.
+    pub parameters: u32,
+    /// Rounds until it is finished.
+    pub rounds: u32,
+    /// Attempts at all rounds together.
+    pub attempts_max: u32,
+    /// Updates without which an attempt fails.
+    pub sites_min: usize,
+    /// Seconds from a round's start to its close.
+    pub deadline_s: u32,
+    /// The features that the cohort must have, as lines of `[data.table.features]`.
+    pub features: String,
+    /// The section on privacy and the calibration that goes with it.
+    pub privacy: VectorPrivacy,
+}
+
+/// How the updates of a scripted study are protected.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum VectorPrivacy {
+    /// Not at all.
+    None,
+    /// By each site's noise of 2^20 units, which is `noise_multiplier` times the largest contribution; the
+    /// plan claims `epsilon`.
+    Local {
+        /// The ratio of noise to clip: a power of two.
+        noise_multiplier: u32,
+        /// The claim.
+        epsilon: f64,
+    },
+}
+
+impl VectorStudy {
+    /// Returns a study of two rounds at these sites.
+    #[must_use]
+    pub fn new(id: &str, sites: &[SiteName]) -> Self {
+        Self {
+            id: id.to_owned(),
+            sites: sites.to_vec(),
+            parameters: 1000,
+            rounds: 2,
+            attempts_max: 6,
+            sites_min: sites.len(),
+            deadline_s: 30,
+            features: r#"age.number = { unit = "years", low = 20, high = 100 }"#.to_owned(),
+            privacy: VectorPrivacy::None,
+        }
+    }
+
+    /// Returns the plan's text, calibrated.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self { id, parameters, rounds, attempts_max, sites_min, deadline_s, features, .. } = self;
+        let sites: Vec<_> = self.sites.iter().map(SiteName::as_str).collect();
+        let (privacy, calibrated) = self.privacy.sections();
+        format!(
+            r#"
+[study]
+id = "{id}"
+title = "A scripted study"
+sites = {sites:?}
+expires = "2099-12-31"
+[cohort]
+name = "{COHORT}"
+patients_max = {PATIENTS}
+[data.table]
+outcome = "disease"
+[data.table.features]
+{features}
+[model]
+family.vector.parameters = {parameters}
+seed = 1
+[rounds]
+count = {rounds}
+attempts_max = {attempts_max}
+blocks = 1
+sites_min = {sites_min}
+join_s = 30
+deadline_s = {deadline_s}
+slot_s = 0
+[training]
+sampling = "1"
+loss = "bce"
+site = "gradient"
+server.fedavg.learning_rate = 1.0
+{privacy}
+[calibrated]
+{calibrated}
+modulus_bits = 32
+steps = {attempts_max}
+"#
+        )
+    }
+
+    /// Returns the digest of the only right model after `rounds` rounds without noise, each with these sites.
+    ///
+    /// # Panics
+    /// If their number is no power of two: then the mean is rounded, and this function does not say how.
+    #[must_use]
+    pub fn model_after(&self, rounds: u32, sites: &[u32]) -> Digest {
+        assert!(sites.len().is_power_of_two(), "means over a power of two of sites are exact");
+        let weights = self.parameters as usize;
+        let mut total = vec![0; weights];
+        for &number in sites {
+            for (total, value) in total.iter_mut().zip(sum(number, weights)) {
+                *total += value;
+            }
+        }
+        // The gradient's unit is clip / C_INT, the mean is over all declared patients, and descent goes down.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "an integer of less than 24 bits over a power of two"
+        )]
+        let values: Vec<f32> = {
+            let divisor = -(f64::from(C_INT) * f64::from(PATIENTS) * sites.len() as f64);
+            // Adding zero, as the first round does, makes a negative zero positive.
+            total.iter().map(|&sum| (f64::from(rounds) * sum as f64 / divisor) as f32 + 0.0).collect()
+        };
+        let parameters = i64::from(self.parameters).try_into().expect("a plan has this many weights");
+        Digest::of(&model_file::encode(&ModelSpec::Vector(VectorSpec { parameters }), &values))
+    }
+
+    /// Returns the plan under a researcher's signature.
+    ///
+    /// # Panics
+    /// If the text is no plan.
+    #[must_use]
+    pub fn sign(&self, researcher: &Credentials) -> SignedPlan {
+        let text = self.text();
+        let parsed: Result<fedtwin_plan::Plan, _> = text_file::parse("the scripted study", &text);
+        parsed.unwrap_or_else(|error| panic!("{error}"));
+        sign_plan(researcher, text.into_bytes())
+    }
+}
+
+impl VectorPrivacy {
+    fn sections(self) -> (String, String) {
+        match self {
+            Self::None => ("[privacy.none]\nclip = 1.0".to_owned(), format!("m = 10\nc_int = {C_INT}")),
+            Self::Local { noise_multiplier, epsilon } => (
+                format!(
+                    "[privacy.local]\nclip = 1.0\ndelta = 1e-5\n\
+                     target.noise-multiplier = {noise_multiplier}.0"
+                ),
+                format!("m = 20\nc_int = {}\nepsilon = {epsilon:?}", (1 << 20) / noise_multiplier),
+            ),
+        }
+    }
+}
+
+/// The cohort that every scripted site has.
+pub const COHORT: &str = "scripted";
+/// Its declared patients: a power of two, so that means over as many sites as a power of two are exact.
+pub const PATIENTS: u32 = 64;
+/// The largest contribution of a study without noise: a power of two, for the same reason.
+pub const C_INT: u32 = 1 << 12;

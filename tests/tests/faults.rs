@@ -1,0 +1,112 @@
+//! Sites and coordinators that stop in the middle of a study.
+
+use fedtwin_proto::domain::Event;
+use fedtwin_tests::script::{Behaviour, Script};
+use fedtwin_tests::testbed::{SiteTerms, Testbed, Watch, in_time};
+use fedtwin_tests::vector_study::VectorStudy;
+
+/// Starts three sites, of which the last one never answers.
+fn testbed() -> anyhow::Result<Testbed> {
+    let mut testbed = Testbed::start(3)?;
+    for number in 0..2 {
+        testbed.start_site(number, &SiteTerms::good(number))?;
+    }
+    let script = Script { behaviour: Behaviour::Hangs, ..Script::good(2) };
+    testbed.start_site(2, &SiteTerms { script, ..SiteTerms::good(2) })?;
+    Ok(testbed)
+}
+
+async fn both_good_updates(watch: &mut Watch) -> anyhow::Result<()> {
+    for _site in 0..2 {
+        watch.wait_for(|event| matches!(event, Event::UpdateReceived { .. }).then_some(())).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_closes_at_its_deadline_without_a_site_that_never_answers() {
+    in_time(async {
+        let testbed = testbed()?;
+        let study = VectorStudy { sites_min: 2, deadline_s: 1, ..VectorStudy::new("silent", &testbed.sites) };
+        let mut watch = testbed.open(&study).await?;
+        for round in 1..=2 {
+            let (included, missing) = watch.round_closed(round).await?;
+            assert_eq!((included.as_slice(), missing.as_slice()), testbed.sites.split_at(2));
+        }
+        assert_eq!(watch.finished().await?, study.model_after(2, &[0, 1]));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_killed_in_a_round_is_missing_there_and_in_a_later_one() {
+    in_time(async {
+        let mut testbed = testbed()?;
+        let study = VectorStudy { sites_min: 2, deadline_s: 2, ..VectorStudy::new("killed", &testbed.sites) };
+        let mut watch = testbed.open(&study).await?;
+        both_good_updates(&mut watch).await?;
+        let killed = testbed.sites[2].clone();
+        testbed.federation.kill_site(&killed);
+        let (included, missing) = watch.round_closed(1).await?;
+        assert_eq!((included.as_slice(), missing.as_slice()), testbed.sites.split_at(2));
+
+        Script::good(2).save(&testbed.site_folder(2))?;
+        testbed.federation.restart_site(&killed)?;
+        let (included, missing) = watch.round_closed(2).await?;
+        assert_eq!((included, missing), (testbed.sites.clone(), Vec::new()));
+        watch.finished().await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_coordinator_continues_its_study() {
+    in_time(async {
+        let mut testbed = testbed()?;
+        let study = VectorStudy {
+            sites_min: 2,
+            deadline_s: 1,
+            rounds: 3,
+            ..VectorStudy::new("continued", &testbed.sites)
+        };
+        let mut watch = testbed.open(&study).await?;
+        watch.round_closed(1).await?;
+        testbed.federation.restart_coordinator()?;
+        let mut watch = testbed.watch("continued").await?;
+        for round in 2..=3 {
+            let (included, _missing) = watch.round_closed(round).await?;
+            assert_eq!(included, testbed.sites[..2]);
+        }
+        assert_eq!(watch.finished().await?, study.model_after(3, &[0, 1]));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_whose_trainer_fails_is_missing_at_once_and_says_nothing_of_why() {
+    in_time(async {
+        let mut testbed = Testbed::start(2)?;
+        testbed.start_site(0, &SiteTerms::good(0))?;
+        let script = Script { behaviour: Behaviour::Fails, ..Script::good(1) };
+        testbed.start_site(1, &SiteTerms { script, ..SiteTerms::good(1) })?;
+        let study = VectorStudy { sites_min: 1, ..VectorStudy::new("failing", &testbed.sites) };
+        let mut watch = testbed.open(&study).await?;
+        assert_eq!(watch.finished().await?, study.model_after(2, &[0]));
+        let reasons = watch.seen.iter().filter_map(|event| match &event.event {
+            Event::SiteFailed { reason, .. } => Some(reason.as_str()),
+            Event::SiteAnswered { .. }
+            | Event::RoundStarted { .. }
+            | Event::UpdateReceived { .. }
+            | Event::RoundClosed { .. }
+            | Event::StudyClosed(_) => None,
+        });
+        let reasons: Vec<_> = reasons.collect();
+        assert_eq!(reasons, ["the site could not compute its update; its log says why"; 2]);
+        assert!(testbed.log(Some(1)).contains("the script says so"));
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,85 @@
+//! A coordinator with valid credentials that lies: its site believes neither models nor plans.
+
+use std::sync::Arc;
+
+use fedtwin_certs::tls;
+use fedtwin_daemon::{clock, transport};
+use fedtwin_plan::model::VectorSpec;
+use fedtwin_plan::{Digest, ModelSpec, model_file};
+use fedtwin_proto::domain::Notice;
+use fedtwin_site_agent::client::Client;
+use fedtwin_tests::fake_coordinator::{FakeCoordinator, Lies};
+use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, until};
+use fedtwin_tests::vector_study::VectorStudy;
+
+fn spec(parameters: i64) -> ModelSpec {
+    ModelSpec::Vector(VectorSpec { parameters: parameters.try_into().unwrap() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_that_are_not_the_plans_or_not_finite_are_refused() {
+    in_time(async {
+        let testbed = Testbed::start(1)?;
+        let values = vec![0.25; 300_000];
+        let with = |bad: f32| {
+            let mut values = values.clone();
+            values[299_999] = bad;
+            model_file::encode(&spec(300_000), &values)
+        };
+        let good = with(0.5);
+        let other_shape = model_file::encode(&spec(299_999), &values[1..]);
+        let mut longer = good.clone();
+        longer.push(0);
+        let not_finite = "the model's value 299999 is not finite";
+        for (model, expected) in [
+            (with(f32::NAN), not_finite),
+            (with(f32::NEG_INFINITY), not_finite),
+            (other_shape, "the model's tensors are not those of the plan"),
+            (good[..good.len() - 4].to_vec(), "the model's tensors are not those of the plan"),
+            (longer, "the model is longer than the plan's"),
+        ] {
+            let digest = Digest::of(&model);
+            let said = fetch(&testbed, model, digest).await?.expect_err(expected);
+            assert!(said.contains("the coordinator misbehaved") && said.contains(expected), "{said}");
+        }
+        let said = fetch(&testbed, good.clone(), Digest::of(b"another")).await?.expect_err("other bytes");
+        assert!(said.contains("the model's digest is not the one announced"), "{said}");
+        let digest = Digest::of(&good);
+        assert_eq!(fetch(&testbed, good, digest).await?.expect("a good model")[299_999], 0.5);
+        Ok(())
+    })
+    .await;
+}
+
+/// Fetches a model from a liar who sends these bytes for it.
+async fn fetch(
+    testbed: &Testbed,
+    model: Vec<u8>,
+    digest: Digest,
+) -> anyhow::Result<Result<Vec<f32>, String>> {
+    let lies = Lies { model, notices: Vec::new() };
+    let liar = FakeCoordinator::start(&testbed.credentials("coordinator")?, lies).await?;
+    let config = tls::client_config(&testbed.credentials("site-0")?, clock::for_tls())?;
+    let channel = transport::connect(&liar.address.to_string(), "localhost", Arc::new(config)).await?;
+    let fetched = Client::new(channel).fetch_model(&digest, &spec(300_000)).await;
+    Ok(fetched.map_err(|error| error.to_string()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_does_not_answer_a_plan_that_was_changed_on_its_way() {
+    in_time(async {
+        let mut testbed = Testbed::start(1)?;
+        let study = VectorStudy::new("changed", &testbed.sites);
+        let mut plan = study.sign(testbed.federation.researcher());
+        let place = plan.text.windows(6).position(|text| text == b"A scri").unwrap();
+        plan.text[place] ^= 1;
+        let lies = Lies { model: Vec::new(), notices: vec![Notice::Offer(plan)] };
+        let liar = FakeCoordinator::start(&testbed.credentials("coordinator")?, lies).await?;
+        testbed.start_site_at(0, &SiteTerms::good(0), liar.address)?;
+        until(|| testbed.log(Some(0)).contains("an offered plan was refused")).await;
+        assert!(testbed.log(Some(0)).contains("it was changed after signing"), "{}", testbed.log(Some(0)));
+        assert!(!testbed.trainer_was_loaded(0));
+        Ok(())
+    })
+    .await;
+}
