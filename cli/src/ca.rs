@@ -109,6 +109,9 @@ pub enum CaError {
 pub fn init(folder: &Path, federation: &FederationName, years: u32, now: Timestamp) -> Result<(), CaError> {
     let until = now + DAY * 365 * years;
     let authority = Authority::create(federation, earlier(now), until).map_err(CaError::Create)?;
+    if let Some(parent) = folder.parent() {
+        create_parent(parent)?;
+    }
     Ok(folder::create_authority(folder, &authority)?)
 }
 
@@ -127,8 +130,7 @@ pub fn issue(ca: &Path, parent: &Path, order: &Order, now: Timestamp) -> Result<
         return Err(CaError::HostWithoutCoordinator);
     }
     let authority = folder::load_authority(ca)?;
-    std::fs::create_dir_all(parent)
-        .map_err(|source| CaError::Parent { folder: parent.to_owned(), source })?;
+    create_parent(parent)?;
     order.holders.iter().map(|holder| issue_one(&authority, parent, holder, order, now)).collect()
 }
 
@@ -157,6 +159,10 @@ fn issue_one(
     let folder = parent.join(holder.name.as_str());
     folder::create_credentials(&folder, &credentials)?;
     Ok(Issued { identity: credentials.identity().clone(), folder, key: *credentials.identity_key().public() })
+}
+
+fn create_parent(folder: &Path) -> Result<(), CaError> {
+    std::fs::create_dir_all(folder).map_err(|source| CaError::Parent { folder: folder.to_owned(), source })
 }
 
 /// Certificates begin a little early, for peers whose clocks are late.
