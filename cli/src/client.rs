@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fedtwin_certs::folder::{self, FolderError};
 use fedtwin_certs::tls::{self, TlsConfigError};
@@ -99,8 +100,16 @@ impl Client {
         let credentials = folder::load_credentials(&address.credentials)?;
         credentials.check_time(clock::now())?;
         let config = Arc::new(tls::client_config(&credentials, clock::for_tls())?);
-        let channel = transport::connect(&address.coordinator, &address.server_name, config).await?;
-        Ok(Self { channel })
+        let mut tries = 0;
+        loop {
+            match transport::connect(&address.coordinator, &address.server_name, Arc::clone(&config)).await {
+                Ok(channel) => return Ok(Self { channel }),
+                // A coordinator that was started along with this program is there in a moment.
+                Err(ConnectError::Unreachable { .. }) if tries < CONNECT_RETRIES => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
+            tokio::time::sleep(CONNECT_PAUSE).await;
+        }
     }
 
     /// Opens a study and returns the plan's digest as the coordinator computed it.
@@ -211,6 +220,10 @@ impl Events {
         Ok(self.0.message().await?.map(StudyEvent::try_from).transpose()?)
     }
 }
+
+/// Four seconds in all: longer than a coordinator takes to start, shorter than a person waits in doubt.
+const CONNECT_RETRIES: u32 = 16;
+const CONNECT_PAUSE: Duration = Duration::from_millis(250);
 
 /// A billion weights of 4 bytes and a header: no model of a plan is larger.
 const MODEL_BYTES_MAX: u64 = 5_000_000_000;

@@ -8,7 +8,7 @@ use fedtwin_plan::report::Report;
 
 use crate::simulate::arm::ArmOutcome;
 use crate::simulate::outcome::{SiteOutcome, StudyOutcome};
-use crate::simulate::results::{Row, mean};
+use crate::simulate::results::{Pivot, Row, figure, mean, pivot};
 use crate::study::report::{Epsilons, Price, Report as PlanReport};
 
 /// Renders the page; links are relative to `folder`.
@@ -44,22 +44,16 @@ fn study_section(page: &mut String, arm: &ArmOutcome, study: &StudyOutcome, figu
     push(page, format_args!("<section><h3>{} <code>{}</code></h3>", escape(&plan.title), plan.id));
     push(page, format_args!("<p class=price>{}</p>", price(study)));
     page.push_str(&chart(study));
-    page.push_str("<table><tr><th>site<th>arm<th>metric<th>value</tr>");
-    for row in figures.iter().filter(|row| row.study == plan.id) {
-        let class = if row.site == "mean" || row.site == "pooled" { " class=total" } else { "" };
-        push(
-            page,
-            format_args!(
-                "<tr{class}><td>{}<td>{}<td>{}<td class=n>{:.3}</tr>",
-                escape(&row.site),
-                row.arm.as_str(),
-                row.metric,
-                row.value
-            ),
-        );
+    let Pivot { metrics, lines } = pivot(&plan.id, figures);
+    push(page, format_args!("<table><tr><th>site<th>model<th class=n>{}</tr>", metrics.join("<th class=n>")));
+    for (site, arm, values) in lines {
+        let class = if site == "mean" || site == "pooled" { " class=total" } else { "" };
+        let cells: Vec<_> = values.into_iter().map(figure).collect();
+        let (site, arm, cells) = (escape(&site), arm.as_str(), cells.join("<td class=n>"));
+        push(page, format_args!("<tr{class}><td>{site}<td>{arm}<td class=n>{cells}</tr>"));
     }
     page.push_str(
-        "</table><table><tr><th>site<th>budget<th>spent<th>reserved<th>left<th>ledger<th>model</tr>",
+        "</table><table><tr><th>site<th class=n>budget<th class=n>spent<th class=n>reserved<th class=n>left<th>ledger<th>model</tr>",
     );
     for site in &study.sites {
         site_row(page, arm, study, site, folder);
@@ -78,19 +72,18 @@ fn study_section(page: &mut String, arm: &ArmOutcome, study: &StudyOutcome, figu
 fn site_row(page: &mut String, arm: &ArmOutcome, study: &StudyOutcome, site: &SiteOutcome, folder: &Path) {
     let cohort = &site.ledger.cohort;
     let ledger = site.ledger.path.strip_prefix(folder).unwrap_or(&site.ledger.path);
-    let spent = match cohort.unbounded_since {
-        Some(_) => cohort.headline(),
-        None => format!("{:.3}", cohort.spent.epsilon),
+    let (spent, left) = match cohort.unbounded_since {
+        Some(_) => (cohort.headline(), "-".to_owned()),
+        None => (format!("{:.3}", cohort.spent.epsilon), format!("{:.3}", cohort.left.epsilon)),
     };
     push(
         page,
         format_args!(
-            "<tr><td>{site}<td class=n>{:.3}<td class=n>{spent}<td class=n>{:.3}<td class=n>{:.3}\
+            "<tr><td>{site}<td class=n>{:.3}<td class=n>{spent}<td class=n>{:.3}<td class=n>{left}\
              <td><a href=\"{}\">{} entries, verified</a>\
              <td><a href=\"{}/sites/{site}/state/studies/{}/model.safetensors\">safetensors</a></tr>",
             cohort.total.epsilon,
             cohort.reserved.epsilon,
-            cohort.left.epsilon,
             ledger.display(),
             site.ledger.entries,
             arm.federation,
@@ -184,7 +177,7 @@ const BOTTOM: f64 = 32.0;
 const COLOURS: [&str; 7] = ["#0b6e99", "#c4512d", "#3a7d44", "#7d4fa0", "#b08000", "#444", "#a02050"];
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}\
     section{border-top:1px solid #ccc;margin-top:1.5rem}table{border-collapse:collapse;margin:1rem 0;font-size:.9rem}\
-    td,th{padding:.15rem .7rem;text-align:left;border-bottom:1px solid #eee}.n{text-align:right;font-variant-numeric:\
+    td,th{padding:.15rem .7rem;text-align:left;border-bottom:1px solid #eee}td.n,th.n{text-align:right;font-variant-numeric:\
     tabular-nums}.total{background:#f4f4f0;font-weight:600}.price{background:#f0f6fa;padding:.5rem .8rem}\
     svg{width:100%;max-width:46rem}polyline{stroke-width:2}.grid{stroke:#ddd}text{font-size:12px}\
     .tick{text-anchor:end;fill:#777}.axis{text-anchor:middle;fill:#777}";

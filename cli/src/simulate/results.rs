@@ -200,3 +200,48 @@ pub fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
     (count > 0.0).then_some(sum / count)
 }
+
+/// A study's figures with a line per site and arm and a column per metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pivot {
+    /// The metrics, in the order in which they were measured.
+    pub metrics: Vec<&'static str>,
+    /// Site, arm, and a figure for each metric where there is one.
+    pub lines: Vec<(String, ArmName, Vec<Option<f64>>)>,
+}
+
+/// Arranges a study's figures for people.
+#[must_use]
+pub fn pivot(study: &StudyId, rows: &[Row]) -> Pivot {
+    let mut pivot = Pivot { metrics: Vec::new(), lines: Vec::new() };
+    for row in rows.iter().filter(|row| row.study == *study) {
+        let column = pivot.metrics.iter().position(|metric| *metric == row.metric).unwrap_or_else(|| {
+            pivot.metrics.push(row.metric);
+            pivot.metrics.len() - 1
+        });
+        let line = pivot.lines.iter().position(|(site, arm, _)| (site, *arm) == (&row.site, row.arm));
+        let line = line.unwrap_or_else(|| {
+            pivot.lines.push((row.site.clone(), row.arm, Vec::new()));
+            pivot.lines.len() - 1
+        });
+        let values = &mut pivot.lines[line].2;
+        values.resize(values.len().max(column + 1), None);
+        values[column] = Some(row.value);
+    }
+    let columns = pivot.metrics.len();
+    pivot.lines.iter_mut().for_each(|(_, _, values)| values.resize(columns, None));
+    // One arm after the other, each beginning with its sites.
+    let order = |site: &str| match site {
+        "mean" => 1,
+        "pooled" => 2,
+        _ => 0,
+    };
+    pivot.lines.sort_by_key(|(site, arm, _)| (arm.as_str(), order(site)));
+    pivot
+}
+
+/// Writes a figure, or a dash where it is not defined.
+#[must_use]
+pub fn figure(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.3}"))
+}

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::arm::ArmOutcome;
 use super::outcome::StudyOutcome;
-use super::results::Row;
+use super::results::{Pivot, Row, figure, pivot};
 use crate::study::report::{Epsilons, Price, Report};
 use crate::table::Table;
 
@@ -34,15 +34,14 @@ pub fn print(out: &mut dyn Write, arm: &ArmOutcome, rows: &[Row]) -> io::Result<
     )
 }
 
-fn figures(study: &StudyOutcome, rows: &[Row]) -> Table<4> {
-    let mut table = Table::new(["site", "arm", "metric", "value"]);
-    for row in rows.iter().filter(|row| row.study == study.plan.study.id) {
-        table.row([
-            row.site.clone(),
-            row.arm.as_str().to_owned(),
-            row.metric.to_owned(),
-            format!("{:.3}", row.value),
-        ]);
+/// Four metrics at most: accuracy, AUROC, Brier and ECE of a risk model, three of a segmentation.
+fn figures(study: &StudyOutcome, rows: &[Row]) -> Table<6> {
+    let Pivot { metrics, lines } = pivot(&study.plan.study.id, rows);
+    let metric = |index: usize| metrics.get(index).copied().unwrap_or("");
+    let mut table = Table::new(["site", "model", metric(0), metric(1), metric(2), metric(3)]);
+    for (site, arm, values) in lines {
+        let value = |index: usize| values.get(index).map_or(String::new(), |value| figure(*value));
+        table.row([site, arm.as_str().to_owned(), value(0), value(1), value(2), value(3)]);
     }
     table
 }
@@ -61,16 +60,16 @@ fn costs(out: &mut dyn Write, study: &StudyOutcome) -> io::Result<()> {
     for site in &study.sites {
         let cohort = &site.ledger.cohort;
         let epsilon = |amount: fedtwin_privacy::ledger::Amount| format!("{:.3}", amount.epsilon);
-        let spent = match cohort.unbounded_since {
-            Some(_) => cohort.headline(),
-            None => epsilon(cohort.spent),
+        let (spent, left) = match cohort.unbounded_since {
+            Some(_) => (cohort.headline(), "-".to_owned()),
+            None => (epsilon(cohort.spent), epsilon(cohort.left)),
         };
         table.row([
             site.site.to_string(),
             epsilon(cohort.total),
             spent,
             epsilon(cohort.reserved),
-            epsilon(cohort.left),
+            left,
             format!("{} entries verified", site.ledger.entries),
         ]);
     }
