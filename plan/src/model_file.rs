@@ -4,7 +4,8 @@
 //! never parses one from the network. The values follow as little-endian `f32` in parameter order.
 //! Format: <https://github.com/huggingface/safetensors#format>.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io;
 
 use crate::model::ModelSpec;
 
@@ -71,14 +72,83 @@ pub enum ModelFileError {
 /// # Errors
 /// Refuses a file whose header or length differs from the specification's, or with a value that is not finite.
 pub fn decode(spec: &ModelSpec, bytes: &[u8]) -> Result<Vec<f32>, ModelFileError> {
-    let payload = bytes.strip_prefix(header(spec).as_slice()).ok_or(ModelFileError::OtherShape)?;
-    if payload.len() != spec.values() * VALUE_BYTES {
-        return Err(ModelFileError::OtherShape);
+    let mut decoder = Decoder::new(spec);
+    decoder.push(bytes)?;
+    decoder.finish()
+}
+
+/// Reads a model file that arrives in pieces, without ever holding its bytes.
+#[derive(Debug)]
+pub struct Decoder {
+    header: Vec<u8>,
+    /// Bytes of the header that came.
+    header_seen: usize,
+    length: usize,
+    values: Vec<f32>,
+    /// The beginning of a value whose rest is in the next piece.
+    part: Vec<u8>,
+}
+
+impl Decoder {
+    /// Starts a file of this specification.
+    #[must_use]
+    pub fn new(spec: &ModelSpec) -> Self {
+        let length = spec.values();
+        let values = Vec::with_capacity(length);
+        Self { header: header(spec), header_seen: 0, length, values, part: Vec::new() }
     }
-    let values = values_from_le(payload);
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(index) => Err(ModelFileError::NotFinite { index }),
-        None => Ok(values),
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// Refuses another header, more values than the specification's, and one that is not finite.
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), ModelFileError> {
+        let header = &self.header[self.header_seen..];
+        let (of_header, mut rest) = piece.split_at(header.len().min(piece.len()));
+        if !header.starts_with(of_header) {
+            return Err(ModelFileError::OtherShape);
+        }
+        self.header_seen += of_header.len();
+        if !self.part.is_empty() {
+            let missing = (VALUE_BYTES - self.part.len()).min(rest.len());
+            let (end, after) = rest.split_at(missing);
+            self.part.extend_from_slice(end);
+            rest = after;
+            if self.part.len() < VALUE_BYTES {
+                return Ok(());
+            }
+            let value = std::mem::take(&mut self.part);
+            self.take(&value)?;
+        }
+        let whole = rest.len() - rest.len() % VALUE_BYTES;
+        self.part.extend_from_slice(&rest[whole..]);
+        self.take(&rest[..whole])
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), ModelFileError> {
+        let start = self.values.len();
+        if bytes.len() / VALUE_BYTES > self.length - start {
+            return Err(ModelFileError::OtherShape);
+        }
+        let (values, _none) = bytes.as_chunks::<VALUE_BYTES>();
+        self.values.extend(values.iter().map(|&value| f32::from_le_bytes(value)));
+        match self.values[start..].iter().position(|value| !value.is_finite()) {
+            Some(index) => Err(ModelFileError::NotFinite { index: start + index }),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// Refuses one that is too short.
+    pub fn finish(self) -> Result<Vec<f32>, ModelFileError> {
+        let complete = self.header_seen == self.header.len() && self.part.is_empty();
+        if complete && self.values.len() == self.length {
+            Ok(self.values)
+        } else {
+            Err(ModelFileError::OtherShape)
+        }
     }
 }
 
@@ -93,19 +163,32 @@ pub fn values_from_le(bytes: &[u8]) -> Vec<f32> {
 /// and zero where the fan-in is 0. The same on every machine for the same seed.
 #[must_use]
 pub fn initial_values(spec: &ModelSpec, seed: u64) -> Vec<f32> {
+    let mut file = Vec::new();
+    write_initial(spec, seed, &mut file).expect("writing to memory does not fail");
+    values_from_le(&file[header(spec).len()..])
+}
+
+/// Writes the file with the plan's initial weights, a part at a time.
+///
+/// # Errors
+/// Returns what writing returns.
+pub fn write_initial(spec: &ModelSpec, seed: u64, file: &mut impl io::Write) -> io::Result<()> {
+    file.write_all(&header(spec))?;
     let mut random = SplitMix64(seed);
-    let mut values = Vec::with_capacity(spec.values());
+    let mut bytes = Vec::new();
     for parameter in spec.parameters() {
-        if parameter.fan_in == 0 {
-            values.resize(values.len() + parameter.values(), 0.0);
-            continue;
+        let mut left = parameter.values();
+        while left > 0 {
+            let part = left.min(PART_VALUES);
+            left -= part;
+            bytes.clear();
+            for _value in 0..part {
+                bytes.extend(random.weight(parameter.fan_in).to_le_bytes());
+            }
+            file.write_all(&bytes)?;
         }
-        #[expect(clippy::cast_precision_loss, reason = "a fan-in is far below 2^52")]
-        let bound = 1.0 / (parameter.fan_in as f64).sqrt();
-        #[expect(clippy::cast_possible_truncation, reason = "weights are single precision")]
-        values.extend((0..parameter.values()).map(|_| (bound * random.symmetric()) as f32));
     }
-    values
+    Ok(())
 }
 
 /// Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", figure 16. Public
@@ -121,6 +204,19 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
+    /// An initial weight; none is drawn where the fan-in is 0.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "weights are single precision, and a fan-in is far below 2^52"
+    )]
+    fn weight(&mut self, fan_in: usize) -> f32 {
+        if fan_in == 0 {
+            return 0.0;
+        }
+        (1.0 / (fan_in as f64).sqrt() * self.symmetric()) as f32
+    }
+
     /// Uniform in [-1, 1).
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
     fn symmetric(&mut self) -> f64 {
@@ -130,6 +226,8 @@ impl SplitMix64 {
 
 /// Bytes of one weight.
 pub const VALUE_BYTES: usize = 4;
+/// Weights written at once.
+const PART_VALUES: usize = 1 << 14;
 
 #[cfg(test)]
 mod tests {
@@ -150,6 +248,20 @@ mod tests {
         let file = encode(&small(), &values);
         assert_eq!(file.len() as u64, file_bytes(&small()));
         assert_eq!(decode(&small(), &file).unwrap(), values);
+    }
+
+    #[test]
+    fn files_read_the_same_in_pieces_of_any_size() {
+        let values = initial_values(&small(), 3);
+        let file = encode(&small(), &values);
+        for size in [1, 2, 3, 5, 7, 8, 64, 1001, file.len()] {
+            let mut decoder = Decoder::new(&small());
+            file.chunks(size).try_for_each(|piece| decoder.push(piece)).unwrap();
+            assert_eq!(decoder.finish().unwrap(), values, "pieces of {size}");
+        }
+        let mut decoder = Decoder::new(&small());
+        decoder.push(&file).unwrap();
+        assert_eq!(decoder.push(&[0; 4]), Err(ModelFileError::OtherShape), "one value too many");
     }
 
     #[test]

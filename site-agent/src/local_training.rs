@@ -129,3 +129,146 @@ impl<R: RandomSource> LocalTraining<'_, R> {
         changes.map(|change| (change.clamp(-change_max, change_max) * scale).round() as i64).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    use fedtwin_plan::PatientId;
+    use fedtwin_plan::report::Report;
+    use fedtwin_plan::text_file::parse;
+    use fedtwin_privacy::noise::OpendpNoise;
+    use fedtwin_privacy::random::SecureRandom;
+
+    use super::*;
+    use crate::trainer::Stopper;
+
+    const PATIENTS: u32 = 100;
+
+    fn plan(site: &str, sampling: &str, privacy: &str) -> Plan {
+        let text = format!(
+            r#"
+            study = {{ id = "s", title = "t", sites = ["a"], expires = "2099-01-01" }}
+            cohort = {{ name = "c", patients_max = {PATIENTS} }}
+            data.table = {{ outcome = "o", features.x.number = {{ unit = "u", low = 0, high = 1 }} }}
+            model = {{ family = "linear-risk", seed = 1 }}
+            rounds = {{ count = 1, attempts_max = 1, blocks = 1, sites_min = 1, join_s = 1, deadline_s = 1, slot_s = 0 }}
+            training = {{ sampling = "{sampling}", loss = "bce", site = {site}, server.fedavg.learning_rate = 1.0 }}
+            {privacy}
+            "#
+        );
+        parse("plan", &text).unwrap()
+    }
+
+    fn local(site: &str, steps: u32, sampling: &str) -> Plan {
+        let privacy = format!(
+            "privacy.local = {{ clip = 1.0, delta = 1e-3, target.noise-multiplier = 1.0 }}
+             calibrated = {{ m = 12, c_int = 4096, modulus_bits = 32, steps = {steps}, epsilon = 100.0 }}"
+        );
+        plan(site, sampling, &privacy)
+    }
+
+    /// Notes what happens in which order.
+    #[derive(Default)]
+    struct Log(Mutex<Vec<String>>);
+
+    impl Log {
+        fn push(&self, event: impl Into<String>) {
+            self.0.lock().unwrap().push(event.into());
+        }
+    }
+
+    struct Noted<'a>(&'a Log, OpendpNoise);
+
+    impl NoiseSource for Noted<'_> {
+        fn fill(&self, m: NoiseBits, values: &mut [i64]) -> Result<(), NoiseError> {
+            self.0.push("noise");
+            self.1.fill(m, values)
+        }
+    }
+
+    /// Sums one unit per sampled patient in each coordinate.
+    struct Counting<'a>(&'a Log);
+
+    impl Trainer for Counting<'_> {
+        fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<(u32, u32), TrainerError> {
+            Ok((PATIENTS, 0))
+        }
+
+        fn sum(
+            &mut self,
+            weights: &[f32],
+            sampled: Vec<PatientId>,
+            _seed: u64,
+        ) -> Result<Vec<i64>, TrainerError> {
+            self.0.push(format!("data of {}", sampled.len()));
+            Ok(vec![i64::try_from(sampled.len()).unwrap(); weights.len()])
+        }
+
+        fn score(&mut self, _weights: &[f32], _fit: bool) -> Result<Report, TrainerError> {
+            Err(TrainerError::OtherAnswer)
+        }
+
+        fn stopper(&self) -> Stopper {
+            Stopper::default()
+        }
+    }
+
+    fn run(plan: &Plan) -> (LocalUpdate, Vec<String>) {
+        let log = Log::default();
+        let mut training = LocalTraining {
+            plan,
+            patients: PATIENTS,
+            trainer: &mut Counting(&log),
+            noise: &Noted(&log, OpendpNoise),
+            random: &mut SecureRandom::new(),
+        };
+        let update = training.run(&[0.0; 3]).unwrap();
+        (update, log.0.into_inner().unwrap())
+    }
+
+    #[test]
+    fn noise_is_drawn_before_data_is_read_in_every_step() {
+        let (_, events) =
+            run(&local("{ sgd = { steps = 2, learning_rate = 0.1, change_max = 1.0 } }", 2, "1"));
+        assert_eq!(events, ["noise", "data of 100", "noise", "data of 100"]);
+    }
+
+    #[test]
+    fn an_empty_sample_still_sends_noise() {
+        let (update, events) = run(&local("\"gradient\"", 1, "1/4294967295"));
+        assert_eq!(events, ["noise", "data of 0"]);
+        // All three discrete Gaussians of sigma 4096 are zero with a probability of 1e-12.
+        assert!(update.values.iter().any(|&value| value != 0));
+        assert!(update.noise.is_some());
+    }
+
+    #[test]
+    fn without_noise_a_gradient_is_the_exact_sum() {
+        let privacy = "privacy.none.clip = 1.0
+             calibrated = { m = 12, c_int = 4096, modulus_bits = 32, steps = 1 }";
+        let (update, events) = run(&plan("\"gradient\"", "1", privacy));
+        assert_eq!((update.values, events), (vec![100; 3], vec!["data of 100".to_owned()]));
+    }
+
+    #[test]
+    fn the_divisor_is_the_nominal_batch_and_changes_are_in_the_plans_unit() {
+        let privacy = "privacy.none.clip = 1.0
+             calibrated = { m = 12, c_int = 4096, modulus_bits = 32, steps = 1 }";
+        let plan = plan("{ sgd = { steps = 1, learning_rate = 0.5, change_max = 1.0 } }", "1", privacy);
+        let (update, _) = run(&plan);
+        // Mean gradient 100 units / 100 patients = 1/4096; one step of 0.5 against it, times 100 patients.
+        let change = f64::from(i32::try_from(update.values[0]).unwrap()) * plan.update_unit() / 100.0;
+        assert!((change + 0.5 / 4096.0).abs() < 1e-7, "{change}");
+    }
+
+    #[test]
+    fn a_change_is_cut_to_what_the_sum_has_room_for() {
+        let privacy = "privacy.none.clip = 1e6
+             calibrated = { m = 12, c_int = 4096, modulus_bits = 32, steps = 1 }";
+        let plan = plan("{ sgd = { steps = 1, learning_rate = 1e6, change_max = 1.0 } }", "1", privacy);
+        let change = run(&plan).0.values[0] as f64 * plan.update_unit() / 100.0;
+        assert!((change + 1.0).abs() < 1e-6, "{change}");
+    }
+}

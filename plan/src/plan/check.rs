@@ -20,6 +20,11 @@ impl Check for Plan {
 impl<C> Plan<C> {
     fn check_terms(&self) -> Result<(), Problem> {
         self.model_spec()?;
+        let title = &self.study.title;
+        if title.len() > TITLE_BYTES_MAX || title.chars().any(char::is_control) {
+            let message = format!("expected one line of at most {TITLE_BYTES_MAX} bytes");
+            return Err(Problem::new("study.title", message));
+        }
         let Rounds { count, attempts_max, blocks, sites_min, .. } = self.rounds;
         let at_least = |key: &str, value: u32, min: u32, what: &str| {
             if value >= min {
@@ -113,3 +118,6 @@ impl Plan {
 
 /// Bounds what a plan can make a coordinator keep.
 const SITES_MAX: u32 = 10_000;
+
+/// A line on a terminal, and in every log that names the study.
+const TITLE_BYTES_MAX: usize = 200;

@@ -18,7 +18,7 @@ use fedtwin_certs::{Credentials, Identity, LogSigner};
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::plan::{LocalNoise, Privacy};
 use fedtwin_plan::signed::SignedPlan;
-use fedtwin_plan::{CohortName, ModelSpec, Plan, SiteName, StudyId, Timestamp};
+use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::accountant::{self, GaussianEvent, Order};
 use fedtwin_privacy::ledger::{
     Attempt, AttemptCost, BlockGrant, BudgetRequest, Delta, Ledger, LedgerError, Opened, Outcome, Round,
@@ -42,6 +42,8 @@ pub struct Session {
     ledger: Ledger,
     state: PathBuf,
     studies: BTreeMap<StudyId, Accepted>,
+    /// What this run has refused: a coordinator that offers again must not make the ledger grow.
+    refused: BTreeMap<Digest, String>,
 }
 
 /// A study that this site takes part in.
@@ -113,7 +115,8 @@ impl Session {
             ledger.open_budget(&budget_request(&file, &cohort.budget)?, now)?;
             cohorts.insert(file.name().clone(), (path, file));
         }
-        Ok(Self { site, policy: config.policy.clone(), cohorts, ledger, state, studies: BTreeMap::new() })
+        let (studies, refused) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { site, policy: config.policy.clone(), cohorts, ledger, state, studies, refused })
     }
 
     /// Decides on a verified plan: policy, the cohort's schema, the claim, and last the budget, all before
@@ -128,16 +131,22 @@ impl Session {
         signed: &SignedPlan,
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
-        let study = plan.study.id.clone();
-        let digest = signed.digest();
+        let (study, digest) = (plan.study.id.clone(), signed.digest());
+        if let Some(reason) = self.refused.get(&digest) {
+            return Err(Refusal::Before(reason.clone()));
+        }
         let decision = self.decide(plan, signer, signed, now);
         match &decision {
             Ok(accepted) => {
                 self.studies.insert(study, accepted.clone());
             }
-            // A shortfall is logged by the ledger itself, with the numbers.
-            Err(Refusal::Ledger(_)) => {}
-            Err(refusal) => self.ledger.refuse(&study, digest, &refusal.to_string(), now)?,
+            Err(refusal) => {
+                self.refused.insert(digest, refusal.for_the_coordinator());
+                // A shortfall is logged by the ledger itself, with the numbers.
+                if !matches!(refusal, Refusal::Ledger(_)) {
+                    self.ledger.refuse(&study, digest, &refusal.to_string(), now)?;
+                }
+            }
         }
         decision
     }

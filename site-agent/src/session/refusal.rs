@@ -42,6 +42,9 @@ pub enum Refusal {
     /// The ledger: over budget, or run before.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The same plan was refused a while ago; restarting the agent has it considered anew.
+    #[error("{0}")]
+    Before(String),
     /// The study's folder.
     #[error("this site cannot keep the study")]
     Storage(#[from] std::io::Error),
@@ -59,6 +62,7 @@ impl Refusal {
             | Self::NoCohort(_)
             | Self::TooManyPatients { .. }
             | Self::Calibration(_)
+            | Self::Before(_)
             | Self::Claim { .. } => self.to_string(),
             Self::Cohort(CohortError::PlanMismatch { message }) => {
                 format!("the cohort does not fit the plan: {message}")
