@@ -1,7 +1,6 @@
 //! The one task that owns all studies: it feeds them inputs and performs their effects, in order.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::time::Duration;
 
 use fedtwin_audit_log::{LogError, LogFile};
@@ -217,10 +216,11 @@ impl Driver {
 
     fn initial_model(&self, plan: &Plan) -> std::io::Result<Digest> {
         let spec = plan.model_spec().expect("a checked plan has a model");
-        let mut file = self.store.new_model()?;
-        let values = model_file::initial_values(&spec, plan.model.seed);
-        file.write_all(&model_file::encode(&spec, &values))?;
-        file.commit()
+        tokio::task::block_in_place(|| {
+            let mut file = self.store.new_model()?;
+            model_file::write_initial(&spec, plan.model.seed, &mut file)?;
+            file.commit()
+        })
     }
 
     fn expected_bytes(&self, key: &RoundKey) -> Result<u64, String> {

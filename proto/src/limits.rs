@@ -1,11 +1,13 @@
 //! Bounds on what a peer can make this side hold in memory.
 
-/// Bytes in one chunk of a file or an update: large enough that framing costs nothing, small enough
-/// that a chunk per stream fits in memory.
-pub const CHUNK_BYTES: usize = 1 << 20;
+use fedtwin_plan::signed::PLAN_BYTES_MAX;
 
-/// Largest gRPC message either side decodes: a chunk or a signed plan, and their framing.
-pub const MESSAGE_BYTES_MAX: usize = CHUNK_BYTES + (1 << 17);
+/// Bytes in one chunk of a file or an update: large enough that framing costs little (64 KiB take some 100 µs
+/// of both ends), small enough that the handful of chunks in each stream does not add up over the sites.
+pub const CHUNK_BYTES: usize = 1 << 16;
+
+/// Largest gRPC message either side decodes: a signed plan with its certificate.
+pub const MESSAGE_BYTES_MAX: usize = PLAN_BYTES_MAX + (1 << 17);
 
 /// Longest text that a peer may give as a reason.
 pub const REASON_BYTES_MAX: usize = 2000;

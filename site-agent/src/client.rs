@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fedtwin_plan::digest::RunningDigest;
-use fedtwin_plan::{Digest, ModelSpec, model_file};
+use fedtwin_plan::model_file::{Decoder, ModelFileError};
+use fedtwin_plan::{Digest, ModelSpec};
 use fedtwin_proto::domain::{Malformed, Notice, PlanAnswer, RoundDeclined};
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use fedtwin_proto::wire;
@@ -102,20 +103,17 @@ impl Client {
     pub async fn fetch_model(&mut self, model: &Digest, spec: &ModelSpec) -> Result<Vec<f32>, CallError> {
         let request = wire::ModelRequest { model: model.0.to_vec().into() };
         let mut chunks = self.0.fetch_model(request).await?.into_inner();
-        let expected = usize::try_from(model_file::file_bytes(spec)).expect("a model fits in memory");
-        let mut bytes = Vec::with_capacity(expected);
+        let misbehaved = |error: ModelFileError| CallError::Misbehaved(error.to_string());
+        let mut decoder = Decoder::new(spec);
         let mut digest = RunningDigest::new();
         while let Some(chunk) = chunks.message().await? {
-            if bytes.len() + chunk.data.len() > expected {
-                return Err(CallError::Misbehaved("the model is longer than the plan's".to_owned()));
-            }
             digest.update(&chunk.data);
-            bytes.extend_from_slice(&chunk.data);
+            decoder.push(&chunk.data).map_err(misbehaved)?;
         }
         if digest.finish() != *model {
             return Err(CallError::Misbehaved("the model's digest is not the one announced".to_owned()));
         }
-        model_file::decode(spec, &bytes).map_err(|error| CallError::Misbehaved(error.to_string()))
+        decoder.finish().map_err(misbehaved)
     }
 
     /// Sends an update; this is the only call that takes anything computed from patients.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fedtwin_plan::{Digest, StudyId};
 use fedtwin_privacy::wire_integers::{WireBits, encode};
 use fedtwin_proto::domain::{Event, RoundKey, UpdateHeader};
-use fedtwin_proto::limits::CHUNK_BYTES;
+use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use fedtwin_tests::hand_made::{End, HandMadeSite, HandMadeUpdate};
 use fedtwin_tests::script::sum;
 use fedtwin_tests::testbed::{SiteTerms, Testbed, Watch, in_time};
@@ -82,13 +82,13 @@ async fn unusable_updates_are_refused_and_change_no_bit_of_the_model() {
     in_time(async {
         let mut bench = Bench::start().await?;
         bench
-            .refused("the update has 1200004 bytes, the plan's model needs 1200000", |mut update| {
+            .refused("the update has 100004 bytes, the plan's model needs 100000", |mut update| {
                 header(&mut update).length += 4;
                 update
             })
             .await?;
         bench
-            .refused("the update has 1200001 bytes", |mut update| {
+            .refused("the update has 100001 bytes", |mut update| {
                 update.chunks.push((2, vec![0]));
                 update
             })
@@ -107,19 +107,19 @@ async fn unusable_updates_are_refused_and_change_no_bit_of_the_model() {
             })
             .await?;
         bench
-            .refused("a chunk has 1048577 bytes", |mut update| {
+            .refused("a chunk has 65537 bytes", |mut update| {
                 update.chunks[0].1 = vec![0; CHUNK_BYTES + 1];
                 update
             })
             .await?;
         bench
             .refused("length too large", |mut update| {
-                update.chunks[0].1 = vec![0; 2 * CHUNK_BYTES];
+                update.chunks[0].1 = vec![0; 2 * MESSAGE_BYTES_MAX];
                 update
             })
             .await?;
         bench
-            .refused("the update ended after 1048576 of 1200000 bytes", |mut update| {
+            .refused("the update ended after 65536 of 100000 bytes", |mut update| {
                 update.chunks.pop();
                 update
             })
@@ -193,4 +193,4 @@ async fn a_good_update_made_by_hand_counts_once_and_the_researcher_sees_what_fai
 }
 
 /// Two chunks, of which the second is short.
-const PARAMETERS: u32 = 300_000;
+const PARAMETERS: u32 = 25_000;

@@ -46,5 +46,5 @@ fn read_chunk(file: &mut File) -> io::Result<Bytes> {
     Ok(chunk.into())
 }
 
-/// Chunks in memory for each stream: one on its way and one to follow.
-const CHUNKS_AHEAD: usize = 2;
+/// Chunks that wait for the peer, while another is read: the peer's window holds many more.
+const CHUNKS_AHEAD: usize = 1;

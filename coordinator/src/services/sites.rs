@@ -235,7 +235,7 @@ impl Drop for Notices {
 const NOTICES_QUEUED: usize = 256;
 /// One update of each of a few studies at once.
 const UPLOADS_MAX: usize = 8;
-/// Chunks between the network and the disk.
-const CHUNKS_AHEAD: usize = 2;
+/// Chunks between the network and the disk, while another is hashed and written.
+const CHUNKS_AHEAD: usize = 1;
 /// A peer that sends nothing for this long is gone.
 const SILENCE: Duration = Duration::from_secs(60);

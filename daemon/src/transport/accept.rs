@@ -11,7 +11,7 @@ use std::time::Duration;
 use fedtwin_certs::{Certificate, Identity, Refusal};
 use fedtwin_plan::time::Timestamp;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -39,7 +39,7 @@ pub struct Peer {
 
 /// A connection whose handshake succeeded.
 pub struct PeerStream {
-    tls: TlsStream<TcpStream>,
+    tls: TlsStream<BufReader<TcpStream>>,
     peer: Peer,
     _place: OwnedSemaphorePermit,
 }
@@ -162,7 +162,8 @@ async fn welcome(arrival: Arrival, acceptor: TlsAcceptor, ready: mpsc::Sender<Pe
 async fn handshake(arrival: Arrival, acceptor: &TlsAcceptor) -> Result<PeerStream, AcceptError> {
     let Arrival { tcp, address, place } = arrival;
     tcp.set_nodelay(true)?;
-    let accepted = timeout(HANDSHAKE_TIME_MAX, acceptor.accept(tcp)).await;
+    let accepted =
+        timeout(HANDSHAKE_TIME_MAX, acceptor.accept(BufReader::with_capacity(tuning::READ_BYTES, tcp))).await;
     let tls = accepted.map_err(|_elapsed| AcceptError::Slow)?.map_err(AcceptError::from_handshake)?;
     let leaf = tls
         .get_ref()

@@ -7,7 +7,7 @@ use fedtwin_certs::Refusal;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::AsyncBufReadExt;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -113,17 +113,18 @@ struct Target {
 }
 
 impl Target {
-    async fn dial_in_time(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
+    async fn dial_in_time(&self) -> Result<TlsStream<BufReader<TcpStream>>, ConnectError> {
         let slow =
             || ConnectError::Slow { address: self.address(), seconds: tuning::CONNECT_TIME_MAX.as_secs() };
         timeout(tuning::CONNECT_TIME_MAX, self.dial()).await.unwrap_or_else(|_elapsed| Err(slow()))
     }
 
-    async fn dial(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
+    async fn dial(&self) -> Result<TlsStream<BufReader<TcpStream>>, ConnectError> {
         let unreachable =
             |source| ConnectError::Unreachable { address: self.address(), source: Arc::new(source) };
         let tcp = TcpStream::connect(&*self.address).await.map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
+        let tcp = BufReader::with_capacity(tuning::READ_BYTES, tcp);
         let handshake = self.connector.connect(self.server_name.clone(), tcp);
         let mut tls = handshake.await.map_err(|error| self.broken(error))?;
         // In TLS 1.3 a client finishes before the server has looked at its certificate. The server speaks first in
