@@ -322,18 +322,28 @@ pub async fn until(mut holds: impl FnMut() -> bool) {
 /// # Errors
 /// Names the program that is missing, and says how to build it.
 pub fn programs() -> anyhow::Result<Programs> {
+    Ok(Programs { coordinator: program("fedtwin-coordinator")?, site: program("fedtwin-scripted-site")? })
+}
+
+/// Finds the same programs with sites that train.
+///
+/// # Errors
+/// Names the program that is missing, and says how to build it.
+pub fn programs_that_train() -> anyhow::Result<Programs> {
+    program("fedtwin-trainer")?;
+    Ok(Programs { site: program("fedtwin-site")?, ..programs()? })
+}
+
+fn program(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("this program does not know where it is")?;
     let folder = own.parent().context("a program is in a folder")?;
     // Tests lie one folder deeper than programs.
     let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
-    let find = |name: &str| {
-        let path = folder.join(name);
-        if path.exists() {
-            return Ok(path);
-        }
-        bail!("{} is missing: build all programs with `cargo build --workspace --bins`", path.display())
-    };
-    Ok(Programs { coordinator: find("fedtwin-coordinator")?, site: find("fedtwin-scripted-site")? })
+    let path = folder.join(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    bail!("{} is missing: build all programs with `cargo build --workspace --bins`", path.display())
 }
 
 const TEST_TIME_MAX: Duration = Duration::from_secs(60);

@@ -14,7 +14,9 @@ pub struct VectorStudy {
     pub id: String,
     /// The sites in its audience.
     pub sites: Vec<SiteName>,
-    /// Weights of the model.
+    /// What the model is.
+    pub family: Family,
+    /// Weights of a vector.
     pub parameters: u32,
     /// Rounds until it is finished.
     pub rounds: u32,
@@ -28,6 +30,15 @@ pub struct VectorStudy {
     pub features: String,
     /// The section on privacy and the calibration that goes with it.
     pub privacy: VectorPrivacy,
+}
+
+/// What a scripted study's model is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// A bare vector, which no site scores.
+    Vector,
+    /// A linear risk model over the features, with an intercept of each site's own.
+    LinearRisk,
 }
 
 /// How the updates of a scripted study are protected.
@@ -52,6 +63,7 @@ impl VectorStudy {
         Self {
             id: id.to_owned(),
             sites: sites.to_vec(),
+            family: Family::Vector,
             parameters: 1000,
             rounds: 2,
             attempts_max: 6,
@@ -65,7 +77,11 @@ impl VectorStudy {
     /// Returns the plan's text, calibrated.
     #[must_use]
     pub fn text(&self) -> String {
-        let Self { id, parameters, rounds, attempts_max, sites_min, deadline_s, features, .. } = self;
+        let family = match self.family {
+            Family::Vector => format!("family.vector.parameters = {}", self.parameters),
+            Family::LinearRisk => "family = \"linear-risk\"".to_owned(),
+        };
+        let Self { id, rounds, attempts_max, sites_min, deadline_s, features, .. } = self;
         let sites: Vec<_> = self.sites.iter().map(SiteName::as_str).collect();
         let (privacy, calibrated) = self.privacy.sections();
         format!(
@@ -83,7 +99,7 @@ outcome = "disease"
 [data.table.features]
 {features}
 [model]
-family.vector.parameters = {parameters}
+{family}
 seed = 1
 [rounds]
 count = {rounds}
