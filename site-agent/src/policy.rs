@@ -125,3 +125,119 @@ impl Policy {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fedtwin_plan::text_file::parse;
+
+    use super::*;
+
+    const PLAN: &str = r#"
+        [study]
+        id = "risk"
+        title = "A plan that the policy below just allows"
+        sites = ["va", "other"]
+        expires = "2099-12-31"
+        [cohort]
+        name = "heart"
+        patients_max = 100
+        [data.table]
+        outcome = "disease"
+        features.age.number = { unit = "years", low = 20, high = 100 }
+        [model]
+        family = "linear-risk"
+        seed = 1
+        [rounds]
+        count = 10
+        attempts_max = 12
+        blocks = 1
+        sites_min = 2
+        join_s = 60
+        deadline_s = 60
+        slot_s = 0
+        [training]
+        sampling = "1"
+        loss = "bce"
+        site = "gradient"
+        server.fedavg.learning_rate = 1.0
+        [privacy.local]
+        clip = 1.0
+        delta = 1e-5
+        target.noise-multiplier = 8.0
+        [calibrated]
+        m = 20
+        c_int = 131072
+        modulus_bits = 32
+        steps = 12
+        epsilon = 3.0
+    "#;
+
+    const POLICY: &str = r#"
+        models = ["linear-risk"]
+        parameters_max = 3
+        cohorts = ["heart"]
+        researchers = ["ada"]
+        modes = ["local"]
+        noise_multiplier_min = 8.0
+        delta_max = 1e-5
+        attempts_max = 12
+        sites_min = 2
+    "#;
+
+    /// Replaces one text of the policy or the plan, and returns what the policy says.
+    fn check(from: &str, to: &str) -> Result<(), String> {
+        let change = |text: &str| text.replacen(from, to, 1);
+        assert!(PLAN.contains(from) || POLICY.contains(from), "nothing says {from:?}");
+        let policy: Policy = toml::from_str(&change(POLICY)).unwrap();
+        let plan: Plan = parse("the plan", &change(PLAN)).unwrap();
+        policy.check(&plan, "ada", &"va".parse().unwrap()).map_err(|denied| denied.to_string())
+    }
+
+    #[test]
+    fn a_plan_at_every_limit_is_allowed() {
+        assert_eq!(check("", ""), Ok(()));
+        assert_eq!(check(r#"researchers = ["ada"]"#, ""), Ok(()), "an empty list allows all researchers");
+    }
+
+    #[test]
+    fn each_rule_refuses_and_names_itself_and_what_was_asked() {
+        for (from, to, expected) in [
+            (r#"sites = ["va", "other"]"#, r#"sites = ["cleveland", "other"]"#, "is that of va"),
+            (r#"researchers = ["ada"]"#, r#"researchers = ["eve"]"#, r#"allows the researchers {"eve"}"#),
+            (r#"models = ["linear-risk"]"#, r#"models = ["unet"]"#, r#"allows the models {"unet"}"#),
+            ("parameters_max = 3", "parameters_max = 2", "allows 2 weights; the plan asks for 3"),
+            (r#"name = "heart""#, r#"name = "lung""#, "allows the cohorts"),
+            (
+                "attempts_max = 12\n        sites_min",
+                "attempts_max = 11\n        sites_min",
+                "allows 11 attempts",
+            ),
+            (
+                "sites_min = 2\n        join_s",
+                "sites_min = 1\n        join_s",
+                "at least 2 sites; the plan asks for 1",
+            ),
+            (r#"modes = ["local"]"#, r#"modes = ["none"]"#, "allows the privacy modes {None}"),
+            ("delta = 1e-5", "delta = 1e-4", "allows a delta of at most 0.00001; the plan asks for 0.0001"),
+            ("c_int = 131072", "c_int = 131073", "asks for a noise multiplier of at least 8"),
+        ] {
+            let denied = check(from, to).expect_err(expected);
+            assert!(denied.contains("this site's policy") && denied.contains(expected), "{to}: {denied}");
+        }
+    }
+
+    #[test]
+    fn a_plan_without_noise_needs_a_line_that_allows_it() {
+        let plan = PLAN
+            .replace("[privacy.local]", "[privacy.none]")
+            .replace("delta = 1e-5", "")
+            .replace("target.noise-multiplier = 8.0", "")
+            .replace("epsilon = 3.0", "");
+        let plan: Plan = parse("the plan", &plan).unwrap();
+        let allowed = |modes: &str| {
+            let policy: Policy = toml::from_str(&POLICY.replace(r#"["local"]"#, modes)).unwrap();
+            policy.check(&plan, "ada", &"va".parse().unwrap()).is_ok()
+        };
+        assert!(!allowed(r#"["local"]"#) && allowed(r#"["none"]"#));
+    }
+}
