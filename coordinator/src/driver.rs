@@ -38,7 +38,7 @@ pub enum Command {
     /// A site's update is complete and verified.
     Update(SiteName, RoundKey, Update, oneshot::Sender<Result<(), String>>),
     /// A site's update was unusable.
-    Unusable(SiteName, StudyId, String),
+    Unusable(SiteName, RoundKey, String),
     /// A site sends no update.
     Decline(SiteName, RoundDeclined),
     /// Somebody watches a study.
@@ -167,9 +167,10 @@ impl Driver {
                 let refusal = self.feed(&key.study, Input::Updated(site, key.attempt, update))?;
                 answer(reply, refusal.map_or(Ok(()), Err));
             }
-            Command::Unusable(site, study, reason) => {
-                if self.studies.contains_key(&study) {
-                    self.publish(&study, Event::SiteFailed { site, reason });
+            Command::Unusable(site, key, reason) => {
+                let study = self.studies.get(&key.study).and_then(|running| running.study.as_ref());
+                if study.is_some_and(|study| study.open_attempt() == Some(&key) && study.has_member(&site)) {
+                    self.publish(&key.study, Event::SiteFailed { site, reason });
                 }
             }
             Command::Decline(site, RoundDeclined { study, attempt, reason }) => {
@@ -379,5 +380,6 @@ fn answer<T>(reply: oneshot::Sender<T>, value: T) {
 const STUDIES_MAX: usize = 64;
 /// A watcher that falls this far behind is told to start over.
 const EVENTS_QUEUED: usize = 1024;
-/// The longest plan has this many attempts with as many sites; later events are still sent to watchers.
-const EVENTS_KEPT: usize = 1 << 20;
+/// Enough for thousands of rounds; later events are still sent to whoever watches then. With the longest
+/// reasons that sites can give, 130 MB.
+const EVENTS_KEPT: usize = 1 << 16;

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::agent::Shared;
 use crate::client::{CallError, Client};
-use crate::local_training::{LocalTraining, LocalUpdate};
+use crate::local_training::{LocalTraining, LocalUpdate, TrainingError};
 use crate::session::door::Outgoing;
 use crate::session::{Accepted, Work};
 use crate::study_folder::Scores;
@@ -47,6 +47,15 @@ pub struct StudyTask {
 /// What a site has that accepted the plan.
 struct TakingPart {
     accepted: Accepted,
+    /// The plan's text, for trainers.
+    text: String,
+    trainer: RunningTrainer,
+    /// Whether the trainer was stopped or ended by itself: the next attempt needs another.
+    trainer_gone: bool,
+}
+
+#[derive(Clone)]
+struct RunningTrainer {
     trainer: Arc<Mutex<Box<dyn Trainer>>>,
     stopper: Stopper,
 }
@@ -113,10 +122,11 @@ impl StudyTask {
             tracing::warn!(study = %self.study, reason = %program::describe(&refusal), "a study was refused");
             as_reason(&refusal.for_the_coordinator())
         })?;
-        match self.start_trainer(&accepted, signed).await {
-            Ok((trainer, stopper)) => {
+        let text = String::from_utf8_lossy(&signed.text).into_owned();
+        match start_trainer(&self.shared, &text, &accepted).await {
+            Ok(trainer) => {
                 tracing::info!(study = %self.study, "taking part");
-                Ok(TakingPart { accepted, trainer, stopper })
+                Ok(TakingPart { accepted, text, trainer, trainer_gone: false })
             }
             Err(error) => {
                 tracing::error!(study = %self.study, error = %program::describe(&error), "the trainer cannot load the cohort");
@@ -126,38 +136,15 @@ impl StudyTask {
         }
     }
 
-    async fn start_trainer(
-        &self,
-        accepted: &Accepted,
-        signed: &SignedPlan,
-    ) -> Result<(Arc<Mutex<Box<dyn Trainer>>>, Stopper), TrainerError> {
-        let new_trainer = Arc::clone(&self.shared.new_trainer);
-        let text = String::from_utf8_lossy(&signed.text).into_owned();
-        let cohort_file = accepted.cohort_file.clone();
-        let loading = tokio::task::spawn_blocking(move || {
-            let mut trainer = new_trainer()?;
-            trainer.load(&text, &cohort_file)?;
-            let stopper = trainer.stopper();
-            Ok((Arc::new(Mutex::new(trainer)), stopper))
-        });
-        loading.await.expect("loading does not panic")
-    }
-
     async fn invited(&mut self, invitation: &Invitation) {
         let started = Instant::now();
         let key = &invitation.key;
-        let result = match timeout_at(started + invitation.closes_in, self.attempt(invitation, started)).await
-        {
-            Ok(result) => result,
-            Err(_elapsed) => {
-                if let Some(taking_part) = &self.taking_part {
-                    taking_part.stopper.stop();
-                }
-                Err(AttemptError::TooLate)
-            }
-        };
-        let Err(error) = result else { return };
+        let attempt = timeout_at(started + invitation.closes_in, self.attempt(invitation, started));
+        let Err(error) = attempt.await.unwrap_or(Err(AttemptError::TooLate)) else { return };
         tracing::warn!(%key, error = %program::describe(&error), "no update for this attempt");
+        if let Some(taking_part) = &mut self.taking_part {
+            taking_part.after(&error);
+        }
         let reason = as_reason(&error.for_the_coordinator());
         let declined = RoundDeclined { study: key.study.clone(), attempt: key.attempt, reason };
         if let Err(error) = self.client.decline(declined).await {
@@ -168,6 +155,7 @@ impl StudyTask {
     /// Fetch and check the model, charge, train, noise, store, record, send: in this order.
     async fn attempt(&mut self, invitation: &Invitation, started: Instant) -> Result<(), AttemptError> {
         let key = &invitation.key;
+        self.need_trainer().await?;
         let Some(TakingPart { accepted, trainer, .. }) = &self.taking_part else {
             return Err(AttemptError::NotTakingPart);
         };
@@ -179,7 +167,7 @@ impl StudyTask {
                 let training = Training {
                     plan: accepted.plan.clone(),
                     patients: accepted.patients,
-                    trainer: Arc::clone(trainer),
+                    trainer: Arc::clone(&trainer.trainer),
                     score: self.wants_scores(key),
                 };
                 let (update, scores) = tokio::task::spawn_blocking(move || training.run(&weights))
@@ -195,6 +183,18 @@ impl StudyTask {
             }
         };
         self.send_on_the_slot(&outgoing, started, accepted.plan.rounds.slot_s.get()).await
+    }
+
+    /// Starts another trainer where the last one was stopped or ended.
+    async fn need_trainer(&mut self) -> Result<(), TrainerError> {
+        if let Some(taking_part) = &mut self.taking_part
+            && taking_part.trainer_gone
+        {
+            taking_part.trainer =
+                start_trainer(&self.shared, &taking_part.text, &taking_part.accepted).await?;
+            taking_part.trainer_gone = false;
+        }
+        Ok(())
     }
 
     fn wants_scores(&self, key: &RoundKey) -> bool {
@@ -245,10 +245,12 @@ impl StudyTask {
 
     /// Fits what stays at this site, from the released model alone, and scores on its test patients.
     async fn score_final(&mut self, model: &Digest) -> Result<(), AttemptError> {
+        self.need_trainer().await?;
         let Some(TakingPart { accepted, trainer, .. }) = &self.taking_part else { return Ok(()) };
         let weights = self.client.fetch_model(model, &accepted.spec).await?;
         let fit_intercept = matches!(accepted.plan.model.family, Family::LinearRisk);
-        let (spec, folder, trainer) = (accepted.spec.clone(), accepted.folder.clone(), Arc::clone(trainer));
+        let (spec, folder, trainer) =
+            (accepted.spec.clone(), accepted.folder.clone(), Arc::clone(&trainer.trainer));
         let rounds = accepted.plan.rounds.count.get();
         let scoring = tokio::task::spawn_blocking(move || {
             if matches!(spec, ModelSpec::Vector(_)) {
@@ -282,6 +284,35 @@ impl StudyTask {
             }
         }
     }
+}
+
+impl TakingPart {
+    /// Ends a trainer that is stuck, or takes note that it has ended.
+    fn after(&mut self, error: &AttemptError) {
+        let stuck = matches!(error, AttemptError::TooLate);
+        let ended = matches!(error, AttemptError::Training(TrainingError::Trainer(TrainerError::Gone(_))));
+        if stuck || ended {
+            self.trainer.stopper.stop();
+            self.trainer_gone = true;
+        }
+    }
+}
+
+/// Starts a trainer and has it load the cohort.
+async fn start_trainer(
+    shared: &Shared,
+    text: &str,
+    accepted: &Accepted,
+) -> Result<RunningTrainer, TrainerError> {
+    let new_trainer = Arc::clone(&shared.new_trainer);
+    let (text, cohort_file) = (text.to_owned(), accepted.cohort_file.clone());
+    let loading = tokio::task::spawn_blocking(move || {
+        let mut trainer = new_trainer()?;
+        trainer.load(&text, &cohort_file)?;
+        let stopper = trainer.stopper();
+        Ok(RunningTrainer { trainer: Arc::new(Mutex::new(trainer)), stopper })
+    });
+    loading.await.expect("loading does not panic")
 }
 
 /// The part of an attempt that computes, on a thread where it may block.
@@ -324,7 +355,7 @@ enum AttemptError {
     #[error(transparent)]
     Session(#[from] crate::session::SessionError),
     #[error(transparent)]
-    Training(#[from] crate::local_training::TrainingError),
+    Training(#[from] TrainingError),
     #[error("the study's folder cannot be written")]
     Storage(#[source] std::io::Error),
 }

@@ -48,14 +48,15 @@ fn a_failing_command_fails_the_script() {
 }
 
 fn block_of(readme: &str) -> String {
-    let (_, after) = readme.split_once("<!-- A test runs this block. -->\n```sh\n").expect("the README marks it");
+    let (_, after) =
+        readme.split_once("<!-- A test runs this block. -->\n```sh\n").expect("the README marks it");
     let (block, _) = after.split_once("```").expect("the block ends");
     block.to_owned()
 }
 
 /// The programs that were built along with this test.
 fn programs() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
+    let own = std::env::current_exe().expect("the test's own files and folders can be used");
     let folder = own.ancestors().nth(2).expect("a test is two folders below the programs").to_path_buf();
     for program in ["fedtwin", "fedtwin-site", "fedtwin-coordinator", "fedtwin-trainer"] {
         let path = folder.join(program);
@@ -65,30 +66,30 @@ fn programs() -> PathBuf {
 }
 
 fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the test's own files and folders can be used");
+    let port = listener.local_addr().expect("the test's own files and folders can be used").port();
     drop(listener);
     std::thread::sleep(Duration::from_millis(10));
     port.to_string()
 }
 
 fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    fs::create_dir_all(to).expect("the test's own files and folders can be used");
+    for entry in fs::read_dir(from).expect("the test's own files and folders can be used") {
+        let entry = entry.expect("the test's own files and folders can be used");
         let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
+        if entry.file_type().expect("the test's own files and folders can be used").is_dir() {
             copy(&entry.path(), &target);
         } else {
-            fs::copy(entry.path(), target).unwrap();
+            fs::copy(entry.path(), target).expect("the test's own files and folders can be used");
         }
     }
 }
 
 fn replace_in(folder: &Path, from: &str, to: &str) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace(from, to)).unwrap();
+    for entry in fs::read_dir(folder).expect("the test's own files and folders can be used") {
+        let path = entry.expect("the test's own files and folders can be used").path();
+        let text = fs::read_to_string(&path).expect("the test's own files and folders can be used");
+        fs::write(&path, text.replace(from, to)).expect("the test's own files and folders can be used");
     }
 }

@@ -154,6 +154,12 @@ impl Study {
         }
     }
 
+    /// Says whether a site has accepted the plan.
+    #[must_use]
+    pub fn has_member(&self, site: &SiteName) -> bool {
+        self.base.answers.get(site).is_some_and(Option::is_some)
+    }
+
     /// Returns how the study ended, once it has.
     #[must_use]
     pub fn outcome(&self) -> Option<&StudyOutcome> {
