@@ -30,6 +30,8 @@ pub enum Behaviour {
     Fails,
     /// It never answers.
     Hangs,
+    /// It never answers, but the trainer after it does.
+    HangsOnce,
     /// It answers with the intercept's bytes: what a check that nothing leaks has to notice.
     Leaks,
 }
@@ -117,8 +119,10 @@ impl Trainer for ScriptedTrainer {
                 Ok(sum)
             }
             Behaviour::Fails => Err(TrainerError::Failed("the script says so".to_owned())),
-            Behaviour::Hangs => loop {
-                std::thread::park();
+            Behaviour::Hangs => hang(),
+            Behaviour::HangsOnce => match fs::File::create_new(self.folder.join(HUNG_FILE)) {
+                Ok(_first) => hang(),
+                Err(_hung_before) => Ok(sum(self.script.number, weights.len())),
             },
         }
     }
@@ -132,7 +136,15 @@ impl Trainer for ScriptedTrainer {
     }
 }
 
+fn hang() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
 /// The script's file in a site's folder.
 pub const SCRIPT_FILE: &str = "script.toml";
 /// The file that a trainer leaves when it is asked to load the cohort.
 pub const LOADED_FILE: &str = "trainer-was-loaded";
+/// The file that a trainer leaves before it hangs once.
+const HUNG_FILE: &str = "trainer-hung";

@@ -40,6 +40,24 @@ async fn a_round_closes_at_its_deadline_without_a_site_that_never_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_site_whose_trainer_hung_has_another_one_in_the_next_round() {
+    in_time(async {
+        let mut testbed = Testbed::start(2)?;
+        testbed.start_site(0, &SiteTerms::good(0))?;
+        let script = Script { behaviour: Behaviour::HangsOnce, ..Script::good(1) };
+        testbed.start_site(1, &SiteTerms { script, ..SiteTerms::good(1) })?;
+        let study = VectorStudy { sites_min: 1, deadline_s: 1, ..VectorStudy::new("hung", &testbed.sites) };
+        let mut watch = testbed.open(&study).await?;
+        let (included, missing) = watch.round_closed(1).await?;
+        assert_eq!((included.as_slice(), missing.as_slice()), testbed.sites.split_at(1));
+        let (included, missing) = watch.round_closed(2).await?;
+        assert_eq!((included, missing), (testbed.sites.clone(), Vec::new()));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_site_killed_in_a_round_is_missing_there_and_in_a_later_one() {
     in_time(async {
         let mut testbed = testbed()?;
