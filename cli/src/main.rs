@@ -4,9 +4,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fedtwin_cli::cli::{self, Arguments};
-use fedtwin_daemon::program;
+use fedtwin_daemon::{program, shutdown};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    program::exit(cli::run(Arguments::parse(), &mut std::io::stdout()).await)
+    let mut out = std::io::stdout();
+    let running = cli::run(Arguments::parse(), &mut out);
+    // Dropping what runs ends every process that it started.
+    let result = tokio::select! {
+        result = running => result,
+        signal = shutdown::signal() => signal.map_err(Into::into).and_then(|()| Err(anyhow::anyhow!("stopped on request"))),
+    };
+    program::exit(result)
 }

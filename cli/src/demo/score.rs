@@ -37,7 +37,10 @@ struct Trainer(Child);
 
 impl Trainer {
     fn start(program: &Path) -> anyhow::Result<Self> {
-        let started = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut command = Command::new(program);
+        // What goes wrong comes back as an answer.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let started = command.spawn();
         Ok(Self(started.with_context(|| format!("cannot start {}", program.display()))?))
     }
 
