@@ -1,6 +1,7 @@
 //! What studies may ask of this site. Whatever is not allowed here is refused.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use fedtwin_plan::numbers::{Positive, Probability};
 use fedtwin_plan::plan::{LocalNoise, Privacy};
@@ -42,6 +43,15 @@ pub enum Mode {
     Local,
 }
 
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Local => "local",
+        })
+    }
+}
+
 /// Why the policy refuses a plan.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("this site's policy {rule}; the plan asks for {asked}")]
@@ -65,17 +75,17 @@ impl Policy {
         rule(
             plan.study.sites.contains(site),
             format!("is that of {site}"),
-            format!("the sites {:?}", plan.study.sites),
+            format!("the sites {}", list(&plan.study.sites)),
         )?;
         rule(
             self.researchers.is_empty() || self.researchers.contains(researcher),
-            format!("allows the researchers {:?}", self.researchers),
-            format!("{researcher:?}"),
+            format!("allows the researchers {}", list(&self.researchers)),
+            researcher.to_owned(),
         )?;
         rule(
             self.models.contains(spec.family()),
-            format!("allows the models {:?}", self.models),
-            format!("{:?}", spec.family()),
+            format!("allows the models {}", list(&self.models)),
+            spec.family().to_owned(),
         )?;
         rule(
             spec.values() <= self.parameters_max,
@@ -84,8 +94,8 @@ impl Policy {
         )?;
         rule(
             self.cohorts.contains(&plan.cohort.name),
-            format!("allows the cohorts {:?}", self.cohorts),
-            format!("{:?}", plan.cohort.name),
+            format!("allows the cohorts {}", list(&self.cohorts)),
+            plan.cohort.name.to_string(),
         )?;
         let attempts = plan.rounds.attempts_max.get();
         rule(
@@ -108,8 +118,8 @@ impl Policy {
             Privacy::Local(_) => Mode::Local,
         };
         if !self.modes.contains(&mode) {
-            let rule = format!("allows the privacy modes {:?}", self.modes);
-            return Err(Denied { rule, asked: format!("{mode:?}") });
+            let rule = format!("allows the privacy modes {}", list(&self.modes));
+            return Err(Denied { rule, asked: mode.to_string() });
         }
         let Privacy::Local(LocalNoise { delta, .. }) = &plan.privacy else { return Ok(()) };
         if delta.get() > self.delta_max.get() {
@@ -124,6 +134,11 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+fn list<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| name.to_string()).collect();
+    if names.is_empty() { "(none)".to_owned() } else { names.join(", ") }
 }
 
 #[cfg(test)]
@@ -203,8 +218,8 @@ mod tests {
     fn each_rule_refuses_and_names_itself_and_what_was_asked() {
         for (from, to, expected) in [
             (r#"sites = ["va", "other"]"#, r#"sites = ["cleveland", "other"]"#, "is that of va"),
-            (r#"researchers = ["ada"]"#, r#"researchers = ["eve"]"#, r#"allows the researchers {"eve"}"#),
-            (r#"models = ["linear-risk"]"#, r#"models = ["unet"]"#, r#"allows the models {"unet"}"#),
+            (r#"researchers = ["ada"]"#, r#"researchers = ["eve"]"#, "allows the researchers eve"),
+            (r#"models = ["linear-risk"]"#, r#"models = ["unet"]"#, "allows the models unet"),
             ("parameters_max = 3", "parameters_max = 2", "allows 2 weights; the plan asks for 3"),
             (r#"name = "heart""#, r#"name = "lung""#, "allows the cohorts"),
             (
@@ -217,7 +232,7 @@ mod tests {
                 "sites_min = 1\n        join_s",
                 "at least 2 sites; the plan asks for 1",
             ),
-            (r#"modes = ["local"]"#, r#"modes = ["none"]"#, "allows the privacy modes {None}"),
+            (r#"modes = ["local"]"#, r#"modes = ["none"]"#, "allows the privacy modes none"),
             ("delta = 1e-5", "delta = 1e-4", "allows a delta of at most 0.00001; the plan asks for 0.0001"),
             ("c_int = 131072", "c_int = 131073", "asks for a noise multiplier of at least 8"),
         ] {
