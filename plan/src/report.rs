@@ -12,6 +12,15 @@ pub enum Report {
     Segmentation(SegmentationReport),
 }
 
+/// Scores of the model after some rounds, as a site keeps them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Rounds behind the model.
+    pub rounds: u32,
+    /// The scores.
+    pub report: Report,
+}
+
 /// Predictions for the test patients, in their order.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RiskReport {

@@ -12,22 +12,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use fedtwin_plan::report::Report;
+use fedtwin_plan::report::Scores;
 use fedtwin_plan::{ModelSpec, StudyId, model_file};
-use serde::{Deserialize, Serialize};
 
 /// The folder of one study.
 #[derive(Debug, Clone)]
 pub struct StudyFolder(PathBuf);
-
-/// Scores of the model after some rounds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Scores {
-    /// Rounds behind the model.
-    pub rounds: u32,
-    /// The scores.
-    pub report: Report,
-}
 
 impl StudyFolder {
     /// Opens or makes the folder of a study.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fedtwin_certs::Identity;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::plan::Family;
-use fedtwin_plan::report::Report;
+use fedtwin_plan::report::{Report, Scores};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId};
 use fedtwin_privacy::noise::OpendpNoise;
@@ -22,7 +22,6 @@ use crate::client::{CallError, Client};
 use crate::local_training::{LocalTraining, LocalUpdate, TrainingError};
 use crate::session::door::Outgoing;
 use crate::session::{Accepted, Work};
-use crate::study_folder::Scores;
 use crate::trainer::{Stopper, Trainer, TrainerError};
 
 /// What the coordinator says about one study.

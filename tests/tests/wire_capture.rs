@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use fedtwin_cli::simulate::federation::Programs;
+use fedtwin_plan::report::Scores;
 use fedtwin_plan::report::{Report, RiskReport};
-use fedtwin_site_agent::study_folder::Scores;
 use fedtwin_tests::relay::{Capture, Relay};
 use fedtwin_tests::script::{Behaviour, Script};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, programs, programs_that_train, until};

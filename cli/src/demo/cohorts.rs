@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use fedtwin_plan::SiteName;
 
-use crate::simulate::site_config::SimulatedSite;
+use crate::simulate::site_config::{SimulatedSite, quoted};
 
 /// Where patients come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,8 +200,4 @@ fn write_heart_schema(folder: &Path) -> anyhow::Result<PathBuf> {
 fn existing(path: PathBuf) -> anyhow::Result<PathBuf> {
     ensure!(path.exists(), "{} is missing: --data names the folder that has it", path.display());
     Ok(path.canonicalize()?)
-}
-
-fn quoted(path: &Path) -> String {
-    toml::Value::String(path.display().to_string()).to_string()
 }

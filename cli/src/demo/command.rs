@@ -34,7 +34,8 @@ pub struct Demo {
 }
 
 /// Rounds that fit six minutes on two cores.
-const LENGTHS: Lengths = Lengths { heart: 100, heart_private: 30, hippocampus: 150, hippocampus_private: 12 };
+pub const LENGTHS: Lengths =
+    Lengths { heart: 100, heart_private: 30, hippocampus: 150, hippocampus_private: 12 };
 const EPSILONS: [f64; 2] = [1.0, 8.0];
 
 /// Runs the demonstration.

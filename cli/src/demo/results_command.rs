@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use indicatif::MultiProgress;
 
-use super::arms::{Lengths, Stage};
+use super::arms::Stage;
 use super::cohorts::{Cohort, Data};
-use super::command::compare_cohort;
+use super::command::{LENGTHS, compare_cohort};
 use super::drafts::Protection;
 use super::results_page::{self, Measured};
 use crate::simulate::arm::ArmOutcome;
@@ -42,8 +42,6 @@ pub struct Results {
     long_rounds: u32,
 }
 
-const DEMO: Lengths = Lengths { heart: 100, heart_private: 30, hippocampus: 150, hippocampus_private: 12 };
-
 /// Measures everything and writes the page.
 ///
 /// # Errors
@@ -58,9 +56,9 @@ pub async fn run(arguments: &Results, out: &mut dyn Write) -> anyhow::Result<()>
     writeln!(out, "heart at epsilon 1, {} draws of the noise", arguments.draws)?;
     let draws = heart_draws(&stage, 1.0, arguments.draws).await?;
     writeln!(out, "both studies without noise, and the hippocampus at epsilon 8, as in the demonstration")?;
-    let reference = stage.reference(DEMO).await?;
+    let reference = stage.reference(LENGTHS).await?;
     let local = Protection::Local { epsilon: 8.0 };
-    let images = stage.draft(Cohort::Hippocampus, "hippocampus-e8", DEMO.hippocampus_private, local)?;
+    let images = stage.draft(Cohort::Hippocampus, "hippocampus-e8", LENGTHS.hippocampus_private, local)?;
     let private = stage.federation("private-images", vec![vec![images]], 0).await?;
     writeln!(
         out,
@@ -75,7 +73,7 @@ pub async fn run(arguments: &Results, out: &mut dyn Write) -> anyhow::Result<()>
     )?];
     let long = stage.federation("long", vec![long], 100).await?;
     let alone = compare_cohort(&stage, Cohort::Hippocampus, arguments.long_rounds).await?;
-    let heart_alone = compare_cohort(&stage, Cohort::Heart, DEMO.heart).await?;
+    let heart_alone = compare_cohort(&stage, Cohort::Heart, LENGTHS.heart).await?;
 
     let mut figures = draws;
     for arm in [&reference, &private, &long] {
@@ -104,7 +102,7 @@ async fn heart_draws(stage: &Stage<'_>, epsilon: f64, draws: u32) -> anyhow::Res
     let local = Protection::Local { epsilon };
     let id = |index: u32| format!("heart-e{epsilon}-draw-{index}");
     let drafts = (1..=draws)
-        .map(|index| stage.draft(Cohort::Heart, &id(index), DEMO.heart_private, local))
+        .map(|index| stage.draft(Cohort::Heart, &id(index), LENGTHS.heart_private, local))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let groups = drafts.chunks(STUDIES_AT_ONCE).map(<[_]>::to_vec).collect();
     let outcome = stage.federation("draws", groups, 0).await?;

@@ -8,19 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use fedtwin_audit_log::{PublicKey, entries};
 use fedtwin_certs::folder;
-use fedtwin_plan::report::Report;
+use fedtwin_plan::report::{Report, Scores};
 use fedtwin_plan::{Digest, Plan, SiteName, StudyId};
 use fedtwin_privacy::ledger::{Body, CohortReport, LedgerState};
-use serde::{Deserialize, Serialize};
-
-/// Scores of a model after some rounds, as a site keeps them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Scores {
-    /// Rounds behind the model.
-    pub rounds: u32,
-    /// The scores.
-    pub report: Report,
-}
 
 /// A study that ended.
 #[derive(Debug, Clone)]

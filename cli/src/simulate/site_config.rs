@@ -64,6 +64,8 @@ pub fn mode(plan: &Plan) -> &'static str {
     }
 }
 
-fn quoted(path: &Path) -> String {
+/// Writes a path as a TOML text.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
     toml::Value::String(path.display().to_string()).to_string()
 }
