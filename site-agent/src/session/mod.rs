@@ -7,6 +7,8 @@
 
 pub mod door;
 mod refusal;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fs;

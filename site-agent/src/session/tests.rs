@@ -1,0 +1,183 @@
+//! What a site lets out, and what it does not, over a session's life and after restarts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fedtwin_certs::{Authority, Credentials, Role, Terms, sign_plan, verify_plan};
+use fedtwin_plan::text_file::parse;
+use fedtwin_privacy::accountant::NoiseBits;
+use fedtwin_privacy::noise::OpendpNoise;
+use fedtwin_privacy::patient_sum::IntegerSum;
+use fedtwin_privacy::release::{Noise, NoisySteps};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const WEIGHTS: usize = 5;
+
+struct Site {
+    folder: tempfile::TempDir,
+    credentials: Arc<Credentials>,
+    researcher: Credentials,
+}
+
+impl Site {
+    fn new() -> Self {
+        let until = Timestamp(NOW.0 + 1_000_000_000);
+        let authority = Authority::create(&"fed".parse().unwrap(), NOW, until).unwrap();
+        let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
+        let issue = |role, name: &str| authority.issue(role, &name.parse().unwrap(), &terms).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let cohort = "name = \"heart\"\npatients = 80\n[source.synthetic-table]\nseed = 1\nsite = 0\n\
+                      patients = 100\n[split.modulo]\ndivisor = 5\ntest = 3\n";
+        fs::write(folder.path().join("cohort.toml"), cohort).unwrap();
+        let credentials = Arc::new(issue(Role::Site, "va"));
+        Self { folder, credentials, researcher: issue(Role::Researcher, "ada") }
+    }
+
+    fn open(&self) -> Session {
+        let config = "coordinator = \"localhost:1\"\ncredentials = \"c\"\nstate = \"state\"\n\
+            policy = { models = [\"vector\"], parameters_max = 10, cohorts = [\"heart\"], modes = [\"local\"], \
+            noise_multiplier_min = 0.1, delta_max = 0.01, attempts_max = 10, sites_min = 1 }\n\
+            [[cohort]]\nfile = \"cohort.toml\"\nbudget = { epsilon = 10.0, delta = 1e-3, order = 8 }\n";
+        let config: SiteConfig = parse("site.toml", config).unwrap();
+        Session::open(&config, self.folder.path(), &self.credentials, NOW).unwrap()
+    }
+
+    fn offer(&self, session: &mut Session, id: &str, c_int: u32) -> Result<Accepted, Refusal> {
+        let text = format!(
+            r#"
+            study = {{ id = "{id}", title = "t", sites = ["va"], expires = "2099-01-01" }}
+            cohort = {{ name = "heart", patients_max = 100 }}
+            data.table = {{ outcome = "disease", features.age.number = {{ unit = "years", low = 20, high = 100 }} }}
+            model = {{ family.vector.parameters = {WEIGHTS}, seed = 1 }}
+            rounds = {{ count = 4, attempts_max = 4, blocks = 2, sites_min = 1, join_s = 1, deadline_s = 1, slot_s = 0 }}
+            training = {{ sampling = "1", loss = "bce", site = "gradient", server.fedavg.learning_rate = 1.0 }}
+            privacy.local = {{ clip = 1.0, delta = 1e-3, target.noise-multiplier = 8.0 }}
+            calibrated = {{ m = 13, c_int = {c_int}, modulus_bits = 32, steps = 4, epsilon = 1e6 }}
+            "#
+        );
+        let signed = sign_plan(&self.researcher, text.into_bytes());
+        let (plan, signer) = verify_plan(&signed, self.credentials.authority(), NOW).unwrap();
+        session.offered(plan, &signer, &signed, NOW)
+    }
+
+    fn ledger(&self) -> String {
+        fs::read_to_string(ledger_path(&self.folder.path().join("state"))).unwrap()
+    }
+
+    fn stored_release(&self, study: &str) -> PathBuf {
+        Path::new(self.folder.path()).join("state/studies").join(study).join("release")
+    }
+}
+
+fn key(round: u32, attempt: u32) -> RoundKey {
+    RoundKey { study: "s".parse().unwrap(), round, attempt }
+}
+
+fn noised() -> LocalUpdate {
+    let m = NoiseBits::try_from(13).unwrap();
+    let mut noise = NoisySteps::new(m);
+    let drawn = Noise::draw(&OpendpNoise, m, WEIGHTS).unwrap();
+    LocalUpdate { values: noise.add(drawn, &IntegerSum(vec![1; WEIGHTS])), noise: Some(noise) }
+}
+
+fn grant(work: Work) -> BlockGrant {
+    match work {
+        Work::Train(grant) => grant,
+        Work::Resend(_) => panic!("expected a new attempt"),
+    }
+}
+
+fn resent(work: Work) -> Outgoing {
+    match work {
+        Work::Resend(outgoing) => outgoing,
+        Work::Train(_) => panic!("expected the stored release"),
+    }
+}
+
+#[test]
+fn an_attempt_that_was_released_sends_the_same_bytes_again_even_after_a_restart() {
+    let site = Site::new();
+    let mut session = site.open();
+    site.offer(&mut session, "s", 1024).unwrap();
+    let paid = grant(session.invited(&key(1, 1), NOW).unwrap());
+    let first = session.release(&key(1, 1), &paid, &noised(), NOW).unwrap();
+    let again = resent(session.invited(&key(1, 1), NOW).unwrap());
+    assert_eq!((again.bytes(), again.header()), (first.bytes(), first.header()));
+
+    drop(session);
+    let mut session = site.open();
+    site.offer(&mut session, "s", 1024).unwrap();
+    let after_restart = resent(session.invited(&key(1, 1), NOW).unwrap());
+    assert_eq!(after_restart.bytes(), first.bytes());
+}
+
+#[test]
+fn stored_bytes_that_changed_do_not_leave() {
+    let site = Site::new();
+    let mut session = site.open();
+    site.offer(&mut session, "s", 1024).unwrap();
+    let paid = grant(session.invited(&key(1, 1), NOW).unwrap());
+    session.release(&key(1, 1), &paid, &noised(), NOW).unwrap();
+    let path = site.stored_release("s");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[3] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let refused = session.invited(&key(1, 1), NOW).unwrap_err();
+    assert!(matches!(refused, SessionError::Release(ReleaseError::OtherBytes)), "{refused}");
+}
+
+#[test]
+fn an_update_without_the_noise_that_was_paid_for_does_not_leave() {
+    let site = Site::new();
+    let mut session = site.open();
+    site.offer(&mut session, "s", 1024).unwrap();
+    let paid = grant(session.invited(&key(1, 1), NOW).unwrap());
+    let weaker = NoisySteps::new(NoiseBits::try_from(12).unwrap());
+    for noise in [None, Some(weaker), Some(NoisySteps::new(NoiseBits::try_from(13).unwrap()))] {
+        let update = LocalUpdate { values: vec![1; WEIGHTS], noise };
+        let refused = session.release(&key(1, 1), &paid, &update, NOW).unwrap_err();
+        assert!(matches!(refused, SessionError::Release(_)), "{refused}");
+    }
+    assert!(!site.ledger().contains("\"entry\":\"released\""));
+}
+
+#[test]
+fn an_earlier_attempt_is_not_released_after_a_later_one() {
+    let site = Site::new();
+    let mut session = site.open();
+    site.offer(&mut session, "s", 1024).unwrap();
+    let paid = grant(session.invited(&key(1, 2), NOW).unwrap());
+    session.release(&key(1, 2), &paid, &noised(), NOW).unwrap();
+    let refused = session.release(&key(1, 1), &paid, &noised(), NOW).unwrap_err();
+    assert!(matches!(refused, SessionError::Ledger(_)), "{refused}");
+}
+
+#[test]
+fn attempts_beyond_what_was_paid_for_are_refused() {
+    let site = Site::new();
+    let mut session = site.open();
+    site.offer(&mut session, "s", 1024).unwrap();
+    for attempt in 1..=4 {
+        let paid = grant(session.invited(&key(attempt, attempt), NOW).unwrap());
+        session.release(&key(attempt, attempt), &paid, &noised(), NOW).unwrap();
+    }
+    let refused = session.invited(&key(5, 5), NOW).unwrap_err();
+    assert!(matches!(refused, SessionError::NothingLeft(_)), "{refused}");
+    assert_eq!(site.ledger().matches("\"entry\":\"block-opened\"").count(), 2);
+}
+
+#[test]
+fn a_study_over_budget_is_refused_with_the_numbers_and_logged_once() {
+    let site = Site::new();
+    let mut session = site.open();
+    // Noise of 8192 for a sensitivity of 60000: far beyond epsilon 10 in four steps.
+    let refused = site.offer(&mut session, "s", 60_000).unwrap_err().to_string();
+    assert!(refused.contains("does not fit the budget of cohort heart"), "{refused}");
+    assert!(refused.contains("it asks for") && refused.contains("left is"), "{refused}");
+    let again = site.offer(&mut session, "s", 60_000).unwrap_err().to_string();
+    assert_eq!(again, refused);
+    assert_eq!(site.ledger().matches("\"entry\":\"study-refused\"").count(), 1);
+    assert!(matches!(session.invited(&key(1, 1), NOW), Err(SessionError::NotTakingPart(_))));
+}
