@@ -34,7 +34,7 @@ fn heart(folder: &Folder, data: &Path, centre: &str, patients: usize) -> CohortF
 
 #[test]
 fn heart_has_the_published_split() {
-    let Some(data) = data_folder("fedtwin-cohort::heart_has_the_published_split") else {
+    let Some(data) = data_folder() else {
         return;
     };
     let folder = Folder::new();
@@ -50,7 +50,7 @@ fn heart_has_the_published_split() {
 
 #[test]
 fn swiss_cholesterol_is_missing_throughout() {
-    let Some(data) = data_folder("fedtwin-cohort::swiss_cholesterol_is_missing_throughout") else {
+    let Some(data) = data_folder() else {
         return;
     };
     let folder = Folder::new();
@@ -67,7 +67,7 @@ fn swiss_cholesterol_is_missing_throughout() {
 
 #[test]
 fn hippocampus_groups_are_read_whole() {
-    let Some(data) = data_folder("fedtwin-cohort::hippocampus_groups_are_read_whole") else {
+    let Some(data) = data_folder() else {
         return;
     };
     let msd = data.join("msd_hippocampus");

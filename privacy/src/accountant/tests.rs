@@ -42,7 +42,7 @@ fn epsilons_are_above_the_truth_and_near_the_best_order() {
 
 #[test]
 fn epsilons_are_accepted_by_the_reference_file() {
-    let rows = reference::rows("epsilon.csv", "epsilons_are_accepted_by_the_reference_file");
+    let rows = reference::rows("epsilon.csv");
     for row in rows.into_iter().flatten().filter(|row| row[1] == "add_remove" && !row[0].starts_with('T')) {
         let number = |i: usize| row[i].parse::<f64>().ok();
         let delta = number(3).unwrap();
