@@ -9,6 +9,7 @@ use fedtwin_plan::report::Report;
 use crate::simulate::arm::ArmOutcome;
 use crate::simulate::outcome::{SiteOutcome, StudyOutcome};
 use crate::simulate::results::{Pivot, Row, figure, mean, pivot};
+use crate::simulate::summary::megabytes;
 use crate::study::report::{Epsilons, Price, Report as PlanReport};
 
 /// Renders the page; links are relative to `folder`.
@@ -64,7 +65,7 @@ fn study_section(page: &mut String, arm: &ArmOutcome, study: &StudyOutcome, figu
             "</table><p>{} rounds in {:.1} s, {:.1} MB of updates.</p></section>",
             study.plan.rounds.count.get(),
             study.training_seconds,
-            study.update_bytes as f64 / 1e6
+            megabytes(study.update_bytes)
         ),
     );
 }
@@ -160,7 +161,8 @@ fn headline(report: &Report) -> Option<f64> {
     }
 }
 
-fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+/// Appends to a page.
+pub(super) fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     text.write_fmt(arguments).expect("writing to a String does not fail");
 }
 

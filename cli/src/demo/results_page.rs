@@ -1,11 +1,11 @@
 //! `docs/RESULTS.md`: figures beside what was asked of them, what others reach, and how to make them anew.
 
-use std::fmt::Write;
-
 use serde_json::Value;
 
+use super::page::push;
 use crate::simulate::arm::ArmOutcome;
 use crate::simulate::results::{ArmName, Row};
+use crate::simulate::summary::megabytes;
 
 /// What the page is made of.
 #[derive(Debug)]
@@ -196,15 +196,6 @@ fn bench(page: &mut String, bench: Option<&Value>) {
             ),
         );
     }
-}
-
-fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.write_fmt(arguments).expect("writing to a String does not fail");
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
 }
 
 const INTRODUCTION: &str = "\

@@ -76,7 +76,9 @@ fn costs(out: &mut dyn Write, study: &StudyOutcome) -> io::Result<()> {
     write!(out, "{table}")
 }
 
+/// Returns bytes in units of 10^6, for people.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "for people")]
-fn megabytes(bytes: u64) -> f64 {
+pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
