@@ -8,11 +8,13 @@
 //! seeing earlier results bounds nothing, while Gaussian and fixed-order Renyi budgets do.
 
 pub mod calibrate;
+pub mod certificate;
 pub mod event;
 pub mod gdp;
 pub mod rdp;
 
 pub use calibrate::{Calibration, CalibrationError, Target, calibrate, noise_multiplier};
+pub use certificate::certificate;
 pub use event::{GaussianEvent, IntegerClip, NoiseBits, NoiseShares};
 pub use rdp::Order;
 
