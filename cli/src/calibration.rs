@@ -25,14 +25,14 @@ pub enum CannotCalibrate {
     /// No grid is fine enough and fits.
     #[error(
         "no update of 32, 40 or 64 bits holds the sums of {sites} sites with {patients} patients finely enough \
-         for {values} weights; lower cohort.patients_max, or choose a smaller model"
+         for {values} trained weights; lower cohort.patients_max, or train fewer"
     )]
     NoGrid {
         /// The sites of the plan.
         sites: usize,
         /// The largest cohort.
         patients: u32,
-        /// The model's weights.
+        /// The weights that are trained.
         values: usize,
     },
     /// The model does not fit the data.
@@ -156,7 +156,7 @@ impl Grid {
         Ok(Self {
             sites: draft.study.sites.len(),
             patients: draft.cohort.patients_max.get(),
-            values: draft.model_spec()?.values(),
+            values: draft.trained()?.values(),
         })
     }
 

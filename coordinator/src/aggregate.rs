@@ -8,7 +8,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::PathBuf;
 
 use fedtwin_plan::model_file::{VALUE_BYTES, header};
-use fedtwin_plan::{Digest, ModelSpec, StudyId};
+use fedtwin_plan::{Digest, ModelSpec, StudyId, Trained};
 use fedtwin_privacy::wire_integers::{self, WireBits};
 
 use crate::optimiser::Step;
@@ -21,6 +21,8 @@ pub struct Aggregation {
     pub study: StudyId,
     /// The model's specification.
     pub spec: ModelSpec,
+    /// The part of it that updates hold; the rest stays as it is.
+    pub trained: Trained,
     /// The global model of the round.
     pub model: Digest,
     /// The updates' files.
@@ -68,17 +70,33 @@ pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Digest, AggregateEr
     new_model.write_all(&header).map_err(storage("write the new model"))?;
 
     let mut chunk = Chunk::default();
-    let mut left = job.spec.values();
-    while left > 0 {
-        let values = left.min(CHUNK_VALUES);
-        left -= values;
-        chunk.sum(&mut spools, values, job)?;
-        chunk.step(&mut model, &mut moments, values, job)?;
-        new_model.write_all(&chunk.bytes).map_err(storage("write the new model"))?;
+    let mut place = 0;
+    for range in job.trained.ranges() {
+        copy_values(&mut model, &mut new_model, range.start - place)?;
+        let mut left = range.len();
+        while left > 0 {
+            let values = left.min(CHUNK_VALUES);
+            left -= values;
+            chunk.sum(&mut spools, values, job)?;
+            chunk.step(&mut model, &mut moments, values, job)?;
+            new_model.write_all(&chunk.bytes).map_err(storage("write the new model"))?;
+        }
+        place = range.end;
     }
+    copy_values(&mut model, &mut new_model, job.trained.all_values() - place)?;
     let digest = new_model.commit().map_err(storage("store the new model"))?;
     moments.commit(job, store, &digest)?;
     Ok(digest)
+}
+
+/// Copies values that are not trained, bit by bit.
+fn copy_values(from: &mut impl Read, to: &mut impl Write, values: usize) -> Result<(), AggregateError> {
+    let bytes = (values * VALUE_BYTES) as u64;
+    let copied = io::copy(&mut from.take(bytes), to).map_err(storage("copy what is not trained"))?;
+    if copied == bytes {
+        return Ok(());
+    }
+    Err(storage("read the global model")(io::ErrorKind::UnexpectedEof.into()))
 }
 
 /// The buffers of one chunk, reused for all.
@@ -127,7 +145,7 @@ impl Chunk {
         self.bytes.resize(values * VALUE_BYTES, 0);
         model.read_exact(&mut self.bytes).map_err(storage("read the global model"))?;
         read_values(&self.bytes, &mut self.weights);
-        moments.load(values)?;
+        moments.load(values, job)?;
         job.step.apply(&mut self.weights, &self.direction, &mut moments.values);
         if self.weights.iter().any(|weight| !weight.is_finite()) {
             return Err(AggregateError::NotFinite);
@@ -138,7 +156,7 @@ impl Chunk {
     }
 }
 
-/// What the optimiser remembers along with a model, streamed from the one before to the new one.
+/// What the optimiser remembers of the trained values along with a model, streamed from the one before to the new one.
 struct Moments {
     per_weight: usize,
     before: Option<BufReader<File>>,
@@ -148,7 +166,7 @@ struct Moments {
 }
 
 impl Moments {
-    /// An initial model has no moments yet: they are zero.
+    /// An initial model has no moments yet: they are the optimiser's first ones.
     fn open(job: &Aggregation, store: &Store) -> Result<Self, AggregateError> {
         let before = match File::open(store.moments(&job.study, &job.model)) {
             Ok(file) => Some(BufReader::with_capacity(READ_BYTES, file)),
@@ -159,7 +177,7 @@ impl Moments {
         Ok(Self { per_weight: job.step.moments(), before, after, values: Vec::new(), bytes: Vec::new() })
     }
 
-    fn load(&mut self, weights: usize) -> Result<(), AggregateError> {
+    fn load(&mut self, weights: usize, job: &Aggregation) -> Result<(), AggregateError> {
         let values = weights * self.per_weight;
         match &mut self.before {
             Some(before) => {
@@ -170,6 +188,7 @@ impl Moments {
             None => {
                 self.values.clear();
                 self.values.resize(values, 0.0);
+                job.step.begin(&mut self.values);
             }
         }
         Ok(())
@@ -217,37 +236,53 @@ const READ_BYTES: usize = 1 << 12;
 
 #[cfg(test)]
 mod tests {
-    use fedtwin_plan::model::VectorSpec;
+    use std::path::Path;
+
+    use fedtwin_plan::model::{LinearRiskSpec, VectorSpec};
     use fedtwin_plan::model_file;
+    use fedtwin_plan::trained::Trainable;
 
     use super::*;
 
-    fn run(folder: &std::path::Path, updates: &[Vec<i64>], bits: WireBits) -> Vec<f32> {
+    fn spec(values: usize) -> ModelSpec {
+        ModelSpec::Vector(VectorSpec { parameters: i64::try_from(values).unwrap().try_into().unwrap() })
+    }
+
+    /// A store with a global model; the rest of the round is the caller's.
+    fn job(
+        folder: &Path,
+        spec: ModelSpec,
+        choice: Option<&Trainable>,
+        weights: &[f32],
+    ) -> (Store, Aggregation) {
         let store = Store::open(folder.to_path_buf()).unwrap();
-        let values = updates[0].len();
-        let spec =
-            ModelSpec::Vector(VectorSpec { parameters: i64::try_from(values).unwrap().try_into().unwrap() });
-        let mut model = store.new_model().unwrap();
-        model.write_all(&model_file::encode(&spec, &vec![1.0; values])).unwrap();
-        let model = model.commit().unwrap();
-        let spools = updates.iter().enumerate().map(|(i, update)| {
-            let path = store.spool(i as u64);
-            std::fs::write(&path, wire_integers::encode(update, bits)).unwrap();
-            path
-        });
-        let study: StudyId = "s".parse().unwrap();
         std::fs::create_dir_all(folder.join("studies/s")).unwrap();
+        let mut model = store.new_model().unwrap();
+        model.write_all(&model_file::encode(&spec, weights)).unwrap();
         let job = Aggregation {
-            study,
-            spec: spec.clone(),
-            model,
-            spools: spools.collect(),
-            bits,
+            study: "s".parse().unwrap(),
+            trained: Trained::new(&spec, choice).unwrap(),
+            spec,
+            model: model.commit().unwrap(),
+            spools: Vec::new(),
+            bits: WireBits::B32,
             scale: 0.5,
             step: Step::Average { rate: 1.0 },
         };
-        let digest = aggregate(&job, &store).unwrap();
-        model_file::decode(&spec, &std::fs::read(store.model(&digest)).unwrap()).unwrap()
+        (store, job)
+    }
+
+    fn with_updates(job: &mut Aggregation, store: &Store, updates: &[Vec<i64>]) {
+        let spools = updates.iter().enumerate().map(|(i, update)| {
+            let path = store.spool(i as u64);
+            std::fs::write(&path, wire_integers::encode(update, job.bits)).unwrap();
+            path
+        });
+        job.spools = spools.collect();
+    }
+
+    fn weights(store: &Store, job: &Aggregation, model: &Digest) -> Vec<f32> {
+        model_file::decode(&job.spec, &std::fs::read(store.model(model)).unwrap()).unwrap()
     }
 
     #[test]
@@ -257,10 +292,42 @@ mod tests {
         let first: Vec<i64> = (0..values).map(|i| i % 1000 - 500).collect();
         let second: Vec<i64> = (0..values).map(|i| 3 - i % 1000).collect();
         for bits in [WireBits::B32, WireBits::B40, WireBits::B64] {
-            let result = run(folder.path(), &[first.clone(), second.clone()], bits);
+            let (store, mut job) = job(folder.path(), spec(first.len()), None, &vec![1.0; first.len()]);
+            job.bits = bits;
+            with_updates(&mut job, &store, &[first.clone(), second.clone()]);
+            let model = aggregate(&job, &store).unwrap();
             #[expect(clippy::float_cmp, reason = "small integers are exact")]
-            let all_equal = result.iter().all(|&weight| weight == 1.0 + 0.5 * (3.0 - 500.0));
+            let all_equal =
+                weights(&store, &job, &model).iter().all(|&weight| weight == 1.0 + 0.5 * (3.0 - 500.0));
             assert!(all_equal, "{bits:?}");
         }
+    }
+
+    #[test]
+    fn what_is_not_trained_stays_bit_by_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let choice = Trainable { biases: true, matching: Vec::new(), low_rank: None };
+        let spec = ModelSpec::LinearRisk(LinearRiskSpec { inputs: 3.try_into().unwrap() });
+        // A subnormal and a negative zero survive only a copy of their bits.
+        let before = [f32::from_bits(1), -0.0, 0.25, 2.0];
+        let (store, mut job) = job(folder.path(), spec, Some(&choice), &before);
+        with_updates(&mut job, &store, &[vec![4], vec![-1]]);
+        let model = aggregate(&job, &store).unwrap();
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&weights(&store, &job, &model)), bits(&[before[0], before[1], before[2], 3.5]));
+    }
+
+    #[test]
+    fn an_update_of_another_length_or_a_model_cut_off_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let choice = Trainable { biases: true, matching: Vec::new(), low_rank: None };
+        let spec = ModelSpec::LinearRisk(LinearRiskSpec { inputs: 3.try_into().unwrap() });
+        let (store, mut job) = job(folder.path(), spec, Some(&choice), &[1.0; 4]);
+        with_updates(&mut job, &store, &[vec![]]);
+        assert!(matches!(aggregate(&job, &store), Err(AggregateError::Storage { what: "read a spool", .. })));
+        with_updates(&mut job, &store, &[vec![4]]);
+        let model = std::fs::OpenOptions::new().write(true).open(store.model(&job.model)).unwrap();
+        model.set_len(model.metadata().unwrap().len() - 8).unwrap();
+        assert!(matches!(aggregate(&job, &store), Err(AggregateError::Storage { .. })));
     }
 }

@@ -228,8 +228,8 @@ impl Driver {
         let study = self.studies.get(&key.study).and_then(|running| running.study.as_ref());
         match study {
             Some(study) if study.open_attempt() == Some(key) => {
-                let spec = study.plan().model_spec().expect("a checked plan has a model");
-                Ok(study.plan().update_bytes(&spec))
+                let trained = study.plan().trained().expect("a checked plan trains some parameters");
+                Ok(study.plan().update_bytes(&trained))
             }
             Some(_) | None => Err(format!("{key} is not open")),
         }
@@ -358,6 +358,7 @@ fn aggregation(plan: &Plan, job: Job) -> Aggregation {
     Aggregation {
         study: plan.study.id.clone(),
         spec: plan.model_spec().expect("a checked plan has a model"),
+        trained: plan.trained().expect("a checked plan trains some parameters"),
         model: job.model,
         spools: job.spools,
         bits: plan

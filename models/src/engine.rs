@@ -1,6 +1,7 @@
 //! Opens libtorch: the device, the threads, and the trainer of a plan's model family.
 
 use fedtwin_plan::cohort_need::DataNeed;
+use fedtwin_plan::model::UnetSpec;
 use fedtwin_plan::record::Records;
 use fedtwin_plan::{ModelSpec, Plan};
 use tch::{Cuda, Device};
@@ -53,8 +54,14 @@ pub fn trainer(plan: &Plan, cohort: Cohort, device: Device) -> Result<Box<dyn Tr
     let spec = plan.model_spec().map_err(|problem| TrainError::CohortIncompatible {
         reason: format!("{} {}", problem.key, problem.message),
     })?;
+    let not_yet = |what: &str| Err(TrainError::NotYet { what: what.to_owned() });
+    if plan.training.augmentation.is_some() {
+        return not_yet("[training.augmentation]");
+    }
     let slots = cohort.slots;
     match (&spec, &plan.data, cohort.train, cohort.test) {
+        (ModelSpec::Unet(UnetSpec { adapter_rank: Some(_), .. }), _, _, _) => not_yet("low-rank adapters"),
+        (ModelSpec::MlpRisk(_), _, _, _) => not_yet("the model family \"mlp-risk\""),
         (ModelSpec::Unet(_), DataNeed::Images(need), Records::Volumes(train), Records::Volumes(test)) => {
             let parts = Parts { slots, train, test };
             Ok(Box::new(UnetTrainer::new(&spec, *need, plan.training.loss, parts, device)?))

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use fedtwin_plan::model_file::{VALUE_BYTES, values_from_le};
 use fedtwin_plan::pipe::{Request, Response, read_frame, write_frame};
 use fedtwin_plan::text_file::{self, TextError};
-use fedtwin_plan::{PatientId, Plan};
+use fedtwin_plan::{PatientId, Plan, Trained};
 use fedtwin_privacy::patient_sum::{BoundsError, PatientSum};
 
 use crate::trainer::{SlotBatch, TrainError, Trainer};
@@ -46,8 +46,8 @@ pub fn serve(reader: &mut impl Read, writer: &mut impl Write, open: Open<'_>) ->
 /// A loaded cohort.
 struct Session {
     trainer: Box<dyn Trainer>,
-    /// The model's parameters.
-    values: usize,
+    /// The parameters that the plan trains.
+    trained: Trained,
     clip: f64,
     c_int: u64,
 }
@@ -101,17 +101,18 @@ fn answer(
 impl Session {
     fn open(load: &Load, open: Open<'_>) -> Result<Self, Refusal> {
         let plan = &load.plan;
-        let spec = plan
-            .model_spec()
+        let trained = plan
+            .trained()
             .map_err(|problem| Refusal::Model { key: problem.key, message: problem.message })?;
         let trainer = open(load).map_err(Refusal::Open)?;
-        Ok(Self { trainer, values: spec.values(), clip: plan.clip(), c_int: plan.calibrated.c_int })
+        Ok(Self { trainer, trained, clip: plan.clip(), c_int: plan.calibrated.c_int })
     }
 
     fn weights(&self, payload: &[u8]) -> Result<Vec<f32>, TrainError> {
-        if payload.len() != self.values * VALUE_BYTES {
+        let expected = self.trained.all_values();
+        if payload.len() != expected * VALUE_BYTES {
             let found = payload.len() / VALUE_BYTES;
-            return Err(TrainError::WeightsMisfit { found, expected: self.values });
+            return Err(TrainError::WeightsMisfit { found, expected });
         }
         let weights = values_from_le(payload);
         match weights.iter().position(|weight| !weight.is_finite()) {
@@ -123,8 +124,13 @@ impl Session {
     fn sum(&mut self, sampled: Vec<PatientId>, slice_seed: u64, payload: &[u8]) -> Result<Vec<u8>, Refusal> {
         let weights = self.weights(payload)?;
         let batch = SlotBatch::new(sampled, slice_seed)?;
-        let mut sum = PatientSum::new(self.values, self.clip, self.c_int)?;
-        self.trainer.contributions(&weights, &batch, &mut |patient, vector| sum.add(patient, vector))?;
+        let mut sum = PatientSum::new(self.trained.values(), self.clip, self.c_int)?;
+        let (trained, mut part) = (&self.trained, Vec::new());
+        self.trainer.contributions(&weights, &batch, &mut |patient, vector| {
+            part.clear();
+            trained.gather(vector, &mut part);
+            sum.add(patient, &part);
+        })?;
         Ok(sum.finish().0.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 }

@@ -93,6 +93,12 @@ pub enum TrainError {
         /// What does not fit.
         reason: String,
     },
+    /// This version's trainer cannot do what the plan asks for.
+    #[error("this trainer has no {what} yet")]
+    NotYet {
+        /// What the plan asks for.
+        what: String,
+    },
     /// No trainer has the plan's model.
     #[error("the plan's model family {family:?} is for scripted sites only")]
     NoTrainer {

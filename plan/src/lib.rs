@@ -17,6 +17,7 @@ pub mod report;
 pub mod signed;
 pub mod text_file;
 pub mod time;
+pub mod trained;
 
 pub use digest::Digest;
 pub use model::ModelSpec;
@@ -25,6 +26,9 @@ pub use numbers::Ratio;
 pub use plan::Plan;
 pub use record::PatientId;
 pub use time::Timestamp;
+pub use trained::Trained;
 
 #[cfg(test)]
 mod plan_tests;
+#[cfg(test)]
+mod training_tests;

@@ -239,6 +239,7 @@ mod tests {
             channels: 1.try_into().unwrap(),
             base: 2.try_into().unwrap(),
             depth: 1.try_into().unwrap(),
+            adapter_rank: None,
         })
     }
 

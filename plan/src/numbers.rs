@@ -154,6 +154,48 @@ impl From<Probability> for f64 {
     }
 }
 
+/// A range of finite numbers, written `[low, high]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(into = "[f64; 2]", try_from = "[f64; 2]")]
+pub struct Interval {
+    low: f64,
+    high: f64,
+}
+
+/// A range that is none.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("is from {0} to {1}, expected two finite numbers, the lower one first")]
+pub struct NotAnInterval(f64, f64);
+
+impl Interval {
+    /// Returns the lower end, at most the upper one.
+    #[must_use]
+    pub fn low(self) -> f64 {
+        self.low
+    }
+
+    /// Returns the upper end.
+    #[must_use]
+    pub fn high(self) -> f64 {
+        self.high
+    }
+}
+
+impl TryFrom<[f64; 2]> for Interval {
+    type Error = NotAnInterval;
+
+    fn try_from([low, high]: [f64; 2]) -> Result<Self, NotAnInterval> {
+        let finite = low.is_finite() && high.is_finite();
+        if finite && low <= high { Ok(Self { low, high }) } else { Err(NotAnInterval(low, high)) }
+    }
+}
+
+impl From<Interval> for [f64; 2] {
+    fn from(Interval { low, high }: Interval) -> Self {
+        [low, high]
+    }
+}
+
 /// An integer in `MIN..=MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "u32", try_from = "i64")]
@@ -222,6 +264,10 @@ mod tests {
         for bad in [0.0, 1.0, -0.1, 1.1, f64::NAN] {
             assert!(Probability::try_from(bad).is_err());
         }
+        for bad in [[2.0, 1.0], [f64::NAN, 1.0], [0.0, f64::NAN], [0.0, f64::INFINITY]] {
+            assert!(Interval::try_from(bad).is_err(), "{bad:?}");
+        }
+        assert!(Interval::try_from([1.0, 1.0]).is_ok());
         assert!(Count::<1, 5>::try_from(0).is_err());
         assert!(Count::<1, 5>::try_from(6).is_err());
         assert!(Count::<1, 5>::try_from(i64::MAX).is_err());

@@ -26,7 +26,7 @@ pub enum Request {
         threads: usize,
     },
     /// Clip, quantise and sum the gradients of the sampled patients; the payload holds the weights
-    /// (`f32`). Answered by [`Response::Sum`].
+    /// (`f32`), all of them. Answered by [`Response::Sum`].
     Sum {
         /// The sampled patients, each once.
         sampled: Vec<PatientId>,
@@ -51,7 +51,7 @@ pub enum Response {
         /// Test patients found.
         test: u32,
     },
-    /// The payload holds the integer sum (`i64`).
+    /// The payload holds the integer sum (`i64`) of the trained values.
     Sum,
     /// The site's own report; it stays at the site.
     Scored(Box<Report>),

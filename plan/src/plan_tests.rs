@@ -5,7 +5,7 @@ use crate::numbers::Ratio;
 use crate::plan::{Draft, Plan};
 use crate::text_file::parse;
 
-const HEART: &str = r#"[study]
+pub(crate) const HEART: &str = r#"[study]
 id = "heart-2027"
 title = "Heart disease from routine records"
 sites = ["cleveland", "hungarian", "switzerland", "va"]
@@ -59,7 +59,7 @@ steps = 60
 epsilon = 1.0
 "#;
 
-const HIPPOCAMPUS: &str = r#"[study]
+pub(crate) const HIPPOCAMPUS: &str = r#"[study]
 id = "hippocampus"
 title = "Whole-organ segmentation"
 sites = ["low", "middle", "high"]
@@ -109,7 +109,7 @@ modulus_bits = 64
 steps = 200
 "#;
 
-fn plan(text: &str) -> Plan {
+pub(crate) fn plan(text: &str) -> Plan {
     parse("plan.toml", text).unwrap()
 }
 
@@ -123,7 +123,7 @@ fn refusal(text: &str, line: &str, changed: &str) -> String {
     refusal.message
 }
 
-fn check(text: &str, cases: &[(&str, &str, &str)]) {
+pub(crate) fn check(text: &str, cases: &[(&str, &str, &str)]) {
     for (line, changed, expected) in cases {
         let message = refusal(text, line, changed);
         assert!(message.contains(expected), "{changed}: {message}");
@@ -135,7 +135,7 @@ fn heart_plan_says_what_was_written() {
     let plan = plan(HEART);
     assert_eq!(plan.model_spec().unwrap().values(), 2 + 4 + 1, "inputs with indicators, and the bias");
     assert_eq!((plan.steps(), plan.local_steps(), plan.attempts_per_block()), (60, 1, 12));
-    assert_eq!(plan.update_bytes(&plan.model_spec().unwrap()), 7 * 5);
+    assert_eq!(plan.update_bytes(&plan.trained().unwrap()), 7 * 5);
     assert!((plan.update_unit() - 1.0 / 65536.0).abs() < 1e-12, "clip over C_int");
 }
 

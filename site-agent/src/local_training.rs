@@ -63,47 +63,60 @@ impl<R: RandomSource> LocalTraining<'_, R> {
             Privacy::None(_) => None,
             Privacy::Local(_) => Some(NoisySteps::new(self.noise_bits())),
         };
+        let trained = self.plan.trained().expect("a checked plan trains some parameters");
         let (steps, change_max) = match &self.plan.training.site {
             SiteTraining::Gradient => {
-                let values = self.sum(global, noise.as_mut())?;
+                let values = self.sum(global, trained.values(), noise.as_mut())?;
                 return Ok(LocalUpdate { values, noise });
             }
             SiteTraining::Sgd(LocalSgd { steps, change_max, .. })
             | SiteTraining::Adam(LocalAdam { steps, change_max, .. }) => (steps.get(), change_max.get()),
         };
-        let mut optimiser = LocalOptimiser::new(&self.plan.training.site, global.len())
+        let mut before = Vec::with_capacity(trained.values());
+        trained.gather(global, &mut before);
+        let mut optimiser = LocalOptimiser::new(&self.plan.training.site, &before)
             .expect("a plan with local steps has a local optimiser");
         let scale = self.gradient_scale();
-        let mut weights = global.to_vec();
+        let (mut weights, mut after) = (global.to_vec(), before.clone());
         for _step in 0..steps {
-            let sum = self.sum(&weights, noise.as_mut())?;
+            let sum = self.sum(&weights, trained.values(), noise.as_mut())?;
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_precision_loss,
                 reason = "weights are single precision"
             )]
             let gradient = sum.iter().map(|&units| (units as f64 * scale) as f32);
-            optimiser.step(&mut weights, gradient);
+            optimiser.step(&mut after, gradient);
+            trained.scatter(&after, &mut weights);
         }
-        Ok(LocalUpdate { values: self.change(global, &weights, change_max), noise })
+        Ok(LocalUpdate { values: self.change(&before, &after, change_max), noise })
     }
 
     /// One step: the sum over a fresh Poisson sample, with noise where the plan asks for it.
-    fn sum(&mut self, weights: &[f32], noise: Option<&mut NoisySteps>) -> Result<Vec<i64>, TrainingError> {
+    ///
+    /// # Shapes
+    /// `weights`: all of the model's values; the sum has the `length` of the trained ones.
+    fn sum(
+        &mut self,
+        weights: &[f32],
+        length: usize,
+        noise: Option<&mut NoisySteps>,
+    ) -> Result<Vec<i64>, TrainingError> {
         match noise {
-            None => Ok(self.exact_sum(weights)?.0),
+            None => Ok(self.exact_sum(weights, length)?.0),
             Some(steps) => {
-                let drawn = Noise::draw(self.noise, self.noise_bits(), weights.len())?;
-                Ok(steps.add(drawn, &self.exact_sum(weights)?))
+                let drawn = Noise::draw(self.noise, self.noise_bits(), length)?;
+                Ok(steps.add(drawn, &self.exact_sum(weights, length)?))
             }
         }
     }
 
-    fn exact_sum(&mut self, weights: &[f32]) -> Result<IntegerSum, TrainingError> {
+    fn exact_sum(&mut self, weights: &[f32], length: usize) -> Result<IntegerSum, TrainingError> {
         let sampled = poisson(self.plan.training.sampling, self.patients, self.random)?;
         let mut seed = [0; 8];
         self.random.fill(&mut seed)?;
-        Ok(IntegerSum(self.trainer.sum(weights, sampled, u64::from_le_bytes(seed))?))
+        let sum = self.trainer.sum(weights, sampled, u64::from_le_bytes(seed))?;
+        if sum.len() == length { Ok(IntegerSum(sum)) } else { Err(TrainerError::OtherAnswer.into()) }
     }
 
     fn noise_bits(&self) -> NoiseBits {
@@ -117,7 +130,7 @@ impl<R: RandomSource> LocalTraining<'_, R> {
         unit / (self.plan.training.sampling.to_f64() * f64::from(self.patients))
     }
 
-    /// The weights' change times the declared patients, in the plan's units. Post-processing of noisy sums.
+    /// The trained weights' change times the declared patients, in the plan's units. Post-processing of noisy sums.
     fn change(&self, global: &[f32], weights: &[f32], change_max: f64) -> Vec<i64> {
         let scale = f64::from(self.patients) / self.plan.update_unit();
         let changes =
@@ -188,8 +201,12 @@ mod tests {
         }
     }
 
-    /// Sums one unit per sampled patient in each coordinate.
-    struct Counting<'a>(&'a Log);
+    /// Sums one unit per sampled patient in each trained coordinate, and notes the weights.
+    struct Counting<'a> {
+        log: &'a Log,
+        trained: usize,
+        weights: Vec<Vec<f32>>,
+    }
 
     impl Trainer for Counting<'_> {
         fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<(u32, u32), TrainerError> {
@@ -202,8 +219,9 @@ mod tests {
             sampled: Vec<PatientId>,
             _seed: u64,
         ) -> Result<Vec<i64>, TrainerError> {
-            self.0.push(format!("data of {}", sampled.len()));
-            Ok(vec![i64::try_from(sampled.len()).unwrap(); weights.len()])
+            self.log.push(format!("data of {}", sampled.len()));
+            self.weights.push(weights.to_vec());
+            Ok(vec![i64::try_from(sampled.len()).unwrap(); self.trained])
         }
 
         fn score(&mut self, _weights: &[f32], _fit: bool) -> Result<Report, TrainerError> {
@@ -217,15 +235,24 @@ mod tests {
 
     fn run(plan: &Plan) -> (LocalUpdate, Vec<String>) {
         let log = Log::default();
+        let mut trainer = counting(&log, plan.trained().unwrap().values());
+        let update = run_with(plan, &log, &mut trainer).unwrap();
+        (update, log.0.into_inner().unwrap())
+    }
+
+    fn counting(log: &Log, trained: usize) -> Counting<'_> {
+        Counting { log, trained, weights: Vec::new() }
+    }
+
+    fn run_with(plan: &Plan, log: &Log, trainer: &mut Counting<'_>) -> Result<LocalUpdate, TrainingError> {
         let mut training = LocalTraining {
             plan,
             patients: PATIENTS,
-            trainer: &mut Counting(&log),
-            noise: &Noted(&log, OpendpNoise),
+            trainer,
+            noise: &Noted(log, OpendpNoise),
             random: &mut SecureRandom::new(),
         };
-        let update = training.run(&[0.0; 3]).unwrap();
-        (update, log.0.into_inner().unwrap())
+        training.run(&[0.0; 3])
     }
 
     #[test]
@@ -270,5 +297,28 @@ mod tests {
         let plan = plan("{ sgd = { steps = 1, learning_rate = 1e6, change_max = 1.0 } }", "1", privacy);
         let change = run(&plan).0.values[0] as f64 * plan.update_unit() / 100.0;
         assert!((change + 1.0).abs() < 1e-6, "{change}");
+    }
+    #[test]
+    fn only_trained_values_move_are_noised_and_are_sent() {
+        let privacy = "privacy.none.clip = 1.0
+             calibrated = { m = 12, c_int = 4096, modulus_bits = 32, steps = 2 }";
+        let site = "{ sgd = { steps = 2, learning_rate = 0.5, change_max = 1.0 } }, trainable.biases = true";
+        let plan = plan(site, "1", privacy);
+        let log = Log::default();
+        let mut trainer = counting(&log, 1);
+        let update = run_with(&plan, &log, &mut trainer).unwrap();
+        assert_eq!(update.values.len(), 1);
+        assert_eq!(trainer.weights[0], [0.0; 3]);
+        let second = &trainer.weights[1];
+        assert!(second[0] == 0.0 && second[1] == 0.0 && second[2] < 0.0, "{second:?}");
+        let noised = local(&site.replace("steps = 2", "steps = 1"), 1, "1");
+        assert_eq!(run(&noised).0.values.len(), 1);
+    }
+
+    #[test]
+    fn a_sum_of_another_length_is_no_answer() {
+        let log = Log::default();
+        let refused = run_with(&local("\"gradient\"", 1, "1"), &log, &mut counting(&log, 2)).unwrap_err();
+        assert!(matches!(refused, TrainingError::Trainer(TrainerError::OtherAnswer)), "{refused}");
     }
 }

@@ -247,7 +247,7 @@ impl StudyTask {
         self.need_trainer().await?;
         let Some(TakingPart { accepted, trainer, .. }) = &self.taking_part else { return Ok(()) };
         let weights = self.client.fetch_model(model, &accepted.spec).await?;
-        let fit_intercept = matches!(accepted.plan.model.family, Family::LinearRisk);
+        let fit_intercept = matches!(accepted.plan.model.family, Family::LinearRisk | Family::MlpRisk(_));
         let (spec, folder, trainer) =
             (accepted.spec.clone(), accepted.folder.clone(), Arc::clone(&trainer.trainer));
         let rounds = accepted.plan.rounds.count.get();

@@ -21,6 +21,9 @@ pub trait Trainer: Send {
 
     /// Returns the clipped, quantised sum of the sampled patients' gradients at `weights`.
     ///
+    /// # Shapes
+    /// `weights`: all of the model's values. Returns the plan's trained values, in the same order.
+    ///
     /// # Errors
     /// Fails where the gradients cannot be computed, or the trainer is gone.
     fn sum(
@@ -146,7 +149,7 @@ impl Trainer for ProcessTrainer {
         slice_seed: u64,
     ) -> Result<Vec<i64>, TrainerError> {
         match self.ask(&Request::Sum { sampled, slice_seed }, &to_le(weights))? {
-            (Response::Sum, payload) if payload.len() == weights.len() * 8 => {
+            (Response::Sum, payload) if payload.len() % 8 == 0 => {
                 let (values, _none) = payload.as_chunks::<8>();
                 Ok(values.iter().map(|&value| i64::from_le_bytes(value)).collect())
             }

@@ -19,6 +19,7 @@ pub(crate) fn unet(base: i64, depth: i64) -> ModelSpec {
         channels: 1.try_into().unwrap(),
         base: base.try_into().unwrap(),
         depth: depth.try_into().unwrap(),
+        adapter_rank: None,
     })
 }
 

@@ -19,7 +19,7 @@ impl Check for Plan {
 
 impl<C> Plan<C> {
     fn check_terms(&self) -> Result<(), Problem> {
-        self.model_spec()?;
+        self.trained()?;
         let title = &self.study.title;
         if title.len() > TITLE_BYTES_MAX || title.chars().any(char::is_control) {
             let message = format!("expected one line of at most {TITLE_BYTES_MAX} bytes");
@@ -40,14 +40,25 @@ impl<C> Plan<C> {
                 format!("is {}, expected at most the number of study.sites ({sites})", sites_min.get());
             return Err(Problem::new("rounds.sites_min", message));
         }
+        self.check_data()
+    }
+
+    fn check_data(&self) -> Result<(), Problem> {
         match &self.data {
             DataNeed::Table(table) => {
                 if self.training.loss != Loss::Bce {
                     return Err(Problem::new("training.loss", "expected \"bce\", the loss of a table"));
                 }
+                if self.training.augmentation.is_some() {
+                    let message = "expected [data.images] with it, which can be changed at random";
+                    return Err(Problem::new("training.augmentation", message));
+                }
                 table.check()
             }
             DataNeed::Images(need) => {
+                if let Some(augmentation) = &self.training.augmentation {
+                    augmentation.check(need)?;
+                }
                 let Family::Unet(size) = &self.model.family else {
                     return Ok(());
                 };

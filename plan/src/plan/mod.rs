@@ -3,19 +3,28 @@
 //! A [`Draft`] is what a person writes. `fedtwin study new` calibrates it, appends the `[calibrated]`
 //! section and signs the bytes; what then travels is a [`Plan`].
 
+mod augmentation;
 mod check;
+mod privacy;
+mod training;
 
 use std::time::Duration;
 
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
-use crate::cohort_need::DataNeed;
-use crate::model::{LinearRiskSpec, ModelSpec, UnetSpec, VectorSpec};
+pub use self::augmentation::{Augmentation, Axis};
+pub use self::privacy::{Calibrated, LocalNoise, NoNoise, Privacy, Target};
+pub use self::training::{
+    Fedadagrad, Fedadam, Fedavg, Fedyogi, LocalAdam, LocalSgd, Loss, ServerOptimiser, SiteTraining, Training,
+};
+use crate::cohort_need::{DataNeed, TableNeed};
+use crate::model::{LinearRiskSpec, MlpRiskSpec, ModelSpec, UnetSpec, VectorSpec};
 use crate::names::{CohortName, SiteName, StudyId};
-use crate::numbers::{Count, Positive, Probability, Ratio};
+use crate::numbers::Count;
 use crate::text_file::Problem;
 use crate::time::Date;
+use crate::trained::{Trainable, Trained};
 
 /// A plan; `C` is [`Calibrated`] once calibrated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,6 +105,8 @@ pub enum Family {
     Unet(UnetSize),
     /// A linear risk model over the table's encoded features.
     LinearRisk,
+    /// A multi-layer perceptron over the same features.
+    MlpRisk(MlpSize),
     /// A bare vector, for tests and benchmarks of the wire.
     Vector(VectorSpec),
 }
@@ -108,6 +119,14 @@ pub struct UnetSize {
     pub base: Count<1, 1024>,
     /// Number of poolings.
     pub depth: Count<1, 6>,
+}
+
+/// A multi-layer perceptron's size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MlpSize {
+    /// Units of the hidden layers, from the inputs to the outcome.
+    pub hidden: Vec<Count<1, 4096>>,
 }
 
 /// Rounds and their deadlines.
@@ -131,184 +150,58 @@ pub struct Rounds {
     pub slot_s: Count<0, 86_400>,
 }
 
-/// Loss, sampling and optimisers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Training {
-    /// Probability with which each patient is in a step: Poisson sampling.
-    pub sampling: Ratio,
-    /// The loss, per patient.
-    pub loss: Loss,
-    /// What a site does in a round.
-    pub site: SiteTraining,
-    /// How the coordinator moves the global model.
-    pub server: ServerOptimiser,
-}
-
-/// A loss of one patient's records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Loss {
-    /// Binary cross-entropy, the mean over a patient's records and pixels.
-    Bce,
-    /// Soft Dice of one patient's pixels.
-    Dice,
-    /// The sum of both.
-    BceDice,
-}
-
-/// What a site computes and sends in a round.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SiteTraining {
-    /// One sum of per-patient gradients at the global model.
-    Gradient,
-    /// Several steps of stochastic gradient descent; the weights' change is sent.
-    Sgd(LocalSgd),
-    /// Several steps of Adam; the weights' change is sent.
-    Adam(LocalAdam),
-}
-
-/// Local stochastic gradient descent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LocalSgd {
-    /// Steps in a round, each one charged.
-    pub steps: Count<1, 10_000>,
-    /// Step size on the mean gradient.
-    pub learning_rate: Positive,
-    /// Largest change of one weight that is sent; larger ones are cut.
-    pub change_max: Positive,
-}
-
-/// Local Adam (Kingma and Ba 2015), with a fresh state in each round.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LocalAdam {
-    /// Steps in a round, each one charged.
-    pub steps: Count<1, 10_000>,
-    /// Step size.
-    pub learning_rate: Positive,
-    /// Largest change of one weight that is sent; larger ones are cut.
-    pub change_max: Positive,
-}
-
-/// How the coordinator moves the global model by the aggregated update.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ServerOptimiser {
-    /// Adds the mean change, or subtracts the mean gradient, times a step size (McMahan et al. 2017).
-    Fedavg(Fedavg),
-    /// Adam at the server (Reddi et al. 2021, algorithm 2).
-    Fedadam(Fedadam),
-}
-
-/// Averaging.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fedavg {
-    /// Step size; 1 is plain averaging of changes.
-    pub learning_rate: Positive,
-}
-
-/// Adam at the server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fedadam {
-    /// Step size.
-    pub learning_rate: Positive,
-    /// Decay of the first moment, in (0, 1).
-    pub beta1: Probability,
-    /// Decay of the second moment, in (0, 1).
-    pub beta2: Probability,
-    /// Added to the root of the second moment: the adaptivity tau.
-    pub tau: Positive,
-}
-
-/// Clipping and noise.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Privacy {
-    /// No noise; a site's policy must allow it, and its ledger says `unbounded` from then on.
-    None(NoNoise),
-    /// Each site's own noise suffices.
-    Local(LocalNoise),
-}
-
-/// No noise.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoNoise {
-    /// Largest L2 norm of one patient's gradient.
-    pub clip: Positive,
-}
-
-/// Noise at each site.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LocalNoise {
-    /// Largest L2 norm of one patient's gradient.
-    pub clip: Positive,
-    /// The delta at which epsilon is stated.
-    pub delta: Probability,
-    /// What calibration aims at.
-    pub target: Target,
-}
-
-/// What calibration aims at.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Target {
-    /// The epsilon of all attempts together.
-    Epsilon(Positive),
-    /// The ratio of the noise's standard deviation to the clip, in each step.
-    NoiseMultiplier(Positive),
-}
-
-/// The integers that calibration chose, and what they cost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calibrated {
-    /// The noise's standard deviation is 2^m grid units.
-    pub m: Count<10, 30>,
-    /// The largest norm of one patient's quantised contribution, in grid units.
-    pub c_int: u64,
-    /// Updates are integers modulo 2 to this power: 32, 40 or 64.
-    pub modulus_bits: Count<32, 64>,
-    /// Noisy sums that are paid for: attempts times local steps.
-    pub steps: u64,
-    /// The claim: no site's accountant may find more. Absent where nothing bounds it.
-    pub epsilon: Option<Positive>,
-}
-
 impl<C> Plan<C> {
     /// Returns the model's specification.
     ///
     /// # Errors
     /// Refuses a family that does not fit the data.
     pub fn model_spec(&self) -> Result<ModelSpec, Problem> {
-        match (&self.model.family, &self.data) {
-            (Family::Unet(size), DataNeed::Images(_)) => Ok(ModelSpec::Unet(UnetSpec {
+        let adapter_rank = self.training.trainable.as_ref().and_then(Trainable::adapter_rank);
+        let inputs = |table: &TableNeed| {
+            let inputs = i64::try_from(table.inputs()).unwrap_or(i64::MAX);
+            Count::try_from(inputs).map_err(|e| Problem::new("data.table.features", e.to_string()))
+        };
+        let family = |message: &str| Err(Problem::new("model.family", message));
+        let spec = match (&self.model.family, &self.data) {
+            (Family::Unet(size), DataNeed::Images(_)) => ModelSpec::Unet(UnetSpec {
                 channels: Count::try_from(1).expect("one channel is within range"),
                 base: size.base,
                 depth: size.depth,
-            })),
+                adapter_rank,
+            }),
             (Family::LinearRisk, DataNeed::Table(table)) => {
-                let inputs = i64::try_from(table.inputs()).unwrap_or(i64::MAX);
-                let inputs = Count::try_from(inputs)
-                    .map_err(|e| Problem::new("data.table.features", e.to_string()))?;
-                Ok(ModelSpec::LinearRisk(LinearRiskSpec { inputs }))
+                ModelSpec::LinearRisk(LinearRiskSpec { inputs: inputs(table)? })
+            }
+            (Family::MlpRisk(MlpSize { hidden }), DataNeed::Table(table)) => {
+                if !(1..=HIDDEN_LAYERS_MAX).contains(&hidden.len()) {
+                    let message = format!("expected 1 to {HIDDEN_LAYERS_MAX} hidden layers");
+                    return Err(Problem::new("model.family.mlp-risk.hidden", message));
+                }
+                ModelSpec::MlpRisk(MlpRiskSpec { inputs: inputs(table)?, hidden: hidden.clone() })
             }
             (Family::Vector(spec), DataNeed::Table(_) | DataNeed::Images(_)) => {
-                Ok(ModelSpec::Vector(spec.clone()))
+                ModelSpec::Vector(spec.clone())
             }
             (Family::Unet(_), DataNeed::Table(_)) => {
-                Err(Problem::new("model.family", "is a U-Net, expected [data.images] with it"))
+                return family("is a U-Net, expected [data.images] with it");
             }
-            (Family::LinearRisk, DataNeed::Images(_)) => {
-                Err(Problem::new("model.family", "is a linear risk model, expected [data.table] with it"))
+            (Family::LinearRisk | Family::MlpRisk(_), DataNeed::Images(_)) => {
+                return family("is a risk model, expected [data.table] with it");
             }
+        };
+        if adapter_rank.is_some() && !matches!(spec, ModelSpec::Unet(_)) {
+            let message = "expected a U-Net, whose convolutions can have adapters";
+            return Err(Problem::new("training.trainable.low-rank", message));
         }
+        Ok(spec)
+    }
+
+    /// Returns which of the model's values the study trains.
+    ///
+    /// # Errors
+    /// Refuses a family that does not fit the data, and a choice that names no parameter.
+    pub fn trained(&self) -> Result<Trained, Problem> {
+        Trained::new(&self.model_spec()?, self.training.trainable.as_ref())
     }
 
     /// Returns the noisy sums of one attempt.
@@ -371,9 +264,12 @@ impl Plan {
         (largest.log2() - bits).ceil().exp2()
     }
 
-    /// Returns the bytes of an update.
+    /// Returns the bytes of an update, which holds the trained values and no others.
     #[must_use]
-    pub fn update_bytes(&self, spec: &ModelSpec) -> u64 {
-        spec.values() as u64 * u64::from(self.calibrated.modulus_bits.get() / 8)
+    pub fn update_bytes(&self, trained: &Trained) -> u64 {
+        trained.values() as u64 * u64::from(self.calibrated.modulus_bits.get() / 8)
     }
 }
+
+/// Deeper ones would not learn more from a table.
+const HIDDEN_LAYERS_MAX: usize = 8;

@@ -1,0 +1,112 @@
+//! What plans can say about training beyond the usual: parts of a model, changed images, other optimisers.
+
+use crate::model::ModelSpec;
+use crate::plan::{Axis, Plan, SiteTraining};
+use crate::plan_tests::{HEART, HIPPOCAMPUS, check, plan};
+use crate::text_file::parse;
+
+/// The hippocampus plan with lines before those of its optimisers.
+fn with_training(lines: &str) -> String {
+    HIPPOCAMPUS.replace("loss = \"bce-dice\"\n", &format!("loss = \"bce-dice\"\n{lines}\n"))
+}
+
+fn refused(text: &str) -> String {
+    parse::<Plan>("plan.toml", text).unwrap_err().to_string()
+}
+
+#[test]
+fn updates_hold_the_trained_values_alone() {
+    let biases = plan(&with_training("trainable.biases = true"));
+    let trained = biases.trained().unwrap();
+    assert_eq!((trained.values(), trained.all_values()), (2 * (16 + 32 + 64 + 32 + 16) + 1, 117_985));
+    assert_eq!(biases.update_bytes(&trained), 321 * 8);
+    let adapted = plan(&with_training("trainable = { low-rank = { rank = 4 }, matching = [\"head\"] }"));
+    let (spec, trained) = (adapted.model_spec().unwrap(), adapted.trained().unwrap());
+    assert_eq!(spec.values() - 117_985 + 17, trained.values(), "all adapters, and the head");
+    assert_eq!(spec.base(), biases.model_spec().unwrap());
+}
+
+#[test]
+fn choices_that_do_not_fit_the_model_are_refused_where_they_stand() {
+    for (lines, expected) in [
+        ("trainable.matching = [\"encoder\"]", "plan.toml:32: training.trainable.matching has \"encoder\""),
+        ("trainable = {}", "plan.toml:32: training.trainable selects no parameter of the model unet"),
+        ("trainable.low-rank.rank = 65", "plan.toml:32: is 65, expected an integer from 1 to 64"),
+        ("trainable.bias = true", "plan.toml:32: unknown field `bias`"),
+    ] {
+        let message = refused(&with_training(lines));
+        assert!(message.starts_with(expected), "{message}");
+    }
+    let risk = HEART.replace("loss = \"bce\"\n", "loss = \"bce\"\ntrainable.low-rank.rank = 2\n");
+    let message = refused(&risk);
+    assert!(message.contains("training.trainable.low-rank expected a U-Net"), "{message}");
+}
+
+#[test]
+fn augmentation_says_what_was_written() {
+    let text = with_training(
+        "augmentation = { copies = 8, shift_px = 4, gain = [0.9, 1.1], noise = 0.05, flips = [\"columns\"] }",
+    );
+    let augmentation = plan(&text).training.augmentation.unwrap();
+    let gain = augmentation.gain.unwrap();
+    assert_eq!((augmentation.copies.get(), augmentation.shift_px.unwrap().get()), (8, 4));
+    assert!(gain.low() < 0.91 && gain.high() > 1.09 && augmentation.gamma.is_none());
+    assert_eq!(augmentation.flips, [Axis::Columns]);
+    let written = toml::to_string(&plan(&text)).unwrap();
+    assert_eq!(plan(&written), plan(&text));
+}
+
+#[test]
+fn impossible_augmentations_are_refused() {
+    for (lines, expected) in [
+        ("copies = 8", "training.augmentation changes nothing"),
+        ("shift_px = 2", "missing field `copies`"),
+        ("copies = 0, shift_px = 2", "is 0, expected an integer from 1 to 256"),
+        ("copies = 1, shift_px = 48", "is 48, expected less than a slice's 48 pixels"),
+        ("copies = 1, gain = [0.0, 1.0]", "begins at 0, expected a range above 0"),
+        ("copies = 1, gamma = [-1.0, 1.0]", "begins at -1, expected a range above 0"),
+        ("copies = 1, gain = [1.1, 0.9]", "is from 1.1 to 0.9, expected two finite numbers"),
+        ("copies = 1, noise = 0.0", "is 0, expected a finite number above 0"),
+        ("copies = 1, flips = [\"rows\", \"rows\"]", "expected each axis at most once"),
+        ("copies = 1, flips = [\"slices\"]", "unknown variant `slices`"),
+    ] {
+        let message = refused(&with_training(&format!("augmentation = {{ {lines} }}")));
+        assert!(message.contains(expected) && message.contains("plan.toml:32: "), "{lines}: {message}");
+    }
+    let table =
+        HEART.replace("loss = \"bce\"\n", "loss = \"bce\"\naugmentation = { copies = 2, noise = 1.0 }\n");
+    assert!(refused(&table).contains("training.augmentation expected [data.images] with it"));
+}
+
+#[test]
+fn perceptrons_have_the_layers_that_were_written() {
+    let family = "family = { mlp-risk = { hidden = [16, 8] } }";
+    let spec = plan(&HEART.replace("family = \"linear-risk\"", family)).model_spec().unwrap();
+    assert!(matches!(spec, ModelSpec::MlpRisk(_)));
+    assert_eq!(spec.values(), 6 * 16 + 16 + 16 * 8 + 8 + 8 + 1);
+    check(
+        HEART,
+        &[
+            ("family = \"linear-risk\"", "family.mlp-risk.hidden = []", "expected 1 to 8 hidden layers"),
+            ("family = \"linear-risk\"", "family.mlp-risk.hidden = [0]", "is 0, expected an integer from 1"),
+        ],
+    );
+    let line = "family = { unet = { base = 16, depth = 2 } }";
+    check(HIPPOCAMPUS, &[(line, "family.mlp-risk.hidden = [3]", "is a risk model, expected [data.table]")]);
+}
+
+#[test]
+fn a_proximal_term_and_other_server_optimisers_are_read() {
+    let with = HIPPOCAMPUS.replace("change_max = 0.05", "change_max = 0.05\nproximal = 0.1");
+    let SiteTraining::Adam(adam) = plan(&with).training.site else { panic!("the plan has local Adam") };
+    assert!(adam.proximal.is_some_and(|mu| mu.get() > 0.09));
+    for (optimiser, good) in [
+        ("fedyogi]\nlearning_rate = 0.1\nbeta1 = 0.9\nbeta2 = 0.99\ntau = 0.001", true),
+        ("fedadagrad]\nlearning_rate = 0.1\ntau = 0.001", true),
+        ("fedadagrad]\nlearning_rate = 0.1\ntau = 0.0", false),
+        ("fedyogi]\nlearning_rate = 0.1\ntau = 0.001", false),
+    ] {
+        let text = HIPPOCAMPUS.replace("fedavg]\nlearning_rate = 1.0", optimiser);
+        assert_eq!(parse::<Plan>("plan.toml", &text).is_ok(), good, "{optimiser}");
+    }
+}
