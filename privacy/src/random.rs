@@ -1,7 +1,9 @@
 //! Secret randomness from the operating system.
 
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::SeedableRng as _;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The operating system gives no randomness: nothing private can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +86,17 @@ impl std::fmt::Debug for SecureRandom {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SecureRandom")
     }
+}
+
+/// Makes a ChaCha20 keystream under a new key of the operating system's; key and keystream are wiped when
+/// it is dropped.
+///
+/// # Errors
+/// When there is no randomness to be had.
+pub(crate) fn keyed_stream() -> Result<ChaCha20Rng, NoRandomness> {
+    let mut key = Zeroizing::new([0; 32]);
+    SystemRandom::new().fill(key.as_mut_slice()).map_err(|_unspecified| NoRandomness)?;
+    Ok(ChaCha20Rng::from_seed(*key))
 }
 
 /// One page: a system call for every thousand draws.
