@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use fedtwin_plan::numbers::{Count, Positive, Probability};
 use fedtwin_plan::text_file::{Check, Problem};
+use fedtwin_privacy::noise::{FastNoise, NoiseSource, OpendpNoise};
 use serde::Deserialize;
 
 use crate::policy::Policy;
@@ -24,11 +25,36 @@ pub struct SiteConfig {
     /// How to run the trainer.
     #[serde(default)]
     pub trainer: TrainerConfig,
+    /// What draws the noise of updates.
+    #[serde(default)]
+    pub noise: NoiseSampler,
     /// What studies may ask of this site; whatever it does not allow is refused.
     pub policy: Policy,
     /// The cohorts that studies may use.
     #[serde(rename = "cohort")]
     pub cohorts: Vec<CohortConfig>,
+}
+
+/// What draws noise; both are exact and have one law.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoiseSampler {
+    /// This project's sampler in machine integers.
+    #[default]
+    Fast,
+    /// opendp's, a thousand times slower: for a site that trusts nothing else.
+    Opendp,
+}
+
+impl NoiseSampler {
+    /// Returns the sampler.
+    #[must_use]
+    pub fn source(self) -> &'static dyn NoiseSource {
+        match self {
+            Self::Fast => &FastNoise,
+            Self::Opendp => &OpendpNoise,
+        }
+    }
 }
 
 /// How to run the trainer.

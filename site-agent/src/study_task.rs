@@ -9,7 +9,6 @@ use fedtwin_plan::plan::Family;
 use fedtwin_plan::report::{Report, Scores};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId};
-use fedtwin_privacy::noise::OpendpNoise;
 use fedtwin_privacy::random::SecureRandom;
 use fedtwin_proto::domain::{
     Answer, Invitation, PlanAnswer, RoundDeclined, RoundKey, StudyOutcome, as_reason,
@@ -19,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::agent::Shared;
 use crate::client::{CallError, Client};
+use crate::config::NoiseSampler;
 use crate::local_training::{LocalTraining, LocalUpdate, TrainingError};
 use crate::session::door::Outgoing;
 use crate::session::{Accepted, Work};
@@ -167,6 +167,7 @@ impl StudyTask {
                     plan: accepted.plan.clone(),
                     patients: accepted.patients,
                     trainer: Arc::clone(&trainer.trainer),
+                    noise: self.shared.config.noise,
                     score: self.wants_scores(key),
                 };
                 let (update, scores) = tokio::task::spawn_blocking(move || training.run(&weights))
@@ -319,6 +320,7 @@ struct Training {
     plan: Plan,
     patients: u32,
     trainer: Arc<Mutex<Box<dyn Trainer>>>,
+    noise: NoiseSampler,
     score: bool,
 }
 
@@ -330,7 +332,7 @@ impl Training {
             plan: &self.plan,
             patients: self.patients,
             trainer: trainer.as_mut(),
-            noise: &OpendpNoise,
+            noise: self.noise.source(),
             random: &mut SecureRandom::new(),
         };
         Ok((training.run(weights)?, scores))

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a program for the terminal whose tables are its purpose")]
 
 mod memory;
+mod noise;
 mod round;
 
 use std::fs::File;
@@ -25,6 +26,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Benchmark {
+    /// Microseconds for one value of discrete Gaussian noise, by each sampler, on one core and on all.
+    Noise,
     /// Rounds of scripted sites over mutual TLS on loopback: time, bytes, and the coordinator's memory.
     Round {
         /// Only these cases, as in `4x117985`.
@@ -44,10 +47,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let results = match arguments.benchmark {
-        Benchmark::Round { cases } => round::run(&cases).await?,
-    };
-    if let Some(path) = arguments.json {
+    match arguments.benchmark {
+        Benchmark::Noise => write(arguments.json, noise::run()?),
+        Benchmark::Round { cases } => write(arguments.json, round::run(&cases).await?),
+    }
+}
+
+fn write<T: Serialize>(json: Option<PathBuf>, results: Vec<T>) -> anyhow::Result<()> {
+    if let Some(path) = json {
         serde_json::to_writer_pretty(File::create(path)?, &Results { results })?;
     }
     Ok(())
