@@ -39,6 +39,12 @@ pub trait RandomSource {
     }
 }
 
+impl<R: RandomSource + ?Sized> RandomSource for &mut R {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+        (**self).fill(bytes)
+    }
+}
+
 /// The operating system's randomness, fetched in pieces and wiped after use.
 pub struct SecureRandom {
     system: SystemRandom,
