@@ -15,6 +15,7 @@ pub mod plan;
 pub mod record;
 pub mod report;
 pub mod signed;
+pub mod stand_in;
 pub mod text_file;
 pub mod time;
 pub mod trained;
