@@ -73,7 +73,7 @@ fn forbid<'a>(
 }
 
 /// Folders whose code is synchronous and knows no clock and no network.
-pub(crate) const PURE: &[&str] = &["plan", "privacy", "audit-log", "metrics", "secagg", "twin"];
+pub(crate) const PURE: &[&str] = &["plan", "privacy", "audit-log", "metrics", "attack", "secagg", "twin"];
 
 /// The crates and what each may import; `*` is everything.
 const BELOW: &[(&str, &[&str])] = &[
@@ -83,13 +83,17 @@ const BELOW: &[(&str, &[&str])] = &[
     ("secagg", &[]),
     ("certs", &["plan", "audit-log"]),
     ("privacy", &["plan", "audit-log"]),
+    ("attack", &["plan", "privacy"]),
     ("cohort", &["plan"]),
     ("twin", &["plan", "privacy"]),
     ("models", &["plan", "privacy", "cohort", "metrics"]),
     ("proto", &["plan", "privacy", "secagg"]),
     ("daemon", &["plan", "certs"]),
     ("coordinator", &["proto", "plan", "privacy", "secagg", "audit-log", "certs", "daemon"]),
-    ("site-agent", &["proto", "plan", "privacy", "secagg", "audit-log", "certs", "daemon", "cohort", "twin"]),
+    (
+        "site-agent",
+        &["proto", "plan", "privacy", "secagg", "audit-log", "certs", "daemon", "cohort", "twin", "attack"],
+    ),
     ("cli", &["proto", "plan", "privacy", "audit-log", "certs", "daemon", "metrics"]),
     ("tests", &["*"]),
     ("xtask", &[]),

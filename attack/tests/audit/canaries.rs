@@ -1,0 +1,54 @@
+//! The audit by canaries agrees with the accountant: never above the claim, and not far below it.
+
+use fedtwin_attack::bounds::LowerBounds;
+use fedtwin_attack::canary::Canaries;
+use fedtwin_attack::claim::Claim;
+use fedtwin_attack::step::{Chance, PrivateStep};
+use fedtwin_privacy::accountant::GaussianEvent;
+use fedtwin_privacy::noise::FastNoise;
+use fedtwin_privacy::wire_integers::WireBits;
+
+use crate::common::{Seeded, full_batch};
+
+const CANARIES: u32 = 4096;
+
+fn hunt(event: GaussianEvent, seed: u64) -> LowerBounds {
+    let canaries = Canaries { count: CANARIES, event, clip: 1.5, miss: 0.05 };
+    let mut step = PrivateStep { event, patients: CANARIES, bits: WireBits::B40 };
+    let chance = &mut Chance { noise: &FastNoise, random: &mut Seeded::new(seed) };
+    canaries.hunt(&mut step, chance).unwrap()
+}
+
+/// Each bound fails with probability 0.05 at most, so that more than 5 of 100 failures have a probability
+/// of 0.38 at most by that alone; the two rates would both have to be off by their half at once, which makes
+/// it 0.003 a run, and more than 5 of 100 a matter of 1e-7.
+#[test]
+fn a_hundred_audits_stay_below_the_claim_and_above_half_of_it() {
+    let event = full_batch(1.0, 20);
+    let claim = Claim::of(&event, 1e-5);
+    let runs: Vec<_> = (0..100).map(|seed| hunt(event, seed)).collect();
+    let above = runs.iter().filter(|run| run.mu > claim.mu).count();
+    let below_half = runs.iter().filter(|run| run.mu < claim.mu / 2.0).count();
+    assert!(above <= 5, "{above} of 100 audits are above the claim of {}", claim.mu);
+    assert_eq!(below_half, 0);
+    for run in &runs {
+        assert!(run.epsilon(claim.delta) <= claim.epsilon);
+        assert!(run.one_run_epsilon(claim.delta) <= claim.epsilon);
+    }
+    let mean = runs.iter().map(|run| run.mu).sum::<f64>() / 100.0;
+    println!("claimed mu {}, mean lower bound {mean}, {above} of 100 above the claim", claim.mu);
+}
+
+/// Above mu = 11 no 2,048 trials on either side could refute half the claim.
+#[test]
+fn bounds_follow_the_claim_over_its_range() {
+    for (mu, steps) in [(0.5, 1), (0.7, 50), (2.0, 30), (4.0, 20), (8.0, 10)] {
+        let event = full_batch(mu, steps);
+        let claim = Claim::of(&event, 1e-5);
+        let run = hunt(event, 7);
+        println!("claim {} found {} one-run {}", claim.mu, run.mu, run.one_run_epsilon(1e-5));
+        // The rates are off by more than their intervals in one of 300 runs.
+        assert!(run.mu <= claim.mu && run.mu >= claim.mu / 2.0, "{mu}: {run:?}");
+        assert!(run.epsilon(1e-5) <= claim.epsilon);
+    }
+}

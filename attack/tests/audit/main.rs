@@ -1,0 +1,9 @@
+//! Audits of the real path, and of the same path with planted bugs.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::print_stdout, reason = "seeds and figures of statistical tests")]
+
+mod canaries;
+mod common;
+mod logistic;
+mod neighbouring_cohorts;
+mod planted_bugs;
