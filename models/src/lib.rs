@@ -16,6 +16,8 @@ pub mod engine;
 #[cfg(feature = "torch")]
 pub mod loss;
 #[cfg(feature = "torch")]
+pub mod open;
+#[cfg(feature = "torch")]
 pub mod parameters;
 #[cfg(feature = "torch")]
 pub mod risk_trainer;

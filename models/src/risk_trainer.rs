@@ -11,8 +11,8 @@ use fedtwin_plan::record::TableRecord;
 use fedtwin_plan::report::Report;
 use tch::{Device, Kind, Tensor};
 
-use crate::engine::{Parts, dimension};
 use crate::intercept;
+use crate::open::{Parts, dimension};
 use crate::score::risk_report;
 use crate::trainer::{Patients, SlotBatch, TrainError, Trainer, check_weights, patient_count};
 
@@ -56,7 +56,7 @@ impl RiskTrainer {
     }
 
     fn linear(&self, weights: &[f32]) -> Result<Linear, TrainError> {
-        check_weights(weights, self.inputs + 1)?;
+        check_weights(weights.len(), self.inputs + 1)?;
         let (weight, bias) = weights.split_at(self.inputs);
         Ok(Linear {
             weight: Tensor::from_slice(weight).to(self.device),

@@ -27,6 +27,13 @@ pub struct PaddedSlices {
 }
 
 impl PaddedSlices {
+    /// Makes the record of an empty slot: it takes as long as a patient's, and its gradient is zero.
+    #[must_use]
+    pub fn null(shape: [usize; 4]) -> Self {
+        let zeros = vec![0.0; shape.iter().product()];
+        Self { shape, images: zeros.clone(), masks: zeros.clone(), weights: zeros }
+    }
+
     /// Copies the `chosen` slices of `volume` into a fixed `shape` of `[slices, 1, height, width]`.
     ///
     /// # Panics
@@ -37,8 +44,7 @@ impl PaddedSlices {
         let [_, height, width] = volume.shape;
         assert!(chosen.len() <= slices, "at most as many slices as the shape holds");
         assert!(height <= padded_height && width <= padded_width, "the cohort was checked when loaded");
-        let zeros = vec![0.0; slices * padded_height * padded_width];
-        let mut padded = Self { shape, images: zeros.clone(), masks: zeros.clone(), weights: zeros };
+        let mut padded = Self::null(shape);
         for (slot, &slice) in chosen.iter().enumerate() {
             for row in 0..height {
                 let from = (slice * height + row) * width;

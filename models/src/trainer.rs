@@ -144,15 +144,12 @@ impl SlotBatch {
     }
 }
 
-/// Checks that `weights` has the model's number of values.
+/// Checks the number of weights.
 ///
 /// # Errors
 /// Names both numbers.
-pub fn check_weights(weights: &[f32], expected: usize) -> Result<(), TrainError> {
-    if weights.len() == expected {
-        return Ok(());
-    }
-    Err(TrainError::WeightsMisfit { found: weights.len(), expected })
+pub fn check_weights(found: usize, expected: usize) -> Result<(), TrainError> {
+    if found == expected { Ok(()) } else { Err(TrainError::WeightsMisfit { found, expected }) }
 }
 
 /// Returns the number of records of one part as patients are counted.

@@ -1,107 +1,82 @@
 //! The U-Net (Ronneberger et al. 2015) with padded convolutions and without normalisation layers.
 //!
-//! Its variables have the names of [`UnetSpec`], e.g. `down0.conv1.weight`. Initial weights come from
-//! the plan, so a fresh net is all zeros.
+//! A pure function of its layers' weights, which [`crate::parameters`] holds in the order and under the
+//! names of [`UnetSpec`]. It computes one net, or several of one size side by side, each with weights of
+//! its own, as groups of channels that never meet.
 
 use fedtwin_plan::model::UnetSpec;
 use tch::Tensor;
-use tch::nn::{Conv2D, ConvConfig, Init, Module, Path, VarStore, conv2d};
-
-use crate::engine::dimension;
 
 /// A U-Net with one logit per pixel.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unet {
-    down: Vec<DoubleConv>,
-    bottom: DoubleConv,
-    /// From the deepest level upwards.
-    up: Vec<DoubleConv>,
-    head: Conv2D,
+    depth: usize,
+    nets: i64,
+}
+
+/// One convolution of all nets.
+#[derive(Debug)]
+pub struct Layer {
+    /// `[nets * out, in, kernel, kernel]`.
+    pub weight: Tensor,
+    /// `[nets * out]`.
+    pub bias: Tensor,
 }
 
 impl Unet {
-    /// Makes a net of the specified size below `path`.
+    /// Returns `nets` nets of the specified size, side by side.
     #[must_use]
-    pub fn init(spec: &UnetSpec, path: &Path<'_>) -> Self {
-        let depth = spec.depth.size();
-        let down = (0..depth).map(|level| {
-            let channels_in = if level == 0 { spec.channels.size() } else { spec.channels_at(level - 1) };
-            DoubleConv::init(channels_in, spec.channels_at(level), &(path / format!("down{level}")))
-        });
-        let down = down.collect();
-        let bottom =
-            DoubleConv::init(spec.channels_at(depth - 1), spec.channels_at(depth), &(path / "bottom"));
-        let up = (0..depth).rev().map(|level| {
-            let channels_in = spec.channels_at(level + 1) + spec.channels_at(level);
-            DoubleConv::init(channels_in, spec.channels_at(level), &(path / format!("up{level}")))
-        });
-        let up = up.collect();
-        let head = convolution(spec.channels_at(0), 1, 1, path / "head");
-        Self { down, bottom, up, head }
+    pub fn new(spec: &UnetSpec, nets: i64) -> Self {
+        Self { depth: spec.depth.size(), nets }
     }
 
     /// Returns one logit per pixel.
     ///
     /// # Shapes
-    /// `images`: `[batch, channels, height, width]`, height and width divisible by 2^depth. Returns
-    /// `[batch, 1, height, width]`.
-    pub fn forward(&self, images: &Tensor) -> Tensor {
+    /// `layers`: in the order of the specification. `images`: `[batch, nets * channels, height, width]`, height
+    /// and width divisible by 2^depth. Returns `[batch, nets, height, width]`.
+    ///
+    /// # Panics
+    /// If there are not as many layers as the specification has.
+    pub fn forward(&self, layers: &[Layer], images: &Tensor) -> Tensor {
+        assert_eq!(layers.len(), 4 * self.depth + 3, "the specification's layers");
+        let (head, blocks) = layers.split_last().expect("at least one layer");
+        let mut blocks = blocks.chunks_exact(2);
+        let mut block = |x: &Tensor| {
+            let pair = blocks.next().expect("two blocks per level and the bottom");
+            pair.iter().fold(x.shallow_clone(), |x, layer| self.convolve(layer, &x).relu_())
+        };
         let mut x = images.shallow_clone();
-        let mut skips = Vec::with_capacity(self.down.len());
-        for block in &self.down {
-            let skip = block.forward(&x);
+        let mut skips = Vec::with_capacity(self.depth);
+        for _ in 0..self.depth {
+            let skip = block(&x);
             x = skip.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false);
             skips.push(skip);
         }
-        x = self.bottom.forward(&x);
-        for (block, skip) in self.up.iter().zip(skips.iter().rev()) {
+        x = block(&x);
+        for skip in skips.iter().rev() {
             let size = skip.size();
-            let upsampled = x.upsample_nearest2d([size[2], size[3]], None, None);
-            x = block.forward(&Tensor::cat(&[&upsampled, skip], 1));
+            x = block(&self.join(&x.upsample_nearest2d([size[2], size[3]], None, None), skip));
         }
-        self.head.forward(&x)
-    }
-}
-
-/// Two 3x3 convolutions (stride 1, padding 1, bias), each followed by ReLU.
-#[derive(Debug)]
-pub struct DoubleConv {
-    conv0: Conv2D,
-    conv1: Conv2D,
-}
-
-impl DoubleConv {
-    /// Makes a block below `path`.
-    #[must_use]
-    pub fn init(channels_in: usize, channels: usize, path: &Path<'_>) -> Self {
-        Self {
-            conv0: convolution(channels_in, channels, 3, path / "conv0"),
-            conv1: convolution(channels, channels, 3, path / "conv1"),
-        }
+        self.convolve(head, &x)
     }
 
+    /// Keeps height and width.
+    fn convolve(&self, layer: &Layer, x: &Tensor) -> Tensor {
+        let padding = layer.weight.size()[2] / 2;
+        x.conv2d(&layer.weight, Some(&layer.bias), [1, 1], [padding, padding], [1, 1], self.nets)
+    }
+
+    /// Puts the channels of `b` after those of `a`, net by net.
+    ///
     /// # Shapes
-    /// `x`: `[batch, channels_in, height, width]`. Returns `[batch, channels, height, width]`.
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        self.conv1.forward(&self.conv0.forward(x).relu()).relu()
-    }
-}
-
-/// Lays out all convolutions' weights as `[out, height, width, in]` in memory; their shapes stay.
-///
-/// Activations then follow the same layout, which oneDNN's kernels prefer: at base 16 on one AVX-512 core a
-/// gradient takes 0.8 and a prediction 0.6 of the time.
-pub fn lay_channels_last(store: &VarStore) {
-    for mut tensor in store.trainable_variables() {
-        if tensor.dim() == 4 {
-            let laid_out = tensor.detach().permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
-            tensor.set_data(&laid_out);
+    /// `[batch, nets * channels, height, width]`, each with channels of its own.
+    fn join(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        if self.nets == 1 {
+            return Tensor::cat(&[a, b], 1);
         }
+        let size = a.size();
+        let apart = |x: &Tensor| x.view([size[0], self.nets, -1, size[2], size[3]]);
+        Tensor::cat(&[apart(a), apart(b)], 2).view([size[0], -1, size[2], size[3]])
     }
-}
-
-/// A convolution that keeps height and width.
-fn convolution(channels_in: usize, channels: usize, kernel: i64, path: Path<'_>) -> Conv2D {
-    let config = ConvConfig { padding: kernel / 2, ws_init: Init::Const(0.0), ..ConvConfig::default() };
-    conv2d(path, dimension(channels_in), dimension(channels), kernel, config)
 }

@@ -1,85 +1,99 @@
-//! Trains and scores the U-Net: one backward pass per patient.
+//! Trains and scores the U-Net.
 //!
-//! A patient's slices are the whole batch of a pass, in the plan's fixed shape, so no kernel ever sees
-//! two patients: independence between them needs no argument about libtorch. Against one pass for all
-//! it costs 5 to 10 % on a CPU.
+//! A patient's slices have the plan's fixed shape, whoever was sampled; [`crate::engine`] makes a gradient
+//! of them.
 
 use fedtwin_plan::cohort_need::ImageNeed;
+use fedtwin_plan::model::UnetSpec;
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::VolumeRecord;
 use fedtwin_plan::report::{Report, SegmentationReport};
-use fedtwin_plan::{ModelSpec, PatientId};
-use tch::nn::VarStore;
+use fedtwin_plan::{PatientId, Ratio};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::engine::{Parts, dimension};
-use crate::loss;
+use crate::engine::{Crew, EngineKind, Objective, Resources, Work};
+use crate::open::{Parts, dimension};
 use crate::parameters::Parameters;
 use crate::score::segmentation_row;
 use crate::slices::{self, PaddedSlices};
 use crate::trainer::{Patients, SlotBatch, TrainError, Trainer, patient_count};
-use crate::unet::{Unet, lay_channels_last};
+use crate::unet::Unet;
+
+/// What a segmentation study trains.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segmentation {
+    /// The net.
+    pub spec: UnetSpec,
+    /// The fixed shape of a patient's slices.
+    pub need: ImageNeed,
+    /// The loss of a patient.
+    pub loss: Loss,
+    /// The probability with which a patient is in a step.
+    pub sampling: Ratio,
+}
 
 /// The trainer of segmentation studies.
 #[derive(Debug)]
 pub struct UnetTrainer {
+    need: ImageNeed,
+    volumes: Parts<VolumeRecord>,
+    crew: Crew,
+    /// For predictions, on all threads.
     net: Unet,
     parameters: Parameters,
-    need: ImageNeed,
-    loss: Loss,
-    volumes: Parts<VolumeRecord>,
     device: Device,
 }
 
 impl UnetTrainer {
-    /// Makes the trainer of a U-Net over the volumes of a cohort.
+    /// Makes the trainer of a study over the volumes of a cohort, with the engine that its size asks for.
     ///
     /// # Errors
     /// Refuses volumes that do not fit the plan.
-    ///
-    /// # Panics
-    /// If `spec` is of another family.
     pub fn new(
-        spec: &ModelSpec,
-        need: ImageNeed,
-        loss: Loss,
+        study: Segmentation,
         volumes: Parts<VolumeRecord>,
-        device: Device,
+        resources: &Resources,
     ) -> Result<Self, TrainError> {
-        slices::check(&volumes.train, &need)?;
-        slices::check(&volumes.test, &need)?;
-        let ModelSpec::Unet(unet) = spec else { panic!("a segmentation trainer is of a U-Net") };
-        let store = VarStore::new(device);
-        let net = Unet::init(unet, &store.root());
-        lay_channels_last(&store);
-        let parameters = Parameters::of(&store, spec);
-        Ok(Self { net, parameters, need, loss, volumes, device })
+        let kind = EngineKind::of(&study.work(), resources.device);
+        Self::with_engine(kind, study, volumes, resources)
     }
 
-    fn shape(&self, slices: usize) -> [usize; 4] {
-        [slices, 1, self.need.height.size(), self.need.width.size()]
-    }
-
-    fn patient_loss(&self, patient: PatientId, slice_seed: u64) -> Tensor {
-        let volume = self.volumes.train.get(patient.0 as usize).unwrap_or(&NULL_VOLUME);
-        let count = self.need.slices_per_patient.size();
-        let chosen = slices::choose(slice_seed, patient, volume.shape[0], count);
-        let padded = PaddedSlices::new(volume, self.shape(count), &chosen);
-        let tensor =
-            |values: &[f32]| Tensor::from_slice(values).view(padded.shape.map(dimension)).to(self.device);
-        let logits = self.net.forward(&tensor(&padded.images));
-        loss::segmentation(self.loss, &logits, &tensor(&padded.masks), &tensor(&padded.weights))
+    /// Makes the trainer with a given engine.
+    ///
+    /// # Errors
+    /// Refuses volumes that do not fit the plan.
+    pub fn with_engine(
+        kind: EngineKind,
+        study: Segmentation,
+        volumes: Parts<VolumeRecord>,
+        resources: &Resources,
+    ) -> Result<Self, TrainError> {
+        slices::check(&volumes.train, &study.need)?;
+        slices::check(&volumes.test, &study.need)?;
+        let work = study.work();
+        let Segmentation { spec, need, loss, sampling: _ } = study;
+        let net = Unet::new(&spec, 1);
+        let objective = Objective { spec, loss, copies: 1, device: resources.device };
+        Ok(Self {
+            need,
+            volumes,
+            crew: kind.crew(&objective, &work, resources),
+            net,
+            parameters: objective.parameters(1),
+            device: resources.device,
+        })
     }
 
     /// Returns the predicted mask in the volume's own shape: probabilities above one half.
     fn predict(&self, volume: &VolumeRecord) -> Vec<bool> {
         let [slices, height, width] = volume.shape;
         let mut mask = Vec::with_capacity(volume.mask.len());
+        let layers = self.parameters.layers();
         let all: Vec<usize> = (0..slices).collect();
         for chosen in all.chunks(SLICES_PER_BATCH) {
-            let padded = PaddedSlices::new(volume, self.shape(SLICES_PER_BATCH), chosen);
+            let padded = PaddedSlices::new(volume, shape(&self.need, SLICES_PER_BATCH), chosen);
             let images = Tensor::from_slice(&padded.images).view(padded.shape.map(dimension)).to(self.device);
-            let inside = no_grad(|| self.net.forward(&images)).gt(0.0);
+            let inside = no_grad(|| self.net.forward(&layers, &images)).gt(0.0);
             let unpadded = inside
                 .narrow(0, 0, dimension(chosen.len()))
                 .narrow(2, 0, dimension(height))
@@ -104,13 +118,9 @@ impl Trainer for UnetTrainer {
         sink: &mut dyn FnMut(PatientId, &[f32]),
     ) -> Result<(), TrainError> {
         batch.check(self.volumes.slots)?;
-        self.parameters.load(weights)?;
-        let mut gradient = vec![0.0; self.parameters.values()];
-        for &patient in batch.sampled() {
-            self.parameters.gradient(&self.patient_loss(patient, batch.slice_seed()), &mut gradient);
-            sink(patient, &gradient);
-        }
-        Ok(())
+        let (volumes, need) = (&self.volumes.train, &self.need);
+        let prepare = |patient: Option<PatientId>| slot(volumes, need, patient, batch.slice_seed());
+        self.crew.gradients(weights, batch.sampled(), &prepare, sink)
     }
 
     fn score(&mut self, weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainError> {
@@ -120,9 +130,39 @@ impl Trainer for UnetTrainer {
     }
 }
 
-/// An empty slot's record: it takes as long as a patient and its gradient is zero.
-static NULL_VOLUME: VolumeRecord =
-    VolumeRecord { shape: [0; 3], spacing_mm: [1.0; 3], image: Vec::new(), mask: Vec::new() };
+impl Segmentation {
+    /// Returns the public size of the study's work.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        Work {
+            spec: self.spec.clone(),
+            slices: self.need.slices_per_patient.size(),
+            height: self.need.height.size(),
+            width: self.need.width.size(),
+            sampling: self.sampling,
+        }
+    }
+}
+
+/// Returns the slices of a patient's slot; null slices where there is no patient, or no record.
+fn slot(
+    volumes: &[VolumeRecord],
+    need: &ImageNeed,
+    patient: Option<PatientId>,
+    slice_seed: u64,
+) -> PaddedSlices {
+    let count = need.slices_per_patient.size();
+    let record = patient.and_then(|id| Some((id, volumes.get(id.0 as usize)?)));
+    let Some((id, volume)) = record else {
+        return PaddedSlices::null(shape(need, count));
+    };
+    let chosen = slices::choose(slice_seed, id, volume.shape[0], count);
+    PaddedSlices::new(volume, shape(need, count), &chosen)
+}
+
+fn shape(need: &ImageNeed, slices: usize) -> [usize; 4] {
+    [slices, 1, need.height.size(), need.width.size()]
+}
 
 /// Bounds the memory of a prediction and the null slices in a volume's last batch; larger batches are no
 /// faster on a CPU.

@@ -5,33 +5,26 @@ use fedtwin_models::unet::Unet;
 use fedtwin_plan::ModelSpec;
 use fedtwin_plan::model_file::{encode, initial_values, values_from_le};
 use safetensors::{Dtype, SafeTensors};
-use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
 use crate::samples::{risk, unet};
 
 #[test]
-fn the_net_has_the_owners_number_of_parameters() {
-    for (base, expected) in [(64, 1_881_985), (16, 117_985)] {
-        let spec = unet(base, 2);
-        let ModelSpec::Unet(size) = &spec else { unreachable!("made above") };
-        let store = VarStore::new(Device::Cpu);
-        let net = Unet::init(size, &store.root());
-        assert_eq!(store.trainable_variables().iter().map(Tensor::numel).sum::<usize>(), expected);
-        assert_eq!(Parameters::of(&store, &spec).values(), expected);
-        let logits = net.forward(&Tensor::zeros([3, 1, 16, 24], (Kind::Float, Device::Cpu)));
-        assert_eq!(logits.size(), [3, 1, 16, 24]);
-    }
-}
-
-#[test]
 fn the_nets_parameters_are_the_specifications_at_every_depth() {
     for depth in 1..=5 {
-        let spec = unet(3, depth);
-        let ModelSpec::Unet(size) = &spec else { unreachable!("made above") };
-        let store = VarStore::new(Device::Cpu);
-        let _net = Unet::init(size, &store.root());
-        assert_eq!(Parameters::of(&store, &spec).values(), spec.values());
+        for nets in [1, 3] {
+            let spec = unet(3, depth);
+            let ModelSpec::Unet(size) = &spec else { unreachable!("made above") };
+            let parameters = Parameters::new(&spec, nets, (Kind::Float, Device::Cpu));
+            let layers = parameters.layers();
+            let values: usize = layers.iter().map(|layer| layer.weight.numel() + layer.bias.numel()).sum();
+            assert_eq!(
+                (parameters.values(), values),
+                (spec.values(), spec.values() * usize::try_from(nets).unwrap())
+            );
+            let images = Tensor::zeros([2, nets, 32, 64], (Kind::Float, Device::Cpu));
+            assert_eq!(Unet::new(size, nets).forward(&layers, &images).size(), [2, nets, 32, 64]);
+        }
     }
 }
 

@@ -2,41 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use fedtwin_models::parameters::Parameters;
 use fedtwin_models::unet::Unet;
 use fedtwin_plan::ModelSpec;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::{PatientId, VolumeRecord};
-use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::samples::{batch, contributions, risk, risk_trainer, rows, unet, unet_trainer, volume};
+use crate::samples::{
+    ENGINES, batch, contributions, cpu, risk, risk_trainer, rows, study, unet, unet_trainer,
+    unet_trainer_with, volume, volumes,
+};
 
 /// The net in double precision, with its loss over all slices of a volume, cropped and not masked.
 struct Reference {
-    store: VarStore,
+    parameters: Parameters,
     net: Unet,
-    spec: ModelSpec,
 }
 
 impl Reference {
     fn new(spec: &ModelSpec) -> Self {
         let ModelSpec::Unet(size) = spec else { panic!("a U-Net") };
-        let mut store = VarStore::new(Device::Cpu);
-        let net = Unet::init(size, &store.root());
-        store.double();
-        Self { store, net, spec: spec.clone() }
-    }
-
-    fn load(&self, weights: &[f64]) {
-        let variables = self.store.variables();
-        let mut rest = weights;
-        for parameter in self.spec.parameters() {
-            let (own, others) = rest.split_at(parameter.values());
-            let mut tensor = variables[&parameter.name].shallow_clone();
-            no_grad(|| tensor.copy_(&Tensor::from_slice(own).view_as(&tensor)));
-            rest = others;
-        }
+        Self { parameters: Parameters::new(spec, 1, (Kind::Double, Device::Cpu)), net: Unet::new(size, 1) }
     }
 
     fn loss(&self, loss: Loss, volume: &VolumeRecord) -> Tensor {
@@ -45,7 +33,12 @@ impl Reference {
         let image = tensor(Tensor::from_slice(&volume.image));
         let y = tensor(Tensor::from_slice(&volume.mask));
         let padded = image.constant_pad_nd([0, 16 - width, 0, 16 - height]);
-        let p = self.net.forward(&padded).narrow(2, 0, height).narrow(3, 0, width).sigmoid();
+        let p = self
+            .net
+            .forward(&self.parameters.layers(), &padded)
+            .narrow(2, 0, height)
+            .narrow(3, 0, width)
+            .sigmoid();
         let (outside, absent): (Tensor, Tensor) = (1.0 - &y, 1.0 - &p);
         let bce = -(&y * p.log() + outside * absent.log()).mean(Kind::Double);
         let overlap = (&p * &y).sum(Kind::Double) * 2.0 + 1.0;
@@ -57,21 +50,26 @@ impl Reference {
         }
     }
 
-    fn loss_at(&self, loss: Loss, volume: &VolumeRecord, weights: &[f64]) -> f64 {
-        self.load(weights);
+    fn loss_at(&mut self, loss: Loss, volume: &VolumeRecord, weights: &[f64]) -> f64 {
+        self.parameters.load(weights).unwrap();
         no_grad(|| self.loss(loss, volume)).double_value(&[])
     }
 }
 
 /// Checks, for each parameter tensor, the derivative along the gradient restricted to it.
-fn check_directions(spec: &ModelSpec, weights: &[f32], gradient: &[f32], loss_at: &dyn Fn(&[f64]) -> f64) {
+fn check_directions(
+    spec: &ModelSpec,
+    weights: &[f32],
+    gradient: &[f32],
+    loss_at: &mut dyn FnMut(&[f64]) -> f64,
+) {
     let mut first = 0;
     for parameter in spec.parameters() {
         let own = first..first + parameter.values();
         first = own.end;
         let norm = gradient[own.clone()].iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
         assert!(norm > 0.0, "{} has a gradient", parameter.name);
-        let moved = |step: f64| {
+        let mut moved = |step: f64| {
             let mut weights: Vec<f64> = weights.iter().copied().map(f64::from).collect();
             for i in own.clone() {
                 weights[i] += step * f64::from(gradient[i]) / norm;
@@ -89,12 +87,33 @@ fn unet_gradients_are_those_of_each_patients_own_loss() {
     let weights = initial_values(&spec, 9);
     // Four slices or fewer, so that all of them are chosen.
     let volumes = vec![volume(1, [4, 14, 12]), volume(2, [2, 16, 11])];
-    let reference = Reference::new(&spec);
+    let mut reference = Reference::new(&spec);
     for loss in [Loss::Bce, Loss::Dice, Loss::BceDice] {
-        let mut trainer = unet_trainer(&spec, loss, volumes.clone());
-        for (id, vector) in contributions(&mut trainer, &weights, &batch([0, 1])) {
-            let volume = &volumes[id.0 as usize];
-            check_directions(&spec, &weights, &vector, &|w| reference.loss_at(loss, volume, w));
+        for engine in ENGINES {
+            let mut trainer = unet_trainer_with(engine, study(&spec, loss), volumes.clone(), cpu(1, 4096));
+            for (id, vector) in contributions(&mut trainer, &weights, &batch([0, 1])) {
+                let volume = &volumes[id.0 as usize];
+                check_directions(&spec, &weights, &vector, &mut |w| reference.loss_at(loss, volume, w));
+            }
+        }
+    }
+}
+
+#[test]
+fn engines_agree() {
+    for (base, depth) in [(1, 1), (5, 2), (8, 3)] {
+        let spec = unet(base, depth);
+        let weights = initial_values(&spec, 9);
+        let [apart, together] = ENGINES.map(|engine| {
+            let mut trainer = unet_trainer_with(engine, study(&spec, Loss::BceDice), volumes(), cpu(1, 4096));
+            contributions(&mut trainer, &weights, &batch([0, 1, 2, 3, 4, 7]))
+        });
+        assert_eq!(apart.len(), 6);
+        assert!(apart.keys().eq(together.keys()));
+        for (apart, together) in apart.values().zip(together.values()) {
+            let norm = apart.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+            let differences = apart.iter().zip(together).map(|(a, b)| f64::from(a - b).powi(2));
+            assert!(differences.sum::<f64>().sqrt() <= 1e-5 * norm, "base {base}, depth {depth}");
         }
     }
 }
@@ -111,16 +130,11 @@ fn unet_gradients_add_up_to_the_gradient_of_the_summed_loss() {
             *sum += f64::from(value);
         }
     }
-    let reference = Reference::new(&spec);
-    reference.load(&weights.iter().copied().map(f64::from).collect::<Vec<_>>());
+    let mut reference = Reference::new(&spec);
+    reference.parameters.load(&weights).unwrap();
     let losses: Vec<_> = volumes.iter().map(|volume| reference.loss(Loss::BceDice, volume)).collect();
-    Tensor::stack(&losses, 0).sum(Kind::Double).backward();
-    let variables = reference.store.variables();
-    let expected: Vec<f64> = spec
-        .parameters()
-        .iter()
-        .flat_map(|parameter| Vec::<f64>::try_from(variables[&parameter.name].grad().view(-1)).unwrap())
-        .collect();
+    let mut expected = vec![0.0_f64; spec.values()];
+    reference.parameters.gradients(&Tensor::stack(&losses, 0).sum(Kind::Double), &mut expected);
     let largest = expected.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     for (found, expected) in sum.iter().zip(&expected) {
         assert!((found - expected).abs() < 1e-5 * largest, "{found} is not {expected}");
@@ -145,7 +159,7 @@ fn risk_gradients_are_those_of_each_patients_own_loss() {
             let logit: f64 = inputs.iter().zip(w).map(|(&x, w)| f64::from(x) * w).sum::<f64>() + w[5];
             if row.outcome { (-logit).exp().ln_1p() } else { logit.exp().ln_1p() }
         };
-        check_directions(&spec, &weights, &vector, &loss_at);
+        check_directions(&spec, &weights, &vector, &mut { loss_at });
     }
 }
 

@@ -5,8 +5,11 @@ use fedtwin_plan::PatientId;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::{TableRecord, Value, VolumeRecord};
+use fedtwin_privacy::patient_sum::PatientSum;
 
-use crate::samples::{batch, contributions, risk_trainer, rows, unet, unet_trainer, volume, volumes};
+use crate::samples::{
+    ENGINES, batch, contributions, cpu, risk_trainer, rows, study, unet, unet_trainer_with, volume, volumes,
+};
 
 /// Bits, because NaN is unequal to itself and zeros have two signs.
 fn others(trainer: &mut dyn Trainer, weights: &[f32], sampled: &[u32], changed: u32) -> Vec<Vec<u32>> {
@@ -17,25 +20,51 @@ fn others(trainer: &mut dyn Trainer, weights: &[f32], sampled: &[u32], changed: 
 
 #[test]
 fn a_patients_volume_leaves_the_other_unet_gradients_bit_equal() {
-    let spec = unet(8, 2);
-    let weights = initial_values(&spec, 5);
     let null = VolumeRecord { shape: [0, 16, 16], spacing_mm: [1.0; 3], image: vec![], mask: vec![] };
     let noise = volume(99, [8, 16, 16]);
     let mut broken = volume(2, [9, 11, 16]);
     broken.image.fill(f32::NAN);
     let mut huge = volume(2, [9, 11, 16]);
     huge.image.fill(3e38);
-    for loss in [Loss::Bce, Loss::BceDice] {
-        let of = |volumes: Vec<VolumeRecord>, sampled: &[u32]| {
-            others(&mut unet_trainer(&spec, loss, volumes), &weights, sampled, 2)
-        };
-        let expected = of(volumes(), &[0, 1, 2, 3, 4]);
-        for other in [&null, &noise, &broken, &huge] {
-            let mut changed = volumes();
-            changed[2] = other.clone();
-            assert_eq!(of(changed, &[0, 1, 2, 3, 4]), expected);
+    let nets = [(1, 1), (3, 2), (8, 2), (16, 3)];
+    for (engine, (base, depth)) in ENGINES.into_iter().flat_map(|engine| nets.map(|net| (engine, net))) {
+        let spec = unet(base, depth);
+        let weights = initial_values(&spec, 5);
+        for loss in [Loss::Bce, Loss::BceDice] {
+            let of = |volumes: Vec<VolumeRecord>, sampled: &[u32]| {
+                let mut trainer = unet_trainer_with(engine, study(&spec, loss), volumes, cpu(1, 4096));
+                others(&mut trainer, &weights, sampled, 2)
+            };
+            let expected = of(volumes(), &[0, 1, 2, 3, 4]);
+            for other in [&null, &noise, &broken, &huge] {
+                let mut changed = volumes();
+                changed[2] = other.clone();
+                assert_eq!(of(changed, &[0, 1, 2, 3, 4]), expected, "{engine:?} {base} {depth}");
+            }
+            assert_eq!(of(volumes(), &[0, 1, 3, 4]), expected, "not sampled: {engine:?} {base} {depth}");
         }
-        assert_eq!(of(volumes(), &[0, 1, 3, 4]), expected, "not sampled");
+    }
+}
+
+/// Threads and memory say how many passes run at once; neither changes a bit of the sum.
+#[test]
+fn the_integer_sum_is_the_same_for_every_memory_limit_and_number_of_threads() {
+    let spec = unet(8, 2);
+    let weights = initial_values(&spec, 5);
+    for engine in ENGINES {
+        let sum = |threads: usize, memory_mb: u64| {
+            let study = study(&spec, Loss::BceDice);
+            let mut trainer = unet_trainer_with(engine, study, volumes(), cpu(threads, memory_mb));
+            let mut sum = PatientSum::new(spec.values(), 0.1, 1 << 20).unwrap();
+            let mut sink = |patient, vector: &[f32]| sum.add(patient, vector);
+            trainer.contributions(&weights, &batch([0, 1, 2, 3, 4]), &mut sink).unwrap();
+            sum.finish().0
+        };
+        let expected = sum(1, 1);
+        assert!(expected.iter().any(|&value| value != 0));
+        for (threads, memory_mb) in [(1, 4096), (2, 4096), (5, 4096), (5, 1), (5, 12)] {
+            assert!(sum(threads, memory_mb) == expected, "{engine:?}: {threads} threads, {memory_mb} MB");
+        }
     }
 }
 
@@ -64,7 +93,9 @@ fn a_patients_row_leaves_the_other_risk_gradients_bit_equal() {
 fn vectors_repeat_bit_by_bit() {
     let spec = unet(8, 2);
     let weights = initial_values(&spec, 5);
-    let mut trainer = unet_trainer(&spec, Loss::BceDice, volumes());
-    let mut all = || others(&mut trainer, &weights, &[0, 1, 2, 3, 4], 99);
-    assert_eq!(all(), all());
+    for engine in ENGINES {
+        let mut trainer = unet_trainer_with(engine, study(&spec, Loss::BceDice), volumes(), cpu(2, 4096));
+        let mut all = || others(&mut trainer, &weights, &[0, 1, 2, 3, 4], 99);
+        assert_eq!(all(), all());
+    }
 }

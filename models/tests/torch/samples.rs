@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use fedtwin_models::engine::Parts;
+use fedtwin_models::engine::{EngineKind, Resources};
+use fedtwin_models::open::Parts;
 use fedtwin_models::risk_trainer::RiskTrainer;
-use fedtwin_models::unet_trainer::UnetTrainer;
+use fedtwin_models::unet_trainer::{Segmentation, UnetTrainer};
 use fedtwin_models::{SlotBatch, Trainer};
+use fedtwin_plan::Ratio;
 use fedtwin_plan::cohort_need::{Feature, ImageNeed, NumberRange, TableNeed};
 use fedtwin_plan::model::{LinearRiskSpec, ModelSpec, UnetSpec};
 use fedtwin_plan::plan::Loss;
@@ -83,10 +85,30 @@ pub(crate) fn rows() -> Vec<TableRecord> {
         .collect()
 }
 
+/// Both engines; the cohorts here have two passes of the second.
+pub(crate) const ENGINES: [EngineKind; 2] = [EngineKind::Apart, EngineKind::Together { slots: 4 }];
+
+pub(crate) fn study(spec: &ModelSpec, loss: Loss) -> Segmentation {
+    let ModelSpec::Unet(spec) = spec.clone() else { panic!("a U-Net") };
+    Segmentation { spec, need: image_need(), loss, sampling: Ratio::ONE }
+}
+
+pub(crate) fn cpu(threads: usize, memory_mb: u64) -> Resources {
+    Resources { device: Device::Cpu, threads, memory_mb }
+}
+
 pub(crate) fn unet_trainer(spec: &ModelSpec, loss: Loss, train: Vec<VolumeRecord>) -> UnetTrainer {
+    unet_trainer_with(EngineKind::Apart, study(spec, loss), train, cpu(1, 4096))
+}
+
+pub(crate) fn unet_trainer_with(
+    engine: EngineKind,
+    study: Segmentation,
+    train: Vec<VolumeRecord>,
+    resources: Resources,
+) -> UnetTrainer {
     let parts = Parts { slots: 8, test: train.clone(), train };
-    tch::set_num_threads(1);
-    UnetTrainer::new(spec, image_need(), loss, parts, Device::Cpu).unwrap()
+    UnetTrainer::with_engine(engine, study, parts, &resources).unwrap()
 }
 
 pub(crate) fn risk_trainer(train: Vec<TableRecord>) -> RiskTrainer {

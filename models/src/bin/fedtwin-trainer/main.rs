@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use fedtwin_cohort::CohortFile;
-use fedtwin_models::engine::{self, Cohort};
+use fedtwin_models::engine::Resources;
+use fedtwin_models::open::{self, Cohort};
 use fedtwin_models::sandbox;
 use fedtwin_models::serve::{Load, serve};
 use fedtwin_models::trainer::Trainer;
@@ -45,11 +46,12 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         return Ok(if possible.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
+    let mut open = |load: &Load| open(load, args.memory_mb);
     serve(&mut io::stdin().lock(), &mut io::stdout().lock(), &mut open).context("the agent's pipe broke")?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(load: &Load) -> Result<Box<dyn Trainer>, Box<dyn Error>> {
+fn open(load: &Load, memory_mb: u64) -> Result<Box<dyn Trainer>, Box<dyn Error>> {
     let need = &load.plan.data;
     let file = CohortFile::load(&load.cohort_file)?;
     let cohort = Cohort {
@@ -57,7 +59,8 @@ fn open(load: &Load) -> Result<Box<dyn Trainer>, Box<dyn Error>> {
         train: file.read(need, Part::Train)?,
         test: file.read(need, Part::Test)?,
     };
-    let device = engine::device(load.threads);
+    let device = open::device(load.threads);
+    let resources = Resources { device, threads: load.threads, memory_mb };
     info!(study = %load.plan.study.id, ?device, "cohort loaded");
-    Ok(engine::trainer(&load.plan, cohort, device)?)
+    Ok(open::trainer(&load.plan, cohort, &resources)?)
 }

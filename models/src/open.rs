@@ -6,9 +6,10 @@ use fedtwin_plan::record::Records;
 use fedtwin_plan::{ModelSpec, Plan};
 use tch::{Cuda, Device};
 
+use crate::engine::Resources;
 use crate::risk_trainer::RiskTrainer;
 use crate::trainer::{TrainError, Trainer};
-use crate::unet_trainer::UnetTrainer;
+use crate::unet_trainer::{Segmentation, UnetTrainer};
 
 /// A cohort as it was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +51,7 @@ pub fn device(threads: usize) -> Device {
 ///
 /// # Errors
 /// Refuses records that do not fit the plan, and families that have no trainer.
-pub fn trainer(plan: &Plan, cohort: Cohort, device: Device) -> Result<Box<dyn Trainer>, TrainError> {
+pub fn trainer(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box<dyn Trainer>, TrainError> {
     let spec = plan.model_spec().map_err(|problem| TrainError::CohortIncompatible {
         reason: format!("{} {}", problem.key, problem.message),
     })?;
@@ -62,12 +63,18 @@ pub fn trainer(plan: &Plan, cohort: Cohort, device: Device) -> Result<Box<dyn Tr
     match (&spec, &plan.data, cohort.train, cohort.test) {
         (ModelSpec::Unet(UnetSpec { adapter_rank: Some(_), .. }), _, _, _) => not_yet("low-rank adapters"),
         (ModelSpec::MlpRisk(_), _, _, _) => not_yet("the model family \"mlp-risk\""),
-        (ModelSpec::Unet(_), DataNeed::Images(need), Records::Volumes(train), Records::Volumes(test)) => {
+        (ModelSpec::Unet(unet), DataNeed::Images(need), Records::Volumes(train), Records::Volumes(test)) => {
             let parts = Parts { slots, train, test };
-            Ok(Box::new(UnetTrainer::new(&spec, *need, plan.training.loss, parts, device)?))
+            let study = Segmentation {
+                spec: unet.clone(),
+                need: *need,
+                loss: plan.training.loss,
+                sampling: plan.training.sampling,
+            };
+            Ok(Box::new(UnetTrainer::new(study, parts, resources)?))
         }
         (ModelSpec::LinearRisk(_), DataNeed::Table(need), Records::Table(train), Records::Table(test)) => {
-            Ok(Box::new(RiskTrainer::new(need, &Parts { slots, train, test }, device)))
+            Ok(Box::new(RiskTrainer::new(need, &Parts { slots, train, test }, resources.device)))
         }
         (ModelSpec::Vector(_), DataNeed::Table(_) | DataNeed::Images(_), _, _) => {
             Err(TrainError::NoTrainer { family: spec.family() })

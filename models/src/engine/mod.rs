@@ -1,0 +1,77 @@
+//! Engines: ways to get one gradient for each patient out of a library that adds them up.
+//!
+//! An engine computes passes of a fixed number of slots, each for one patient; a slot without one holds a
+//! null record. Every pass runs on one thread and has the same shape whoever was sampled, so that a
+//! vector's bits depend on its own patient and on the weights, and neither on other patients, nor on how
+//! many passes run at once.
+
+mod apart;
+mod crew;
+mod pass;
+mod rule;
+mod together;
+
+use fedtwin_plan::ModelSpec;
+use fedtwin_plan::model::UnetSpec;
+use fedtwin_plan::plan::Loss;
+use tch::{Device, Kind};
+
+pub use apart::Apart;
+pub use crew::{Crew, Prepare};
+pub use rule::{EngineKind, Resources, Work};
+pub use together::Together;
+
+use crate::parameters::Parameters;
+use crate::slices::PaddedSlices;
+use crate::trainer::TrainError;
+
+/// What an engine differentiates, and where.
+#[derive(Debug, Clone)]
+pub struct Objective {
+    /// The net.
+    pub spec: UnetSpec,
+    /// The loss of one copy of a patient.
+    pub loss: Loss,
+    /// Copies of a patient; the mean of their losses is the patient's.
+    pub copies: usize,
+    /// Where tensors lie.
+    pub device: Device,
+}
+
+impl Objective {
+    /// Returns the length of a gradient.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        ModelSpec::Unet(self.spec.clone()).values()
+    }
+
+    /// Makes the parameters of `nets` nets.
+    #[must_use]
+    pub fn parameters(&self, nets: i64) -> Parameters {
+        Parameters::new(&ModelSpec::Unet(self.spec.clone()), nets, (Kind::Float, self.device))
+    }
+}
+
+/// A way to get one gradient for each patient.
+pub trait Engine: Send {
+    /// Returns how many patients a pass has, whoever was sampled.
+    fn slots(&self) -> usize;
+
+    /// Sets the weights at which gradients are taken.
+    ///
+    /// # Shapes
+    /// `weights`: `[parameters]`.
+    ///
+    /// # Errors
+    /// Refuses another length.
+    fn load(&mut self, weights: &[f32]) -> Result<(), TrainError>;
+
+    /// Writes the gradient of each slot's loss.
+    ///
+    /// # Shapes
+    /// `patients`: `[slots]`. `gradients`: `[slots, parameters]`, row-major.
+    ///
+    /// # Panics
+    /// If either has another length.
+    fn pass(&mut self, patients: &[PaddedSlices], gradients: &mut [f32]);
+}

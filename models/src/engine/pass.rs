@@ -1,0 +1,62 @@
+//! What the engines share: a pass's tensors and the losses of its slots.
+
+use fedtwin_plan::plan::Loss;
+use tch::{Kind, Tensor};
+
+use super::Objective;
+use crate::loss;
+use crate::open::dimension;
+use crate::slices::PaddedSlices;
+
+/// The patients of one pass: each tensor is `[copies * slices, slots, height, width]`.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    pub(crate) images: Tensor,
+    masks: Tensor,
+    weights: Tensor,
+    copies: usize,
+    loss: Loss,
+}
+
+impl Pass {
+    pub(crate) fn new(patients: &[PaddedSlices], objective: &Objective) -> Self {
+        let tensor = |of: fn(&PaddedSlices) -> &[f32]| {
+            let slots: Vec<_> = patients
+                .iter()
+                .map(|patient| {
+                    let [slices, _, height, width] = patient.shape.map(dimension);
+                    Tensor::from_slice(of(patient)).view([slices, height, width])
+                })
+                .collect();
+            Tensor::stack(&slots, 1).to(objective.device)
+        };
+        Self {
+            images: tensor(|patient| &patient.images),
+            masks: tensor(|patient| &patient.masks),
+            weights: tensor(|patient| &patient.weights),
+            copies: objective.copies,
+            loss: objective.loss,
+        }
+    }
+
+    /// Returns the sum over slots of each patient's loss, which is the mean over its copies.
+    ///
+    /// No slot's gradient depends on another slot: the derivative of a sum is 1 for each of its terms.
+    ///
+    /// # Shapes
+    /// `logits`: as [`Pass`]. Returns a scalar.
+    pub(crate) fn loss(&self, logits: &Tensor) -> Tensor {
+        let by_patient = |values: &Tensor| {
+            let size = values.size();
+            let split = [dimension(self.copies), -1, size[1], size[2], size[3]];
+            values.reshape(split).permute([2, 0, 1, 3, 4])
+        };
+        let losses = loss::segmentation(
+            self.loss,
+            &by_patient(logits),
+            &by_patient(&self.masks),
+            &by_patient(&self.weights),
+        );
+        losses.mean_dim([1].as_slice(), false, None::<Kind>).sum(Kind::Float)
+    }
+}
