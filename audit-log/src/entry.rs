@@ -23,10 +23,20 @@ pub struct Entry<B> {
     pub previous: LeafHash,
     /// Milliseconds since the Unix epoch, by the writer's clock; not necessarily increasing.
     pub time_ms: u64,
+    /// What is to be known about the build that wrote it.
+    pub stamp: Option<Stamp>,
     /// What happened.
     pub body: B,
     /// The entry's own leaf hash.
     pub hash: LeafHash,
+}
+
+/// A warning about the build that wrote an entry; what a hospital runs writes none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stamp {
+    /// A build for tests, whose randomness may be known to anybody.
+    #[serde(rename = "not private")]
+    NotPrivate,
 }
 
 /// The place where the next entry goes.
@@ -55,6 +65,8 @@ struct Json<B> {
     sequence: u64,
     previous: LeafHash,
     time_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stamp: Option<Stamp>,
     body: B,
 }
 
@@ -76,6 +88,7 @@ pub enum BodyError {
 pub(crate) fn encode<B: Serialize>(
     place: Place,
     time_ms: u64,
+    stamp: Option<Stamp>,
     body: &B,
     signer: &dyn Signer,
 ) -> Result<(Vec<u8>, LeafHash), BodyError> {
@@ -84,7 +97,7 @@ pub(crate) fn encode<B: Serialize>(
     }
     let Place { sequence, previous } = place;
     let algorithm = ALGORITHM.to_owned();
-    let json = Json { version: VERSION, algorithm, sequence, previous, time_ms, body };
+    let json = Json { version: VERSION, algorithm, sequence, previous, time_ms, stamp, body };
     let mut line = serde_json::to_vec(&json).map_err(BodyError::NotJson)?;
     let hash = LeafHash::of(&line);
     let signature = signer.sign(&signed_message(hash));
@@ -160,8 +173,8 @@ pub(crate) fn decode<B: Serialize + DeserializeOwned>(
     if serde_json::to_vec(&json).map_err(Reason::Json)? != bytes {
         return Err(Reason::NotCanonical);
     }
-    let Json { sequence, previous, time_ms, body, .. } = json;
-    Ok(Entry { sequence, previous, time_ms, body, hash })
+    let Json { sequence, previous, time_ms, stamp, body, .. } = json;
+    Ok(Entry { sequence, previous, time_ms, stamp, body, hash })
 }
 
 fn signed_message(hash: LeafHash) -> Vec<u8> {

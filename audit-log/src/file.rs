@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::entry::{BodyError, Entry, LINE_BYTES_MAX, Place, Reason, encode};
+use crate::entry::{BodyError, Entry, LINE_BYTES_MAX, Place, Reason, Stamp, encode};
 use crate::hash::LeafHash;
 use crate::key::{PublicKey, Signer};
 use crate::merkle::Frontier;
@@ -86,6 +86,7 @@ pub struct LogFile<B> {
     file: File,
     path: PathBuf,
     signer: Box<dyn Signer + Send>,
+    stamp: Option<Stamp>,
     place: Place,
     frontier: Frontier,
     poisoned: bool,
@@ -111,13 +112,27 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
         let head = Head::read(path)?;
         let (entries, place, frontier) = read_log(&file, path, &signer.public_key(), head)?;
         check_head(path, &entries, head)?;
-        let mut log =
-            Self { file, path: path.to_owned(), signer, place, frontier, poisoned: false, body: PhantomData };
+        let mut log = Self {
+            file,
+            path: path.to_owned(),
+            signer,
+            stamp: None,
+            place,
+            frontier,
+            poisoned: false,
+            body: PhantomData,
+        };
         if let Some(last) = entries.last() {
             log.acknowledge(Head { sequence: last.sequence, hash: last.hash })?;
         }
         log.file.seek(SeekFrom::End(0)).map_err(|e| storage("seeking in", path, e))?;
         Ok((log, entries))
+    }
+
+    /// Has every further entry carry a stamp.
+    #[must_use]
+    pub fn stamped(self, stamp: Option<Stamp>) -> Self {
+        Self { stamp, ..self }
     }
 
     /// Appends an entry and returns once it is on the disk.
@@ -128,7 +143,7 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
         if self.poisoned {
             return Err(LogError::Poisoned(self.path.clone()));
         }
-        let (line, hash) = encode(self.place, time_ms, body, self.signer.as_ref())?;
+        let (line, hash) = encode(self.place, time_ms, self.stamp, body, self.signer.as_ref())?;
         let sequence = self.place.sequence;
         self.poisoned = true;
         self.file.write_all(&line).map_err(|e| storage("writing", &self.path, e))?;

@@ -16,7 +16,7 @@ pub mod key;
 pub mod merkle;
 pub mod verify;
 
-pub use entry::Entry;
+pub use entry::{Entry, Stamp};
 pub use file::{Appended, LogError, LogFile};
 pub use hash::LeafHash;
 pub use key::{PublicKey, Signer};

@@ -24,7 +24,7 @@ pub fn budget(config: &SiteConfig, base: &Path, credentials: &Credentials, json:
         .with_context(|| format!("{} cannot be read: has the agent run yet?", path.display()))?;
     let key = PublicKey(*credentials.identity_key().public().as_bytes());
     let (entries, _summary) = entries::<Body>(BufReader::new(file), &key)?;
-    let state = LedgerState::replay(entries.iter().map(|entry| &entry.body))
+    let state = LedgerState::replay(entries.iter().map(|entry| (&entry.body, entry.stamp)))
         .map_err(|(sequence, violation)| anyhow::anyhow!("entry {sequence} breaks a rule: {violation}"))?;
     let report = state.report();
     let mut out = io::stdout().lock();
@@ -50,15 +50,11 @@ fn write_cohort(out: &mut impl Write, report: &CohortReport) -> io::Result<()> {
         writeln!(out, "  {what:<9} epsilon {:.4}", amount.epsilon)?;
     }
     for study in &report.studies {
-        let state = match study.outcome {
-            Some(outcome) => format!("{outcome:?}").to_lowercase(),
-            None => "running".to_owned(),
-        };
-        let spent = match report.unbounded_since {
-            Some(_) if study.spend.cost_nano() == 0 => "unbounded".to_owned(),
-            Some(_) | None => {
-                format!("epsilon {:.4} spent, {:.4} reserved", study.spent.epsilon, study.reserved.epsilon)
-            }
+        let state = format!("{:?}", study.stage).to_lowercase();
+        let spent = if study.is_unbounded() {
+            "unbounded".to_owned()
+        } else {
+            format!("epsilon {:.4} spent, {:.4} reserved", study.spent.epsilon, study.reserved.epsilon)
         };
         writeln!(out, "  study {}: {spent}, {} releases, {state}", study.study, study.releases)?;
     }

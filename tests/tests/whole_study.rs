@@ -63,7 +63,8 @@ async fn ledger_mirror_and_audit_log_agree_and_verify() {
             let credentials = testbed.credentials(&format!("site-{number}"))?;
             let key = PublicKey(*credentials.identity_key().public().as_bytes());
             let (entries, _summary) = entries::<Body>(BufReader::new(File::open(&own)?), &key)?;
-            let report = LedgerState::replay(entries.iter().map(|entry| &entry.body)).unwrap().report();
+            let report =
+                LedgerState::replay(entries.iter().map(|entry| (&entry.body, entry.stamp))).unwrap().report();
             assert!(report[0].spent.nano > 0 && report[0].reserved.nano == 0, "{report:?}");
             assert_eq!(report[0].unbounded_since, None);
         }

@@ -1,6 +1,6 @@
 //! `fedtwin audit budgets`: what is spent, reserved and left, by cohort and study.
 
-use fedtwin_privacy::ledger::{Amount, CohortReport, Outcome, Spend, StudyReport};
+use fedtwin_privacy::ledger::{Amount, CohortReport, Stage, StudyReport};
 use serde_json::json;
 
 use super::ledger::Ledger;
@@ -35,7 +35,7 @@ pub fn text(ledgers: &[Ledger]) -> String {
         }
     }
     let mut text = table.to_string();
-    text += "Epsilons of each line alone, at the cohort's order and delta; they do not add up, the amounts \
+    text += "Epsilons of each line alone, at the cohort's delta; they do not add up, the amounts \
              behind them do.";
     for ledger in ledgers.iter().filter(|ledger| ledger.verified.is_none()) {
         text += &format!(
@@ -47,28 +47,29 @@ pub fn text(ledgers: &[Ledger]) -> String {
 }
 
 fn cohort_row(site: &str, cohort: &CohortReport) -> [String; 7] {
-    let spent = match cohort.unbounded_since {
-        Some(entry) => format!("unbounded (since entry {entry})"),
-        None => epsilon(cohort.spent),
+    let spent = match (cohort.not_private_since, cohort.unbounded_since) {
+        (None, None) => epsilon(cohort.spent),
+        (Some(_), _) | (None, Some(_)) => cohort.headline(),
     };
-    let (reserved, left) = match cohort.budget {
-        Some(_) => {
-            (epsilon(cohort.reserved), format!("{} of {}", epsilon(cohort.left), epsilon(cohort.total)))
-        }
-        None => ("-".to_owned(), "no budget".to_owned()),
+    let (reserved, left) = if cohort.budgets.is_empty() {
+        ("-".to_owned(), "no budget".to_owned())
+    } else {
+        (epsilon(cohort.reserved), format!("{} of {}", epsilon(cohort.left), epsilon(cohort.total)))
     };
     [site.to_owned(), cohort.cohort.to_string(), "all".to_owned(), String::new(), spent, reserved, left]
 }
 
 fn study_row(site: &str, cohort: &CohortReport, study: &StudyReport) -> [String; 7] {
-    let state = match study.outcome {
-        None => "running",
-        Some(Outcome::Committed) => "committed",
-        Some(Outcome::Aborted) => "aborted",
+    let state = match study.stage {
+        Stage::Reserved => "reserved",
+        Stage::Running => "running",
+        Stage::Committed => "committed",
+        Stage::Aborted => "aborted",
     };
-    let (spent, reserved) = match study.spend {
-        Spend::Unbounded { .. } => ("unbounded".to_owned(), "-".to_owned()),
-        Spend::Priced { .. } => (epsilon(study.spent), epsilon(study.reserved)),
+    let (spent, reserved) = if study.is_unbounded() {
+        ("unbounded".to_owned(), "-".to_owned())
+    } else {
+        (epsilon(study.spent), epsilon(study.reserved))
     };
     let (cohort, study) = (cohort.cohort.to_string(), study.study.to_string());
     [site.to_owned(), cohort, study, state.to_owned(), spent, reserved, String::new()]

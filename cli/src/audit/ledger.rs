@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fedtwin_audit_log::{FirstBad, Summary, entries};
+use fedtwin_audit_log::{FirstBad, Stamp, Summary, entries};
 use fedtwin_certs::{Identity, Role};
 use fedtwin_privacy::ledger::{Body, LedgerState, Opened, Violation};
 use serde::Deserialize;
@@ -72,6 +72,7 @@ pub enum LedgerRefused {
 /// What an entry's line has of interest before anything is verified.
 #[derive(Deserialize)]
 struct Unverified {
+    stamp: Option<Stamp>,
     body: Body,
 }
 
@@ -97,15 +98,16 @@ impl Ledger {
             role: Role::Site,
             name: owner.site.clone().into(),
         };
-        let (bodies, verified) = match keys.of(&identity) {
+        let (bodies, verified): (Vec<_>, _) = match keys.of(&identity) {
             Some(key) => {
                 let (entries, summary) = entries::<Body>(bytes, &key)
                     .map_err(|source| LedgerRefused::Bad { file: file.to_owned(), source })?;
-                (entries.into_iter().map(|entry| entry.body).collect(), Some(summary))
+                (entries.into_iter().map(|entry| (entry.body, entry.stamp)).collect(), Some(summary))
             }
             None => (unverified(file, bytes)?, None),
         };
-        let state = LedgerState::replay(&bodies).map_err(|(sequence, source)| LedgerRefused::Rule {
+        let replayed = LedgerState::replay(bodies.iter().map(|(body, stamp)| (body, *stamp)));
+        let state = replayed.map_err(|(sequence, source)| LedgerRefused::Rule {
             file: file.to_owned(),
             line: sequence + 1,
             sequence,
@@ -119,22 +121,25 @@ impl Ledger {
 pub(super) fn owner(bytes: &[u8]) -> Option<Opened> {
     let first = lines(bytes).next()?;
     match serde_json::from_slice(first).ok()? {
-        Unverified { body: Body::Opened(owner) } => Some(owner),
+        Unverified { body: Body::Opened(owner), .. } => Some(owner),
         Unverified {
             body:
                 Body::BudgetOpened(_)
+                | Body::BudgetRaised(_)
                 | Body::StudyReserved(_)
                 | Body::BlockOpened(_)
                 | Body::Released(_)
+                | Body::AttemptRefused(_)
                 | Body::StudyClosed(_)
                 | Body::StudyRefused(_),
+            ..
         } => None,
     }
 }
 
-fn unverified(file: &str, bytes: &[u8]) -> Result<Vec<Body>, LedgerRefused> {
+fn unverified(file: &str, bytes: &[u8]) -> Result<Vec<(Body, Option<Stamp>)>, LedgerRefused> {
     let body = |(sequence, line)| match serde_json::from_slice::<Unverified>(line) {
-        Ok(entry) => Ok(entry.body),
+        Ok(entry) => Ok((entry.body, entry.stamp)),
         Err(source) => {
             Err(LedgerRefused::Unreadable { file: file.to_owned(), line: sequence + 1, sequence, source })
         }

@@ -10,7 +10,8 @@ use fedtwin_daemon::program;
 use fedtwin_plan::{Digest, Ratio};
 use fedtwin_privacy::accountant::{GaussianEvent, Order};
 use fedtwin_privacy::ledger::{
-    AttemptCost, BudgetRequest, Delta, Ledger as SiteLedger, Opened, StudyRequest,
+    Approval, Attempt, AttemptCost, BudgetRequest, ClaimRequest, Delta, Kind, Ledger as SiteLedger, Opened,
+    Purpose, Round, StudyRequest,
 };
 
 use super::*;
@@ -35,20 +36,31 @@ impl Bench {
             patients: 100,
             epsilon: 4.0,
             delta: Delta::try_from(1e-3).unwrap(),
-            order: Order::try_from(8000).unwrap(),
+            purpose: Purpose::Training,
+            kind: Kind::Rdp { order_milli: Order::try_from(8000).unwrap() },
+            approval: Approval {
+                proposed_by: "Ada".parse().unwrap(),
+                confirmed_by: "Bob".parse().unwrap(),
+                why: "a test".parse().unwrap(),
+            },
         };
-        ledger.open_budget(&budget, NOW).unwrap();
+        ledger.set_budget(&budget, NOW).unwrap();
         let request = StudyRequest {
             study: "risk".parse().unwrap(),
             plan: Digest::of(b"plan"),
             cohort: cohort(),
-            attempts_max: 4,
-            blocks: 2,
-            attempt: AttemptCost::Noised(GaussianEvent::local(Ratio::ONE, 10, 102, 1).unwrap()),
+            claims: [(
+                Purpose::Training,
+                ClaimRequest {
+                    attempts_max: 4,
+                    blocks: 2,
+                    attempt: AttemptCost::Noised(GaussianEvent::local(Ratio::ONE, 10, 102, 1).unwrap()),
+                },
+            )]
+            .into(),
         };
-        let reservation = ledger.reserve(&request, NOW).unwrap();
-        let block = ledger.next_block(&request.study).unwrap();
-        ledger.open_block(&reservation, block, NOW).unwrap();
+        ledger.reserve(&request, NOW).unwrap();
+        ledger.admit(&request.study, Purpose::Training, (Round(1), Attempt(1)), NOW).unwrap();
         Self { folder }
     }
 

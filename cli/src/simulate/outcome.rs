@@ -111,10 +111,9 @@ fn ended(
     if !closed {
         return Ok(None);
     }
-    let state =
-        LedgerState::replay(entries.iter().map(|entry| &entry.body)).map_err(|(sequence, violation)| {
-            anyhow::anyhow!("entry {sequence} of {} : {violation}", path.display())
-        })?;
+    let state = LedgerState::replay(entries.iter().map(|entry| (&entry.body, entry.stamp))).map_err(
+        |(sequence, violation)| anyhow::anyhow!("entry {sequence} of {} : {violation}", path.display()),
+    )?;
     let report = state.report();
     let cohort = report.into_iter().find(|cohort| cohort.studies.iter().any(|s| s.study == *study));
     let cohort = cohort.context("a closed study is in a cohort's report")?;

@@ -1,9 +1,13 @@
 //! What a ledger's entries say: integers and texts only, and nothing that depends on patients.
 
+use std::collections::BTreeMap;
+
 use fedtwin_plan::{CohortName, Digest, FederationName, SiteName, StudyId};
 use serde::{Deserialize, Serialize};
 
-use crate::accountant::{GaussianEvent, Order, rdp_cost};
+use crate::ledger::budget::{BudgetOpened, BudgetRaised, Purpose};
+use crate::ledger::claim::{BlockId, Claim};
+use crate::ledger::cost::Cost;
 
 /// An entry's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,14 +15,18 @@ use crate::accountant::{GaussianEvent, Order, rdp_cost};
 pub enum Body {
     /// The ledger begins.
     Opened(Opened),
-    /// A person opened a cohort's budget.
+    /// A person opened a cohort's budget for one purpose.
     BudgetOpened(BudgetOpened),
+    /// A person raised a budget.
+    BudgetRaised(BudgetRaised),
     /// A study's whole plan was set aside.
     StudyReserved(StudyReserved),
-    /// A part of a reservation was spent, before its first attempt reads data.
+    /// A part of a claim was spent, before its first attempt reads data.
     BlockOpened(BlockOpened),
     /// Bytes may leave.
     Released(Released),
+    /// An attempt was refused before it read data.
+    AttemptRefused(AttemptRefused),
     /// A study ended; what it never started is given back.
     StudyClosed(StudyClosed),
     /// A study was refused.
@@ -35,97 +43,7 @@ pub struct Opened {
     pub site: SiteName,
 }
 
-/// A budget: a cap on the Renyi divergence at one fixed order, from zeroing out one patient.
-///
-/// At a fixed order, costs of studies that were chosen after seeing earlier results add up (Feldman and
-/// Zrnic, "Individual Privacy Accounting via a Renyi Filter", 2021, arXiv 2008.11193, theorem 4.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BudgetOpened {
-    /// The cohort.
-    pub cohort: CohortName,
-    /// The cohort's declared size, which is public.
-    pub patients: u32,
-    /// What one unit of privacy is.
-    pub unit: Unit,
-    /// What a neighbouring cohort is.
-    pub relation: Relation,
-    /// The delta at which epsilon is stated.
-    pub delta: Delta,
-    /// The Renyi order times 1000.
-    pub order_milli: Order,
-    /// The cap in units of 1e-9, rounded down.
-    pub amount_nano: u64,
-    /// The epsilon that the person asked for, in units of 1e-6.
-    pub epsilon_micro: u64,
-}
-
-/// The unit of privacy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unit {
-    /// One patient at one site.
-    Patient,
-}
-
-/// The adjacency relation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Relation {
-    /// One patient's contributions become zero; the cohort's size stays.
-    ZeroOut,
-}
-
-/// A probability in (0, 1), written as a decimal text that reads back as the same number.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Delta(f64);
-
-impl Eq for Delta {}
-
-/// A number that is no delta.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("delta is {0}, expected a number strictly between 0 and 1")]
-pub struct NotADelta(String);
-
-impl Delta {
-    /// Returns the probability.
-    #[must_use]
-    pub fn value(self) -> f64 {
-        self.0
-    }
-}
-
-impl TryFrom<f64> for Delta {
-    type Error = NotADelta;
-
-    fn try_from(delta: f64) -> Result<Self, NotADelta> {
-        if delta > 0.0 && delta < 1.0 { Ok(Self(delta)) } else { Err(NotADelta(delta.to_string())) }
-    }
-}
-
-impl TryFrom<String> for Delta {
-    type Error = NotADelta;
-
-    fn try_from(text: String) -> Result<Self, NotADelta> {
-        let parsed = text.parse().ok().and_then(|delta: f64| Self::try_from(delta).ok());
-        parsed.ok_or(NotADelta(text))
-    }
-}
-
-impl From<Delta> for String {
-    fn from(delta: Delta) -> Self {
-        delta.to_string()
-    }
-}
-
-impl std::fmt::Display for Delta {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-/// What a study may do at this site.
+/// What a study may do at this site: all of it, or the study is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudyReserved {
@@ -135,72 +53,17 @@ pub struct StudyReserved {
     pub plan: Digest,
     /// The cohort.
     pub cohort: CohortName,
-    /// The attempts that are paid for, repeated rounds included.
-    pub attempts_max: u32,
-    /// The parts in which the attempts are spent.
-    pub blocks: u32,
-    /// What all attempts together cost.
-    pub spend: Spend,
-}
-
-/// What a study costs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Spend {
-    /// A known amount.
-    Priced {
-        /// What one attempt does.
-        event: GaussianEvent,
-        /// The cost of all attempts in units of 1e-9, each rounded up.
-        cost_nano: u64,
-    },
-    /// No bound exists: nothing about the cohort is private from here on.
-    Unbounded {
-        /// Why, as the site's policy calls it.
-        reason: String,
-    },
-}
-
-impl Spend {
-    /// Prices `attempts` attempts at `order`, rounded up; a cost beyond every budget stays so.
-    #[must_use]
-    pub fn priced(event: GaussianEvent, attempts: u32, order: Order) -> Self {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "ceil is the point; the cast saturates"
-        )]
-        let attempt_nano = (rdp_cost(&event, order) * NANO).ceil() as u64;
-        Self::Priced { event, cost_nano: attempt_nano.saturating_mul(attempts.into()) }
-    }
-
-    /// Returns the cost in units of 1e-9; an unbounded one has none that could be subtracted.
-    #[must_use]
-    pub fn cost_nano(&self) -> u64 {
-        match self {
-            Self::Priced { cost_nano, .. } => *cost_nano,
-            Self::Unbounded { .. } => 0,
-        }
-    }
+    /// What it may do for each purpose, and what that costs.
+    pub claims: BTreeMap<Purpose, Claim>,
 }
 
 impl StudyReserved {
-    /// Returns the attempts in a block: equal shares, of which the last may be smaller or empty.
+    /// Returns what everything costs, over all purposes.
     #[must_use]
-    pub fn attempts_in(&self, block: BlockId) -> u32 {
-        let share = self.attempts_max.div_ceil(self.blocks.max(1));
-        share.min(self.attempts_max.saturating_sub(share.saturating_mul(block.0)))
-    }
-
-    /// Returns the cost of `attempts` attempts in units of 1e-9.
-    pub(crate) fn cost_of(&self, attempts: u32) -> u64 {
-        self.spend.cost_nano() / u64::from(self.attempts_max.max(1)) * u64::from(attempts)
+    pub fn total(&self) -> Cost {
+        self.claims.values().map(Claim::total).sum()
     }
 }
-
-/// The number of a block of attempts, from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct BlockId(pub u32);
 
 /// The number of a round of a study, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -216,26 +79,44 @@ pub struct Attempt(pub u32);
 pub struct BlockOpened {
     /// The study.
     pub study: StudyId,
+    /// What it is for.
+    pub purpose: Purpose,
     /// The block, opened in order.
     pub block: BlockId,
     /// The releases that it pays for.
     pub attempts: u32,
-    /// Their cost in units of 1e-9.
-    pub cost_nano: u64,
+    /// What they cost.
+    pub cost: Cost,
 }
 
-/// Bytes that may leave, once.
+/// Bytes that may leave, once. A study never has two of one purpose, round and attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Released {
     /// The study.
     pub study: StudyId,
+    /// What it is for.
+    pub purpose: Purpose,
     /// The round.
     pub round: Round,
     /// The attempt at it.
     pub attempt: Attempt,
     /// The digest of the bytes.
     pub digest: Digest,
+}
+
+/// An attempt that was asked for and refused before any data was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptRefused {
+    /// The study.
+    pub study: StudyId,
+    /// The round.
+    pub round: Round,
+    /// The attempt at it.
+    pub attempt: Attempt,
+    /// Why, in words for a person.
+    pub reason: String,
 }
 
 /// The end of a study at this site.
@@ -246,8 +127,8 @@ pub struct StudyClosed {
     pub study: StudyId,
     /// How it ended.
     pub outcome: Outcome,
-    /// What its blocks that were never opened would have cost, in units of 1e-9.
-    pub refunded_nano: u64,
+    /// What its blocks that were never opened would have cost, over all purposes.
+    pub refunded: Cost,
 }
 
 /// How a study ended.
@@ -271,6 +152,3 @@ pub struct StudyRefused {
     /// Why, in words for a person.
     pub reason: String,
 }
-
-/// The ledger's units in one.
-pub(crate) const NANO: f64 = 1e9;

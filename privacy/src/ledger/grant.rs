@@ -2,7 +2,9 @@
 
 use fedtwin_plan::{Digest, StudyId};
 
-use crate::ledger::body::{Attempt, BlockId, Round, Spend, StudyReserved};
+use crate::ledger::body::{Attempt, Round, StudyReserved};
+use crate::ledger::budget::Purpose;
+use crate::ledger::claim::{BlockId, Spend};
 
 /// A study that is set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,7 @@ impl Reservation {
 #[derive(Debug, PartialEq, Eq)]
 pub struct BlockGrant {
     pub(super) study: StudyId,
+    pub(super) purpose: Purpose,
     pub(super) block: BlockId,
     pub(super) attempts_left: u32,
     pub(super) spend: Spend,
@@ -30,6 +33,12 @@ impl BlockGrant {
     #[must_use]
     pub fn study(&self) -> &StudyId {
         &self.study
+    }
+
+    /// Returns what the block is for.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     /// Returns the block's number.
@@ -55,6 +64,7 @@ impl BlockGrant {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Receipt {
     pub(super) study: StudyId,
+    pub(super) purpose: Purpose,
     pub(super) round: Round,
     pub(super) attempt: Attempt,
     pub(super) digest: Digest,
@@ -65,6 +75,12 @@ impl Receipt {
     #[must_use]
     pub fn study(&self) -> &StudyId {
         &self.study
+    }
+
+    /// Returns what the release is for.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     /// Returns the round and the attempt at it.

@@ -1,14 +1,22 @@
 //! The site's ledger: what was spent on each cohort, durable before it happens.
 //!
-//! The order for every study: [`Ledger::reserve`] sets the whole plan aside; [`Ledger::open_block`] spends
+//! A study's claim goes from proposed (a [`StudyRequest`]) to reserved, running, and committed or aborted:
+//! [`Ledger::reserve`] sets the whole plan aside, for all purposes or none; [`Ledger::open_block`] spends
 //! a part of it before data is read; [`Ledger::record`] makes one release durable and returns the receipt
 //! without which its bytes cannot leave; [`Ledger::close`] gives back the blocks that never started (valid
 //! because a block's cost is fixed before it starts). A crash at any point may overstate what was spent,
 //! never understate it: the state is what a replay of the file says.
+//!
+//! Left out on purpose: any way for a message to open or raise a budget. [`Ledger::set_budget`] takes the
+//! [`Approval`] of a person, and only a site's own command calls it.
 
 pub mod body;
+pub mod budget;
+pub mod claim;
+pub mod cost;
 mod grant;
 pub mod report;
+mod request;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -17,19 +25,21 @@ mod violation;
 use std::path::Path;
 
 use fedtwin_audit_log::checkpoint::CheckpointError;
-use fedtwin_audit_log::{LogError, LogFile, Signer};
+use fedtwin_audit_log::{LogError, LogFile, Signer, Stamp};
 use fedtwin_plan::time::Timestamp;
-use fedtwin_plan::{CohortName, Digest, StudyId};
+use fedtwin_plan::{Digest, StudyId};
 
-pub use body::{Attempt, BlockId, Body, BudgetOpened, Delta, Opened, Outcome, Round, Spend};
+pub use body::{Attempt, Body, Opened, Outcome, Round};
+pub use budget::{Approval, BudgetOpened, BudgetRaised, Delta, Kind, Purpose, Remark};
+pub use claim::{BlockId, Claim, Spend};
+pub use cost::Cost;
 pub use grant::{BlockGrant, Receipt, Reservation};
-pub use report::{Amount, CohortReport, StudyReport};
+pub use report::{Amount, BudgetReport, CohortReport, Stage, StudyReport};
+pub use request::{AttemptCost, BudgetRequest, ClaimRequest, StudyRequest};
 pub use state::LedgerState;
 pub use violation::{Shortfall, Violation};
 
-use crate::accountant::rdp::from_epsilon;
-use crate::accountant::{GaussianEvent, Order};
-use body::{BlockOpened, NANO, Relation, Released, StudyClosed, StudyRefused, StudyReserved, Unit};
+use body::{AttemptRefused, BlockOpened, Released, StudyClosed, StudyRefused};
 
 /// Something that the ledger does not do.
 #[derive(Debug, thiserror::Error)]
@@ -49,65 +59,9 @@ pub enum LedgerError {
     /// The file belongs to another site.
     #[error("the ledger belongs to site {} of federation {}", .0.site, .0.federation)]
     Foreign(Opened),
-    /// The request breaks a rule: nothing was written but, for a study over budget, its refusal.
+    /// The request breaks a rule; of a study, that is in the ledger too.
     #[error(transparent)]
     Refused(#[from] Violation),
-    /// The epsilon is too small for the order.
-    #[error(
-        "epsilon {epsilon} at delta {delta} leaves nothing at order {order}: choose a larger order or epsilon"
-    )]
-    NothingToSpend {
-        /// The epsilon.
-        epsilon: f64,
-        /// The delta.
-        delta: Delta,
-        /// The order.
-        order: Order,
-    },
-    /// The budget that is open has other terms than the one asked for.
-    #[error("the budget of cohort {0} was opened with other terms, which are fixed for ever")]
-    BudgetDiffers(CohortName),
-}
-
-/// A budget as a person states it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BudgetRequest {
-    /// The cohort.
-    pub cohort: CohortName,
-    /// The cohort's declared size.
-    pub patients: u32,
-    /// The largest epsilon of everything together.
-    pub epsilon: f64,
-    /// The delta at which it is stated.
-    pub delta: Delta,
-    /// The Renyi order at which spending is added up.
-    pub order: Order,
-}
-
-/// A study as its plan states it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StudyRequest {
-    /// The study.
-    pub study: StudyId,
-    /// The digest of the plan's signed bytes.
-    pub plan: Digest,
-    /// The cohort.
-    pub cohort: CohortName,
-    /// The attempts to pay for, repeated rounds included.
-    pub attempts_max: u32,
-    /// The parts in which they are spent.
-    pub blocks: u32,
-    /// What one attempt does.
-    pub attempt: AttemptCost,
-}
-
-/// What one attempt costs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AttemptCost {
-    /// As many noisy sums as the event has steps.
-    Noised(GaussianEvent),
-    /// No bound; the site's policy allows it under this name.
-    Unbounded(String),
 }
 
 /// A site's ledger: its state and the file that it was replayed from.
@@ -128,10 +82,10 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Self, LedgerError> {
         let (log, entries) = LogFile::open(path, signer)?;
-        let state = LedgerState::replay(entries.iter().map(|entry| &entry.body))
+        let state = LedgerState::replay(entries.iter().map(|entry| (&entry.body, entry.stamp)))
             .map_err(|(sequence, violation)| LedgerError::Inconsistent { sequence, violation })?;
-        let mut ledger = Self { state, log };
-        match &ledger.state.opened {
+        let mut ledger = Self { state, log: log.stamped(STAMP) };
+        match ledger.state.owner() {
             None => ledger.append(&Body::Opened(owner.clone()), now)?,
             Some(found) if found == owner => {}
             Some(found) => return Err(LedgerError::Foreign(found.clone())),
@@ -153,64 +107,29 @@ impl Ledger {
         self.log.checkpoint(origin)
     }
 
-    /// Opens a cohort's budget; does nothing where the same one is open.
+    /// Opens a budget, or raises the one that is open.
     ///
     /// # Errors
-    /// Refuses other terms than those of an open budget, and an epsilon that leaves nothing to spend.
-    pub fn open_budget(&mut self, request: &BudgetRequest, now: Timestamp) -> Result<(), LedgerError> {
-        let BudgetRequest { cohort, patients, epsilon, delta, order } = request;
-        let amount_nano = floor(from_epsilon(*epsilon, *order, delta.value()) * NANO);
-        if amount_nano == 0 {
-            return Err(LedgerError::NothingToSpend { epsilon: *epsilon, delta: *delta, order: *order });
-        }
-        let budget = BudgetOpened {
-            cohort: cohort.clone(),
-            patients: *patients,
-            unit: Unit::Patient,
-            relation: Relation::ZeroOut,
-            delta: *delta,
-            order_milli: *order,
-            amount_nano,
-            epsilon_micro: floor(epsilon * 1e6),
-        };
-        match self.state.cohorts.get(cohort).and_then(|state| state.budget.as_ref()) {
-            None => self.append(&Body::BudgetOpened(budget), now),
-            Some(open) if *open == budget => Ok(()),
-            Some(_) => Err(LedgerError::BudgetDiffers(cohort.clone())),
-        }
+    /// As [`LedgerState::budget_entry`].
+    pub fn set_budget(&mut self, request: &BudgetRequest, now: Timestamp) -> Result<(), LedgerError> {
+        let entry = self.state.budget_entry(request)?;
+        self.append(&entry, now)
     }
 
-    /// Sets a study's whole cost aside, before any data is read.
+    /// Sets a study's whole cost aside, for all purposes or none, before any data is read.
     ///
     /// # Errors
-    /// Refuses a study that does not fit the budget, and logs that; refuses an id or a plan that was
-    /// reserved before.
+    /// Refuses a study that does not fit its budgets, and an id or a plan that was reserved before; the
+    /// refusal is in the ledger by then.
     pub fn reserve(&mut self, request: &StudyRequest, now: Timestamp) -> Result<Reservation, LedgerError> {
-        let StudyRequest { study, plan, cohort, attempts_max, blocks, attempt } = request;
-        let spend = match attempt {
-            AttemptCost::Noised(event) => {
-                let budget = self.state.cohorts.get(cohort).and_then(|state| state.budget.as_ref());
-                let budget = budget.ok_or_else(|| Violation::NoBudget(cohort.clone()))?;
-                Spend::priced(*event, *attempts_max, budget.order_milli)
-            }
-            AttemptCost::Unbounded(reason) => Spend::Unbounded { reason: reason.clone() },
-        };
-        let reserved = StudyReserved {
-            study: study.clone(),
-            plan: *plan,
-            cohort: cohort.clone(),
-            attempts_max: *attempts_max,
-            blocks: *blocks,
-            spend,
-        };
-        match self.append(&Body::StudyReserved(reserved.clone()), now) {
-            Ok(()) => Ok(Reservation(reserved)),
-            Err(LedgerError::Refused(Violation::OverBudget(shortfall))) => {
-                self.refuse(study, *plan, &shortfall.to_string(), now)?;
-                Err(Violation::OverBudget(shortfall).into())
-            }
-            Err(other) => Err(other),
+        let reserved = self.state.reservation_of(request).map_err(LedgerError::from).and_then(|reserved| {
+            self.append(&Body::StudyReserved(reserved.clone()), now)?;
+            Ok(Reservation(reserved))
+        });
+        if let Err(LedgerError::Refused(violation)) = &reserved {
+            self.refuse(&request.study, request.plan, &violation.to_string(), now)?;
         }
+        reserved
     }
 
     /// Logs that a study was refused.
@@ -224,8 +143,31 @@ impl Ledger {
         reason: &str,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        let reason = reason.chars().take(REASON_CHARS_MAX).collect();
+        let reason = shortened(reason);
         self.append(&Body::StudyRefused(StudyRefused { study: study.clone(), plan, reason }), now)
+    }
+
+    /// Logs that an attempt of a running study was refused, unless many of its attempts were: who asks
+    /// again and again must not make the ledger grow.
+    ///
+    /// # Errors
+    /// Fails when the disk does.
+    pub fn refuse_attempt(
+        &mut self,
+        study: &StudyId,
+        key: (Round, Attempt),
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        match self.state.running(study) {
+            Ok(state) if state.refused < ATTEMPTS_REFUSED_MAX => {}
+            Ok(_) | Err(_) => return Ok(()),
+        }
+        let ((round, attempt), reason) = (key, shortened(reason));
+        self.append(
+            &Body::AttemptRefused(AttemptRefused { study: study.clone(), round, attempt, reason }),
+            now,
+        )
     }
 
     /// Returns the reservation of a study that is running, as after a restart.
@@ -234,22 +176,40 @@ impl Ledger {
         self.state.running(study).ok().map(|state| Reservation(state.reserved.clone()))
     }
 
-    /// Returns the block of a running study that still pays for an attempt, as after a restart.
-    #[must_use]
-    pub fn grant(&self, study: &StudyId) -> Option<BlockGrant> {
-        let state = self.state.running(study).ok()?;
-        let (block, current) = state.current()?;
-        let attempts_left = current.attempts - current.recorded;
-        let spend = state.reserved.spend.clone();
-        (attempts_left > 0).then(|| BlockGrant { study: study.clone(), block, attempts_left, spend })
+    /// Pays for an attempt before it reads data: with the open block, or with the next one.
+    ///
+    /// # Errors
+    /// Refuses a key that is not after the last one released, and an attempt beyond the last block.
+    pub fn admit(
+        &mut self,
+        study: &StudyId,
+        purpose: Purpose,
+        key: (Round, Attempt),
+        now: Timestamp,
+    ) -> Result<BlockGrant, LedgerError> {
+        let state = self.state.running(study)?;
+        let (claim, progress) = state.claim(purpose)?;
+        if progress.is_past(key) {
+            return Err(Violation::Replayed { round: key.0.0, attempt: key.1.0 }.into());
+        }
+        if let Some(grant) = self.grant(study, purpose) {
+            return Ok(grant);
+        }
+        let (reservation, next) = (Reservation(state.reserved.clone()), progress.next_block());
+        if claim.attempts_in(next) == 0 {
+            return Err(Violation::NoBlockLeft(study.clone()).into());
+        }
+        self.open_block(&reservation, purpose, next, now)
     }
 
-    /// Returns the block that the reservation's next open_block call may ask for.
+    /// Returns the block of a running study that still pays for an attempt, as after a restart.
     #[must_use]
-    pub fn next_block(&self, study: &StudyId) -> Option<BlockId> {
-        let state = self.state.running(study).ok()?;
-        let next = state.next_block();
-        (state.reserved.attempts_in(next) > 0).then_some(next)
+    pub fn grant(&self, study: &StudyId, purpose: Purpose) -> Option<BlockGrant> {
+        let (claim, progress) = self.state.running(study).ok()?.claim(purpose).ok()?;
+        let (block, current) = progress.current()?;
+        let attempts_left = current.attempts - current.recorded;
+        let (study, spend) = (study.clone(), claim.spend.clone());
+        (attempts_left > 0).then_some(BlockGrant { study, purpose, block, attempts_left, spend })
     }
 
     /// Spends the next block, before its first attempt reads data.
@@ -259,15 +219,17 @@ impl Ledger {
     pub fn open_block(
         &mut self,
         reservation: &Reservation,
+        purpose: Purpose,
         block: BlockId,
         now: Timestamp,
     ) -> Result<BlockGrant, LedgerError> {
-        let StudyReserved { study, spend, .. } = &reservation.0;
-        let attempts = reservation.0.attempts_in(block);
-        let cost_nano = reservation.0.cost_of(attempts);
-        let opened = BlockOpened { study: study.clone(), block, attempts, cost_nano };
+        let study = reservation.0.study.clone();
+        let claim = reservation.0.claims.get(&purpose);
+        let claim = claim.ok_or_else(|| Violation::NoSuchClaim { study: study.clone(), purpose })?;
+        let (attempts, cost, spend) = (claim.attempts_in(block), claim.cost_in(block), claim.spend.clone());
+        let opened = BlockOpened { study: study.clone(), purpose, block, attempts, cost };
         self.append(&Body::BlockOpened(opened), now)?;
-        Ok(BlockGrant { study: study.clone(), block, attempts_left: attempts, spend: spend.clone() })
+        Ok(BlockGrant { study, purpose, block, attempts_left: attempts, spend })
     }
 
     /// Makes one release durable and returns its receipt.
@@ -284,17 +246,19 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Receipt, LedgerError> {
         let (round, attempt) = key;
-        let study = grant.study.clone();
-        self.append(&Body::Released(Released { study: study.clone(), round, attempt, digest }), now)?;
-        Ok(Receipt { study, round, attempt, digest })
+        let (study, purpose) = (grant.study.clone(), grant.purpose);
+        let released = Released { study: study.clone(), purpose, round, attempt, digest };
+        self.append(&Body::Released(released), now)?;
+        Ok(Receipt { study, purpose, round, attempt, digest })
     }
 
     /// Returns the receipt of a release that was recorded, for sending its stored bytes again.
     #[must_use]
-    pub fn receipt(&self, study: &StudyId, key: (Round, Attempt)) -> Option<Receipt> {
-        let digest = *self.state.running(study).ok()?.releases.get(&key)?;
+    pub fn receipt(&self, study: &StudyId, purpose: Purpose, key: (Round, Attempt)) -> Option<Receipt> {
+        let (_, progress) = self.state.running(study).ok()?.claim(purpose).ok()?;
+        let digest = *progress.releases.get(&key)?;
         let (round, attempt) = key;
-        Some(Receipt { study: study.clone(), round, attempt, digest })
+        Some(Receipt { study: study.clone(), purpose, round, attempt, digest })
     }
 
     /// Ends a study and gives back the blocks that it never opened.
@@ -302,27 +266,28 @@ impl Ledger {
     /// # Errors
     /// Refuses a study that is not running.
     pub fn close(&mut self, study: &StudyId, outcome: Outcome, now: Timestamp) -> Result<(), LedgerError> {
-        let refunded_nano = self.state.running(study)?.unspent_nano();
-        self.append(&Body::StudyClosed(StudyClosed { study: study.clone(), outcome, refunded_nano }), now)
+        let refunded = self.state.running(study)?.unspent();
+        self.append(&Body::StudyClosed(StudyClosed { study: study.clone(), outcome, refunded }), now)
     }
 
     /// Checks, persists, then takes in.
     fn append(&mut self, body: &Body, now: Timestamp) -> Result<(), LedgerError> {
         self.state.check(body)?;
         self.log.append(body, now.0)?;
-        self.state.apply(body).expect("the entry was checked against this state");
+        self.state.apply(body, STAMP).expect("the entry was checked against this state");
         Ok(())
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "floor is the point; the cast saturates"
-)]
-fn floor(value: f64) -> u64 {
-    value as u64
+fn shortened(reason: &str) -> String {
+    reason.chars().take(REASON_CHARS_MAX).collect()
 }
+
+/// A build in which noise and samples can be foreseen says so in each entry that it writes.
+pub const STAMP: Option<Stamp> = if cfg!(feature = "testing") { Some(Stamp::NotPrivate) } else { None };
 
 /// Keeps a line of the log far below its limit.
 const REASON_CHARS_MAX: usize = 1000;
+
+/// Enough to see what is asked again and again.
+const ATTEMPTS_REFUSED_MAX: u32 = 16;

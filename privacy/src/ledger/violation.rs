@@ -2,8 +2,8 @@
 
 use fedtwin_plan::{CohortName, Digest, StudyId};
 
-use crate::accountant::rdp::to_epsilon;
-use crate::ledger::body::{BudgetOpened, NANO};
+use crate::ledger::budget::{BudgetOpened, Purpose, SLACK_PPM_MAX};
+use crate::ledger::cost::{Cost, to_units};
 
 /// An entry that the rules do not allow.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -15,11 +15,41 @@ pub enum Violation {
     #[error("the ledger is opened already")]
     OpenedTwice,
     /// A budget is immutable.
-    #[error("cohort {0} has a budget already, and it is fixed for ever")]
-    BudgetExists(CohortName),
+    #[error("cohort {cohort} has a {purpose} budget already: it can only be raised")]
+    BudgetExists {
+        /// The cohort.
+        cohort: CohortName,
+        /// The purpose.
+        purpose: Purpose,
+    },
+    /// A raise raises, and nothing else.
+    #[error("the {purpose} budget of cohort {cohort} is {amount_nano}e-9 now: a raise has to be above that")]
+    NotARaise {
+        /// The cohort.
+        cohort: CohortName,
+        /// The purpose.
+        purpose: Purpose,
+        /// The amount now, in units of 1e-9.
+        amount_nano: u64,
+    },
+    /// Amounts of one cohort add up only if they are of one kind.
+    #[error(
+        "cohort {0} has a budget with other terms (patients, kind, order, delta), which are fixed for ever"
+    )]
+    OtherTerms(CohortName),
+    /// The amount leaves nothing to spend, or is beyond what can be added up.
+    #[error("a budget of {0}e-9 cannot be opened: choose a larger epsilon, or a larger order")]
+    Amount(u64),
     /// Nothing may be spent on the cohort.
-    #[error("cohort {0} has no budget")]
-    NoBudget(CohortName),
+    #[error(
+        "cohort {cohort} has no {purpose} budget: a person at the site opens one with `fedtwin-site budget propose`"
+    )]
+    NoBudget {
+        /// The cohort.
+        cohort: CohortName,
+        /// The purpose.
+        purpose: Purpose,
+    },
     /// A study is reserved once.
     #[error("study {0} was reserved before: a new study needs a new id")]
     StudyExists(StudyId),
@@ -28,7 +58,7 @@ pub enum Violation {
     PlanExists(Digest),
     /// The attempts cannot be divided so.
     #[error(
-        "{attempts_max} attempts in {blocks} blocks, expected at least one of each and no more blocks than attempts"
+        "{attempts_max} attempts in {blocks} blocks, expected at least one of each, no more blocks than attempts, and a cost for each block"
     )]
     Blocks {
         /// The attempts.
@@ -36,18 +66,43 @@ pub enum Violation {
         /// The blocks.
         blocks: u32,
     },
+    /// The study asks for nothing.
+    #[error("study {0} claims nothing")]
+    NoClaim(StudyId),
     /// The study does not fit.
     #[error("{0}")]
     OverBudget(Box<Shortfall>),
+    /// The certificates of sampled steps have used up their share of delta.
+    #[error(
+        "blocks of sampled steps may take {SLACK_PPM_MAX} millionths of the delta of cohort {cohort}, {left_ppm} are left and study {study} asks for {asked_ppm}"
+    )]
+    SlackUsed {
+        /// The cohort.
+        cohort: CohortName,
+        /// The study.
+        study: StudyId,
+        /// What it asks for, in parts per million of delta.
+        asked_ppm: u32,
+        /// What is left of them.
+        left_ppm: u32,
+    },
     /// An amount is not what the reservation implies.
-    #[error("the entry's amount is not the reservation's, {expected}e-9")]
+    #[error("the entry's amount is not the reservation's, {}e-9 and {} millionths of delta", .expected.nano, .expected.delta_ppm)]
     WrongAmount {
-        /// The amount in units of 1e-9.
-        expected: u64,
+        /// The amount.
+        expected: Cost,
     },
     /// The study was never reserved.
     #[error("study {0} is not reserved")]
     NoSuchStudy(StudyId),
+    /// The study has no claim of this purpose.
+    #[error("study {study} has reserved nothing for {purpose}")]
+    NoSuchClaim {
+        /// The study.
+        study: StudyId,
+        /// The purpose.
+        purpose: Purpose,
+    },
     /// The study has ended.
     #[error("study {0} is closed")]
     StudyClosed(StudyId),
@@ -60,7 +115,7 @@ pub enum Violation {
         next: u32,
     },
     /// All blocks are spent.
-    #[error("all attempts of study {0} are spent")]
+    #[error("all attempts that study {0} paid for are used")]
     NoBlockLeft(StudyId),
     /// The open block pays for no further attempt.
     #[error("no open block of study {0} pays for another attempt")]
@@ -80,57 +135,40 @@ pub enum Violation {
 pub struct Shortfall {
     /// The study.
     pub study: StudyId,
-    /// The budget that it does not fit.
+    /// The budget that it does not fit, as it was opened.
     pub budget: BudgetOpened,
-    /// What the study asks for, in units of 1e-9.
-    pub asked_nano: u64,
+    /// The budget's amount now.
+    pub amount_nano: u64,
+    /// What the study asks for.
+    pub asked: Cost,
     /// What is spent.
-    pub spent_nano: u64,
+    pub spent: Cost,
     /// What other studies have set aside.
-    pub reserved_nano: u64,
-}
-
-impl Shortfall {
-    pub(crate) fn new(study: &StudyId, budget: &BudgetOpened, asked_nano: u64, used: (u64, u64)) -> Self {
-        let (spent_nano, reserved_nano) = used;
-        Self { study: study.clone(), budget: budget.clone(), asked_nano, spent_nano, reserved_nano }
-    }
+    pub reserved: Cost,
 }
 
 impl std::fmt::Display for Shortfall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { study, budget, asked_nano, spent_nano, reserved_nano } = self;
-        let left = budget.amount_nano - spent_nano - reserved_nano;
-        let amount = |nano: u64| format!("{:.6} (epsilon {:.4})", to_units(nano), budget.epsilon(nano));
+        let Self { study, budget, amount_nano, asked, spent, reserved } = self;
+        let total = Cost { nano: *amount_nano, delta_ppm: budget.kind.slack_ppm_max() };
+        let left = total.nano - spent.nano - reserved.nano;
+        let left = Cost { nano: left, ..total };
+        let amount = |cost: Cost| {
+            format!("{:.6} (epsilon {:.4})", to_units(cost.nano), budget.kind.epsilon(cost, budget.delta))
+        };
         write!(
             f,
-            "study {study} does not fit the budget of cohort {}: it asks for {}, left is {}; spent is {}, \
-             reserved {}, of {}; Renyi divergence of order {}, epsilons each alone at delta {}",
+            "study {study} does not fit the budget of cohort {} for {}: it asks for {}, left is {}; spent is {}, \
+             reserved {}, of {}; {}, epsilons each alone at delta {}",
             budget.cohort,
-            amount(*asked_nano),
+            budget.purpose,
+            amount(*asked),
             amount(left),
-            amount(*spent_nano),
-            amount(*reserved_nano),
-            amount(budget.amount_nano),
-            budget.order_milli,
+            amount(*spent),
+            amount(*reserved),
+            amount(total),
+            budget.kind,
             budget.delta,
         )
     }
-}
-
-impl BudgetOpened {
-    /// Returns the epsilon that a cost in units of 1e-9 implies at the budget's order and delta, rounded
-    /// up; nothing spent implies nothing.
-    #[must_use]
-    pub fn epsilon(&self, cost_nano: u64) -> f64 {
-        if cost_nano == 0 {
-            return 0.0;
-        }
-        to_epsilon(to_units(cost_nano), self.order_milli, self.delta.value())
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for epsilons, which are rounded up by more")]
-fn to_units(nano: u64) -> f64 {
-    nano as f64 / NANO
 }

@@ -23,8 +23,8 @@ use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::accountant::{self, GaussianEvent, Order};
 use fedtwin_privacy::ledger::{
-    Attempt, AttemptCost, BlockGrant, BudgetRequest, Delta, Ledger, LedgerError, Opened, Outcome, Round,
-    StudyRequest,
+    Approval, Attempt, AttemptCost, BlockGrant, BudgetRequest, ClaimRequest, Delta, Kind, Ledger,
+    LedgerError, Opened, Outcome, Purpose, Round, StudyRequest, Violation,
 };
 use fedtwin_privacy::release::{Release, ReleaseError};
 use fedtwin_proto::domain::RoundKey;
@@ -81,9 +81,6 @@ pub enum SessionError {
     /// The ledger does not allow it.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// All attempts that the plan pays for are used.
-    #[error("all attempts that study {0} paid for are used")]
-    NothingLeft(StudyId),
     /// The release is not what the ledger's entry promises.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -114,7 +111,11 @@ impl Session {
         for cohort in &config.cohorts {
             let path = base.join(&cohort.file);
             let file = CohortFile::load(&path)?;
-            ledger.open_budget(&budget_request(&file, &cohort.budget)?, now)?;
+            let request = budget_request(&file, &cohort.budget)?;
+            match ledger.set_budget(&request, now) {
+                Ok(()) | Err(LedgerError::Refused(Violation::NotARaise { .. })) => {}
+                Err(error) => return Err(error.into()),
+            }
             cohorts.insert(file.name().clone(), (path, file));
         }
         let (studies, refused) = (BTreeMap::new(), BTreeMap::new());
@@ -144,7 +145,7 @@ impl Session {
             }
             Err(refusal) => {
                 self.refused.insert(digest, refusal.for_the_coordinator());
-                // A shortfall is logged by the ledger itself, with the numbers.
+                // What breaks the ledger's own rules is logged by the ledger itself.
                 if !matches!(refusal, Refusal::Ledger(_)) {
                     self.ledger.refuse(&study, digest, &refusal.to_string(), now)?;
                 }
@@ -173,9 +174,7 @@ impl Session {
             study: plan.study.id.clone(),
             plan: signed.digest(),
             cohort: name.clone(),
-            attempts_max: plan.rounds.attempts_max.get(),
-            blocks: plan.rounds.blocks.get(),
-            attempt: attempt_cost(&plan)?,
+            claims: [(Purpose::Training, training_claim(&plan)?)].into(),
         };
         // A site that restarts in the middle of a study finds its reservation in the ledger.
         let running = self.ledger.reservation(&plan.study.id);
@@ -193,17 +192,15 @@ impl Session {
     /// Refuses an attempt that comes after a later one, or that nothing is left for.
     pub fn invited(&mut self, key: &RoundKey, now: Timestamp) -> Result<Work, SessionError> {
         let accepted = self.accepted(&key.study)?;
-        if let Some(receipt) = self.ledger.receipt(&key.study, ledger_key(key)) {
+        if let Some(receipt) = self.ledger.receipt(&key.study, Purpose::Training, ledger_key(key)) {
             let release = Release::stored(&receipt, accepted.folder.load_release()?)?;
             return Ok(Work::Resend(door::send(key.clone(), release, receipt)?));
         }
-        if let Some(grant) = self.ledger.grant(&key.study) {
-            return Ok(Work::Train(grant));
+        let grant = self.ledger.admit(&key.study, Purpose::Training, ledger_key(key), now);
+        if let Err(LedgerError::Refused(violation)) = &grant {
+            self.ledger.refuse_attempt(&key.study, ledger_key(key), &violation.to_string(), now)?;
         }
-        let nothing_left = || SessionError::NothingLeft(key.study.clone());
-        let reservation = self.ledger.reservation(&key.study).ok_or_else(nothing_left)?;
-        let block = self.ledger.next_block(&key.study).ok_or_else(nothing_left)?;
-        Ok(Work::Train(self.ledger.open_block(&reservation, block, now)?))
+        Ok(Work::Train(grant?))
     }
 
     /// Stores an attempt's update, records it, and lets it out.
@@ -285,8 +282,20 @@ fn budget_request(file: &CohortFile, budget: &BudgetConfig) -> anyhow::Result<Bu
         patients: file.patients(),
         epsilon: budget.epsilon.get(),
         delta: Delta::try_from(budget.delta.get())?,
-        order: Order::try_from(order_milli)?,
+        purpose: Purpose::Training,
+        kind: Kind::Rdp { order_milli: Order::try_from(order_milli)? },
+        approval: Approval {
+            proposed_by: "site.toml".parse()?,
+            confirmed_by: "site.toml".parse()?,
+            why: "the configuration".parse()?,
+        },
     })
+}
+
+/// Says what a plan wants to do with the cohort.
+fn training_claim(plan: &Plan) -> Result<ClaimRequest, Refusal> {
+    let (attempts_max, blocks) = (plan.rounds.attempts_max.get(), plan.rounds.blocks.get());
+    Ok(ClaimRequest { attempts_max, blocks, attempt: attempt_cost(plan)? })
 }
 
 /// Prices one attempt, and holds the plan to its claim.

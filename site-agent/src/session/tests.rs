@@ -164,7 +164,8 @@ fn attempts_beyond_what_was_paid_for_are_refused() {
         session.release(&key(attempt, attempt), &paid, &noised(), NOW).unwrap();
     }
     let refused = session.invited(&key(5, 5), NOW).unwrap_err();
-    assert!(matches!(refused, SessionError::NothingLeft(_)), "{refused}");
+    assert!(refused.to_string().contains("all attempts that study s paid for are used"), "{refused}");
+    assert_eq!(site.ledger().matches("\"entry\":\"attempt-refused\"").count(), 1);
     assert_eq!(site.ledger().matches("\"entry\":\"block-opened\"").count(), 2);
 }
 
