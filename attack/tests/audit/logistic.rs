@@ -52,6 +52,12 @@ impl Logistic {
         inputs
     }
 
+    /// Returns the probability of a patient's true outcome.
+    pub(crate) fn confidence(&self, weights: &[f32], patient: PatientId) -> f64 {
+        let happened = self.probability(weights, &self.inputs(patient));
+        if self.rows[patient.0 as usize].outcome { happened } else { 1.0 - happened }
+    }
+
     fn probability(&self, weights: &[f32], inputs: &[f32]) -> f64 {
         let (bias, slopes) = weights.split_last().unwrap();
         let logit: f64 = slopes.iter().zip(inputs).map(|(w, x)| f64::from(w * x)).sum();

@@ -4,6 +4,8 @@
 
 mod canaries;
 mod common;
+mod gradient_inversion;
 mod logistic;
+mod membership_inference;
 mod neighbouring_cohorts;
 mod planted_bugs;
