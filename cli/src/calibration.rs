@@ -4,8 +4,11 @@
 
 use std::fmt::Write;
 
+use fedtwin_plan::Ratio;
 use fedtwin_plan::numbers::{Count, OutOfRange, Positive};
-use fedtwin_plan::plan::{Calibrated, Draft, LocalNoise, NoNoise, Plan, Privacy, Target};
+use fedtwin_plan::plan::{
+    Calibrated, Draft, LocalNoise, Metrics, MetricsNoise, NoNoise, Plan, Privacy, Target,
+};
 use fedtwin_plan::text_file::Problem;
 use fedtwin_privacy::accountant::calibrate::c_int_for;
 use fedtwin_privacy::accountant::{
@@ -19,6 +22,9 @@ pub enum CannotCalibrate {
     /// The target is out of reach.
     #[error("the target in [privacy.local] cannot be met")]
     Target(#[from] CalibrationError),
+    /// The target of the metrics is out of reach.
+    #[error("the epsilon in [metrics] cannot be met")]
+    Metrics(#[source] CalibrationError),
     /// The noise is so small that nothing bounds the cost.
     #[error("a noise multiplier of {0} costs more than any epsilon; choose more noise")]
     Unbounded(f64),
@@ -51,16 +57,18 @@ impl From<Problem> for CannotCalibrate {
 /// # Errors
 /// Refuses a target that no noise meets, and sums that no update holds.
 pub fn calibrate(draft: &Draft) -> Result<Calibrated, CannotCalibrate> {
-    match &draft.privacy {
+    let calibrated = match &draft.privacy {
         Privacy::Local(noise) => local(draft, noise),
         Privacy::None(NoNoise { .. }) => none(draft),
-    }
+    }?;
+    let metrics = draft.metrics.as_ref().map(|metrics| of_metrics(metrics, draft.metrics_releases()));
+    Ok(Calibrated { metrics: metrics.transpose()?, ..calibrated })
 }
 
 /// Returns the lines that calibration appends to a draft.
 #[must_use]
 pub fn section(calibrated: &Calibrated) -> String {
-    let Calibrated { m, c_int, modulus_bits, steps, epsilon } = calibrated;
+    let Calibrated { m, c_int, modulus_bits, steps, epsilon, metrics } = calibrated;
     let mut section = format!(
         "[calibrated]\nm = {}\nc_int = {c_int}\nmodulus_bits = {}\nsteps = {steps}\n",
         m.get(),
@@ -68,6 +76,14 @@ pub fn section(calibrated: &Calibrated) -> String {
     );
     if let Some(epsilon) = epsilon {
         writeln!(section, "epsilon = {:?}", epsilon.get()).expect("writing to a String does not fail");
+    }
+    if let Some(MetricsNoise { m, c_int, releases, epsilon }) = metrics {
+        let (m, c_int, epsilon) = (m.get(), c_int.get(), epsilon.get());
+        write!(
+            section,
+            "\n[calibrated.metrics]\nm = {m}\nc_int = {c_int}\nreleases = {releases}\nepsilon = {epsilon:?}\n"
+        )
+        .expect("writing to a String does not fail");
     }
     section
 }
@@ -127,6 +143,7 @@ fn local(draft: &Draft, noise: &LocalNoise) -> Result<Calibrated, CannotCalibrat
         modulus_bits: bits_of(bits),
         steps,
         epsilon: Some(epsilon),
+        metrics: None,
     })
 }
 
@@ -141,7 +158,30 @@ fn none(draft: &Draft) -> Result<Calibrated, CannotCalibrate> {
         .flat_map(|bits| powers().map(move |c_int| (bits, c_int)))
         .find(|&(bits, c_int)| grid.fits(bits, m, c_int) && grid.resolves(c_int, UNITS_NONE))
         .ok_or_else(|| grid.none())?;
-    Ok(Calibrated { m, c_int, modulus_bits: bits_of(bits), steps: draft.steps(), epsilon: None })
+    Ok(Calibrated {
+        m,
+        c_int,
+        modulus_bits: bits_of(bits),
+        steps: draft.steps(),
+        epsilon: None,
+        metrics: None,
+    })
+}
+
+/// Takes what one patient adds to a count from the noise that all releases together need.
+fn of_metrics(metrics: &Metrics, releases: u32) -> Result<MetricsNoise, CannotCalibrate> {
+    let delta = metrics.delta.get();
+    let fixed = Calibration {
+        sampling: Ratio::ONE,
+        steps: releases.into(),
+        m: noise_bits(METRICS_M),
+        noise_shares: NoiseShares::try_from(1).expect("1 is within range"),
+    };
+    let target = accountant::Target { epsilon: metrics.epsilon.get(), delta };
+    let event = accountant::calibrate(&fixed, target).map_err(CannotCalibrate::Metrics)?;
+    let cost = round_up(accountant::epsilon(&[event], delta).value).max(CLAIM_MIN);
+    let epsilon = Positive::try_from(cost).map_err(|_infinite| CannotCalibrate::Unbounded(cost))?;
+    Ok(MetricsNoise { m: event.m, c_int: event.c_int, releases, epsilon })
 }
 
 /// What the grid has to carry.
@@ -198,6 +238,9 @@ pub(crate) fn round_up(epsilon: f64) -> f64 {
     let rounded = (epsilon * 1e6).ceil() / 1e6;
     if rounded < epsilon { epsilon } else { rounded }
 }
+
+/// A grid of a millionth of the noise: counts need no finer one.
+const METRICS_M: u32 = 20;
 
 /// What a plan claims where the cost vanishes within the precision of claims.
 const CLAIM_MIN: f64 = 1e-6;
@@ -276,5 +319,32 @@ mod tests {
         assert!(found.c_int.is_power_of_two() && found.m.get() == 10 && found.epsilon.is_none());
         // 4 sites with 1000 patients each: 2^12 - 96 contributions and noise leave 2^18 below 2^31.
         assert_eq!((found.c_int, found.modulus_bits.get()), (1 << 19, 32));
+    }
+
+    #[test]
+    fn metrics_cost_what_their_section_says_over_all_releases() {
+        let metrics = |every: u32| {
+            let section = format!("[metrics]\nepsilon = 0.5\ndelta = 1e-3\nevery_rounds = {every}\n");
+            calibrated(&[("[privacy.local]", &format!("{section}\n[privacy.local]"))]).unwrap()
+        };
+        assert_eq!(calibrated(&[]).unwrap().metrics, None);
+        let last_only = metrics(0).metrics.unwrap();
+        assert_eq!(last_only.releases, 1);
+        assert!((0.499..=0.5).contains(&last_only.epsilon.get()), "{last_only:?}");
+        // After rounds 10, 20, 30, 40 and 50 of 50; five releases take sqrt(5) times the noise of one.
+        let five = metrics(10).metrics.unwrap();
+        assert_eq!(five.releases, 5);
+        let ratio = five.patients() / last_only.patients();
+        assert!((ratio / 5_f64.sqrt() - 1.0).abs() < 1e-3, "{ratio}");
+        let text = format!(
+            "{}\n{}",
+            draft_with(
+                HEART,
+                &[("[privacy.local]", "[metrics]\nepsilon = 0.5\ndelta = 1e-3\n\n[privacy.local]")]
+            ),
+            section(&metrics(0))
+        );
+        let plan: Plan = parse("plan.toml", &text).unwrap();
+        assert_eq!(plan.calibrated.metrics, Some(last_only));
     }
 }

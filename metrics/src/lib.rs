@@ -5,10 +5,12 @@
 //! never a stand-in number. Whether a score may leave a site is not decided here.
 
 pub mod distance;
+pub mod noised;
 pub mod overlap;
 pub mod risk;
 pub mod surface;
 
+pub use noised::{Estimate, NoisedRisk, noised_dice};
 pub use overlap::{dice, volume_error};
 pub use risk::{Prediction, accuracy, auroc, brier, ece};
 pub use surface::{Grid, hd95_mm};

@@ -344,3 +344,41 @@ fn units_that_are_no_numbers_are_refused() {
     let refused = parse::<Plan>("plan.toml", &HEART.replace("clip = 1.0", "clip = 1e-320")).unwrap_err();
     assert!(refused.message.contains("expected a clip with which updates stay finite"), "{refused}");
 }
+
+#[test]
+fn metrics_are_a_section_of_their_own_and_calibrated_like_the_rest() {
+    let section = "[metrics]\nepsilon = 0.5\ndelta = 0.001\nevery_rounds = 20\n\n[privacy.local]";
+    let noise =
+        "epsilon = 1.0\n\n[calibrated.metrics]\nm = 20\nc_int = 100000\nreleases = 3\nepsilon = 0.5\n";
+    let text = HEART.replace("[privacy.local]", section).replace("epsilon = 1.0\n", noise);
+    let measured = plan(&text);
+    // Fifty rounds: after the 20th, the 40th and the last.
+    let rounds: Vec<_> = (0..=50).filter(|&rounds| measured.measures_after(rounds)).collect();
+    assert_eq!((rounds, measured.metrics_releases()), (vec![20, 40, 50], 3));
+    assert!(!plan(HEART).measures_after(50));
+    let refused = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        parse::<Plan>("plan.toml", &text.replacen(from, to, 1)).unwrap_err().to_string()
+    };
+    let releases = refused("releases = 3", "releases = 2");
+    assert!(releases.contains("calibrated.metrics.releases is 2, expected 3"), "{releases}");
+    let absent = refused("[metrics]\nepsilon = 0.5\ndelta = 0.001\nevery_rounds = 20\n", "");
+    assert!(absent.contains("calibrated.metrics expected with [metrics], and only then"), "{absent}");
+    let vector = refused("family = \"linear-risk\"", "family.vector.parameters = 3");
+    assert!(vector.contains("metrics expected a model whose scores are counted"), "{vector}");
+}
+
+#[test]
+fn a_release_after_the_last_round_is_counted_once() {
+    for (count, every, expected) in [(50, 10, 5), (50, 20, 3), (50, 50, 1), (50, 51, 1), (1, 1, 1), (7, 1, 7)]
+    {
+        let text = HEART.replace("count = 50", &format!("count = {count}")).replace(
+            "[privacy.local]",
+            &format!("[metrics]\nepsilon = 1.0\ndelta = 0.1\nevery_rounds = {every}\n\n[privacy.local]"),
+        );
+        let text = &text[..text.find("[calibrated]").unwrap()];
+        let draft: Draft = parse("draft.toml", text).unwrap();
+        let measured = (0..=count).filter(|&rounds| draft.measures_after(rounds)).count();
+        assert_eq!((measured, draft.metrics_releases()), (expected, u32::try_from(expected).unwrap()));
+    }
+}

@@ -11,6 +11,7 @@
 //! Left out on purpose: tensors, clocks, sockets and tasks. This is the only crate that imports opendp.
 
 pub mod accountant;
+pub mod histogram;
 pub mod ledger;
 pub mod noise;
 pub mod patient_sum;

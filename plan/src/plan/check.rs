@@ -1,6 +1,6 @@
 //! What a plan's values must be in relation to each other.
 
-use super::{Calibrated, Draft, Family, Loss, Plan, Privacy, Rounds, SiteTraining};
+use super::{Calibrated, Draft, Family, Loss, MetricsNoise, Plan, Privacy, Rounds, SiteTraining};
 use crate::cohort_need::DataNeed;
 use crate::text_file::{Check, Problem};
 
@@ -39,6 +39,9 @@ impl<C> Plan<C> {
             let message =
                 format!("is {}, expected at most the number of study.sites ({sites})", sites_min.get());
             return Err(Problem::new("rounds.sites_min", message));
+        }
+        if self.metrics.is_some() && self.histogram().is_none() {
+            return Err(Problem::new("metrics", "expected a model whose scores are counted"));
         }
         self.check_data()
     }
@@ -94,7 +97,7 @@ impl<C> Plan<C> {
 
 impl Plan {
     fn check_calibration(&self) -> Result<(), Problem> {
-        let Calibrated { m, c_int, modulus_bits, steps, epsilon } = &self.calibrated;
+        let Calibrated { m, c_int, modulus_bits, steps, epsilon, metrics } = &self.calibrated;
         if ![32, 40, 64].contains(&modulus_bits.get()) {
             let message = format!("is {}, expected 32, 40 or 64", modulus_bits.get());
             return Err(Problem::new("calibrated.modulus_bits", message));
@@ -122,6 +125,27 @@ impl Plan {
                 SiteTraining::Sgd(_) | SiteTraining::Adam(_) => ("training.site", "change_max"),
             };
             return Err(Problem::new(key, format!("expected a {value} with which updates stay finite")));
+        }
+        self.check_metrics(metrics.as_ref())
+    }
+
+    /// Releases of metrics are integers modulo 2^64.
+    fn check_metrics(&self, noise: Option<&MetricsNoise>) -> Result<(), Problem> {
+        let (Some(_), Some(noise)) = (&self.metrics, noise) else {
+            if self.metrics.is_none() && noise.is_none() {
+                return Ok(());
+            }
+            return Err(Problem::new("calibrated.metrics", "expected with [metrics], and only then"));
+        };
+        if noise.releases != self.metrics_releases() {
+            let message = format!("is {}, expected {}", noise.releases, self.metrics_releases());
+            return Err(Problem::new("calibrated.metrics.releases", message));
+        }
+        let sites = self.study.sites.len() as u128;
+        let largest = u128::from(self.cohort.patients_max.get()) * u128::from(noise.c_int.get());
+        let drawn = 8 * (1_u128 << noise.m.get());
+        if (largest + drawn) * sites >= 1 << 63 {
+            return Err(Problem::new("calibrated.metrics.c_int", "expected sums modulo 2^64 to hold it"));
         }
         Ok(())
     }

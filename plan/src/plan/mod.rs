@@ -5,6 +5,7 @@
 
 mod augmentation;
 mod check;
+mod metrics;
 mod privacy;
 mod training;
 
@@ -14,6 +15,7 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 pub use self::augmentation::{Augmentation, Axis};
+pub use self::metrics::{Metrics, MetricsNoise};
 pub use self::privacy::{Calibrated, LocalNoise, NoNoise, Privacy, Target};
 pub use self::training::{
     Fedadagrad, Fedadam, Fedavg, Fedyogi, LocalAdam, LocalSgd, Loss, ServerOptimiser, SiteTraining, Training,
@@ -44,6 +46,9 @@ pub struct Plan<C = Calibrated> {
     pub training: Training,
     /// Clipping and noise.
     pub privacy: Privacy,
+    /// Noised counts of scores; absent where no score leaves a site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
     /// The integers that calibration chose.
     pub calibrated: C,
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::metrics::MetricsNoise;
 use crate::numbers::{Count, Positive, Probability};
 
 /// Clipping and noise.
@@ -58,4 +59,7 @@ pub struct Calibrated {
     pub steps: u64,
     /// The claim: no site's accountant may find more. Absent where nothing bounds it.
     pub epsilon: Option<Positive>,
+    /// The same for metrics, where the plan has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsNoise>,
 }
