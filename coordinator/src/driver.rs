@@ -7,7 +7,6 @@ use fedtwin_audit_log::{LogError, LogFile};
 use fedtwin_certs::LogSigner;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::model_file;
-use fedtwin_plan::plan::SiteTraining;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, StudyId};
 use fedtwin_proto::domain::{Event, Notice, PlanAnswer, RoundDeclined, RoundKey, StudyEvent};
@@ -16,11 +15,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::aggregate::{Aggregation, aggregate};
-use crate::optimiser::Step;
 use crate::record::{Record, replay};
 use crate::spool::Update;
 use crate::store::Store;
-use crate::study::{Effect, Input, Job, Study};
+use crate::study::{Effect, Input, Job, Models, Study};
 
 /// What a service asks of the driver.
 #[derive(Debug)]
@@ -62,7 +60,7 @@ pub struct Driver {
     /// Identifiers of studies that were closed before this run.
     closed_before: Vec<StudyId>,
     sites: HashMap<SiteName, Subscription>,
-    aggregations: JoinSet<(StudyId, Result<Digest, String>)>,
+    aggregations: JoinSet<(StudyId, Result<Models, String>)>,
 }
 
 struct Running {
@@ -335,40 +333,12 @@ impl Driver {
         let study = running.study.as_ref();
         // `feed` puts the study back before its effects are performed.
         let plan = study.expect("a study is in its place while its effects are performed").plan();
-        let job = aggregation(plan, job);
+        let job = Aggregation::new(plan, job);
         let (store, id) = (self.store.clone(), id.clone());
         self.aggregations.spawn_blocking(move || {
             let result = aggregate(&job, &store).map_err(|error| program::describe(&error));
             (id, result)
         });
-    }
-}
-
-/// Says what one round's sum means.
-///
-/// Gradients are sums over the sampled patients: divided by the nominal batch, the sampling rate times
-/// the declared patients, never by the drawn one. Changes come multiplied by the site's declared patients.
-fn aggregation(plan: &Plan, job: Job) -> Aggregation {
-    #[expect(clippy::cast_precision_loss, reason = "declared patients are far below 2^52")]
-    let patients = job.patients as f64;
-    let scale = match &plan.training.site {
-        SiteTraining::Gradient => -plan.update_unit() / (patients * plan.training.sampling.to_f64()),
-        SiteTraining::Sgd(_) | SiteTraining::Adam(_) => plan.update_unit() / patients,
-    };
-    Aggregation {
-        study: plan.study.id.clone(),
-        spec: plan.model_spec().expect("a checked plan has a model"),
-        trained: plan.trained().expect("a checked plan trains some parameters"),
-        model: job.model,
-        spools: job.spools,
-        bits: plan
-            .calibrated
-            .modulus_bits
-            .get()
-            .try_into()
-            .expect("a checked plan has a width of the format"),
-        scale,
-        step: Step::new(&plan.training.server, job.key.round),
     }
 }
 

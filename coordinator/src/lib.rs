@@ -6,6 +6,7 @@
 //! [`aggregate`] walks over all spools. Nothing here can load a hospital's data or a tensor library.
 
 pub mod aggregate;
+pub mod average;
 pub mod config;
 pub mod driver;
 pub mod mirror;

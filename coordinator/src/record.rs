@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fedtwin_plan::{Digest, SiteName, StudyId};
 use serde::{Deserialize, Serialize};
 
-use crate::study::Progress;
+use crate::study::{Models, Progress};
 
 /// One line's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub enum Record {
         updates: BTreeMap<SiteName, Digest>,
         /// The new model, unless too few updates came.
         model: Option<Digest>,
+        /// The averaged model, after the last round of a study that has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        average: Option<Digest>,
     },
     /// A study ended.
     StudyClosed {
@@ -78,7 +81,7 @@ fn apply(studies: &mut BTreeMap<StudyId, Option<Progress>>, record: Record) {
     };
     match record {
         Record::StudyOpened { study, model, .. } => {
-            studies.insert(study, Some(Progress { answers: BTreeMap::new(), attempts: 0, rounds: 0, model }));
+            studies.insert(study, Some(Progress::begin(model)));
         }
         Record::SiteAnswered { study, site, patients } => change(&study, &mut |progress| {
             progress.answers.insert(site.clone(), patients);
@@ -86,10 +89,10 @@ fn apply(studies: &mut BTreeMap<StudyId, Option<Progress>>, record: Record) {
         Record::RoundStarted { study, attempt, .. } => {
             change(&study, &mut |progress| progress.attempts = attempt);
         }
-        Record::RoundClosed { study, round, model, .. } => change(&study, &mut |progress| {
-            if let Some(model) = model {
+        Record::RoundClosed { study, round, model, average, .. } => change(&study, &mut |progress| {
+            if let Some(global) = model {
                 progress.rounds = round;
-                progress.model = model;
+                progress.models = Models { global, average };
             }
         }),
         Record::StudyClosed { study, .. } => {

@@ -3,7 +3,7 @@
 //! ```text
 //! models/<sha-256>.safetensors     every global model, named by its bytes
 //! studies/<id>/plan.json           the signed plan as it came
-//! studies/<id>/<sha-256>.moments   what the server optimiser remembers along with that model
+//! studies/<id>/<sha-256>.moments   what the optimiser and the average remember along with that model
 //! spool/                           updates on their way in; emptied at start
 //! ledgers/<site>.log               mirrors of the sites' ledgers
 //! audit.log                        what this coordinator did

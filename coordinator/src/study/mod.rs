@@ -66,7 +66,7 @@ pub enum Input {
     /// A site will send no update for an attempt.
     Declined(SiteName, u32, String),
     /// The round's updates became a model, or could not.
-    Aggregated(Result<Digest, String>),
+    Aggregated(Result<Models, String>),
     /// Time passed.
     Tick,
 }
@@ -101,6 +101,21 @@ pub struct Job {
     pub spools: Vec<std::path::PathBuf>,
 }
 
+/// What a round, or the coordinator, begins with or comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Models {
+    /// The global model.
+    pub global: Digest,
+    /// The averaged model, after the last round of a study that has one.
+    pub average: Option<Digest>,
+}
+
+impl From<Digest> for Models {
+    fn from(global: Digest) -> Self {
+        Self { global, average: None }
+    }
+}
+
 /// Where a study stood when the coordinator was stopped, from its audit log.
 #[derive(Debug, Clone)]
 pub struct Progress {
@@ -110,8 +125,16 @@ pub struct Progress {
     pub attempts: u32,
     /// Rounds done.
     pub rounds: u32,
-    /// The model after them.
-    pub model: Digest,
+    /// The models after them.
+    pub models: Models,
+}
+
+impl Progress {
+    /// Returns where a study stands that was just opened.
+    #[must_use]
+    pub fn begin(model: Digest) -> Self {
+        Self { answers: BTreeMap::new(), attempts: 0, rounds: 0, models: model.into() }
+    }
 }
 
 impl Study {
@@ -127,13 +150,13 @@ impl Study {
     /// Continues a study after the coordinator was stopped. The attempt that was open then is lost.
     #[must_use]
     pub fn resume(plan: Plan, signed: SignedPlan, progress: Progress, now: Timestamp) -> (Self, Vec<Effect>) {
-        let Progress { answers, attempts, rounds, model } = progress;
+        let Progress { answers, attempts, rounds, models } = progress;
         let mut base = Base { plan, signed, connected: BTreeSet::new(), answers, attempts };
         let mut turn = Turn { base: &mut base, now, effects: Vec::new() };
         let phase = if attempts == 0 {
-            Phase::Joining { deadline: now + join(&turn.base.plan), model }
+            Phase::Joining { deadline: now + join(&turn.base.plan), model: models.global }
         } else {
-            turn.next_attempt(rounds, model)
+            turn.next_attempt(rounds, models)
         };
         let effects = turn.effects;
         (Self { base, phase }, effects)

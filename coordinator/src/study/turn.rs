@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use fedtwin_plan::{Digest, SiteName, Timestamp};
+use fedtwin_plan::{SiteName, Timestamp};
 use fedtwin_proto::domain::{Answer, Event, Invitation, Notice, RoundKey, StudyClosed, StudyOutcome};
 
-use super::{Attempt, Base, Effect, Input, Job, Phase, join};
+use super::{Attempt, Base, Effect, Input, Job, Models, Phase, join};
 use crate::record::Record;
 use crate::round::{self, Outcome, Round, Terms};
 
@@ -105,7 +105,7 @@ impl Turn<'_> {
         let everybody = self.base.answers.len() == self.base.plan.study.sites.len();
         match phase {
             Phase::Joining { deadline, model } if everybody || self.now >= deadline => {
-                self.next_attempt(0, model)
+                self.next_attempt(0, model.into())
             }
             Phase::Joining { .. } | Phase::Running { .. } | Phase::Aggregating { .. } | Phase::Closed(_) => {
                 phase
@@ -114,8 +114,10 @@ impl Turn<'_> {
     }
 
     /// Begins the attempt after `rounds` finished rounds, or ends the study.
-    pub(super) fn next_attempt(&mut self, rounds: u32, model: Digest) -> Phase {
+    pub(super) fn next_attempt(&mut self, rounds: u32, models: Models) -> Phase {
+        let model = models.global;
         if rounds == self.base.plan.rounds.count.get() {
+            let model = models.average.unwrap_or(model);
             return self.close(StudyOutcome::Finished { model });
         }
         let answers = self.base.answers.iter();
@@ -163,7 +165,7 @@ impl Turn<'_> {
         if !outcome.enough {
             let rounds = key.round - 1;
             self.publish_closed(key, &outcome, None);
-            return self.next_attempt(rounds, model);
+            return self.next_attempt(rounds, model.into());
         }
         self.effects.push(Effect::Aggregate(Job {
             key: key.clone(),
@@ -174,12 +176,12 @@ impl Turn<'_> {
         Phase::Aggregating { key, outcome }
     }
 
-    fn aggregated(&mut self, phase: Phase, result: Result<Digest, String>) -> Phase {
+    fn aggregated(&mut self, phase: Phase, result: Result<Models, String>) -> Phase {
         match (phase, result) {
-            (Phase::Aggregating { key, outcome }, Ok(model)) => {
+            (Phase::Aggregating { key, outcome }, Ok(models)) => {
                 let rounds = key.round;
-                self.publish_closed(key, &outcome, Some(model));
-                self.next_attempt(rounds, model)
+                self.publish_closed(key, &outcome, Some(models));
+                self.next_attempt(rounds, models)
             }
             (Phase::Aggregating { .. }, Err(reason)) => self.close(StudyOutcome::Failed { reason }),
             (other @ (Phase::Joining { .. } | Phase::Running { .. } | Phase::Closed(_)), _) => other,
@@ -203,10 +205,13 @@ impl Turn<'_> {
         Phase::Closed(outcome)
     }
 
-    fn publish_closed(&mut self, key: RoundKey, outcome: &Outcome, model: Option<Digest>) {
+    fn publish_closed(&mut self, key: RoundKey, outcome: &Outcome, models: Option<Models>) {
         let RoundKey { study, round, attempt } = key;
         let updates = outcome.updates.iter().map(|(site, update)| (site.clone(), update.digest)).collect();
-        self.effects.push(Effect::Persist(Record::RoundClosed { study, round, attempt, updates, model }));
+        let model = models.map(|models| models.global);
+        let average = models.and_then(|models| models.average);
+        let closed = Record::RoundClosed { study, round, attempt, updates, model, average };
+        self.effects.push(Effect::Persist(closed));
         let included = outcome.updates.keys().cloned().collect();
         let missing = outcome.missing.iter().cloned().collect();
         self.effects.push(Effect::Publish(Event::RoundClosed { round, attempt, included, missing, model }));

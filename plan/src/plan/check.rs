@@ -34,6 +34,10 @@ impl<C> Plan<C> {
         };
         at_least("rounds.attempts_max", attempts_max.get(), count.get(), "rounds.count")?;
         at_least("rounds.attempts_max", attempts_max.get(), blocks.get(), "rounds.blocks")?;
+        if let Some(average) = &self.training.average {
+            let from_round = average.from_round.get();
+            at_least("rounds.count", count.get(), from_round, "training.average.from_round")?;
+        }
         let sites = self.sites()?;
         if sites_min.get() > sites {
             let message =

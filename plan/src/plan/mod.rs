@@ -18,7 +18,8 @@ pub use self::augmentation::{Augmentation, Axis};
 pub use self::metrics::{Metrics, MetricsNoise};
 pub use self::privacy::{Calibrated, LocalNoise, NoNoise, Privacy, Target};
 pub use self::training::{
-    Fedadagrad, Fedadam, Fedavg, Fedyogi, LocalAdam, LocalSgd, Loss, ServerOptimiser, SiteTraining, Training,
+    Average, Fedadagrad, Fedadam, Fedavg, Fedyogi, LocalAdam, LocalSgd, Loss, ServerOptimiser, SiteTraining,
+    Training,
 };
 use crate::cohort_need::{DataNeed, TableNeed};
 use crate::model::{LinearRiskSpec, MlpRiskSpec, ModelSpec, UnetSpec, VectorSpec};

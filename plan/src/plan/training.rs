@@ -24,6 +24,10 @@ pub struct Training {
     pub site: SiteTraining,
     /// How the coordinator moves the global model.
     pub server: ServerOptimiser,
+    /// A moving average of the global models, which becomes the study's model; the last one does where
+    /// nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<Average>,
 }
 
 /// A loss of one patient's records.
@@ -94,6 +98,16 @@ pub enum ServerOptimiser {
     Fedyogi(Fedyogi),
     /// Adagrad at the server (the same, algorithm 2).
     Fedadagrad(Fedadagrad),
+}
+
+/// An exponential moving average of the global models.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Average {
+    /// What stays of the average in each round, in (0, 1): it looks back over about 1 / (1 - decay) rounds.
+    pub decay: Probability,
+    /// The round whose model the average begins with.
+    pub from_round: Count<1, 100_000>,
 }
 
 /// Averaging.

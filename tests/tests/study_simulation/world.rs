@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fedtwin_coordinator::record::{Record, replay};
-use fedtwin_coordinator::study::{Effect, Input, Job, Study};
+use fedtwin_coordinator::study::{Effect, Input, Job, Models, Study};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, Timestamp};
 use fedtwin_proto::domain::{Answer, Notice, StudyOutcome};
@@ -134,7 +134,7 @@ impl World {
                 let Some(job) = self.seen.job.take() else { return };
                 let model = Digest::of(format!("{} after {:?}", job.key, job.model).as_bytes());
                 let result = if matches!(what, What::Aggregate) { Ok(model) } else { Err("disk".to_owned()) };
-                Input::Aggregated(result)
+                Input::Aggregated(result.map(Models::from))
             }
             What::CrashDuringTheNext(effects) => {
                 self.crash_after = Some(effects);
@@ -194,7 +194,7 @@ impl World {
             *self = Self::open(self.terms.clone());
             return;
         };
-        assert_eq!(Some(progress.model), self.seen.model, "the study continues with the same model");
+        assert_eq!(Some(progress.models.global), self.seen.model, "the study continues with the same model");
         assert_eq!((progress.rounds, progress.attempts), (self.seen.rounds, self.seen.attempts));
         let (study, effects) = Study::resume(parsed, signed, progress, self.now);
         self.study = Some(study);

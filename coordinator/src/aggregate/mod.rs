@@ -1,0 +1,271 @@
+//! The close of a round: walk over all spools chunk by chunk, add, scale, step, write the new model.
+//!
+//! Memory is a few chunks, whatever the size of the model or the number of sites. Sums are of integers,
+//! so neither the order of sites nor the size of a chunk changes a bit of the result.
+
+mod moments;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::PathBuf;
+
+use fedtwin_plan::model_file::{VALUE_BYTES, header};
+use fedtwin_plan::plan::SiteTraining;
+use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId, Trained};
+use fedtwin_privacy::wire_integers::{self, WireBits};
+
+use self::moments::Moments;
+use crate::average::Averaging;
+use crate::optimiser::Step;
+use crate::store::{NewModel, Store};
+use crate::study::{Job, Models};
+
+/// What to aggregate.
+#[derive(Debug)]
+pub struct Aggregation {
+    /// The study, in whose folder the optimiser remembers.
+    pub study: StudyId,
+    /// The model's specification.
+    pub spec: ModelSpec,
+    /// The part of it that updates hold; the rest stays as it is.
+    pub trained: Trained,
+    /// The global model of the round.
+    pub model: Digest,
+    /// The updates' files.
+    pub spools: Vec<PathBuf>,
+    /// The width of one integer.
+    pub bits: WireBits,
+    /// What one integer unit of the summed updates moves the mean by, along the direction to step in.
+    pub scale: f64,
+    /// The server optimiser's step.
+    pub step: Step,
+    /// The moving average of the models, where the plan asks for one.
+    pub averaging: Option<Averaging>,
+}
+
+impl Aggregation {
+    /// Says what one round's sum means.
+    ///
+    /// Gradients are sums over the sampled patients: divided by the nominal batch, the sampling rate times
+    /// the declared patients, never by the drawn one. Changes come multiplied by the site's declared patients.
+    ///
+    /// # Panics
+    /// If the plan was not checked.
+    #[must_use]
+    pub fn new(plan: &Plan, job: Job) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "declared patients are far below 2^52")]
+        let patients = job.patients as f64;
+        let scale = match &plan.training.site {
+            SiteTraining::Gradient => -plan.update_unit() / (patients * plan.training.sampling.to_f64()),
+            SiteTraining::Sgd(_) | SiteTraining::Adam(_) => plan.update_unit() / patients,
+        };
+        let bits = plan.calibrated.modulus_bits.get();
+        let (round, rounds) = (job.key.round, plan.rounds.count.get());
+        let average = plan.training.average.as_ref();
+        Self {
+            study: plan.study.id.clone(),
+            spec: plan.model_spec().expect("a checked plan has a model"),
+            trained: plan.trained().expect("a checked plan trains some parameters"),
+            model: job.model,
+            spools: job.spools,
+            bits: bits.try_into().expect("a checked plan has a width of the format"),
+            scale,
+            step: Step::new(&plan.training.server, round),
+            averaging: average.map(|average| Averaging::new(average, round, rounds)),
+        }
+    }
+}
+
+/// Why a round's updates could not become a model.
+#[derive(Debug, thiserror::Error)]
+pub enum AggregateError {
+    /// The coordinator's disk.
+    #[error("storage: cannot {what}")]
+    Storage {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Noise, clip and learning rate drove the weights out of the numbers.
+    #[error("the new model has weights that are not finite: lower the server's learning rate or the noise")]
+    NotFinite,
+}
+
+/// Aggregates, and returns the new model's digest; after the last round, the averaged model's too.
+///
+/// # Errors
+/// Refuses a model with weights that are not finite; returns the file system's errors.
+pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateError> {
+    let mut model = open(&store.model(&job.model), "open the global model")?;
+    let header = header(&job.spec);
+    let mut skipped = vec![0; header.len()];
+    model.read_exact(&mut skipped).map_err(storage("read the global model"))?;
+
+    let mut spools = Vec::with_capacity(job.spools.len());
+    for path in &job.spools {
+        spools.push(open(path, "open a spool")?);
+    }
+    let mut moments = Moments::open(job, store)?;
+    let mut models = NewModels::start(job, store, &header)?;
+
+    let (mut chunk, mut place) = (Chunk::default(), 0);
+    for range in job.trained.ranges() {
+        models.copy(&mut model, range.start - place)?;
+        let mut left = range.len();
+        while left > 0 {
+            let values = left.min(CHUNK_VALUES);
+            left -= values;
+            chunk.sum(&mut spools, values, job)?;
+            chunk.step(&mut model, &mut moments, values, job)?;
+            models.write(&chunk.weights, moments.averages())?;
+        }
+        place = range.end;
+    }
+    models.copy(&mut model, job.trained.all_values() - place)?;
+    let models = models.commit()?;
+    moments.commit(job, store, &models.global)?;
+    Ok(models)
+}
+
+/// The new model and, after the last round, the averaged one, which has the same values where nothing is
+/// trained.
+struct NewModels {
+    global: NewModel,
+    average: Option<NewModel>,
+    bytes: Vec<u8>,
+}
+
+impl NewModels {
+    fn start(job: &Aggregation, store: &Store, header: &[u8]) -> Result<Self, AggregateError> {
+        let start = || {
+            let mut file = store.new_model()?;
+            file.write_all(header)?;
+            Ok(file)
+        };
+        let wants_average = job.averaging.as_ref().is_some_and(Averaging::is_last);
+        let global = start().map_err(storage(NEW_MODEL))?;
+        let average = wants_average.then(start).transpose().map_err(storage(NEW_MODEL))?;
+        Ok(Self { global, average, bytes: Vec::new() })
+    }
+
+    /// Copies values that are not trained, bit by bit.
+    fn copy(&mut self, from: &mut impl Read, values: usize) -> Result<(), AggregateError> {
+        let mut left = values;
+        while left > 0 {
+            let values = left.min(CHUNK_VALUES);
+            left -= values;
+            self.bytes.resize(values * VALUE_BYTES, 0);
+            from.read_exact(&mut self.bytes).map_err(storage("read the global model"))?;
+            for file in [Some(&mut self.global), self.average.as_mut()].into_iter().flatten() {
+                file.write_all(&self.bytes).map_err(storage(NEW_MODEL))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the next trained weights; averages are there in every round that has a moving average.
+    fn write(&mut self, weights: &[f32], averages: &[f32]) -> Result<(), AggregateError> {
+        write_values(weights, &mut self.bytes);
+        self.global.write_all(&self.bytes).map_err(storage(NEW_MODEL))?;
+        if let Some(file) = &mut self.average {
+            write_values(averages, &mut self.bytes);
+            file.write_all(&self.bytes).map_err(storage(NEW_MODEL))?;
+        }
+        Ok(())
+    }
+
+    fn commit(self) -> Result<Models, AggregateError> {
+        let commit = |file: NewModel| file.commit().map_err(storage("store the new model"));
+        let average = self.average.map(commit).transpose()?;
+        Ok(Models { global: commit(self.global)?, average })
+    }
+}
+
+/// The buffers of one chunk, reused for all.
+#[derive(Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    sum: Vec<i64>,
+    direction: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+impl Chunk {
+    /// Adds the next integers of all spools, modulo 2^k, and scales them to the direction.
+    fn sum(
+        &mut self,
+        spools: &mut [BufReader<File>],
+        values: usize,
+        job: &Aggregation,
+    ) -> Result<(), AggregateError> {
+        self.sum.clear();
+        self.sum.resize(values, 0);
+        self.bytes.resize(values * job.bits.bytes(), 0);
+        for spool in spools {
+            spool.read_exact(&mut self.bytes).map_err(storage("read a spool"))?;
+            wire_integers::decode_add(&self.bytes, job.bits, &mut self.sum)
+                .expect("the buffer holds exactly the chunk's values");
+        }
+        self.direction.clear();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "weights are single precision"
+        )]
+        self.direction.extend(self.sum.iter().map(|&units| (units as f64 * job.scale) as f32));
+        Ok(())
+    }
+
+    /// Moves the next weights.
+    fn step(
+        &mut self,
+        model: &mut BufReader<File>,
+        moments: &mut Moments,
+        values: usize,
+        job: &Aggregation,
+    ) -> Result<(), AggregateError> {
+        self.bytes.resize(values * VALUE_BYTES, 0);
+        model.read_exact(&mut self.bytes).map_err(storage("read the global model"))?;
+        read_values(&self.bytes, &mut self.weights);
+        moments.load(values, job)?;
+        job.step.apply(&mut self.weights, &self.direction, moments.of_the_step());
+        if self.weights.iter().any(|weight| !weight.is_finite()) {
+            return Err(AggregateError::NotFinite);
+        }
+        if let Some(averaging) = &job.averaging {
+            averaging.apply(moments.averages_mut(), &self.weights);
+        }
+        moments.store()
+    }
+}
+
+fn read_values(bytes: &[u8], values: &mut Vec<f32>) {
+    values.clear();
+    let (chunks, _rest) = bytes.as_chunks::<VALUE_BYTES>();
+    values.extend(chunks.iter().map(|&value| f32::from_le_bytes(value)));
+}
+
+fn write_values(values: &[f32], bytes: &mut Vec<u8>) {
+    bytes.resize(values.len() * VALUE_BYTES, 0);
+    let (chunks, _rest) = bytes.as_chunks_mut::<VALUE_BYTES>();
+    for (bytes, value) in chunks.iter_mut().zip(values) {
+        *bytes = value.to_le_bytes();
+    }
+}
+
+fn open(path: &std::path::Path, what: &'static str) -> Result<BufReader<File>, AggregateError> {
+    File::open(path).map(|file| BufReader::with_capacity(READ_BYTES, file)).map_err(storage(what))
+}
+
+fn storage(what: &'static str) -> impl FnOnce(io::Error) -> AggregateError {
+    move |source| AggregateError::Storage { what, source }
+}
+
+/// Weights handled at once: a chunk's buffers stay within a core's second-level cache.
+const CHUNK_VALUES: usize = 1 << 16;
+/// Reads of a whole chunk pass the buffer by; only short tails go through it.
+const READ_BYTES: usize = 1 << 12;
+const NEW_MODEL: &str = "write the new model";
