@@ -97,6 +97,9 @@ enum Study {
 struct StudyNew {
     /// The draft.
     draft: PathBuf,
+    /// A model file whose weights the study begins with; the plan names its digest.
+    #[arg(long, value_name = "FILE")]
+    initial_model: Option<PathBuf>,
     /// The folder with the researcher's credentials.
     #[arg(long, value_name = "DIR")]
     credentials: PathBuf,
@@ -118,6 +121,9 @@ struct StudyCheck {
 struct StudyRun {
     /// The signed plan.
     file: PathBuf,
+    /// The model file that the plan begins with, where it names one.
+    #[arg(long, value_name = "FILE")]
+    initial_model: Option<PathBuf>,
     #[command(flatten)]
     address: Address,
     /// Where the final model goes [default: <study>.safetensors].
@@ -174,8 +180,9 @@ fn run_ca(command: Ca, out: &mut impl Write) -> anyhow::Result<()> {
 async fn run_study(command: Study, out: &mut impl Write) -> anyhow::Result<()> {
     let now = clock::now();
     match command {
-        Study::New(StudyNew { draft, credentials, out: file }) => {
-            writeln!(out, "{}", plan::new(&draft, &credentials, &file, now)?)?;
+        Study::New(StudyNew { draft, initial_model, credentials, out: file }) => {
+            let report = plan::new(&draft, initial_model.as_deref(), &credentials, &file, now)?;
+            writeln!(out, "{report}")?;
         }
         Study::Check(StudyCheck { file, ca }) => {
             let (report, signer) = plan::check(&file, ca.as_deref(), now)?;
@@ -185,9 +192,10 @@ async fn run_study(command: Study, out: &mut impl Write) -> anyhow::Result<()> {
             }
             writeln!(out, "{report}")?;
         }
-        Study::Run(StudyRun { file, address, model_out }) => {
+        Study::Run(StudyRun { file, initial_model, address, model_out }) => {
             let client = Client::connect(&address).await?;
-            writeln!(out, "{}", run::run(&client, &file, model_out).await?)?;
+            let finished = run::run(&client, &file, initial_model.as_deref(), model_out).await?;
+            writeln!(out, "{finished}")?;
         }
         Study::Watch(StudyWatch { study, address, model_out }) => {
             let client = Client::connect(&address).await?;

@@ -112,6 +112,24 @@ impl Client {
         }
     }
 
+    /// Gives the initial model that a plan names.
+    ///
+    /// # Errors
+    /// Returns the coordinator's reason.
+    pub async fn give_model(
+        &self,
+        plan: SignedPlan,
+        chunks: impl Iterator<Item = Vec<u8>> + Send + 'static,
+    ) -> Result<(), ClientError> {
+        let plan = wire::model_message::Part::Plan(plan.into());
+        let chunks =
+            chunks.map(|data| wire::model_message::Part::Chunk(wire::FileChunk { data: data.into() }));
+        let parts = std::iter::once(plan).chain(chunks);
+        let messages = parts.map(|part| wire::ModelMessage { part: Some(part) });
+        self.research().give_model(futures_util::stream::iter(messages)).await?;
+        Ok(())
+    }
+
     /// Opens a study and returns the plan's digest as the coordinator computed it.
     ///
     /// # Errors

@@ -6,7 +6,6 @@ use std::time::Duration;
 use fedtwin_audit_log::{LogError, LogFile};
 use fedtwin_certs::LogSigner;
 use fedtwin_daemon::{clock, program};
-use fedtwin_plan::model_file;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, StudyId};
 use fedtwin_proto::domain::{Event, Notice, PlanAnswer, RoundDeclined, RoundKey, StudyEvent};
@@ -15,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::aggregate::{Aggregation, aggregate};
+use crate::initial::{self, InitialError};
 use crate::record::{Record, replay};
 use crate::spool::Update;
 use crate::store::Store;
@@ -194,14 +194,14 @@ impl Driver {
         if self.studies.values().filter(|running| running.future.is_some()).count() >= STUDIES_MAX {
             return Ok(Some(format!("{STUDIES_MAX} studies are open; wait for one to end")));
         }
-        let model = match self.initial_model(&plan).and_then(|model| {
+        let stored = tokio::task::block_in_place(|| {
+            let model = initial::make(&self.store, &plan)?;
             self.store.save_plan(&id, &signed)?;
-            Ok(model)
-        }) {
+            Ok::<_, InitialError>(model)
+        });
+        let model = match stored {
             Ok(model) => model,
-            Err(error) => {
-                return Ok(Some(format!("the coordinator cannot store the study: {error}")));
-            }
+            Err(error) => return Ok(Some(program::describe(&error))),
         };
         tracing::info!(study = %id, "opened");
         let (study, effects) = Study::offer(plan, signed, model, clock::now());
@@ -211,15 +211,6 @@ impl Driver {
             self.feed(&id, Input::Present(site))?;
         }
         Ok(None)
-    }
-
-    fn initial_model(&self, plan: &Plan) -> std::io::Result<Digest> {
-        let spec = plan.model_spec().expect("a checked plan has a model");
-        tokio::task::block_in_place(|| {
-            let mut file = self.store.new_model()?;
-            model_file::write_initial(&spec, plan.model.seed, &mut file)?;
-            file.commit()
-        })
     }
 
     fn expected_bytes(&self, key: &RoundKey) -> Result<u64, String> {
@@ -296,7 +287,11 @@ impl Driver {
             return;
         }
         let old = running.models.remove(0);
-        if !self.studies.values().any(|running| running.models.contains(&old)) {
+        let is_needed = |running: &Running| {
+            let plan = running.study.as_ref().map(Study::plan);
+            running.models.contains(&old) || plan.is_some_and(|plan| plan.model.initial == Some(old))
+        };
+        if !self.studies.values().any(is_needed) {
             self.store.remove_model(id, &old);
         }
     }

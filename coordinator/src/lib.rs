@@ -9,6 +9,7 @@ pub mod aggregate;
 pub mod average;
 pub mod config;
 pub mod driver;
+pub mod initial;
 pub mod mirror;
 pub mod optimiser;
 pub mod record;

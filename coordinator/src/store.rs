@@ -1,7 +1,7 @@
 //! The coordinator's folder: models by content, each study's plan and optimiser state, spools, logs.
 //!
 //! ```text
-//! models/<sha-256>.safetensors     every global model, named by its bytes
+//! models/<sha-256>.safetensors     every global model and every given one, named by its bytes
 //! studies/<id>/plan.json           the signed plan as it came
 //! studies/<id>/<sha-256>.moments   what the optimiser and the average remember along with that model
 //! spool/                           updates on their way in; emptied at start
@@ -181,6 +181,12 @@ pub struct NewModel {
 }
 
 impl NewModel {
+    /// Returns the digest of what was written so far.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest.clone().finish()
+    }
+
     /// Names the file by its content and puts it in place.
     ///
     /// # Errors

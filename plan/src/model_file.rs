@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use crate::model::ModelSpec;
+use crate::model::{ModelSpec, ParameterSpec};
 
 /// Returns the safetensors header of a model: its length in 8 bytes, then JSON padded with spaces.
 #[must_use]
@@ -80,22 +80,17 @@ pub fn decode(spec: &ModelSpec, bytes: &[u8]) -> Result<Vec<f32>, ModelFileError
 /// Reads a model file that arrives in pieces, without ever holding its bytes.
 #[derive(Debug)]
 pub struct Decoder {
-    header: Vec<u8>,
-    /// Bytes of the header that came.
-    header_seen: usize,
-    length: usize,
+    pieces: Pieces,
     values: Vec<f32>,
-    /// The beginning of a value whose rest is in the next piece.
-    part: Vec<u8>,
 }
 
 impl Decoder {
     /// Starts a file of this specification.
     #[must_use]
     pub fn new(spec: &ModelSpec) -> Self {
-        let length = spec.values();
-        let values = Vec::with_capacity(length);
-        Self { header: header(spec), header_seen: 0, length, values, part: Vec::new() }
+        let pieces = Pieces::new(spec);
+        let values = Vec::with_capacity(pieces.length);
+        Self { pieces, values }
     }
 
     /// Takes the next piece.
@@ -103,6 +98,67 @@ impl Decoder {
     /// # Errors
     /// Refuses another header, more values than the specification's, and one that is not finite.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), ModelFileError> {
+        let Self { pieces, values } = self;
+        pieces.push(piece, &mut |value| values.push(value))
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// Refuses one that is too short.
+    pub fn finish(self) -> Result<Vec<f32>, ModelFileError> {
+        self.pieces.finish()?;
+        Ok(self.values)
+    }
+}
+
+/// Checks a model file that arrives in pieces, without holding its values either.
+#[derive(Debug)]
+pub struct Checker(Pieces);
+
+impl Checker {
+    /// Starts a file of this specification.
+    #[must_use]
+    pub fn new(spec: &ModelSpec) -> Self {
+        Self(Pieces::new(spec))
+    }
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// Refuses another header, more values than the specification's, and one that is not finite.
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), ModelFileError> {
+        self.0.push(piece, &mut |_value| ())
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// Refuses one that is too short.
+    pub fn finish(self) -> Result<(), ModelFileError> {
+        self.0.finish()
+    }
+}
+
+/// What came of a file that arrives in pieces.
+#[derive(Debug)]
+struct Pieces {
+    header: Vec<u8>,
+    /// Bytes of the header that came.
+    header_seen: usize,
+    length: usize,
+    /// Values that came.
+    seen: usize,
+    /// The beginning of a value whose rest is in the next piece.
+    part: Vec<u8>,
+}
+
+impl Pieces {
+    fn new(spec: &ModelSpec) -> Self {
+        Self { header: header(spec), header_seen: 0, length: spec.values(), seen: 0, part: Vec::new() }
+    }
+
+    fn push(&mut self, piece: &[u8], take: &mut dyn FnMut(f32)) -> Result<(), ModelFileError> {
         let header = &self.header[self.header_seen..];
         let (of_header, mut rest) = piece.split_at(header.len().min(piece.len()));
         if !header.starts_with(of_header) {
@@ -118,37 +174,32 @@ impl Decoder {
                 return Ok(());
             }
             let value = std::mem::take(&mut self.part);
-            self.take(&value)?;
+            self.take(&value, take)?;
         }
         let whole = rest.len() - rest.len() % VALUE_BYTES;
         self.part.extend_from_slice(&rest[whole..]);
-        self.take(&rest[..whole])
+        self.take(&rest[..whole], take)
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), ModelFileError> {
-        let start = self.values.len();
-        if bytes.len() / VALUE_BYTES > self.length - start {
+    fn take(&mut self, bytes: &[u8], take: &mut dyn FnMut(f32)) -> Result<(), ModelFileError> {
+        if bytes.len() / VALUE_BYTES > self.length - self.seen {
             return Err(ModelFileError::OtherShape);
         }
         let (values, _none) = bytes.as_chunks::<VALUE_BYTES>();
-        self.values.extend(values.iter().map(|&value| f32::from_le_bytes(value)));
-        match self.values[start..].iter().position(|value| !value.is_finite()) {
-            Some(index) => Err(ModelFileError::NotFinite { index: start + index }),
-            None => Ok(()),
+        for &value in values {
+            let value = f32::from_le_bytes(value);
+            if !value.is_finite() {
+                return Err(ModelFileError::NotFinite { index: self.seen });
+            }
+            take(value);
+            self.seen += 1;
         }
+        Ok(())
     }
 
-    /// Ends the file.
-    ///
-    /// # Errors
-    /// Refuses one that is too short.
-    pub fn finish(self) -> Result<Vec<f32>, ModelFileError> {
+    fn finish(&self) -> Result<(), ModelFileError> {
         let complete = self.header_seen == self.header.len() && self.part.is_empty();
-        if complete && self.values.len() == self.length {
-            Ok(self.values)
-        } else {
-            Err(ModelFileError::OtherShape)
-        }
+        if complete && self.seen == self.length { Ok(()) } else { Err(ModelFileError::OtherShape) }
     }
 }
 
@@ -175,8 +226,28 @@ pub fn initial_values(spec: &ModelSpec, seed: u64) -> Vec<f32> {
 pub fn write_initial(spec: &ModelSpec, seed: u64, file: &mut impl io::Write) -> io::Result<()> {
     file.write_all(&header(spec))?;
     let mut random = SplitMix64(seed);
+    write_drawn(&spec.parameters(), &mut random, file)
+}
+
+/// Writes the initial values of a model's adapters alone, the same that [`write_initial`] writes last.
+///
+/// # Errors
+/// Returns what writing returns.
+pub fn write_adapters(spec: &ModelSpec, seed: u64, file: &mut impl io::Write) -> io::Result<()> {
+    let mut random = SplitMix64(seed);
+    let parameters = spec.parameters();
+    let (base, adapters) = parameters.split_at(spec.base().parameters().len());
+    write_drawn(base, &mut random, &mut io::sink())?;
+    write_drawn(adapters, &mut random, file)
+}
+
+fn write_drawn(
+    parameters: &[ParameterSpec],
+    random: &mut SplitMix64,
+    file: &mut impl io::Write,
+) -> io::Result<()> {
     let mut bytes = Vec::new();
-    for parameter in spec.parameters() {
+    for parameter in parameters {
         let mut left = parameter.values();
         while left > 0 {
             let part = left.min(PART_VALUES);
@@ -263,6 +334,9 @@ mod tests {
         let mut decoder = Decoder::new(&small());
         decoder.push(&file).unwrap();
         assert_eq!(decoder.push(&[0; 4]), Err(ModelFileError::OtherShape), "one value too many");
+        let mut checker = Checker::new(&small());
+        file.chunks(7).try_for_each(|piece| checker.push(piece)).unwrap();
+        assert_eq!(checker.finish(), Ok(()));
     }
 
     #[test]

@@ -63,6 +63,19 @@ pub fn parse<T: DeserializeOwned + Check>(file: &str, text: &str) -> Result<T, T
     Ok(value)
 }
 
+/// Returns where in a TOML text the value of a dotted key stands, such as `model.seed`.
+#[must_use]
+pub fn value_span(text: &str, path: &str) -> Option<Range<usize>> {
+    let root = DeTable::parse(text).ok()?;
+    let (parents, last) = path.rsplit_once('.').map_or(("", path), |(parents, last)| (parents, last));
+    let mut table = root.get_ref();
+    for part in parents.split('.').filter(|part| !part.is_empty()) {
+        let DeValue::Table(inner) = table.get(part)?.get_ref() else { return None };
+        table = inner;
+    }
+    table.get(last).map(toml::Spanned::span)
+}
+
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|&b| b == b'\n').count()
 }
@@ -139,5 +152,15 @@ mod tests {
         assert!(refused("low = -3\n").starts_with("a.toml:1: "));
         assert!(refused("low = \n").starts_with("a.toml:1: "));
         assert!(parse::<File>("a.toml", "low = 1\n[inner]\nhigh = 2").is_ok());
+    }
+
+    #[test]
+    fn values_are_found_in_every_style() {
+        let found = |text: &str| value_span(text, "inner.high").map(|span| text[span].to_owned());
+        for text in ["[inner]\nhigh = 27 # or so", "inner = { high = 27 }", "inner.high = 27"] {
+            assert_eq!(found(text), Some("27".to_owned()), "{text}");
+        }
+        assert_eq!(found("inner = 3"), None);
+        assert_eq!(found("low = 3"), None);
     }
 }

@@ -110,3 +110,27 @@ fn a_proximal_term_and_other_server_optimisers_are_read() {
         assert_eq!(parse::<Plan>("plan.toml", &text).is_ok(), good, "{optimiser}");
     }
 }
+
+#[test]
+fn an_average_begins_within_the_study() {
+    let with = |from_round: u32| {
+        let average =
+            format!("\n[training.average]\ndecay = 0.9\nfrom_round = {from_round}\n\n[privacy.none]");
+        HIPPOCAMPUS.replace("\n[privacy.none]", &average)
+    };
+    assert!(plan(&with(30)).training.average.is_some());
+    let message = refused(&with(31));
+    assert!(
+        message.contains("rounds.count is 30, expected at least training.average.from_round (31)"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_initial_model_is_named_by_its_digest() {
+    let with = |digest: &str| HEART.replace("seed = 7\n", &format!("seed = 7\ninitial = \"{digest}\"\n"));
+    assert!(plan(&with(&"0a".repeat(32))).model.initial.is_some());
+    for bad in ["0A".repeat(32), "0a".repeat(31), "model.safetensors".to_owned()] {
+        assert!(refused(&with(&bad)).contains("expected a SHA-256 digest of 64 hexadecimal digits"), "{bad}");
+    }
+}

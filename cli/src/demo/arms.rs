@@ -103,7 +103,7 @@ impl Stage<'_> {
         let cohorts = self.folder.join("cohorts");
         let mut sites = Cohort::Heart.write(self.data, &cohorts)?;
         sites.extend(Cohort::Hippocampus.write(self.data, &cohorts)?);
-        let arm = Arm { federation: name.parse()?, sites, drafts, score_every_rounds };
+        let arm = Arm { federation: name.parse()?, sites, drafts, initial_model: None, score_every_rounds };
         arm.run(self.folder, self.programs, self.bars).await
     }
 
@@ -124,6 +124,7 @@ impl Stage<'_> {
             federation: name.parse()?,
             sites: vec![site.clone()],
             drafts: vec![vec![(terms.id.clone(), text(cohort, &terms))]],
+            initial_model: None,
             score_every_rounds: 0,
         };
         let outcome = arm.run(self.folder, self.programs, self.bars).await?;

@@ -1,6 +1,6 @@
 //! An arm of a simulation: one federation that runs some studies at the same time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -17,6 +17,7 @@ use super::memory::MemoryWatch;
 use super::outcome::{self, StudyOutcome};
 use super::site_config::{self, SimulatedSite};
 use crate::client::{Address, Client};
+use crate::study::initial::{self, name_in};
 use crate::study::plan::sign_draft;
 
 /// A federation and the drafts that it will run.
@@ -28,6 +29,8 @@ pub struct Arm {
     pub sites: Vec<SimulatedSite>,
     /// Names and texts of the drafts, in groups that run one after the other; a group's run at the same time.
     pub drafts: Vec<Vec<(String, String)>>,
+    /// The model file that all studies begin with; their seeds draw the weights without one.
+    pub initial_model: Option<PathBuf>,
     /// Score models along the way every so many rounds.
     pub score_every_rounds: u32,
 }
@@ -69,6 +72,11 @@ impl Arm {
         let memory = MemoryWatch::start(federation.process_ids());
         let mut studies = Vec::new();
         for group in &groups {
+            if let (Some(file), Some((_, signed))) = (&self.initial_model, group.first()) {
+                // Studies of one family begin with the same file, which is kept by its digest.
+                let chunks = initial::chunks(file)?.map_while(Result::ok);
+                researcher(&federation).await?.give_model(signed.clone(), chunks).await?;
+            }
             let running =
                 group.iter().map(|(plan, signed)| run_study(&federation, plan, signed.clone(), bars));
             for study in join_all(running).await {
@@ -86,7 +94,11 @@ impl Arm {
 
     fn sign(&self, federation: &Federation) -> anyhow::Result<Vec<Vec<(Plan, SignedPlan)>>> {
         let sign = |(name, text): &(String, String)| {
-            let (signed, plan) = sign_draft(name, text, federation.researcher(), clock::now())?;
+            let text = match &self.initial_model {
+                Some(file) => name_in(name, text, file)?,
+                None => text.clone(),
+            };
+            let (signed, plan) = sign_draft(name, &text, federation.researcher(), clock::now())?;
             Ok((plan, signed))
         };
         self.drafts.iter().map(|group| group.iter().map(sign).collect()).collect()
@@ -127,12 +139,7 @@ async fn run_study(
     signed: SignedPlan,
     bars: &MultiProgress,
 ) -> anyhow::Result<StudyOutcome> {
-    let address = Address {
-        coordinator: federation.address().to_string(),
-        credentials: federation.folder().join("credentials").join(RESEARCHER),
-        server_name: "localhost".to_owned(),
-    };
-    let client = Client::connect(&address).await?;
+    let client = researcher(federation).await?;
     let opened = clock::now();
     client.open_study(signed).await?;
     let mut events = client.watch_study(&plan.study.id).await?;
@@ -157,6 +164,15 @@ async fn run_study(
         incomplete_rounds: follow.incomplete_rounds,
         sites,
     })
+}
+
+async fn researcher(federation: &Federation) -> anyhow::Result<Client> {
+    let address = Address {
+        coordinator: federation.address().to_string(),
+        credentials: federation.folder().join("credentials").join(RESEARCHER),
+        server_name: "localhost".to_owned(),
+    };
+    Ok(Client::connect(&address).await?)
 }
 
 /// What the events of a study add up to, and its progress bar.

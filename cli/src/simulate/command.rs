@@ -23,6 +23,9 @@ pub struct Simulate {
     /// A site's name and its cohort file, or the folder with its cohort.toml; once for each site.
     #[arg(long = "site", required = true, value_name = "NAME=PATH")]
     sites: Vec<SiteArgument>,
+    /// A model file whose weights the study begins with.
+    #[arg(long, value_name = "FILE")]
+    initial_model: Option<PathBuf>,
     /// The folder for the federation: certificates, logs, ledgers, reports and models stay there.
     #[arg(long, value_name = "DIR", default_value = "fedtwin-simulation")]
     out: PathBuf,
@@ -64,6 +67,7 @@ pub async fn run(arguments: &Simulate, out: &mut dyn Write) -> anyhow::Result<()
         federation: "federation".parse().expect("the name is a constant"),
         sites,
         drafts: vec![vec![(draft.display().to_string(), text)]],
+        initial_model: arguments.initial_model.clone(),
         score_every_rounds: arguments.score_every_rounds,
     };
     let programs = Programs::beside_this_program()?;

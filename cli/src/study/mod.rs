@@ -1,6 +1,7 @@
 //! `fedtwin study`: from a draft to a signed plan, and from a plan to a model.
 
 pub mod file;
+pub mod initial;
 pub mod plan;
 pub mod progress;
 pub mod report;

@@ -10,6 +10,7 @@ use fedtwin_plan::text_file::{TextError, parse};
 use fedtwin_plan::{Plan, Timestamp};
 
 use super::file::{self, FileError};
+use super::initial::{InitialModelError, name_in};
 use super::report::{Report, Untenable};
 use crate::calibration::{self, CannotCalibrate};
 
@@ -28,6 +29,9 @@ pub enum PlanError {
     /// The text is no draft or plan.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// The file is no initial model of the draft.
+    #[error(transparent)]
+    Initial(#[from] InitialModelError),
     /// No integers do what the draft asks for.
     #[error("{file} cannot be calibrated")]
     Calibration {
@@ -46,13 +50,24 @@ pub enum PlanError {
 
 /// Calibrates and signs the draft in `draft`, and writes the plan to `out` and its signature beside it.
 ///
+/// With an `initial` model, the plan names the file's digest beside its seed.
+///
 /// # Errors
 /// Refuses a draft with unknown keys or impossible values, with file and line; a target that no noise
-/// meets; credentials of anybody but a researcher; and files that exist.
-pub fn new(draft: &Path, credentials: &Path, out: &Path, now: Timestamp) -> Result<Report, PlanError> {
-    let text = read_text(draft)?;
+/// meets; a file that is no model of the draft; credentials of anybody but a researcher; and files that exist.
+pub fn new(
+    draft: &Path,
+    initial: Option<&Path>,
+    credentials: &Path,
+    out: &Path,
+    now: Timestamp,
+) -> Result<Report, PlanError> {
+    let (name, mut text) = (draft.display().to_string(), read_text(draft)?);
+    if let Some(initial) = initial {
+        text = name_in(&name, &text, initial)?;
+    }
     let credentials = folder::load_credentials(credentials)?;
-    let (signed, plan) = sign_draft(&draft.display().to_string(), &text, &credentials, now)?;
+    let (signed, plan) = sign_draft(&name, &text, &credentials, now)?;
     let report = Report::of(&plan)?;
     file::write(out, &signed)?;
     Ok(report)
@@ -132,7 +147,7 @@ mod tests {
         fn sign(&self, draft: &str, holder: &str) -> Result<Report, PlanError> {
             std::fs::write(self.path("draft.toml"), draft).unwrap();
             let credentials = self.path("holders").join(holder);
-            new(&self.path("draft.toml"), &credentials, &self.path("plan.toml"), NOW)
+            new(&self.path("draft.toml"), None, &credentials, &self.path("plan.toml"), NOW)
         }
 
         fn check(&self) -> Result<(Report, Option<Identity>), PlanError> {

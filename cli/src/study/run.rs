@@ -8,6 +8,7 @@ use fedtwin_plan::{Digest, Plan, StudyId};
 use fedtwin_proto::domain::{Event, StudyOutcome};
 
 use super::file::{self, FileError};
+use super::initial::{self, InitialModelError};
 use super::progress::Progress;
 use crate::client::{Client, ClientError};
 
@@ -38,6 +39,17 @@ pub enum RunError {
     /// The plan is none.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// The initial model cannot be read.
+    #[error(transparent)]
+    InitialModel(#[from] InitialModelError),
+    /// The initial model was not taken.
+    #[error("the initial model of the study {study} was not taken")]
+    NotGiven {
+        /// The study.
+        study: StudyId,
+        /// Why.
+        source: ClientError,
+    },
     /// The study was not opened.
     #[error("the study {study} was not opened")]
     NotOpened {
@@ -79,14 +91,26 @@ pub enum RunError {
     },
 }
 
-/// Opens the study of the signed plan in `file`, follows it, and downloads its model.
+/// Opens the study of the signed plan in `file`, follows it, and downloads its model; gives the `initial`
+/// model that the plan names first.
 ///
 /// # Errors
 /// Says why the study was not opened, failed, or its model was not downloaded.
-pub async fn run(client: &Client, file: &Path, model_out: Option<PathBuf>) -> Result<Finished, RunError> {
+pub async fn run(
+    client: &Client,
+    file: &Path,
+    initial: Option<&Path>,
+    model_out: Option<PathBuf>,
+) -> Result<Finished, RunError> {
     let signed = file::read(file)?;
     let plan: Plan = parse(&file.display().to_string(), str::from_utf8(&signed.text)?)?;
     let study = plan.study.id;
+    if let Some(initial) = initial {
+        // A file that cannot be read to its end is one that the coordinator finds too short.
+        let chunks = initial::chunks(initial)?.map_while(Result::ok);
+        let given = client.give_model(signed.clone(), chunks).await;
+        given.map_err(|source| RunError::NotGiven { study: study.clone(), source })?;
+    }
     client.open_study(signed).await.map_err(|source| RunError::NotOpened { study: study.clone(), source })?;
     follow(client, study, model_out, Some(plan.rounds.count.get())).await
 }

@@ -22,6 +22,7 @@ pub use self::training::{
     Training,
 };
 use crate::cohort_need::{DataNeed, TableNeed};
+use crate::digest::Digest;
 use crate::model::{LinearRiskSpec, MlpRiskSpec, ModelSpec, UnetSpec, VectorSpec};
 use crate::names::{CohortName, SiteName, StudyId};
 use crate::numbers::Count;
@@ -93,7 +94,7 @@ pub struct CohortNeed {
     pub patients_max: Count<1, 10_000_000>,
 }
 
-/// The model and the seed of its initial weights.
+/// The model and its initial weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
@@ -101,6 +102,10 @@ pub struct Model {
     pub family: Family,
     /// Seeds the initial weights and nothing else.
     pub seed: u64,
+    /// SHA-256 of the model file whose weights are the initial ones, adapters excepted; without it they
+    /// come from the seed. The researcher gives the file along with the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<Digest>,
 }
 
 /// The model families as plans write them; the data decide what is left open.

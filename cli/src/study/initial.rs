@@ -1,0 +1,170 @@
+//! Initial models that a researcher gives: checked here, named in the draft, and sent when the study is run.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use fedtwin_plan::digest::RunningDigest;
+use fedtwin_plan::model_file::{Checker, ModelFileError};
+use fedtwin_plan::plan::Draft;
+use fedtwin_plan::text_file::{TextError, parse, value_span};
+use fedtwin_plan::{Digest, ModelSpec};
+use fedtwin_proto::limits::CHUNK_BYTES;
+
+/// Why a file is no initial model of a draft.
+#[derive(Debug, thiserror::Error)]
+pub enum InitialModelError {
+    /// The file cannot be read.
+    #[error("{file} cannot be read")]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is no model, or of another one.
+    #[error("{file} is not a model of this plan")]
+    Model {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: ModelFileError,
+    },
+    /// The draft names another file.
+    #[error("the draft's model.initial is {named}, but the file's digest is {found}")]
+    OtherModel {
+        /// What the draft says.
+        named: Digest,
+        /// The file's digest.
+        found: Digest,
+    },
+    /// The draft is none.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The digest cannot be added.
+    #[error("write `initial = \"{0}\"` beside model.seed in the draft")]
+    NoPlace(Digest),
+}
+
+/// Checks that a file holds a model that the draft can begin with, and returns the draft's text with the
+/// file's digest beside the seed.
+///
+/// # Errors
+/// Refuses a file of another model, and a draft that names another file.
+pub fn name_in(name: &str, text: &str, file: &Path) -> Result<String, InitialModelError> {
+    let draft: Draft = parse(name, text)?;
+    // A parsed draft was checked, and with it that it has a model.
+    let spec = draft.model_spec().map_err(|problem| TextError {
+        file: name.to_owned(),
+        line: 1,
+        message: format!("{} {}", problem.key, problem.message),
+    })?;
+    let found = check(file, &spec.base())?;
+    match draft.model.initial {
+        Some(named) if named == found => Ok(text.to_owned()),
+        Some(named) => Err(InitialModelError::OtherModel { named, found }),
+        None => with_digest(&draft, text, found).ok_or(InitialModelError::NoPlace(found)),
+    }
+}
+
+/// Reads a model file piece by piece and returns its digest.
+fn check(file: &Path, spec: &ModelSpec) -> Result<Digest, InitialModelError> {
+    let model = |source| InitialModelError::Model { file: file.to_owned(), source };
+    let (mut checker, mut digest) = (Checker::new(spec), RunningDigest::new());
+    for chunk in chunks(file)? {
+        let chunk = chunk.map_err(|source| InitialModelError::Io { file: file.to_owned(), source })?;
+        checker.push(&chunk).map_err(model)?;
+        digest.update(&chunk);
+    }
+    checker.finish().map_err(model)?;
+    Ok(digest.finish())
+}
+
+/// Returns a file's bytes in pieces of the wire's size.
+pub(crate) fn chunks(
+    file: &Path,
+) -> Result<impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'static, InitialModelError> {
+    let opened = File::open(file).map_err(|source| InitialModelError::Io { file: file.to_owned(), source });
+    let mut opened = opened?;
+    Ok(std::iter::from_fn(move || {
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+        match (&mut opened).take(CHUNK_BYTES as u64).read_to_end(&mut chunk) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(chunk)),
+            Err(error) => Some(Err(error)),
+        }
+    }))
+}
+
+/// Adds the digest after the seed: in an inline table, below it in a table of its own, or as a dotted key.
+/// The one that reads back as the same draft with the digest is the one that the researcher's style takes.
+fn with_digest(draft: &Draft, text: &str, digest: Digest) -> Option<String> {
+    let seed = value_span(text, "model.seed")?;
+    let line_end = text[seed.end..].find('\n').map_or(text.len(), |end| seed.end + end);
+    let mut wanted = draft.clone();
+    wanted.model.initial = Some(digest);
+    [
+        (seed.end, format!(", initial = \"{digest}\"")),
+        (line_end, format!("\ninitial = \"{digest}\"")),
+        (line_end, format!("\nmodel.initial = \"{digest}\"")),
+    ]
+    .into_iter()
+    .map(|(place, addition)| format!("{}{addition}{}", &text[..place], &text[place..]))
+    .find(|text| parse::<Draft>("the draft", text).is_ok_and(|found| found == wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use fedtwin_plan::model_file::{encode, initial_values};
+
+    use super::*;
+    use crate::study::testing::{HEART, draft_with};
+
+    fn model(draft: &str) -> (tempfile::TempDir, PathBuf, Digest) {
+        let spec = parse::<Draft>("draft", draft).unwrap().model_spec().unwrap().base();
+        let bytes = encode(&spec, &initial_values(&spec, 5));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.safetensors");
+        std::fs::write(&file, &bytes).unwrap();
+        (folder, file, Digest::of(&bytes))
+    }
+
+    #[test]
+    fn the_digest_goes_beside_the_seed_in_every_style() {
+        let (_folder, file, digest) = model(HEART);
+        let table =
+            "[model]\nfamily = \"linear-risk\"\n# Seeds the initial weights and nothing else.\nseed = 1\n";
+        assert!(HEART.contains(table));
+        let without = HEART.replace(table, "");
+        for style in [
+            HEART.to_owned(),
+            HEART.replace("seed = 1\n", "seed = 1 # no secret\n"),
+            format!("model = {{ family = \"linear-risk\", seed = 1 }}\n{without}"),
+            format!("model = {{ seed = 1, family = \"linear-risk\" }}\n{without}"),
+            format!("model.seed = 1\nmodel.family = \"linear-risk\"\n{without}"),
+        ] {
+            let named = name_in("draft", &style, &file).unwrap();
+            assert_eq!(parse::<Draft>("draft", &named).unwrap().model.initial, Some(digest), "{named}");
+            assert_eq!(name_in("draft", &named, &file).unwrap(), named, "a named model stays");
+            let lost =
+                style.lines().filter(|line| !line.starts_with("model =")).find(|line| !named.contains(*line));
+            assert_eq!(lost, None, "the researcher's lines stay");
+        }
+    }
+
+    #[test]
+    fn files_of_other_models_are_refused() {
+        let (_folder, file, digest) = model(HEART);
+        let fewer = draft_with(HEART, &[("oldpeak.number = { unit = \"mm\", low = -3, high = 7 }\n", "")]);
+        let refused = name_in("draft", &fewer, &file).unwrap_err();
+        assert!(matches!(refused, InitialModelError::Model { .. }), "{refused}");
+        let other = "0".repeat(64);
+        let names_another = HEART.replace("seed = 1\n", &format!("seed = 1\ninitial = \"{other}\"\n"));
+        let refused = name_in("draft", &names_another, &file).unwrap_err();
+        assert!(matches!(&refused, InitialModelError::OtherModel { found, .. } if *found == digest));
+        assert!(matches!(
+            name_in("draft", HEART, &file.with_extension("none")),
+            Err(InitialModelError::Io { .. })
+        ));
+    }
+}
