@@ -1,4 +1,5 @@
-//! Signed heads of a log in the C2SP formats `tlog-checkpoint` and `signed-note`.
+//! Signed heads of a log in the C2SP formats `tlog-checkpoint` and `signed-note`, and proofs against them in
+//! the format `tlog-proof`.
 //!
 //! ```text
 //! federation/va/ledger
@@ -12,26 +13,24 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::hash::sha256;
+use crate::hash::LeafHash;
 use crate::key::{PublicKey, Signer};
 use crate::merkle::Frontier;
-
-/// The longest origin, in bytes; federation and site names are far shorter.
-pub const ORIGIN_BYTES_MAX: usize = 200;
+use crate::note::{Algorithm, NAME_BYTES_MAX, is_name, line, signatures};
+use crate::proof::Tree;
 
 /// A log's size and root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     origin: String,
-    size: u64,
-    root: [u8; 32],
+    tree: Tree,
 }
 
 /// A checkpoint that cannot be made or trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
     /// The origin is empty, too long, or holds a character that the format does not allow.
-    #[error("the origin is not 1 to {ORIGIN_BYTES_MAX} printable ASCII characters without spaces and +")]
+    #[error("the origin is not 1 to {NAME_BYTES_MAX} printable ASCII characters without spaces and +")]
     Origin,
     /// The text is not a checkpoint of the expected origin.
     #[error("expected a checkpoint of this origin: origin, size, root, an empty line and a signature")]
@@ -39,6 +38,9 @@ pub enum CheckpointError {
     /// The text has no valid signature of the expected key.
     #[error("the checkpoint is not signed by the expected key")]
     Signature,
+    /// The text is not a proof, or proves something else.
+    #[error("expected a proof of this entry: header, index, hashes, an empty line and the checkpoint")]
+    Proof,
 }
 
 impl Checkpoint {
@@ -47,32 +49,37 @@ impl Checkpoint {
     /// # Errors
     /// Refuses an origin that cannot stand in a checkpoint.
     pub fn new(origin: &str, tree: &Frontier) -> Result<Self, CheckpointError> {
-        let printable = origin.bytes().all(|b| b.is_ascii_graphic() && b != b'+');
-        if origin.is_empty() || origin.len() > ORIGIN_BYTES_MAX || !printable {
+        if !is_name(origin) {
             return Err(CheckpointError::Origin);
         }
-        Ok(Self { origin: origin.to_owned(), size: tree.size(), root: tree.root() })
+        let tree = Tree { size: tree.size(), root: tree.root() };
+        Ok(Self { origin: origin.to_owned(), tree })
+    }
+
+    /// Returns the log's size and root.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        self.tree
     }
 
     /// Returns the number of entries.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.size
+        self.tree.size
     }
 
     /// Returns the Merkle root over them.
     #[must_use]
     pub fn root(&self) -> [u8; 32] {
-        self.root
+        self.tree.root
     }
 
     /// Writes and signs the checkpoint.
     #[must_use]
     pub fn sign(&self, signer: &dyn Signer) -> String {
         let text = self.text();
-        let mut signature = key_id(&self.origin, &signer.public_key()).to_vec();
-        signature.extend_from_slice(&signer.sign(text.as_bytes()));
-        format!("{text}\n{DASH} {} {}\n", self.origin, STANDARD.encode(signature))
+        let signature = signer.sign(text.as_bytes());
+        format!("{text}\n{}", line(&self.origin, &signer.public_key(), Algorithm::Ed25519, &signature))
     }
 
     /// Reads a signed checkpoint of `origin` and verifies it with `key`.
@@ -82,59 +89,69 @@ impl Checkpoint {
     /// # Errors
     /// Refuses a text that is not a checkpoint of this origin, or not signed by this key.
     pub fn open(note: &str, origin: &str, key: &PublicKey) -> Result<Self, CheckpointError> {
-        let (text, signatures) = note.split_once("\n\n").ok_or(CheckpointError::Layout)?;
+        let (text, lines) = note.split_once("\n\n").ok_or(CheckpointError::Layout)?;
         let checkpoint = Self::parse(text).filter(|c| c.origin == origin).ok_or(CheckpointError::Layout)?;
         let text = checkpoint.text();
-        let id = key_id(origin, key);
-        let signed = signatures.lines().filter_map(|line| signature_of(line, origin)).any(|bytes| {
-            bytes
-                .split_first_chunk()
-                .is_some_and(|(first, rest)| *first == id && key.verifies(text.as_bytes(), rest))
-        });
+        let signed = signatures(lines, origin, key, Algorithm::Ed25519)
+            .any(|signature| key.verifies(text.as_bytes(), &signature));
         if signed { Ok(checkpoint) } else { Err(CheckpointError::Signature) }
     }
 
-    fn text(&self) -> String {
-        format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root))
+    pub(crate) fn text(&self) -> String {
+        format!("{}\n{}\n{}\n", self.origin, self.tree.size, STANDARD.encode(self.tree.root))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut lines = text.split('\n');
         let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
         let parsed = Self {
             origin: origin.to_owned(),
-            size: size.parse().ok()?,
-            root: STANDARD.decode(root).ok()?.try_into().ok()?,
+            tree: Tree { size: size.parse().ok()?, root: STANDARD.decode(root).ok()?.try_into().ok()? },
         };
         // One text for each checkpoint: no leading zeros or plus signs, and no extension lines.
         (lines.next().is_none() && parsed.text().strip_suffix('\n') == Some(text)).then_some(parsed)
     }
 }
 
-/// Returns the key id and signature in a line of the key called `name`.
-fn signature_of(line: &str, name: &str) -> Option<Vec<u8>> {
-    let (line_name, signature) = line.strip_prefix(DASH)?.strip_prefix(' ')?.split_once(' ')?;
-    if line_name == name { STANDARD.decode(signature).ok() } else { None }
+/// Writes the proof that a checkpoint's log holds an entry, for people to keep: the entry's place, the
+/// hashes of [`inclusion`](crate::proof::inclusion), and the checkpoint's note.
+#[must_use]
+pub fn write_proof(index: u64, proof: &[[u8; 32]], note: &str) -> String {
+    let hashes: String = proof.iter().map(|hash| STANDARD.encode(hash) + "\n").collect();
+    format!("{PROOF_HEADER}\nindex {index}\n{hashes}\n{note}")
 }
 
-/// The key id of `signed-note`: the first bytes of SHA-256(name || newline || 0x01 || key).
-fn key_id(name: &str, key: &PublicKey) -> [u8; 4] {
-    let digest = sha256(&[name.as_bytes(), b"\n", &[ED25519_TYPE], &key.0]);
-    [digest[0], digest[1], digest[2], digest[3]]
+/// Verifies such a proof of `leaf` with the log's key, and returns the entry's place and the checkpoint.
+///
+/// # Errors
+/// Refuses another layout, another log, and a proof that does not hold.
+pub fn open_proof(
+    text: &str,
+    leaf: LeafHash,
+    origin: &str,
+    key: &PublicKey,
+) -> Result<(u64, Checkpoint), CheckpointError> {
+    let parts = text.strip_prefix(PROOF_HEADER).and_then(|text| text.strip_prefix("\nindex "));
+    let (proof, note) = parts.and_then(|text| text.split_once("\n\n")).ok_or(CheckpointError::Proof)?;
+    let mut lines = proof.split('\n');
+    let index = lines.next().and_then(|text| Some((text, text.parse::<u64>().ok()?)));
+    let index = index.filter(|(text, index)| index.to_string() == *text);
+    let (_, index) = index.ok_or(CheckpointError::Proof)?;
+    let hash = |line: &str| STANDARD.decode(line).ok()?.try_into().ok();
+    let hashes: Vec<_> = lines.map(hash).collect::<Option<_>>().ok_or(CheckpointError::Proof)?;
+    let checkpoint = Checkpoint::open(note, origin, key)?;
+    let holds = checkpoint.tree.includes(leaf, index, &hashes);
+    if holds { Ok((index, checkpoint)) } else { Err(CheckpointError::Proof) }
 }
 
-/// U+2014, which begins each signature line.
-const DASH: char = '\u{2014}';
-
-/// The signature type of Ed25519 in `signed-note`.
-const ED25519_TYPE: u8 = 1;
+const PROOF_HEADER: &str = "c2sp.org/tlog-proof@v1";
 
 #[cfg(test)]
 mod tests {
     use ring::signature::Ed25519KeyPair;
 
     use super::*;
-    use crate::hash::LeafHash;
+    use crate::proof::inclusion;
 
     /// The example of the `tlog-checkpoint` specification (c2sp.org/tlog-checkpoint) gives no key, but
     /// its text must survive parsing.
@@ -143,17 +160,9 @@ mod tests {
         let text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=";
         let checkpoint = Checkpoint::parse(text).unwrap();
         assert_eq!(
-            (checkpoint.origin.as_str(), checkpoint.size),
+            (checkpoint.origin.as_str(), checkpoint.size()),
             ("example.com/behind-the-sofa", 20_852_163)
         );
-    }
-
-    /// The key and key id of Go's package golang.org/x/mod/sumdb/note: PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW.
-    #[test]
-    fn key_ids_match_the_reference_implementation() {
-        let key = STANDARD.decode("ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW").unwrap();
-        let key = PublicKey(key[1..].try_into().unwrap());
-        assert_eq!(key_id("PeterNeumann", &key), [0xc7, 0x4f, 0x20, 0xa3]);
     }
 
     fn tree(leaves: u8) -> Frontier {
@@ -183,6 +192,24 @@ mod tests {
                 continue;
             };
             assert!(Checkpoint::open(&changed, "north/va", &key).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn proofs_are_read_back_and_every_flipped_bit_is_noticed() {
+        let signer = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let key = Signer::public_key(&signer);
+        let leaves: Vec<_> = (0..5).map(|i| LeafHash::of(&[i])).collect();
+        let note = Checkpoint::new("north/va", &tree(5)).unwrap().sign(&signer);
+        let text = write_proof(3, &inclusion(&leaves, 3).unwrap(), &note);
+        let open = |text: &str| open_proof(text, leaves[3], "north/va", &key);
+        assert_eq!(open(&text).unwrap().0, 3);
+        assert!(open_proof(&text, leaves[2], "north/va", &key).is_err());
+        for (at, bit) in (0..text.len() - 1).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1 << bit;
+            let Ok(changed) = String::from_utf8(bytes) else { continue };
+            assert!(open(&changed).is_err(), "byte {at}, bit {bit}");
         }
     }
 

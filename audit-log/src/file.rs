@@ -1,12 +1,11 @@
-//! A log in a file: the only place of this crate that touches the disk.
+//! A log on a [`Disk`](crate::disk::Disk).
 //!
 //! An append writes the entry and fsyncs it, then replaces `<file>.head` (the sequence and hash of the
 //! last acknowledged entry) by writing a new one, fsyncing it and renaming; only then it returns. So
 //! after a crash at any point the head is at most one entry behind, and an incomplete record past the
 //! head was never acknowledged: it is removed. Anything else that is wrong is refused, never repaired.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::disk::{Disk, Files};
 use crate::entry::{BodyError, Entry, LINE_BYTES_MAX, Place, Reason, Stamp, encode};
 use crate::hash::LeafHash;
 use crate::key::{PublicKey, Signer};
@@ -83,7 +83,7 @@ pub struct Appended {
 
 /// A log, locked for this process, whose bodies are of type `B`.
 pub struct LogFile<B> {
-    file: File,
+    disk: Box<dyn Disk>,
     path: PathBuf,
     signer: Box<dyn Signer + Send>,
     stamp: Option<Stamp>,
@@ -100,32 +100,27 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
     /// Refuses a log that another process has open, whose entries do not verify with the signer's key,
     /// or which lacks an acknowledged entry.
     pub fn open(path: &Path, signer: Box<dyn Signer + Send>) -> Result<(Self, Vec<Entry<B>>), LogError> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(|e| storage("opening", path, e))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LogError::Locked(path.to_owned())),
-            Err(TryLockError::Error(e)) => return Err(storage("locking", path, e)),
-        }
-        sync_folder(path)?;
-        let head = Head::read(path)?;
-        let (entries, place, frontier) = read_log(&file, path, &signer.public_key(), head)?;
+        Self::open_on(Box::new(Files::open(path)?), path, signer)
+    }
+
+    /// Opens a log on another disk; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`LogFile::open`].
+    pub fn open_on(
+        mut disk: Box<dyn Disk>,
+        path: &Path,
+        signer: Box<dyn Signer + Send>,
+    ) -> Result<(Self, Vec<Entry<B>>), LogError> {
+        let head = Head::read(disk.as_mut(), path)?;
+        let (entries, place, frontier) = read_log(disk.as_mut(), path, &signer.public_key(), head)?;
         check_head(path, &entries, head)?;
-        let mut log = Self {
-            file,
-            path: path.to_owned(),
-            signer,
-            stamp: None,
-            place,
-            frontier,
-            poisoned: false,
-            body: PhantomData,
-        };
+        let path = path.to_owned();
+        let (stamp, poisoned, body) = (None, false, PhantomData);
+        let mut log = Self { disk, path, signer, stamp, place, frontier, poisoned, body };
         if let Some(last) = entries.last() {
             log.acknowledge(Head { sequence: last.sequence, hash: last.hash })?;
         }
-        log.file.seek(SeekFrom::End(0)).map_err(|e| storage("seeking in", path, e))?;
         Ok((log, entries))
     }
 
@@ -146,8 +141,8 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
         let (line, hash) = encode(self.place, time_ms, self.stamp, body, self.signer.as_ref())?;
         let sequence = self.place.sequence;
         self.poisoned = true;
-        self.file.write_all(&line).map_err(|e| storage("writing", &self.path, e))?;
-        self.file.sync_data().map_err(|e| storage("syncing", &self.path, e))?;
+        self.disk.append(&line).map_err(|e| storage("writing", &self.path, e))?;
+        self.disk.sync().map_err(|e| storage("syncing", &self.path, e))?;
         self.acknowledge(Head { sequence, hash })?;
         self.poisoned = false;
         self.place = self.place.after(hash);
@@ -175,16 +170,9 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
         Ok(Checkpoint::new(origin, &self.frontier)?.sign(self.signer.as_ref()))
     }
 
-    /// Replaces the head file. Its rename is not fsynced: a head that is one entry behind only means
-    /// that the entry, which is on the disk, is acknowledged again.
-    fn acknowledge(&self, head: Head) -> Result<(), LogError> {
-        let (path, temporary) = (head_path(&self.path), with_suffix(&self.path, ".head.new"));
-        let failed = |e| storage("writing", &temporary, e);
-        let mut file = File::create(&temporary).map_err(failed)?;
+    fn acknowledge(&mut self, head: Head) -> Result<(), LogError> {
         let text = serde_json::to_vec(&head).expect("a head is an integer and a hash");
-        file.write_all(&text).map_err(failed)?;
-        file.sync_data().map_err(failed)?;
-        fs::rename(&temporary, &path).map_err(|e| storage("replacing", &path, e))
+        self.disk.replace_head(&text).map_err(|e| storage("replacing the head of", &self.path, e))
     }
 }
 
@@ -196,30 +184,25 @@ struct Head {
 }
 
 impl Head {
-    /// Reads the head file beside the log; there is none before the first entry.
-    fn read(log: &Path) -> Result<Option<Self>, LogError> {
-        let path = head_path(log);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(storage("opening", &path, e)),
+    /// Reads the head beside the log; there is none before the first entry.
+    fn read(disk: &mut dyn Disk, log: &Path) -> Result<Option<Self>, LogError> {
+        let Some(text) = disk.head().map_err(|e| storage("reading the head of", log, e))? else {
+            return Ok(None);
         };
-        let mut text = Vec::new();
-        file.take(HEAD_BYTES_MAX).read_to_end(&mut text).map_err(|e| storage("reading", &path, e))?;
-        let head =
-            serde_json::from_slice(&text).map_err(|_not_a_head| LogError::HeadDiffers { head: path })?;
-        Ok(Some(head))
+        let differs = |_not_a_head| LogError::HeadDiffers { head: head_path(log) };
+        serde_json::from_slice(&text).map(Some).map_err(differs)
     }
 }
 
 /// Reads and verifies all entries, and removes an incomplete last record that was never acknowledged.
 fn read_log<B: Serialize + DeserializeOwned>(
-    file: &File,
+    disk: &mut dyn Disk,
     path: &Path,
     key: &PublicKey,
     head: Option<Head>,
 ) -> Result<(Vec<Entry<B>>, Place, Frontier), LogError> {
-    let mut walk = Walk::new(BufReader::new(file), *key);
+    let reader = disk.read(0).map_err(|e| storage("reading", path, e))?;
+    let mut walk = Walk::new(BufReader::new(reader), *key);
     let mut entries = Vec::new();
     let bad = loop {
         match walk.next_entry() {
@@ -231,12 +214,11 @@ fn read_log<B: Serialize + DeserializeOwned>(
     let (place, frontier, good_bytes) = walk.end();
     if let Some(bad) = bad {
         let acknowledged = head.is_some_and(|head| head.sequence >= place.sequence);
-        if !is_last_record(file, good_bytes).map_err(|e| storage("reading", path, e))? {
+        if !is_last_record(disk, good_bytes).map_err(|e| storage("reading", path, e))? {
             return Err(LogError::Altered { path: path.to_owned(), source: bad });
         }
         if !acknowledged {
-            file.set_len(good_bytes).map_err(|e| storage("repairing", path, e))?;
-            file.sync_all().map_err(|e| storage("syncing", path, e))?;
+            disk.truncate(good_bytes).map_err(|e| storage("repairing", path, e))?;
         } else if matches!(bad.reason, Reason::CutOff) {
             return Err(lost(path, place.sequence, head));
         } else {
@@ -248,10 +230,9 @@ fn read_log<B: Serialize + DeserializeOwned>(
 
 /// Says whether the bytes from `start` on are one record at most: what a crash in the middle of an
 /// append can leave (the tail of a record may reach the disk before its beginning).
-fn is_last_record(mut file: &File, start: u64) -> io::Result<bool> {
-    file.seek(SeekFrom::Start(start))?;
+fn is_last_record(disk: &mut dyn Disk, start: u64) -> io::Result<bool> {
     let mut tail = Vec::new();
-    file.take(LINE_BYTES_MAX as u64 + 1).read_to_end(&mut tail)?;
+    disk.read(start)?.take(LINE_BYTES_MAX as u64 + 1).read_to_end(&mut tail)?;
     let newline = tail.iter().position(|&b| b == b'\n');
     Ok(tail.len() <= LINE_BYTES_MAX && newline.is_none_or(|at| at + 1 == tail.len()))
 }
@@ -282,21 +263,7 @@ fn storage(action: &'static str, path: &Path, source: io::Error) -> LogError {
 }
 
 fn head_path(log: &Path) -> PathBuf {
-    with_suffix(log, ".head")
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
+    let mut name = log.as_os_str().to_owned();
+    name.push(".head");
     name.into()
 }
-
-/// Makes a created file's name durable.
-fn sync_folder(path: &Path) -> Result<(), LogError> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|e| storage("syncing", folder, e))
-}
-
-/// A head takes about 100 bytes.
-const HEAD_BYTES_MAX: u64 = 1024;

@@ -40,7 +40,7 @@ impl Frontier {
     }
 }
 
-fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+pub(crate) fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
     sha256(&[&[NODE_PREFIX], left, right])
 }
 
