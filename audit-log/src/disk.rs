@@ -40,7 +40,7 @@ pub trait Disk: Send {
     /// Returns the disk's errors.
     fn head(&mut self) -> io::Result<Option<Vec<u8>>>;
 
-    /// Replaces the head: whole, or not at all if the power fails.
+    /// Replaces the head: whole, or not at all if the power fails; durable on return.
     ///
     /// # Errors
     /// Returns the disk's errors.
@@ -51,6 +51,7 @@ pub trait Disk: Send {
 #[derive(Debug)]
 pub struct Files {
     log: File,
+    folder: File,
     path: PathBuf,
 }
 
@@ -70,9 +71,9 @@ impl Files {
         }
         // The name of a created file has to be durable, too.
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|e| storage("syncing the folder of", e))?;
-        Ok(Self { log, path: path.to_owned() })
+        let folder = File::open(folder).map_err(|e| storage("opening the folder of", e))?;
+        folder.sync_all().map_err(|e| storage("syncing the folder of", e))?;
+        Ok(Self { log, folder, path: path.to_owned() })
     }
 
     fn with_suffix(&self, suffix: &str) -> PathBuf {
@@ -111,14 +112,13 @@ impl Disk for Files {
         Ok(Some(head))
     }
 
-    /// The rename is not fsynced: a head that is one entry behind only means that the entry, which is on
-    /// the disk, is acknowledged again.
     fn replace_head(&mut self, head: &[u8]) -> io::Result<()> {
         let new = self.with_suffix(".head.new");
         let mut file = File::create(&new)?;
         file.write_all(head)?;
         file.sync_data()?;
-        fs::rename(&new, self.with_suffix(".head"))
+        fs::rename(&new, self.with_suffix(".head"))?;
+        self.folder.sync_all()
     }
 }
 

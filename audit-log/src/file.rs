@@ -1,7 +1,7 @@
 //! A log on a [`Disk`](crate::disk::Disk).
 //!
 //! An append writes the entry and fsyncs it, then replaces `<file>.head` (the sequence and hash of the
-//! last acknowledged entry) by writing a new one, fsyncing it and renaming; only then it returns. So
+//! last acknowledged entry) by writing a new one, fsyncing it, renaming, and fsyncing that; only then it returns. So
 //! after a crash at any point the head is at most one entry behind, and an incomplete record past the
 //! head was never acknowledged: it is removed. Anything else that is wrong is refused, never repaired.
 

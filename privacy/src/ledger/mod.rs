@@ -21,11 +21,12 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod violation;
+pub mod witness;
 
 use std::path::Path;
 
-use fedtwin_audit_log::checkpoint::CheckpointError;
-use fedtwin_audit_log::{LogError, LogFile, Signer, Stamp};
+use fedtwin_audit_log::disk::{Disk, Files};
+use fedtwin_audit_log::{LeafHash, LogError, LogFile, Signer, Stamp};
 use fedtwin_plan::time::Timestamp;
 use fedtwin_plan::{Digest, StudyId};
 
@@ -38,6 +39,7 @@ pub use report::{Amount, BudgetReport, CohortReport, Stage, StudyReport};
 pub use request::{AttemptCost, BudgetRequest, ClaimRequest, StudyRequest};
 pub use state::LedgerState;
 pub use violation::{Shortfall, Violation};
+pub use witness::RolledBack;
 
 use body::{AttemptRefused, BlockOpened, Released, StudyClosed, StudyRefused};
 
@@ -68,6 +70,7 @@ pub enum LedgerError {
 pub struct Ledger {
     state: LedgerState,
     log: LogFile<Body>,
+    leaves: Vec<LeafHash>,
 }
 
 impl Ledger {
@@ -81,10 +84,24 @@ impl Ledger {
         signer: Box<dyn Signer + Send>,
         now: Timestamp,
     ) -> Result<Self, LedgerError> {
-        let (log, entries) = LogFile::open(path, signer)?;
+        Self::open_on(Box::new(Files::open(path)?), owner, (path, signer), now)
+    }
+
+    /// Opens the site's ledger on another disk; the path is for messages.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_on(
+        disk: Box<dyn Disk>,
+        owner: &Opened,
+        (path, signer): (&Path, Box<dyn Signer + Send>),
+        now: Timestamp,
+    ) -> Result<Self, LedgerError> {
+        let (log, entries) = LogFile::open_on(disk, path, signer)?;
         let state = LedgerState::replay(entries.iter().map(|entry| (&entry.body, entry.stamp)))
             .map_err(|(sequence, violation)| LedgerError::Inconsistent { sequence, violation })?;
-        let mut ledger = Self { state, log: log.stamped(STAMP) };
+        let leaves = entries.iter().map(|entry| entry.hash).collect();
+        let mut ledger = Self { state, log: log.stamped(STAMP), leaves };
         match ledger.state.owner() {
             None => ledger.append(&Body::Opened(owner.clone()), now)?,
             Some(found) if found == owner => {}
@@ -97,14 +114,6 @@ impl Ledger {
     #[must_use]
     pub fn state(&self) -> &LedgerState {
         &self.state
-    }
-
-    /// Signs the ledger's size and root under the name `origin`.
-    ///
-    /// # Errors
-    /// Refuses an origin that cannot stand in a checkpoint.
-    pub fn checkpoint(&self, origin: &str) -> Result<String, CheckpointError> {
-        self.log.checkpoint(origin)
     }
 
     /// Opens a budget, or raises the one that is open.
@@ -273,7 +282,8 @@ impl Ledger {
     /// Checks, persists, then takes in.
     fn append(&mut self, body: &Body, now: Timestamp) -> Result<(), LedgerError> {
         self.state.check(body)?;
-        self.log.append(body, now.0)?;
+        let appended = self.log.append(body, now.0)?;
+        self.leaves.push(appended.hash);
         self.state.apply(body, STAMP).expect("the entry was checked against this state");
         Ok(())
     }

@@ -3,6 +3,8 @@
 mod budgets;
 mod crashes;
 mod operations;
+mod power;
+mod rollback;
 mod studies;
 
 use std::fs;
