@@ -1,7 +1,8 @@
 """Finds how well a U-Net segments the hippocampus under per-patient privacy, after pre-training on invented volumes.
 
 Usage: python3 examples/hippocampus_under_noise.py DIR WEIGHTS [--test], where DIR holds msd_hippocampus. WEIGHTS is
-made by pre-training if it is not there. Needs torch, numpy, nibabel and scipy; --help lists the settings.
+made by pre-training if it is not there, and beside it WEIGHTS.safetensors, the file that a plan can begin from.
+Needs torch, numpy, nibabel and scipy; --help lists the settings.
 
 The federation's training in PyTorch: per-patient gradients of four slices, clipped and summed over all patients,
 noise, one server step per round. `shared`: the noise of the sum over sites gives epsilon; `local`: each of three
@@ -135,6 +136,20 @@ def pretrained(options):
     return average.state_dict()
 
 
+def model_file(state):
+    """The product's model file: its header is fixed byte by byte, so no library writes it."""
+    tensors, offset = [], 0
+    for name, values in state.items():
+        end = offset + 4 * values.numel()
+        shape = ",".join(str(size) for size in values.shape)
+        tensors.append(f'"{name}":{{"dtype":"F32","shape":[{shape}],"data_offsets":[{offset},{end}]}}')
+        offset = end
+    header = "{" + ",".join(tensors) + "}"
+    header += " " * (-len(header) % 8)
+    flat = b"".join(values.contiguous().numpy().astype("<f4").tobytes() for values in state.values())
+    return len(header).to_bytes(8, "little") + header.encode() + flat
+
+
 def gradients(net, parameters, patients, clip, random):
     """The mean over patients of clipped gradients."""
     total = 0
@@ -199,7 +214,9 @@ def arguments():
 def main():
     options = arguments()
     if not options.weights.exists():
-        torch.save(pretrained(options), options.weights)
+        state = pretrained(options)
+        torch.save(state, options.weights)
+        Path(f"{options.weights}.safetensors").write_bytes(model_file(state))
     patients = cohort(options.data / "msd_hippocampus", options.coordinates)
     held_out = 3 if options.test else 1
     scored = [patient for i, patient in patients.items() if i % 5 == held_out]
