@@ -85,7 +85,7 @@ pub(crate) fn bisect(mut low: f64, mut high: f64, holds: impl Fn(f64) -> bool) -
 }
 
 /// Returns exp(x^2) erfc(x), accurate to 1e-14 relative for x above -5.
-fn erfcx(x: f64) -> f64 {
+pub(crate) fn erfcx(x: f64) -> f64 {
     if x < FRACTION_MIN {
         // x^2 is split into a rounded square and its exact error, which exp would magnify.
         let square = x * x;

@@ -1,27 +1,31 @@
 //! What a study costs: from events, which are integers, to epsilon at a delta.
 //!
-//! Relation throughout: zero out one patient, with the cohort's size declared and public. Steps without
-//! subsampling are priced exactly ([`gdp`]), all others by dense Renyi orders ([`rdp`]), which is an upper
-//! bound. Every rounding goes towards spending more.
+//! Relation: zero out one patient, with the cohort's size declared and public; [`Relation::ReplaceOne`] is for
+//! comparisons. Three accountants, each an upper bound: the exact curve of steps without sampling ([`gdp`]),
+//! privacy-loss distributions ([`pld`]) and dense Renyi orders ([`rdp`]). Every rounding goes towards spending more.
 //!
-//! Left out on purpose: privacy-loss distributions. A sum of those over studies that were chosen after
-//! seeing earlier results bounds nothing, while Gaussian and fixed-order Renyi budgets do.
+//! What adds up over studies that were chosen after seeing earlier results is a Renyi divergence at one fixed order
+//! ([`rdp_cost`]) or the square of a [`certificate()`]'s mu, never an epsilon and never a privacy-loss distribution.
+//! Left out on purpose: the central-limit approximation of Gaussian privacy, which understates.
 
 pub mod calibrate;
 pub mod certificate;
 pub mod event;
 pub mod gdp;
+pub mod mechanism;
+pub mod pld;
 pub mod rdp;
 
 pub use calibrate::{Calibration, CalibrationError, Target, calibrate, noise_multiplier};
 pub use certificate::certificate;
 pub use event::{GaussianEvent, IntegerClip, NoiseBits, NoiseShares};
+pub use mechanism::{Event, Mechanism, Relation};
 pub use rdp::Order;
 
 /// Steps of a Poisson-subsampled Gaussian mechanism with sensitivity 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Segment {
-    /// The sampling rate, in (0, 1].
+    /// The sampling rate, in [0, 1].
     pub rate: f64,
     /// The noise's standard deviation, above 0.
     pub multiplier: f64,
@@ -43,8 +47,13 @@ impl Segment {
         self.steps as f64
     }
 
+    /// Says whether nothing of a patient is in it.
     fn is_free(&self) -> bool {
-        self.steps == 0
+        self.steps == 0 || self.rate <= 0.0
+    }
+
+    fn is_unsampled(&self) -> bool {
+        self.rate >= 1.0 || self.is_free()
     }
 
     /// Returns the Renyi divergence of all steps, rounded up.
@@ -78,6 +87,8 @@ pub struct Epsilon {
 pub enum Accountant {
     /// The exact curve of the Gaussian mechanism.
     Gdp,
+    /// Privacy-loss distributions.
+    Pld,
     /// The Renyi divergence at this order.
     Rdp {
         /// The best order.
@@ -89,13 +100,14 @@ impl std::fmt::Display for Accountant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Gdp => f.write_str("gdp"),
+            Self::Pld => f.write_str("pld"),
             Self::Rdp { order } => write!(f, "rdp at order {order}"),
         }
     }
 }
 
-/// Returns the epsilon of all events together at `delta`: exact when every event has all patients in
-/// every step, an upper bound by dense Renyi orders otherwise.
+/// Returns the epsilon of all events together at `delta`, for zeroing out one patient: exact when every event has
+/// all patients in every step, the smaller of two upper bounds otherwise.
 #[must_use]
 pub fn epsilon(events: &[GaussianEvent], delta: f64) -> Epsilon {
     let segments: Vec<_> = events.iter().map(Segment::from).collect();
@@ -105,11 +117,50 @@ pub fn epsilon(events: &[GaussianEvent], delta: f64) -> Epsilon {
 /// Does what [`epsilon`] does for mechanisms that are not given as integers.
 #[must_use]
 pub fn epsilon_of(segments: &[Segment], delta: f64) -> Epsilon {
-    if segments.iter().all(|segment| segment.rate >= 1.0 || segment.is_free()) {
-        let value = gdp::epsilon(mu(segments), delta);
-        return Epsilon { value, accountant: Accountant::Gdp };
+    let events: Vec<_> = segments.iter().map(|&segment| Event::from(segment)).collect();
+    best_epsilon(&events, delta, Relation::ZeroOut)
+}
+
+/// Returns the smallest valid epsilon of any events together at `delta`, in (0, 1); infinite where nothing is proven.
+#[must_use]
+pub fn best_epsilon(events: &[Event], delta: f64, relation: Relation) -> Epsilon {
+    if let Some(mu) = unsampled_mu(events, relation) {
+        return Epsilon { value: gdp::epsilon(mu, delta), accountant: Accountant::Gdp };
     }
-    rdp_epsilon(segments, delta)
+    let by_losses = Epsilon { value: pld::epsilon(events, delta, relation), accountant: Accountant::Pld };
+    let by_orders = segments_of(events, relation).map(|segments| rdp_epsilon(&segments, delta));
+    by_orders.filter(|by_orders| by_orders.value < by_losses.value).unwrap_or(by_losses)
+}
+
+/// Returns the smallest valid delta of any events together at `epsilon`, at least 0.
+#[must_use]
+pub fn best_delta(events: &[Event], epsilon: f64, relation: Relation) -> f64 {
+    match unsampled_mu(events, relation) {
+        Some(mu) => gdp::delta(epsilon, mu),
+        None => pld::delta(events, epsilon, relation),
+    }
+}
+
+/// Returns the mu of events that are all Gaussian, with all patients in every step; nothing for others.
+#[must_use]
+pub fn unsampled_mu(events: &[Event], relation: Relation) -> Option<f64> {
+    let segments: Option<Vec<_>> = events.iter().map(Event::segment).collect();
+    let segments = segments.filter(|segments| segments.iter().all(Segment::is_unsampled))?;
+    // Replacing a contribution moves a sum by twice what taking it away does.
+    Some(match relation {
+        Relation::ZeroOut => mu(&segments),
+        Relation::ReplaceOne => 2.0 * mu(&segments),
+    })
+}
+
+/// Returns events as steps of the Poisson-subsampled Gaussian mechanism, whose Renyi divergences are known, or nothing
+/// where one is another mechanism or the relation is not the one of those divergences.
+#[must_use]
+pub fn segments_of(events: &[Event], relation: Relation) -> Option<Vec<Segment>> {
+    match relation {
+        Relation::ZeroOut => events.iter().map(Event::segment).collect(),
+        Relation::ReplaceOne => None,
+    }
 }
 
 /// Returns mu of all segments together, as if none were subsampled.
