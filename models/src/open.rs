@@ -1,13 +1,13 @@
 //! Opens libtorch: the device, the threads, and the trainer of a plan's model family.
 
 use fedtwin_plan::cohort_need::DataNeed;
-use fedtwin_plan::model::UnetSpec;
 use fedtwin_plan::record::Records;
+use fedtwin_plan::text_file::Problem;
 use fedtwin_plan::{ModelSpec, Plan};
 use tch::{Cuda, Device};
 
 use crate::engine::Resources;
-use crate::risk_trainer::RiskTrainer;
+use crate::risk_trainer::{Risk, RiskTrainer};
 use crate::trainer::{TrainError, Trainer};
 use crate::unet_trainer::{Segmentation, UnetTrainer};
 
@@ -52,34 +52,42 @@ pub fn device(threads: usize) -> Device {
 /// # Errors
 /// Refuses records that do not fit the plan, and families that have no trainer.
 pub fn trainer(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box<dyn Trainer>, TrainError> {
-    let spec = plan.model_spec().map_err(|problem| TrainError::CohortIncompatible {
+    let refuse = |problem: Problem| TrainError::CohortIncompatible {
         reason: format!("{} {}", problem.key, problem.message),
-    })?;
-    let not_yet = |what: &str| Err(TrainError::NotYet { what: what.to_owned() });
-    if plan.training.augmentation.is_some() {
-        return not_yet("[training.augmentation]");
-    }
+    };
+    let (spec, trained) = (plan.model_spec().map_err(refuse)?, plan.trained().map_err(refuse)?);
     let slots = cohort.slots;
     match (&spec, &plan.data, cohort.train, cohort.test) {
-        (ModelSpec::Unet(UnetSpec { adapter_rank: Some(_), .. }), _, _, _) => not_yet("low-rank adapters"),
-        (ModelSpec::MlpRisk(_), _, _, _) => not_yet("the model family \"mlp-risk\""),
         (ModelSpec::Unet(unet), DataNeed::Images(need), Records::Volumes(train), Records::Volumes(test)) => {
-            let parts = Parts { slots, train, test };
             let study = Segmentation {
                 spec: unet.clone(),
+                trained,
+                augmentation: plan.training.augmentation.clone(),
                 need: *need,
                 loss: plan.training.loss,
                 sampling: plan.training.sampling,
             };
-            Ok(Box::new(UnetTrainer::new(study, parts, resources)?))
+            Ok(Box::new(UnetTrainer::new(study, Parts { slots, train, test }, resources)?))
         }
-        (ModelSpec::LinearRisk(_), DataNeed::Table(need), Records::Table(train), Records::Table(test)) => {
-            Ok(Box::new(RiskTrainer::new(need, &Parts { slots, train, test }, resources.device)))
+        (
+            ModelSpec::LinearRisk(_) | ModelSpec::MlpRisk(_),
+            DataNeed::Table(need),
+            Records::Table(train),
+            Records::Table(test),
+        ) => {
+            let parts = Parts { slots, train, test };
+            let study = Risk { spec: spec.clone(), trained, need: need.clone() };
+            Ok(Box::new(RiskTrainer::new(&study, &parts, resources.device)))
         }
         (ModelSpec::Vector(_), DataNeed::Table(_) | DataNeed::Images(_), _, _) => {
             Err(TrainError::NoTrainer { family: spec.family() })
         }
-        (ModelSpec::Unet(_) | ModelSpec::LinearRisk(_), DataNeed::Table(_) | DataNeed::Images(_), _, _) => {
+        (
+            ModelSpec::Unet(_) | ModelSpec::LinearRisk(_) | ModelSpec::MlpRisk(_),
+            DataNeed::Table(_) | DataNeed::Images(_),
+            _,
+            _,
+        ) => {
             let reason = "its records are of another kind than the plan's data".into();
             Err(TrainError::CohortIncompatible { reason })
         }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use fedtwin_plan::ModelSpec;
+use fedtwin_plan::model::{ADAPTER_IN, ADAPTER_OUT};
+use fedtwin_plan::{ModelSpec, Trained};
 use tch::kind::Element;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -16,7 +17,10 @@ use crate::unet::Layer;
 pub struct Parameters {
     nets: i64,
     parameters: Vec<Parameter>,
+    layers: Vec<LayerPlaces>,
+    /// Values of one net, and those among them that are trained.
     values: usize,
+    trained_values: usize,
 }
 
 /// One parameter of all nets.
@@ -26,51 +30,76 @@ struct Parameter {
     tensor: Tensor,
     /// Its place among all values.
     range: Range<usize>,
+    trained: bool,
+}
+
+/// Where a convolution's parameters are.
+#[derive(Debug)]
+struct LayerPlaces {
+    weight: usize,
+    bias: usize,
+    /// `A` and `B` of an adapter `B A`.
+    adapter: Option<(usize, usize)>,
 }
 
 impl Parameters {
-    /// Makes the parameters of `nets` nets, all zeros.
+    /// Makes the parameters of `nets` nets, all zeros. Those that are not trained take no part in backward
+    /// passes, which end where nothing below them is trained.
     ///
     /// A single net's convolutions lie in memory as `[out, height, width, in]`. Activations then follow the
     /// same layout, which oneDNN's kernels prefer: at base 16 on one AVX-512 core a gradient takes 0.9 and
     /// a prediction 0.6 of the time. Grouped convolutions are faster as their shape says.
+    ///
+    /// # Panics
+    /// If `trained` is of another specification.
     #[must_use]
-    pub fn new(spec: &ModelSpec, nets: i64, (kind, device): (Kind, Device)) -> Self {
-        let mut values = 0;
-        let parameters = spec.parameters().into_iter().map(|parameter| {
+    pub fn new(spec: &ModelSpec, trained: &Trained, nets: i64, (kind, device): (Kind, Device)) -> Self {
+        assert_eq!(spec.values(), trained.all_values(), "a choice among the specification's parameters");
+        let (mut values, mut chosen) = (0, trained.parameters().iter().peekable());
+        let specs = spec.parameters();
+        let parameters = specs.iter().map(|parameter| {
             let range = values..values + parameter.values();
             values = range.end;
+            let trained = chosen.next_if(|chosen| chosen.name == parameter.name).is_some();
             let shape: Vec<i64> = parameter.shape.iter().copied().map(dimension).collect();
             let tensor = match (nets, shape.as_slice()) {
                 (1, &[channels_out, channels_in, height, width]) => {
-                    let laid_out =
-                        Tensor::zeros([1, channels_out, height, width, channels_in], (kind, device));
-                    laid_out.permute([0, 1, 4, 2, 3])
+                    let laid_out = [1, channels_out, height, width, channels_in];
+                    Tensor::zeros(laid_out, (kind, device)).permute([0, 1, 4, 2, 3])
                 }
                 (_, shape) => Tensor::zeros([&[nets], shape].concat(), (kind, device)),
             };
-            Parameter { tensor: tensor.set_requires_grad(true), range }
+            Parameter { tensor: tensor.set_requires_grad(trained), range, trained }
         });
-        Self { nets, parameters: parameters.collect(), values }
+        let parameters = parameters.collect();
+        let place = |name: String| specs.iter().position(|parameter| parameter.name == name);
+        let layers = specs.iter().enumerate().filter_map(|(bias, parameter)| {
+            let name = parameter.name.strip_suffix(".bias")?;
+            let weight = place(format!("{name}.weight"))?;
+            let adapter = place(format!("{name}.{ADAPTER_IN}")).zip(place(format!("{name}.{ADAPTER_OUT}")));
+            Some(LayerPlaces { weight, bias, adapter })
+        });
+        let layers = layers.collect();
+        Self { nets, parameters, layers, values, trained_values: trained.values() }
     }
 
-    /// Returns the number of values of one net.
+    /// Returns the number of values of one net that are trained.
     #[must_use]
-    pub fn values(&self) -> usize {
-        self.values
+    pub fn trained_values(&self) -> usize {
+        self.trained_values
     }
 
     /// Sets the parameters of all nets to the same values.
     ///
     /// # Shapes
-    /// `weights`: `[values]`.
+    /// `weights`: all values of one net.
     ///
     /// # Errors
     /// Refuses another length.
     pub fn load<T: Element>(&mut self, weights: &[T]) -> Result<(), TrainError> {
         check_weights(weights.len(), self.values)?;
         no_grad(|| {
-            for Parameter { tensor, range } in &mut self.parameters {
+            for Parameter { tensor, range, .. } in &mut self.parameters {
                 let shape = tensor.size();
                 let values = Tensor::from_slice(&weights[range.clone()]).view(&shape[1..]);
                 tensor.copy_(&values.expand(&shape, false));
@@ -79,32 +108,42 @@ impl Parameters {
         Ok(())
     }
 
-    /// Returns the convolutions of all nets, to compute with.
+    /// Returns the convolutions of all nets, to compute with; adapters are added to their weights.
     #[must_use]
     pub fn layers(&self) -> Vec<Layer> {
-        let layer = |pair: &[Parameter]| Layer {
-            weight: pair[0].tensor.flatten(0, 1),
-            bias: pair[1].tensor.flatten(0, 1),
-        };
-        self.parameters.chunks_exact(2).map(layer).collect()
+        self.layers.iter().map(|places| self.layer(places)).collect()
     }
 
-    /// Writes each net's gradient of the scalar `loss`.
+    fn layer(&self, places: &LayerPlaces) -> Layer {
+        let tensor = |place: usize| &self.parameters[place].tensor;
+        let (mut weight, bias) = (tensor(places.weight).flatten(0, 1), tensor(places.bias).flatten(0, 1));
+        if let Some((input, output)) = places.adapter {
+            // `[nets, out, rank]` times `[nets, rank, in * kernel * kernel]`.
+            let product = tensor(output).flatten(2, 4).matmul(&tensor(input).flatten(2, 4));
+            weight = &weight + product.view(weight.size().as_slice());
+        }
+        Layer { weight, bias }
+    }
+
+    /// Writes each net's gradient of the scalar `loss` by the trained values.
     ///
     /// # Shapes
-    /// `gradients`: `[nets, values]`, row-major.
+    /// `gradients`: `[nets, trained values]`, row-major.
     ///
     /// # Panics
     /// If `gradients` has another length.
     pub fn gradients<T: Element>(&self, loss: &Tensor, gradients: &mut [T]) {
-        let rows = gradients.chunks_exact_mut(self.values);
+        let rows = gradients.chunks_exact_mut(self.trained_values);
         assert_eq!(dimension(rows.len()), self.nets, "a row for each net");
-        let tensors: Vec<_> = self.parameters.iter().map(|parameter| &parameter.tensor).collect();
+        let trained = self.parameters.iter().filter(|parameter| parameter.trained);
+        let tensors: Vec<_> = trained.map(|parameter| &parameter.tensor).collect();
         let found = Tensor::run_backward(&[loss], &tensors, false, false);
-        for (net, row) in (0..).zip(rows) {
-            for (parameter, gradient) in self.parameters.iter().zip(&found) {
-                let own = &mut row[parameter.range.clone()];
-                gradient.get(net).contiguous().copy_data(own, own.len());
+        for (net, mut rest) in (0..).zip(rows) {
+            for gradient in &found {
+                let gradient = gradient.get(net).contiguous();
+                let (own, others) = rest.split_at_mut(gradient.numel());
+                gradient.copy_data(own, own.len());
+                rest = others;
             }
         }
     }

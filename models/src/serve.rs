@@ -125,12 +125,7 @@ impl Session {
         let weights = self.weights(payload)?;
         let batch = SlotBatch::new(sampled, slice_seed)?;
         let mut sum = PatientSum::new(self.trained.values(), self.clip, self.c_int)?;
-        let (trained, mut part) = (&self.trained, Vec::new());
-        self.trainer.contributions(&weights, &batch, &mut |patient, vector| {
-            part.clear();
-            trained.gather(vector, &mut part);
-            sum.add(patient, &part);
-        })?;
+        self.trainer.contributions(&weights, &batch, &mut |patient, vector| sum.add(patient, vector))?;
         Ok(sum.finish().0.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 }

@@ -6,11 +6,13 @@
 
 use fedtwin_plan::PatientId;
 use fedtwin_plan::cohort_need::ImageNeed;
+use fedtwin_plan::plan::Augmentation;
 use fedtwin_plan::record::VolumeRecord;
-use rand::SeedableRng;
 use rand::seq::index;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::augment::{Intensities, Placement};
 use crate::trainer::TrainError;
 
 /// Slices of one patient, padded to one shape.
@@ -59,18 +61,69 @@ impl PaddedSlices {
         }
         padded
     }
+
+    /// Changes all slices of one copy of a patient alike.
+    ///
+    /// `size` is that of the volume's slices. Pixels that the shift brings in are padding, and padding stays
+    /// zero.
+    #[must_use]
+    pub fn augmented(&self, size: [usize; 2], augmentation: &Augmentation, rng: &mut impl Rng) -> Self {
+        let placement = Placement::draw(augmentation, rng);
+        let intensities = Intensities::draw(augmentation, rng);
+        let [slices, _, height, width] = self.shape;
+        let mut changed = Self::null(self.shape);
+        for (slice, row) in (0..slices).flat_map(|slice| (0..size[0]).map(move |row| (slice, row))) {
+            for column in 0..size[1] {
+                let from = (slice * height + row) * width + column;
+                // Drawn for every pixel, so that the others' do not depend on which ones leave the frame.
+                let intensity = intensities.apply(self.images[from], rng);
+                let Some([row, column]) = placement.of([row, column], size, [height, width]) else {
+                    continue;
+                };
+                let to = (slice * height + row) * width + column;
+                changed.weights[to] = self.weights[from];
+                changed.masks[to] = self.masks[from];
+                changed.images[to] = intensity * self.weights[from];
+            }
+        }
+        changed
+    }
+
+    /// Puts copies of one patient one after the other.
+    ///
+    /// # Panics
+    /// Without a copy.
+    #[must_use]
+    pub fn joined(mut copies: Vec<Self>) -> Self {
+        if copies.len() == 1 {
+            return copies.swap_remove(0);
+        }
+        let [slices, channels, height, width] = copies[0].shape;
+        let join = |of: fn(&Self) -> &[f32]| copies.iter().flat_map(of).copied().collect();
+        Self {
+            shape: [slices * copies.len(), channels, height, width],
+            images: join(|copy| &copy.images),
+            masks: join(|copy| &copy.masks),
+            weights: join(|copy| &copy.weights),
+        }
+    }
 }
 
-/// Returns the slices that `patient` contributes to a step: `count` of its `slices`, uniformly without
-/// replacement, or all of them where there are fewer.
-///
-/// The choice follows from the seed and the patient alone, whoever else was sampled.
+/// Returns the randomness of one copy of a patient in a step: from the seed, the patient and the copy
+/// alone, whoever else was sampled.
 #[must_use]
-pub fn choose(slice_seed: u64, patient: PatientId, slices: usize, count: usize) -> Vec<usize> {
+pub fn randomness(slice_seed: u64, patient: PatientId, copy: u32) -> ChaCha8Rng {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&slice_seed.to_le_bytes());
     seed[8..12].copy_from_slice(&patient.0.to_le_bytes());
-    index::sample(&mut ChaCha8Rng::from_seed(seed), slices, count.min(slices)).into_vec()
+    seed[12..16].copy_from_slice(&copy.to_le_bytes());
+    ChaCha8Rng::from_seed(seed)
+}
+
+/// Returns the slices that a copy has: `count` of `slices`, uniformly without replacement, or all of them
+/// where there are fewer.
+pub fn choose(rng: &mut impl Rng, slices: usize, count: usize) -> Vec<usize> {
+    index::sample(rng, slices, count.min(slices)).into_vec()
 }
 
 /// Checks that all volumes fit the plan's padded size and are whole.
@@ -128,7 +181,7 @@ mod tests {
     fn every_slice_is_chosen_equally_often_and_never_twice() {
         let mut counts = [0_u32; 7];
         for seed in 0..7000 {
-            let mut chosen = choose(seed, PatientId(3), 7, 4);
+            let mut chosen = choose(&mut randomness(seed, PatientId(3), 0), 7, 4);
             assert_eq!(chosen.len(), 4);
             for &slice in &chosen {
                 counts[slice] += 1;
@@ -142,13 +195,47 @@ mod tests {
     }
 
     #[test]
-    fn patients_choose_differently_and_a_small_volume_gives_all_it_has() {
-        let choices: Vec<_> = (0..8).map(|id| choose(5, PatientId(id), 100, 4)).collect();
+    fn patients_and_copies_choose_differently_and_a_small_volume_gives_all_it_has() {
+        let choices: Vec<_> =
+            (0..8).map(|id| choose(&mut randomness(5, PatientId(id / 2), id % 2), 100, 4)).collect();
         assert!(choices.windows(2).all(|pair| pair[0] != pair[1]));
-        let mut all = choose(5, PatientId(0), 3, 4);
+        let mut all = choose(&mut randomness(5, PatientId(0), 0), 3, 4);
         all.sort_unstable();
         assert_eq!(all, [0, 1, 2]);
-        assert_eq!(choose(5, PatientId(0), 0, 4), Vec::<usize>::new());
+        assert_eq!(choose(&mut randomness(5, PatientId(0), 0), 0, 4), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn copies_are_changed_where_the_volume_has_pixels_and_padding_stays_null() {
+        let plain = PaddedSlices::new(&volume(), [3, 1, 2, 3], &[2, 0]);
+        let augmentation = Augmentation {
+            copies: 1.try_into().unwrap(),
+            shift_px: Some(1.try_into().unwrap()),
+            gain: Some([2.0, 2.0].try_into().unwrap()),
+            offset: Some([1.0, 1.0].try_into().unwrap()),
+            gamma: None,
+            noise: None,
+            flips: vec![],
+        };
+        let mut places = std::collections::BTreeSet::new();
+        for seed in 0..100 {
+            let mut rng = randomness(seed, PatientId(0), 0);
+            let changed = plain.augmented([1, 2], &augmentation, &mut rng);
+            assert_eq!(
+                changed,
+                plain.augmented([1, 2], &augmentation, &mut randomness(seed, PatientId(0), 0))
+            );
+            for (i, &image) in changed.images.iter().enumerate() {
+                assert!(changed.weights[i] > 0.0 || (image == 0.0 && changed.masks[i] == 0.0));
+            }
+            assert!(changed.images[12..].iter().all(|&image| image == 0.0), "a null slice stays null");
+            let kept: Vec<_> = changed.images.iter().copied().filter(|&image| image != 0.0).collect();
+            let all = [11.0, 13.0, 3.0, 5.0];
+            assert!(kept.iter().all(|image| all.contains(image)), "twice the intensity and one: {kept:?}");
+            places.insert(changed.weights.iter().map(|&weight| weight > 0.0).collect::<Vec<_>>());
+        }
+        // Up leaves the frame: one placement of three, and then 2 x 3 of rows and columns.
+        assert_eq!(places.len(), 1 + 6);
     }
 
     #[test]

@@ -16,8 +16,10 @@ pub trait Trainer {
     ///
     /// A slot that is declared but empty holds a null record, whose contribution is zero or left out.
     ///
+    /// With augmentation it is the mean gradient of the patient's copies.
+    ///
     /// # Shapes
-    /// `weights` and each vector: `[parameters]`, in the order of `ModelSpec::parameters`.
+    /// `weights`: all values, in the order of `ModelSpec::parameters`. Each vector: those that are trained.
     ///
     /// # Errors
     /// Refuses weights of another length and patients beyond the cohort's declared size.
@@ -33,7 +35,7 @@ pub trait Trainer {
     /// A segmentation model has no such intercept.
     ///
     /// # Shapes
-    /// `weights`: `[parameters]`.
+    /// `weights`: all values.
     ///
     /// # Errors
     /// Refuses weights of another length.
@@ -92,12 +94,6 @@ pub enum TrainError {
     CohortIncompatible {
         /// What does not fit.
         reason: String,
-    },
-    /// This version's trainer cannot do what the plan asks for.
-    #[error("this trainer has no {what} yet")]
-    NotYet {
-        /// What the plan asks for.
-        what: String,
     },
     /// No trainer has the plan's model.
     #[error("the plan's model family {family:?} is for scripted sites only")]

@@ -5,10 +5,10 @@
 
 use fedtwin_plan::cohort_need::ImageNeed;
 use fedtwin_plan::model::UnetSpec;
-use fedtwin_plan::plan::Loss;
+use fedtwin_plan::plan::{Augmentation, Loss};
 use fedtwin_plan::record::VolumeRecord;
 use fedtwin_plan::report::{Report, SegmentationReport};
-use fedtwin_plan::{PatientId, Ratio};
+use fedtwin_plan::{PatientId, Ratio, Trained};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::engine::{Crew, EngineKind, Objective, Resources, Work};
@@ -24,6 +24,10 @@ use crate::unet::Unet;
 pub struct Segmentation {
     /// The net.
     pub spec: UnetSpec,
+    /// The part of it that is trained.
+    pub trained: Trained,
+    /// Random changes of a patient's copies.
+    pub augmentation: Option<Augmentation>,
     /// The fixed shape of a patient's slices.
     pub need: ImageNeed,
     /// The loss of a patient.
@@ -35,7 +39,7 @@ pub struct Segmentation {
 /// The trainer of segmentation studies.
 #[derive(Debug)]
 pub struct UnetTrainer {
-    need: ImageNeed,
+    study: Segmentation,
     volumes: Parts<VolumeRecord>,
     crew: Crew,
     /// For predictions, on all threads.
@@ -71,16 +75,20 @@ impl UnetTrainer {
         slices::check(&volumes.train, &study.need)?;
         slices::check(&volumes.test, &study.need)?;
         let work = study.work();
-        let Segmentation { spec, need, loss, sampling: _ } = study;
-        let net = Unet::new(&spec, 1);
-        let objective = Objective { spec, loss, copies: 1, device: resources.device };
+        let objective = Objective {
+            spec: study.spec.clone(),
+            trained: study.trained.clone(),
+            loss: study.loss,
+            copies: study.copies(),
+            device: resources.device,
+        };
         Ok(Self {
-            need,
             volumes,
             crew: kind.crew(&objective, &work, resources),
-            net,
+            net: Unet::new(&study.spec, 1),
             parameters: objective.parameters(1),
             device: resources.device,
+            study,
         })
     }
 
@@ -91,7 +99,7 @@ impl UnetTrainer {
         let layers = self.parameters.layers();
         let all: Vec<usize> = (0..slices).collect();
         for chosen in all.chunks(SLICES_PER_BATCH) {
-            let padded = PaddedSlices::new(volume, shape(&self.need, SLICES_PER_BATCH), chosen);
+            let padded = PaddedSlices::new(volume, self.study.shape(SLICES_PER_BATCH), chosen);
             let images = Tensor::from_slice(&padded.images).view(padded.shape.map(dimension)).to(self.device);
             let inside = no_grad(|| self.net.forward(&layers, &images)).gt(0.0);
             let unpadded = inside
@@ -118,8 +126,8 @@ impl Trainer for UnetTrainer {
         sink: &mut dyn FnMut(PatientId, &[f32]),
     ) -> Result<(), TrainError> {
         batch.check(self.volumes.slots)?;
-        let (volumes, need) = (&self.volumes.train, &self.need);
-        let prepare = |patient: Option<PatientId>| slot(volumes, need, patient, batch.slice_seed());
+        let (study, volumes) = (&self.study, &self.volumes.train);
+        let prepare = |patient: Option<PatientId>| study.slot(volumes, patient, batch.slice_seed());
         self.crew.gradients(weights, batch.sampled(), &prepare, sink)
     }
 
@@ -136,32 +144,49 @@ impl Segmentation {
     pub fn work(&self) -> Work {
         Work {
             spec: self.spec.clone(),
-            slices: self.need.slices_per_patient.size(),
+            slices: self.copies() * self.need.slices_per_patient.size(),
             height: self.need.height.size(),
             width: self.need.width.size(),
             sampling: self.sampling,
         }
     }
-}
 
-/// Returns the slices of a patient's slot; null slices where there is no patient, or no record.
-fn slot(
-    volumes: &[VolumeRecord],
-    need: &ImageNeed,
-    patient: Option<PatientId>,
-    slice_seed: u64,
-) -> PaddedSlices {
-    let count = need.slices_per_patient.size();
-    let record = patient.and_then(|id| Some((id, volumes.get(id.0 as usize)?)));
-    let Some((id, volume)) = record else {
-        return PaddedSlices::null(shape(need, count));
-    };
-    let chosen = slices::choose(slice_seed, id, volume.shape[0], count);
-    PaddedSlices::new(volume, shape(need, count), &chosen)
-}
+    /// Returns the copies of a patient in a step.
+    #[must_use]
+    pub fn copies(&self) -> usize {
+        self.augmentation.as_ref().map_or(1, |augmentation| augmentation.copies.size())
+    }
 
-fn shape(need: &ImageNeed, slices: usize) -> [usize; 4] {
-    [slices, 1, need.height.size(), need.width.size()]
+    /// Returns the slices of a patient's slot, of all copies; null slices where there is no patient, or no
+    /// record.
+    #[must_use]
+    pub fn slot(
+        &self,
+        volumes: &[VolumeRecord],
+        patient: Option<PatientId>,
+        slice_seed: u64,
+    ) -> PaddedSlices {
+        let count = self.need.slices_per_patient.size();
+        let record = patient.and_then(|id| Some((id, volumes.get(id.0 as usize)?)));
+        let Some((id, volume)) = record else {
+            return PaddedSlices::null(self.shape(self.copies() * count));
+        };
+        let [slices, height, width] = volume.shape;
+        let copy = |copy: u32| {
+            let mut rng = slices::randomness(slice_seed, id, copy);
+            let chosen = slices::choose(&mut rng, slices, count);
+            let plain = PaddedSlices::new(volume, self.shape(count), &chosen);
+            match &self.augmentation {
+                Some(augmentation) => plain.augmented([height, width], augmentation, &mut rng),
+                None => plain,
+            }
+        };
+        PaddedSlices::joined((0..).map(copy).take(self.copies()).collect())
+    }
+
+    fn shape(&self, slices: usize) -> [usize; 4] {
+        [slices, 1, self.need.height.size(), self.need.width.size()]
+    }
 }
 
 /// Bounds the memory of a prediction and the null slices in a volume's last batch; larger batches are no

@@ -11,9 +11,9 @@ mod pass;
 mod rule;
 mod together;
 
-use fedtwin_plan::ModelSpec;
 use fedtwin_plan::model::UnetSpec;
 use fedtwin_plan::plan::Loss;
+use fedtwin_plan::{ModelSpec, Trained};
 use tch::{Device, Kind};
 
 pub use apart::Apart;
@@ -30,6 +30,8 @@ use crate::trainer::TrainError;
 pub struct Objective {
     /// The net.
     pub spec: UnetSpec,
+    /// The part of it by which gradients are taken.
+    pub trained: Trained,
     /// The loss of one copy of a patient.
     pub loss: Loss,
     /// Copies of a patient; the mean of their losses is the patient's.
@@ -39,16 +41,11 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// Returns the length of a gradient.
-    #[must_use]
-    pub fn values(&self) -> usize {
-        ModelSpec::Unet(self.spec.clone()).values()
-    }
-
     /// Makes the parameters of `nets` nets.
     #[must_use]
     pub fn parameters(&self, nets: i64) -> Parameters {
-        Parameters::new(&ModelSpec::Unet(self.spec.clone()), nets, (Kind::Float, self.device))
+        let spec = ModelSpec::Unet(self.spec.clone());
+        Parameters::new(&spec, &self.trained, nets, (Kind::Float, self.device))
     }
 }
 
@@ -60,7 +57,7 @@ pub trait Engine: Send {
     /// Sets the weights at which gradients are taken.
     ///
     /// # Shapes
-    /// `weights`: `[parameters]`.
+    /// `weights`: all values of the model.
     ///
     /// # Errors
     /// Refuses another length.
@@ -69,7 +66,7 @@ pub trait Engine: Send {
     /// Writes the gradient of each slot's loss.
     ///
     /// # Shapes
-    /// `patients`: `[slots]`. `gradients`: `[slots, parameters]`, row-major.
+    /// `patients`: `[slots]`. `gradients`: `[slots, trained values]`, row-major.
     ///
     /// # Panics
     /// If either has another length.

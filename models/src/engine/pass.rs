@@ -21,14 +21,13 @@ pub(crate) struct Pass {
 impl Pass {
     pub(crate) fn new(patients: &[PaddedSlices], objective: &Objective) -> Self {
         let tensor = |of: fn(&PaddedSlices) -> &[f32]| {
-            let slots: Vec<_> = patients
-                .iter()
-                .map(|patient| {
-                    let [slices, _, height, width] = patient.shape.map(dimension);
-                    Tensor::from_slice(of(patient)).view([slices, height, width])
-                })
-                .collect();
-            Tensor::stack(&slots, 1).to(objective.device)
+            let slot =
+                |patient: &PaddedSlices| Tensor::from_slice(of(patient)).view(patient.shape.map(dimension));
+            let slots: Vec<_> = patients.iter().map(slot).collect();
+            match slots.as_slice() {
+                [slot] => slot.to(objective.device),
+                slots => Tensor::cat(slots, 1).to(objective.device),
+            }
         };
         Self {
             images: tensor(|patient| &patient.images),

@@ -80,7 +80,7 @@ impl EngineKind {
             Device::Cpu => resources.threads.clamp(1, self.passes_in(work, resources.memory_mb).max(1)),
         };
         let engines = (0..at_once).map(|_| self.engine(objective)).collect();
-        Crew::new(engines, objective.values())
+        Crew::new(engines, objective.trained.values())
     }
 
     fn passes_in(self, work: &Work, memory_mb: u64) -> usize {

@@ -7,7 +7,7 @@ use fedtwin_plan::model_file::{encode, initial_values, values_from_le};
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
-use crate::samples::{risk, unet};
+use crate::samples::{everything, risk, unet};
 
 #[test]
 fn the_nets_parameters_are_the_specifications_at_every_depth() {
@@ -15,11 +15,11 @@ fn the_nets_parameters_are_the_specifications_at_every_depth() {
         for nets in [1, 3] {
             let spec = unet(3, depth);
             let ModelSpec::Unet(size) = &spec else { unreachable!("made above") };
-            let parameters = Parameters::new(&spec, nets, (Kind::Float, Device::Cpu));
+            let parameters = Parameters::new(&spec, &everything(&spec), nets, (Kind::Float, Device::Cpu));
             let layers = parameters.layers();
             let values: usize = layers.iter().map(|layer| layer.weight.numel() + layer.bias.numel()).sum();
             assert_eq!(
-                (parameters.values(), values),
+                (parameters.trained_values(), values),
                 (spec.values(), spec.values() * usize::try_from(nets).unwrap())
             );
             let images = Tensor::zeros([2, nets, 32, 64], (Kind::Float, Device::Cpu));

@@ -1,18 +1,25 @@
 //! One patient's record leaves every other patient's vector bit-equal.
 
-use fedtwin_models::Trainer;
+use fedtwin_models::engine::EngineKind;
+use fedtwin_models::trainer::Patients;
+use fedtwin_models::unet_trainer::{Segmentation, UnetTrainer};
+use fedtwin_models::{SlotBatch, TrainError, Trainer};
 use fedtwin_plan::PatientId;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::{TableRecord, Value, VolumeRecord};
+use fedtwin_plan::report::Report;
 use fedtwin_privacy::patient_sum::PatientSum;
 
 use crate::samples::{
-    ENGINES, batch, contributions, cpu, risk_trainer, rows, study, unet, unet_trainer_with, volume, volumes,
+    ENGINES, augmentation, batch, contributions, cpu, everything, perceptron, risk, risk_trainer_of, rows,
+    study, unet, unet_trainer_with, volume, volumes,
 };
 
+type Bits = Vec<Vec<u32>>;
+
 /// Bits, because NaN is unequal to itself and zeros have two signs.
-fn others(trainer: &mut dyn Trainer, weights: &[f32], sampled: &[u32], changed: u32) -> Vec<Vec<u32>> {
+fn others(trainer: &mut dyn Trainer, weights: &[f32], sampled: &[u32], changed: u32) -> Bits {
     let mut vectors = contributions(trainer, weights, &batch(sampled.iter().copied()));
     vectors.remove(&PatientId(changed));
     vectors.values().map(|vector| vector.iter().map(|value| value.to_bits()).collect()).collect()
@@ -30,9 +37,12 @@ fn a_patients_volume_leaves_the_other_unet_gradients_bit_equal() {
     for (engine, (base, depth)) in ENGINES.into_iter().flat_map(|engine| nets.map(|net| (engine, net))) {
         let spec = unet(base, depth);
         let weights = initial_values(&spec, 5);
-        for loss in [Loss::Bce, Loss::BceDice] {
+        let plain = study(&spec, Loss::Bce);
+        let changed =
+            Segmentation { augmentation: Some(augmentation(2, Some(3))), ..study(&spec, Loss::BceDice) };
+        for study in [plain, changed] {
             let of = |volumes: Vec<VolumeRecord>, sampled: &[u32]| {
-                let mut trainer = unet_trainer_with(engine, study(&spec, loss), volumes, cpu(1, 4096));
+                let mut trainer = unet_trainer_with(engine, study.clone(), volumes, cpu(1, 4096));
                 others(&mut trainer, &weights, sampled, 2)
             };
             let expected = of(volumes(), &[0, 1, 2, 3, 4]);
@@ -44,6 +54,52 @@ fn a_patients_volume_leaves_the_other_unet_gradients_bit_equal() {
             assert_eq!(of(volumes(), &[0, 1, 3, 4]), expected, "not sampled: {engine:?} {base} {depth}");
         }
     }
+}
+
+/// What these tests are for: each vector is scaled by a millionth of the batch's norm.
+struct Coupled(UnetTrainer);
+
+#[expect(clippy::cast_possible_truncation, reason = "back to what the vectors were")]
+impl Trainer for Coupled {
+    fn patients(&self) -> Patients {
+        self.0.patients()
+    }
+
+    fn contributions(
+        &mut self,
+        weights: &[f32],
+        batch: &SlotBatch,
+        sink: &mut dyn FnMut(PatientId, &[f32]),
+    ) -> Result<(), TrainError> {
+        let vectors = contributions(&mut self.0, weights, batch);
+        let norm = vectors.values().flatten().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        for (&patient, vector) in &vectors {
+            let coupled = vector.iter().map(|&value| (f64::from(value) * (1.0 + 1e-6 * norm)) as f32);
+            let coupled: Vec<_> = coupled.collect();
+            sink(patient, &coupled);
+        }
+        Ok(())
+    }
+
+    fn score(&mut self, weights: &[f32], fit_intercept: bool) -> Result<Report, TrainError> {
+        self.0.score(weights, fit_intercept)
+    }
+}
+
+#[test]
+fn a_planted_coupling_of_a_millionth_is_noticed() {
+    let spec = unet(8, 2);
+    let weights = initial_values(&spec, 5);
+    let of = |volumes: Vec<VolumeRecord>| {
+        let study = study(&spec, Loss::BceDice);
+        let mut trainer = Coupled(unet_trainer_with(EngineKind::Apart, study, volumes, cpu(1, 4096)));
+        others(&mut trainer, &weights, &[0, 1, 2, 3, 4], 2)
+    };
+    let mut changed = volumes();
+    for value in &mut changed[2].image {
+        *value *= 10.0;
+    }
+    assert!(of(changed) != of(volumes()));
 }
 
 /// Threads and memory say how many passes run at once; neither changes a bit of the sum.
@@ -70,8 +126,15 @@ fn the_integer_sum_is_the_same_for_every_memory_limit_and_number_of_threads() {
 
 #[test]
 fn a_patients_row_leaves_the_other_risk_gradients_bit_equal() {
-    let weights = [0.3, -0.7, 0.2, 0.5, -0.1, 0.4];
-    let of = |rows: Vec<TableRecord>, sampled: &[u32]| others(&mut risk_trainer(rows), &weights, sampled, 4);
+    for spec in [risk(), perceptron()] {
+        let weights: Vec<f32> = initial_values(&spec, 5).iter().map(|value| value + 0.1).collect();
+        check_rows(&|rows, sampled| {
+            others(&mut risk_trainer_of(&spec, &everything(&spec), rows), &weights, sampled, 4)
+        });
+    }
+}
+
+fn check_rows(of: &dyn Fn(Vec<TableRecord>, &[u32]) -> Bits) {
     let expected = of(rows(), &[0, 3, 4, 5, 290]);
     let hostile = [
         vec![Value::Missing, Value::Missing],

@@ -1,8 +1,10 @@
-//! What needs libtorch: gradients, independence between patients, files, learning.
+//! What needs libtorch: gradients, what is trained, independence between patients, files, learning.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod files;
 mod gradients;
 mod independence;
 mod learning;
+mod risk_gradients;
 mod samples;
+mod trained;

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use fedtwin_models::engine::{EngineKind, Resources};
 use fedtwin_models::open::Parts;
-use fedtwin_models::risk_trainer::RiskTrainer;
+use fedtwin_models::risk_trainer::{Risk, RiskTrainer};
 use fedtwin_models::unet_trainer::{Segmentation, UnetTrainer};
 use fedtwin_models::{SlotBatch, Trainer};
-use fedtwin_plan::Ratio;
 use fedtwin_plan::cohort_need::{Feature, ImageNeed, NumberRange, TableNeed};
-use fedtwin_plan::model::{LinearRiskSpec, ModelSpec, UnetSpec};
-use fedtwin_plan::plan::Loss;
+use fedtwin_plan::model::{LinearRiskSpec, MlpRiskSpec, ModelSpec, UnetSpec};
+use fedtwin_plan::plan::{Augmentation, Axis, Loss};
 use fedtwin_plan::record::{PatientId, TableRecord, Value, VolumeRecord};
+use fedtwin_plan::trained::Trainable;
+use fedtwin_plan::{Ratio, Trained};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::Device;
@@ -27,6 +28,12 @@ pub(crate) fn unet(base: i64, depth: i64) -> ModelSpec {
 
 pub(crate) fn risk() -> ModelSpec {
     ModelSpec::LinearRisk(LinearRiskSpec { inputs: 5.try_into().unwrap() })
+}
+
+/// Two hidden layers.
+pub(crate) fn perceptron() -> ModelSpec {
+    let hidden = [4, 3].map(|units: i64| units.try_into().unwrap()).to_vec();
+    ModelSpec::MlpRisk(MlpRiskSpec { inputs: 5.try_into().unwrap(), hidden })
 }
 
 /// 16 x 16 pixels, four slices per patient.
@@ -90,7 +97,38 @@ pub(crate) const ENGINES: [EngineKind; 2] = [EngineKind::Apart, EngineKind::Toge
 
 pub(crate) fn study(spec: &ModelSpec, loss: Loss) -> Segmentation {
     let ModelSpec::Unet(spec) = spec.clone() else { panic!("a U-Net") };
-    Segmentation { spec, need: image_need(), loss, sampling: Ratio::ONE }
+    let trained = everything(&ModelSpec::Unet(spec.clone()));
+    Segmentation { spec, trained, augmentation: None, need: image_need(), loss, sampling: Ratio::ONE }
+}
+
+pub(crate) fn everything(spec: &ModelSpec) -> Trained {
+    Trained::new(spec, None).unwrap()
+}
+
+/// A choice as a plan writes it, with the model that it asks for.
+pub(crate) fn choice(base: &ModelSpec, text: &str) -> (ModelSpec, Trained) {
+    let choice: Trainable = toml::from_str(text).unwrap();
+    let spec = match base {
+        ModelSpec::Unet(spec) => {
+            ModelSpec::Unet(UnetSpec { adapter_rank: choice.adapter_rank(), ..spec.clone() })
+        }
+        other => other.clone(),
+    };
+    let trained = Trained::new(&spec, Some(&choice)).unwrap();
+    (spec, trained)
+}
+
+/// Every kind of change but for shifts.
+pub(crate) fn augmentation(copies: i64, shift_px: Option<i64>) -> Augmentation {
+    Augmentation {
+        copies: copies.try_into().unwrap(),
+        shift_px: shift_px.map(|shift| shift.try_into().unwrap()),
+        gain: Some([0.8, 1.25].try_into().unwrap()),
+        offset: Some([-0.2, 0.2].try_into().unwrap()),
+        gamma: Some([0.8, 1.2].try_into().unwrap()),
+        noise: Some(0.1.try_into().unwrap()),
+        flips: vec![Axis::Rows, Axis::Columns],
+    }
 }
 
 pub(crate) fn cpu(threads: usize, memory_mb: u64) -> Resources {
@@ -112,8 +150,13 @@ pub(crate) fn unet_trainer_with(
 }
 
 pub(crate) fn risk_trainer(train: Vec<TableRecord>) -> RiskTrainer {
+    risk_trainer_of(&risk(), &everything(&risk()), train)
+}
+
+pub(crate) fn risk_trainer_of(spec: &ModelSpec, trained: &Trained, train: Vec<TableRecord>) -> RiskTrainer {
     let parts = Parts { slots: 310, test: train.clone(), train };
-    RiskTrainer::new(&table_need(), &parts, Device::Cpu)
+    let study = Risk { spec: spec.clone(), trained: trained.clone(), need: table_need() };
+    RiskTrainer::new(&study, &parts, Device::Cpu)
 }
 
 pub(crate) fn batch(patients: impl IntoIterator<Item = u32>) -> SlotBatch {
