@@ -9,6 +9,7 @@ pub mod calibration;
 pub mod cli;
 pub mod client;
 pub mod demo;
+mod markup;
 pub mod simulate;
 pub mod study;
 pub mod table;

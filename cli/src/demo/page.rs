@@ -1,11 +1,11 @@
 //! The demonstration's page: curves, figures, costs and where the files are; one file, no scripts.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use fedtwin_metrics::{Prediction, accuracy};
 use fedtwin_plan::report::Report;
 
+use crate::markup::{escape, push};
 use crate::simulate::arm::ArmOutcome;
 use crate::simulate::outcome::{SiteOutcome, StudyOutcome};
 use crate::simulate::results::{Pivot, Row, figure, mean, pivot};
@@ -159,15 +159,6 @@ fn headline(report: &Report) -> Option<f64> {
         ),
         Report::Segmentation(segmentation) => mean(segmentation.rows.iter().map(|row| row.dice)),
     }
-}
-
-/// Appends to a page.
-pub(super) fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.write_fmt(arguments).expect("writing to a String does not fail");
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 const WIDTH: f64 = 640.0;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::page::push;
+use crate::markup::push;
 use crate::simulate::arm::ArmOutcome;
 use crate::simulate::results::{ArmName, Row};
 use crate::simulate::summary::megabytes;
