@@ -150,7 +150,7 @@ pub async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<(
     match arguments.command {
         Command::Ca(command) => run_ca(command, out),
         Command::Study(command) => run_study(command, out).await,
-        Command::Audit(command) => Ok(writeln!(out, "{}", audit::run(command).await?)?),
+        Command::Audit(command) => Ok(audit::run(command, out).await?),
         Command::Demo(arguments) => demo::command::run(&arguments, out).await,
         Command::Results(arguments) => demo::results_command::run(&arguments, out).await,
         Command::Simulate(arguments) => simulate::command::run(&arguments, out).await,

@@ -1,10 +1,23 @@
-//! `fedtwin audit budgets`: what is spent, reserved and left, by cohort and study.
+//! `fedtwin audit budgets`: what is spent, reserved and left, by cohort, purpose and study.
 
-use fedtwin_privacy::ledger::{Amount, CohortReport, Stage, StudyReport};
+use clap::Args;
+use fedtwin_privacy::ledger::{Amount, BudgetReport, CohortReport, Kind, Stage, StudyReport};
 use serde_json::json;
 
 use super::ledger::Ledger;
+use super::sources::Sources;
 use crate::table::Table;
+
+/// Which ledgers to show.
+#[derive(Debug, Args)]
+pub struct Budgets {
+    /// Which ledgers.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Write JSON: {"ledgers": [{"federation", "site", "verified", "cohorts"}]}, amounts in units of 1e-9.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Writes ledgers' budgets as JSON.
 #[must_use]
@@ -24,26 +37,47 @@ pub fn json(ledgers: &[Ledger]) -> String {
 /// Writes ledgers' budgets as a table.
 #[must_use]
 pub fn text(ledgers: &[Ledger]) -> String {
-    let mut table = Table::new(["site", "cohort", "study", "state", "spent", "reserved", "left"]);
+    let mut table = Table::new(["site", "cohort", "what", "state", "spent", "reserved", "left"]);
+    let mut notes = Vec::new();
     for ledger in ledgers {
         let site = ledger.owner.site.as_str();
         for cohort in ledger.state.report() {
             table.row(cohort_row(site, &cohort));
+            for budget in &cohort.budgets {
+                table.row(budget_row(site, &cohort, budget));
+            }
             for study in &cohort.studies {
                 table.row(study_row(site, &cohort, study));
             }
+            notes.extend(terms(site, &cohort));
         }
     }
     let mut text = table.to_string();
-    text += "Epsilons of each line alone, at the cohort's delta; they do not add up, the amounts \
-             behind them do.";
-    for ledger in ledgers.iter().filter(|ledger| ledger.verified.is_none()) {
-        text += &format!(
-            "\nThe signatures of {} are not verified: that takes --ca and --identity, or --key.",
-            ledger.owner.site
-        );
-    }
+    text +=
+        "Epsilons of each line alone, at the cohort's delta; they do not add up, the amounts behind them do.";
+    notes.extend(ledgers.iter().filter_map(Ledger::caution));
+    notes.iter().for_each(|note| text += &format!("\n{note}"));
     text
+}
+
+/// Writes what a budget adds up, in a word.
+#[must_use]
+pub fn kind_name(kind: Kind) -> String {
+    match kind {
+        Kind::Gdp => "gdp".to_owned(),
+        Kind::Rdp { order_milli } => format!("rdp of order {order_milli}"),
+    }
+}
+
+/// Returns the word for how far a study is.
+#[must_use]
+pub fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Reserved => "reserved",
+        Stage::Running => "running",
+        Stage::Committed => "committed",
+        Stage::Aborted => "aborted",
+    }
 }
 
 fn cohort_row(site: &str, cohort: &CohortReport) -> [String; 7] {
@@ -54,25 +88,52 @@ fn cohort_row(site: &str, cohort: &CohortReport) -> [String; 7] {
     let (reserved, left) = if cohort.budgets.is_empty() {
         ("-".to_owned(), "no budget".to_owned())
     } else {
-        (epsilon(cohort.reserved), format!("{} of {}", epsilon(cohort.left), epsilon(cohort.total)))
+        (epsilon(cohort.reserved), left_of(cohort.left, cohort.total))
     };
-    [site.to_owned(), cohort.cohort.to_string(), "all".to_owned(), String::new(), spent, reserved, left]
+    let what = "everything".to_owned();
+    [site.to_owned(), cohort.cohort.to_string(), what, String::new(), spent, reserved, left]
+}
+
+fn budget_row(site: &str, cohort: &CohortReport, budget: &BudgetReport) -> [String; 7] {
+    let state = match budget.raises.len() {
+        0 => "opened".to_owned(),
+        1 => "raised once".to_owned(),
+        times => format!("raised {times} times"),
+    };
+    [
+        site.to_owned(),
+        cohort.cohort.to_string(),
+        format!("all {}", budget.purpose),
+        state,
+        epsilon(budget.spent),
+        epsilon(budget.reserved),
+        left_of(budget.left, budget.total),
+    ]
 }
 
 fn study_row(site: &str, cohort: &CohortReport, study: &StudyReport) -> [String; 7] {
-    let state = match study.stage {
-        Stage::Reserved => "reserved",
-        Stage::Running => "running",
-        Stage::Committed => "committed",
-        Stage::Aborted => "aborted",
-    };
     let (spent, reserved) = if study.is_unbounded() {
         ("unbounded".to_owned(), "-".to_owned())
     } else {
         (epsilon(study.spent), epsilon(study.reserved))
     };
-    let (cohort, study) = (cohort.cohort.to_string(), study.study.to_string());
-    [site.to_owned(), cohort, study, state.to_owned(), spent, reserved, String::new()]
+    let (cohort, what) = (cohort.cohort.to_string(), format!("study {}", study.study));
+    [site.to_owned(), cohort, what, stage_name(study.stage).to_owned(), spent, reserved, String::new()]
+}
+
+/// Says in which terms a cohort's amounts are.
+fn terms(site: &str, cohort: &CohortReport) -> Option<String> {
+    let (kind, delta) = cohort.terms()?;
+    let patients = cohort.budgets.first()?.opened.patients;
+    Some(format!(
+        "{} at {site}: {} at delta {delta}, for zeroing out one of {patients} patients.",
+        cohort.cohort,
+        kind_name(kind)
+    ))
+}
+
+fn left_of(left: Amount, total: Amount) -> String {
+    format!("{} of {}", epsilon(left), epsilon(total))
 }
 
 fn epsilon(amount: Amount) -> String {

@@ -63,7 +63,7 @@ enum Relation {
 
 /// A sampling rate as people write it: a ratio, or a decimal number of at most nine places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rate(Ratio);
+pub(super) struct Rate(pub(super) Ratio);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Events(Vec<Segment>);
@@ -187,7 +187,7 @@ impl FromStr for Events {
     }
 }
 
-fn positive(text: &str) -> Result<Positive, String> {
+pub(super) fn positive(text: &str) -> Result<Positive, String> {
     let number: f64 = text.trim().parse().map_err(|_not_a_number| format!("{text:?} is no number"))?;
     Positive::try_from(number).map_err(|error| error.to_string())
 }

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fedtwin_audit_log::{FirstBad, Stamp, Summary, entries};
+use fedtwin_audit_log::merkle::Frontier;
+use fedtwin_audit_log::{FirstBad, LeafHash, Stamp, Summary, entries};
 use fedtwin_certs::{Identity, Role};
 use fedtwin_privacy::ledger::{Body, LedgerState, Opened, Violation};
 use serde::Deserialize;
@@ -13,10 +14,14 @@ use super::keys::Keys;
 /// A ledger whose entries keep the rules.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ledger {
+    /// The file, or whose mirror it is, for messages.
+    pub name: String,
     /// Whose it is, as its first entry says.
     pub owner: Opened,
     /// What its entries amount to.
     pub state: LedgerState,
+    /// The leaf hash of each entry.
+    pub leaves: Vec<LeafHash>,
     /// What was verified of it; absent where no key was at hand.
     pub verified: Option<Summary>,
 }
@@ -106,6 +111,7 @@ impl Ledger {
             }
             None => (unverified(file, bytes)?, None),
         };
+        let leaves = lines(bytes).map(LeafHash::of).collect();
         let replayed = LedgerState::replay(bodies.iter().map(|(body, stamp)| (body, *stamp)));
         let state = replayed.map_err(|(sequence, source)| LedgerRefused::Rule {
             file: file.to_owned(),
@@ -113,7 +119,25 @@ impl Ledger {
             sequence,
             source,
         })?;
-        Ok(Self { owner, state, verified })
+        Ok(Self { name: file.to_owned(), owner, state, leaves, verified })
+    }
+
+    /// Returns the Merkle root over all entries.
+    #[must_use]
+    pub fn root(&self) -> [u8; 32] {
+        let mut tree = Frontier::default();
+        self.leaves.iter().for_each(|leaf| tree.push(*leaf));
+        tree.root()
+    }
+
+    /// Says that the signatures were not verified, where they were not.
+    #[must_use]
+    pub fn caution(&self) -> Option<String> {
+        let site = &self.owner.site;
+        let caution = || {
+            format!("The signatures of {site} are not verified: that takes --ca and --identity, or --key.")
+        };
+        self.verified.is_none().then(caution)
     }
 }
 

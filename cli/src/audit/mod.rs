@@ -1,54 +1,48 @@
 //! `fedtwin audit`: budgets, ledgers and costs, for an auditor who believes nothing that is not verified.
 
+pub mod accounts;
 pub mod budgets;
 pub mod cost;
+pub mod export;
 pub mod keys;
 pub mod ledger;
+pub mod recompute;
+pub mod sources;
 pub mod verify;
+pub mod what_if;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
+use self::budgets::Budgets;
 use self::cost::NoCost;
-use self::keys::{KeyError, Keys, Trust};
-use self::ledger::{Ledger, LedgerRefused};
+use self::export::{Export, NothingToExport};
+use self::keys::{KeyError, Trust};
+use self::recompute::Recompute;
+use self::sources::{NoLedger, Sources};
 use self::verify::NotVerified;
-use crate::client::{Address, Client, ClientError};
+use self::what_if::{NoAnswer, WhatIf};
 
 /// What an auditor asks.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Shows what is spent, reserved and left, by cohort and study.
+    /// Shows what is spent, reserved and left, by cohort, purpose and study.
     Budgets(Budgets),
     /// Verifies a log offline, or names the first bad entry.
     Verify(Verify),
+    /// Computes anew what the logged events cost; fails where a ledger charged less.
+    Recompute(Recompute),
+    /// Says whether more rounds fit into what is left, and how many do.
+    WhatIf(Box<WhatIf>),
+    /// Writes the events of a cohort or study as JSON for examples/dp_accounting_check.py.
+    Export(Export),
     /// Computes the epsilon of steps of the Poisson-subsampled Gaussian mechanism.
     Epsilon(cost::Epsilon),
     /// Computes the noise multiplier that a target needs.
     Calibrate(cost::Calibrate),
-}
-
-/// Which ledgers to show.
-#[derive(Debug, Args)]
-pub struct Budgets {
-    /// Ledger files; without any, the coordinator's mirrors.
-    #[arg(value_name = "LEDGER", conflicts_with = "coordinator")]
-    ledgers: Vec<PathBuf>,
-    /// The coordinator's address.
-    #[arg(long, value_name = "HOST:PORT", requires = "credentials")]
-    coordinator: Option<String>,
-    /// The folder with the auditor's credentials.
-    #[arg(long, value_name = "DIR", requires = "coordinator")]
-    credentials: Option<PathBuf>,
-    /// The DNS name or IP address in the coordinator's certificate.
-    #[arg(long, value_name = "NAME", default_value = "localhost")]
-    server_name: String,
-    #[command(flatten)]
-    trust: Trust,
-    /// Write JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Which log to verify.
@@ -60,63 +54,69 @@ pub struct Verify {
     trust: Trust,
 }
 
-/// Why a question has no answer.
+/// Why a question has no answer, or a bad one.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// There is nothing to show.
-    #[error("name ledger files, or --coordinator and --credentials for its mirrors")]
-    NoLedger,
+    #[error(transparent)]
+    NoLedger(#[from] NoLedger),
     /// There is no key to verify with.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A ledger is not shown.
-    #[error(transparent)]
-    Ledger(#[from] LedgerRefused),
     /// A log is not verified.
     #[error(transparent)]
     NotVerified(#[from] NotVerified),
     /// There is no cost to state.
     #[error(transparent)]
     Cost(#[from] NoCost),
-    /// The mirrors are not to be had.
-    #[error("the coordinator's mirrors were not downloaded")]
-    Mirrors(#[from] ClientError),
+    /// Nothing is known of what might be.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+    /// There is nothing to export.
+    #[error(transparent)]
+    NothingToExport(#[from] NothingToExport),
+    /// A ledger charged less than its events cost; the answer says where.
+    #[error("{} charges less than its events cost: {}", if .0.len() == 1 { "a ledger" } else { "the ledgers" }, .0.join("; "))]
+    TooLow(Vec<String>),
+    /// The answer was not written.
+    #[error("the answer cannot be written")]
+    Io(#[from] io::Error),
 }
 
-/// Answers a question as text.
+/// Answers a question; where the answer is a finding, writes it and fails then.
 ///
 /// # Errors
 /// Returns the command's error.
-pub async fn run(command: Command) -> Result<String, AuditError> {
-    Ok(match command {
-        Command::Budgets(arguments) => show_budgets(arguments).await?,
+pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditError> {
+    let answer = match command {
+        Command::Budgets(Budgets { sources, json }) => {
+            let ledgers = sources.load().await?;
+            if json { budgets::json(&ledgers) } else { budgets::text(&ledgers) }
+        }
         Command::Verify(Verify { file, trust }) => verify::verify_file(&file, &trust.load()?)?.to_string(),
+        Command::Recompute(Recompute { sources, json }) => {
+            let found = recompute::recompute(&sources.load().await?);
+            writeln!(out, "{}", if json { to_json(&found) } else { recompute::text(&found) })?;
+            return if found.findings.is_empty() { Ok(()) } else { Err(AuditError::TooLow(found.findings)) };
+        }
+        Command::WhatIf(asked) => {
+            let ledgers = optional(&asked.sources).await?;
+            let outlook = what_if::outlook(&ledgers, &asked)?;
+            if asked.json { to_json(&outlook) } else { what_if::text(&outlook) }
+        }
+        Command::Export(asked) => to_json(&export::export(&asked.sources.load().await?, &asked)?),
         Command::Epsilon(arguments) => cost::epsilon(&arguments)?,
         Command::Calibrate(arguments) => cost::calibrate(&arguments)?,
-    })
-}
-
-async fn show_budgets(arguments: Budgets) -> Result<String, AuditError> {
-    let Budgets { ledgers, coordinator, credentials, server_name, trust, json } = arguments;
-    let keys = trust.load()?;
-    let ledgers = match coordinator.zip(credentials) {
-        Some((coordinator, credentials)) => {
-            mirrors(&Address { coordinator, credentials, server_name }, &keys).await?
-        }
-        None if ledgers.is_empty() => return Err(AuditError::NoLedger),
-        None => ledgers.iter().map(|file| Ledger::read(file, &keys)).collect::<Result<_, _>>()?,
     };
-    Ok(if json { budgets::json(&ledgers) } else { budgets::text(&ledgers) })
+    Ok(writeln!(out, "{answer}")?)
 }
 
-async fn mirrors(address: &Address, keys: &Keys) -> Result<Vec<Ledger>, AuditError> {
-    let client = Client::connect(address).await?;
-    let mut mirrors = Vec::new();
-    for site in client.ledgers().await? {
-        let bytes = client.fetch_ledger(&site).await?;
-        mirrors.push(Ledger::parse(&format!("the mirror of {site}"), &bytes, keys)?);
-    }
-    Ok(mirrors)
+async fn optional(sources: &Sources) -> Result<Vec<ledger::Ledger>, NoLedger> {
+    if sources.is_empty() { Ok(Vec::new()) } else { sources.load().await }
+}
+
+fn to_json(answer: &impl Serialize) -> String {
+    serde_json::to_string(answer).expect("answers have text keys")
 }
 
 #[cfg(test)]

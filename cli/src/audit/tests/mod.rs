@@ -1,6 +1,8 @@
 //! Ledgers that a site wrote, as an auditor finds them: whole, altered, or of another.
 
-use std::path::{Path, PathBuf};
+mod costs;
+
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Parser;
@@ -14,6 +16,7 @@ use fedtwin_privacy::ledger::{
     Purpose, Round, StudyRequest,
 };
 
+use super::ledger::Ledger;
 use super::*;
 use crate::study::testing::{NOW, federation};
 
@@ -23,45 +26,50 @@ struct Bench {
 }
 
 impl Bench {
+    /// All patients in every step, and a budget of Renyi divergence.
     fn new() -> Self {
+        Self::with(Kind::Rdp { order_milli: Order::try_from(8000).unwrap() }, Ratio::ONE)
+    }
+
+    fn with(kind: Kind, sampling: Ratio) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let holders = federation(folder.path());
-        let signer = LogSigner(Arc::new(folder::load_credentials(&holders.join("va")).unwrap()));
-        let owner = Opened { federation: "demo".parse().unwrap(), site: "va".parse().unwrap() };
-        let path = folder.path().join("ledger");
-        let mut ledger = SiteLedger::open(&path, &owner, Box::new(signer), NOW).unwrap();
-        let cohort = || "heart".parse().unwrap();
-        let budget = BudgetRequest {
-            cohort: cohort(),
-            patients: 100,
-            epsilon: 4.0,
-            delta: Delta::try_from(1e-3).unwrap(),
-            purpose: Purpose::Training,
-            kind: Kind::Rdp { order_milli: Order::try_from(8000).unwrap() },
-            approval: Approval {
-                proposed_by: "Ada".parse().unwrap(),
-                confirmed_by: "Bob".parse().unwrap(),
-                why: "a test".parse().unwrap(),
-            },
-        };
-        ledger.set_budget(&budget, NOW).unwrap();
+        federation(folder.path());
+        let bench = Self { folder };
+        let mut ledger = SiteLedger::open(&bench.ledger(), &owner(), Box::new(bench.signer()), NOW).unwrap();
+        ledger.set_budget(&budget(kind, Purpose::Training), NOW).unwrap();
         let request = StudyRequest {
             study: "risk".parse().unwrap(),
             plan: Digest::of(b"plan"),
-            cohort: cohort(),
+            cohort: "heart".parse().unwrap(),
             claims: [(
                 Purpose::Training,
                 ClaimRequest {
                     attempts_max: 4,
                     blocks: 2,
-                    attempt: AttemptCost::Noised(GaussianEvent::local(Ratio::ONE, 10, 102, 1).unwrap()),
+                    attempt: AttemptCost::Noised(GaussianEvent::local(sampling, 10, 102, 1).unwrap()),
                 },
             )]
             .into(),
         };
         ledger.reserve(&request, NOW).unwrap();
         ledger.admit(&request.study, Purpose::Training, (Round(1), Attempt(1)), NOW).unwrap();
-        Self { folder }
+        drop(ledger);
+        bench
+    }
+
+    fn signer(&self) -> LogSigner {
+        LogSigner(Arc::new(folder::load_credentials(&self.folder.path().join("holders/va")).unwrap()))
+    }
+
+    /// Answers a question about the ledger, verified.
+    async fn ask(&self, command: &str, words: &[&str]) -> Result<String, AuditError> {
+        let path = |name: &str| self.folder.path().join(name).display().to_string();
+        let (ledger, ca, identity) = (path("ledger"), path("ca/ca.pem"), path("holders/va/identity.pem"));
+        answer(&[&[command, &ledger, "--ca", &ca, "--identity", &identity], words].concat()).await
+    }
+
+    async fn json(&self, command: &str, words: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.ask(command, words).await.unwrap()).unwrap()
     }
 
     fn ledger(&self) -> PathBuf {
@@ -124,6 +132,26 @@ fn other_writers_keys_verify_nothing() {
     assert!(refusal.contains("line 1 (expected entry 0) is bad"), "{refusal}");
 }
 
+fn owner() -> Opened {
+    Opened { federation: "demo".parse().unwrap(), site: "va".parse().unwrap() }
+}
+
+fn budget(kind: Kind, purpose: Purpose) -> BudgetRequest {
+    BudgetRequest {
+        cohort: "heart".parse().unwrap(),
+        patients: 100,
+        epsilon: 4.0,
+        delta: Delta::try_from(1e-3).unwrap(),
+        purpose,
+        kind,
+        approval: Approval {
+            proposed_by: "Ada".parse().unwrap(),
+            confirmed_by: "Bob".parse().unwrap(),
+            why: "a test".parse().unwrap(),
+        },
+    }
+}
+
 /// The arguments after `fedtwin audit`.
 #[derive(Debug, clap::Parser)]
 struct Line {
@@ -131,20 +159,29 @@ struct Line {
     command: Command,
 }
 
-async fn answer(words: &[&str]) -> Result<String, AuditError> {
+/// What is said, and how it ends.
+async fn outcome(words: &[&str]) -> (String, Result<(), AuditError>) {
     let line = Line::try_parse_from(std::iter::once("audit").chain(words.iter().copied())).unwrap();
-    run(line.command).await
+    let mut out = Vec::new();
+    let result = run(line.command, &mut out).await;
+    (String::from_utf8(out).unwrap(), result)
+}
+
+async fn answer(words: &[&str]) -> Result<String, AuditError> {
+    let (out, result) = outcome(words).await;
+    result.map(|()| out)
 }
 
 #[tokio::test]
 async fn budgets_say_what_is_spent_reserved_and_left() {
     let bench = Bench::new();
-    let path = |name: &str| bench.folder.path().join(name).display().to_string();
-    let (ledger, ca, identity) = (path("ledger"), path("ca/ca.pem"), path("holders/va/identity.pem"));
-    let text = answer(&["budgets", &ledger, "--ca", &ca, "--identity", &identity]).await.unwrap();
-    let study = text.lines().find(|line| line.contains("risk")).unwrap();
+    let text = bench.ask("budgets", &[]).await.unwrap();
+    let study = text.lines().find(|line| line.contains("study risk")).unwrap();
     assert!(study.contains("running") && !text.contains("not verified"), "{text}");
-    let json = answer(&["budgets", &ledger, "--json"]).await.unwrap();
+    assert!(text.contains("heart at va: rdp of order 8 at delta 0.001"), "{text}");
+    let path = bench.ledger().display().to_string();
+    assert!(answer(&["budgets", &path]).await.unwrap().contains("signatures of va are not verified"));
+    let json = answer(&["budgets", &path, "--json"]).await.unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let ledger = &json["ledgers"][0];
     assert_eq!((ledger["site"].as_str(), ledger["verified"].as_bool()), (Some("va"), Some(false)));

@@ -1,0 +1,81 @@
+//! Which ledgers an auditor looks at: files, or the coordinator's mirrors.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::keys::{KeyError, Keys, Trust};
+use super::ledger::{Ledger, LedgerRefused};
+use crate::client::{Address, Client, ClientError};
+
+/// Where the ledgers are, as arguments.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Sources {
+    /// Ledger files; without any, the coordinator's mirrors.
+    #[arg(value_name = "LEDGER", conflicts_with = "coordinator")]
+    pub ledgers: Vec<PathBuf>,
+    /// The coordinator's address.
+    #[arg(long, value_name = "HOST:PORT", requires = "credentials")]
+    pub coordinator: Option<String>,
+    /// The folder with the auditor's credentials.
+    #[arg(long, value_name = "DIR", requires = "coordinator")]
+    pub credentials: Option<PathBuf>,
+    /// The DNS name or IP address in the coordinator's certificate.
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    pub server_name: String,
+    /// Whom to believe.
+    #[command(flatten)]
+    pub trust: Trust,
+}
+
+/// Why there are no ledgers.
+#[derive(Debug, thiserror::Error)]
+pub enum NoLedger {
+    /// Nothing was named.
+    #[error("name ledger files, or --coordinator and --credentials for its mirrors")]
+    NotNamed,
+    /// There is no key to verify with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A ledger is not shown.
+    #[error(transparent)]
+    Ledger(#[from] LedgerRefused),
+    /// The mirrors are not to be had.
+    #[error("the coordinator's mirrors were not downloaded")]
+    Mirrors(#[from] ClientError),
+}
+
+impl Sources {
+    /// Says whether no ledger is named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ledgers.is_empty() && self.coordinator.is_none()
+    }
+
+    /// Reads and replays the ledgers; each is verified where there is a key for it.
+    ///
+    /// # Errors
+    /// Refuses a ledger that is altered or breaks a rule, and names its first bad entry.
+    pub async fn load(&self) -> Result<Vec<Ledger>, NoLedger> {
+        let Self { ledgers, coordinator, credentials, server_name, trust } = self;
+        let keys = trust.load()?;
+        match coordinator.clone().zip(credentials.clone()) {
+            Some((coordinator, credentials)) => {
+                let server_name = server_name.clone();
+                mirrors(&Address { coordinator, credentials, server_name }, &keys).await
+            }
+            None if ledgers.is_empty() => Err(NoLedger::NotNamed),
+            None => Ok(ledgers.iter().map(|file| Ledger::read(file, &keys)).collect::<Result<_, _>>()?),
+        }
+    }
+}
+
+async fn mirrors(address: &Address, keys: &Keys) -> Result<Vec<Ledger>, NoLedger> {
+    let client = Client::connect(address).await?;
+    let mut mirrors = Vec::new();
+    for site in client.ledgers().await? {
+        let bytes = client.fetch_ledger(&site).await?;
+        mirrors.push(Ledger::parse(&format!("the mirror of {site}"), &bytes, keys)?);
+    }
+    Ok(mirrors)
+}
