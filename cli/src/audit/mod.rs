@@ -7,6 +7,7 @@ pub mod export;
 pub mod keys;
 pub mod ledger;
 pub mod recompute;
+pub mod report;
 pub mod sources;
 pub mod verify;
 pub mod what_if;
@@ -22,6 +23,7 @@ use self::cost::NoCost;
 use self::export::{Export, NothingToExport};
 use self::keys::{KeyError, Trust};
 use self::recompute::Recompute;
+use self::report::{NoReport, ReportOn};
 use self::sources::{NoLedger, Sources};
 use self::verify::NotVerified;
 use self::what_if::{NoAnswer, WhatIf};
@@ -37,6 +39,8 @@ pub enum Command {
     Recompute(Recompute),
     /// Says whether more rounds fit into what is left, and how many do.
     WhatIf(Box<WhatIf>),
+    /// Writes a page and JSON for each study: what is promised, how it is kept, and what that rests on.
+    Report(ReportOn),
     /// Writes the events of a cohort or study as JSON for examples/dp_accounting_check.py.
     Export(Export),
     /// Computes the epsilon of steps of the Poisson-subsampled Gaussian mechanism.
@@ -75,6 +79,9 @@ pub enum AuditError {
     /// There is nothing to export.
     #[error(transparent)]
     NothingToExport(#[from] NothingToExport),
+    /// There is no report.
+    #[error(transparent)]
+    NoReport(#[from] NoReport),
     /// A ledger charged less than its events cost; the answer says where.
     #[error("{} charges less than its events cost: {}", if .0.len() == 1 { "a ledger" } else { "the ledgers" }, .0.join("; "))]
     TooLow(Vec<String>),
@@ -103,6 +110,11 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
             let ledgers = optional(&asked.sources).await?;
             let outlook = what_if::outlook(&ledgers, &asked)?;
             if asked.json { to_json(&outlook) } else { what_if::text(&outlook) }
+        }
+        Command::Report(asked) => {
+            let reports = report::reports(&asked.sources.load().await?, &asked)?;
+            let pages = report::write(&reports, &asked.out)?;
+            pages.iter().map(|page| page.display().to_string()).collect::<Vec<_>>().join("\n")
         }
         Command::Export(asked) => to_json(&export::export(&asked.sources.load().await?, &asked)?),
         Command::Epsilon(arguments) => cost::epsilon(&arguments)?,

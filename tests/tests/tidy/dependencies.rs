@@ -94,7 +94,7 @@ const BELOW: &[(&str, &[&str])] = &[
         "site-agent",
         &["proto", "plan", "privacy", "secagg", "audit-log", "certs", "daemon", "cohort", "twin", "attack"],
     ),
-    ("cli", &["proto", "plan", "privacy", "audit-log", "certs", "daemon", "metrics"]),
+    ("cli", &["proto", "plan", "privacy", "audit-log", "certs", "daemon", "metrics", "attack"]),
     ("tests", &["*"]),
     ("xtask", &[]),
 ];

@@ -1,6 +1,7 @@
 //! Ledgers that a site wrote, as an auditor finds them: whole, altered, or of another.
 
 mod costs;
+mod pages;
 
 use std::path::Path;
 use std::sync::Arc;

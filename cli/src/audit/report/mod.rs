@@ -1,0 +1,338 @@
+//! `fedtwin audit report`: everything that an auditor of one study at one site is owed, on one page and as JSON.
+
+mod chart;
+mod facts;
+mod page;
+mod style;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fedtwin_attack::normal::true_positive_rate_max;
+use fedtwin_attack::report::{AttackReport, VERSION as ATTACK_VERSION};
+use fedtwin_plan::text_file::{TextError, parse};
+use fedtwin_plan::{Digest, Plan, StudyId};
+use fedtwin_privacy::accountant::{
+    Event, GaussianEvent, NoiseShares, Relation as Neighbours, best_delta, certificate, gdp_cost,
+};
+use fedtwin_privacy::ledger::budget::{Relation, Unit};
+use fedtwin_privacy::ledger::report::ClaimReport;
+use fedtwin_privacy::ledger::{CohortReport, Delta, Purpose, Spend, StudyReport};
+
+pub use facts::{
+    Code, CurvePoint, Mechanism, Noised, Promise, Rates, Report, Source, Total, TradeOff, Trust, What,
+};
+pub use page::render;
+
+use super::accounts::{Accounts, of_study, planned, spent};
+use super::ledger::Ledger;
+use super::sources::Sources;
+use crate::study::report::{Price, Report as PlanReport, Untenable};
+
+/// What to report on.
+#[derive(Debug, Args)]
+pub struct ReportOn {
+    /// Which ledgers.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Only this study; without it, every study of the ledgers.
+    #[arg(long)]
+    study: Option<StudyId>,
+    /// A study's plan, for its clip and what users of its models learn; may be given for several.
+    #[arg(long, value_name = "PLAN.TOML")]
+    plan: Vec<PathBuf>,
+    /// What `fedtwin-site audit attack --json` wrote about a plan; may be given for several.
+    #[arg(long, value_name = "ATTACK.JSON")]
+    attack: Vec<PathBuf>,
+    /// How the study's settings were chosen, and on which data: it is on the page word for word.
+    #[arg(long, value_name = "TEXT")]
+    tuning: Option<String>,
+    /// The folder for <site>.<study>.html and .json; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum NoReport {
+    /// No ledger has a study to report on.
+    #[error("no ledger has {}", .0.as_ref().map_or("a study".to_owned(), |study| format!("a study {study}")))]
+    NoStudy(Option<StudyId>),
+    /// A file cannot be read or written.
+    #[error("{file} cannot be {action}")]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// Read or written.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A plan is none.
+    #[error(transparent)]
+    Plan(#[from] TextError),
+    /// A plan costs more than it claims.
+    #[error("{file} is no plan that a site runs")]
+    Untenable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: Untenable,
+    },
+    /// The attacks' report cannot be read.
+    #[error("{file} is no report of attacks")]
+    Attack {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The attacks' report has another form.
+    #[error("{file} has the form {found}, expected {ATTACK_VERSION}: it is of another release")]
+    AttackVersion {
+        /// The file.
+        file: PathBuf,
+        /// Its form.
+        found: u32,
+    },
+    /// A file is about another study.
+    #[error("{file} is about a plan {digest} that none of the reported studies ran")]
+    OtherPlan {
+        /// The file.
+        file: PathBuf,
+        /// What it is about.
+        digest: Digest,
+    },
+}
+
+/// What was handed in beside the ledgers, by the plan that it is about.
+#[derive(Debug, Default)]
+struct Beside {
+    plans: Vec<(PathBuf, Digest, Plan)>,
+    attacks: Vec<(PathBuf, AttackReport)>,
+}
+
+/// Reports on the studies that were asked for.
+///
+/// # Errors
+/// Refuses a study that no ledger has, and plans and attacks that belong to none.
+pub fn reports(ledgers: &[Ledger], asked: &ReportOn) -> Result<Vec<Report>, NoReport> {
+    let beside = Beside::read(&asked.plan, &asked.attack)?;
+    let mut reports = Vec::new();
+    for ledger in ledgers {
+        for cohort in ledger.state.report() {
+            let wanted = |study: &&StudyReport| asked.study.as_ref().is_none_or(|name| *name == study.study);
+            for study in cohort.studies.iter().filter(wanted) {
+                reports.push(report(ledger, &cohort, study, (&beside, asked.tuning.as_deref()))?);
+            }
+        }
+    }
+    if reports.is_empty() {
+        return Err(NoReport::NoStudy(asked.study.clone()));
+    }
+    let known = |digest: Digest| reports.iter().any(|report| report.plan == digest);
+    match beside.digests().find(|(_, digest)| !known(*digest)) {
+        None => Ok(reports),
+        Some((file, digest)) => Err(NoReport::OtherPlan { file: file.to_owned(), digest }),
+    }
+}
+
+/// Writes each report as a page and as JSON, and returns the pages' names.
+///
+/// # Errors
+/// Passes on what the disk says.
+pub fn write(reports: &[Report], folder: &Path) -> Result<Vec<PathBuf>, NoReport> {
+    let written = |file: &Path, done: io::Result<()>| {
+        done.map_err(|source| NoReport::Io { file: file.to_owned(), action: "written", source })
+    };
+    written(folder, std::fs::create_dir_all(folder))?;
+    let mut pages = Vec::new();
+    for report in reports {
+        let name = format!("{}.{}", report.site, report.study);
+        let (page, json) = (folder.join(format!("{name}.html")), folder.join(format!("{name}.json")));
+        let text = serde_json::to_string_pretty(report).expect("a report has text keys");
+        written(&json, std::fs::write(&json, text + "\n"))?;
+        written(&page, std::fs::write(&page, render(report)))?;
+        pages.push(page);
+    }
+    Ok(pages)
+}
+
+impl Beside {
+    fn read(plans: &[PathBuf], attacks: &[PathBuf]) -> Result<Self, NoReport> {
+        let mut beside = Self::default();
+        for file in plans {
+            let text = read(file)?;
+            let plan = parse(&file.display().to_string(), &text)?;
+            beside.plans.push((file.clone(), Digest::of(text.as_bytes()), plan));
+        }
+        for file in attacks {
+            let parsed = serde_json::from_str(&read(file)?);
+            let report: AttackReport =
+                parsed.map_err(|source| NoReport::Attack { file: file.clone(), source })?;
+            if report.version != ATTACK_VERSION {
+                return Err(NoReport::AttackVersion { file: file.clone(), found: report.version });
+            }
+            beside.attacks.push((file.clone(), report));
+        }
+        Ok(beside)
+    }
+
+    fn digests(&self) -> impl Iterator<Item = (&Path, Digest)> {
+        let plans = self.plans.iter().map(|(file, digest, _)| (file.as_path(), *digest));
+        plans.chain(self.attacks.iter().map(|(file, report)| (file.as_path(), report.plan)))
+    }
+
+    fn plan(&self, digest: Digest) -> Option<&(PathBuf, Digest, Plan)> {
+        self.plans.iter().find(|(_, found, _)| *found == digest)
+    }
+}
+
+fn read(file: &Path) -> Result<String, NoReport> {
+    std::fs::read_to_string(file).map_err(|source| NoReport::Io {
+        file: file.to_owned(),
+        action: "read",
+        source,
+    })
+}
+
+fn report(
+    ledger: &Ledger,
+    cohort: &CohortReport,
+    study: &StudyReport,
+    (beside, tuning): (&Beside, Option<&str>),
+) -> Result<Report, NoReport> {
+    let plan = beside.plan(study.plan);
+    let price = match plan {
+        None => None,
+        Some((file, _, plan)) => Some(
+            PlanReport::of(plan)
+                .map_err(|source| NoReport::Untenable { file: file.clone(), source })?
+                .price(),
+        ),
+    };
+    let delta = cohort.terms().map(|(_, delta)| delta);
+    let whole = of_study(study, planned);
+    let best = |events: &Option<Vec<GaussianEvent>>| Accounts::of(events.as_ref()?, delta?.value()).best();
+    let clip = plan.map(|(_, _, plan)| plan.clip());
+    let attacks = beside.attacks.iter().find(|(_, report)| report.plan == study.plan);
+    let epsilon_planned = best(&whole);
+    let bounded = whole.clone().zip(delta);
+    Ok(Report {
+        version: VERSION,
+        federation: ledger.owner.federation.clone(),
+        site: ledger.owner.site.clone(),
+        cohort: cohort.cohort.clone(),
+        study: study.study.clone(),
+        plan: study.plan,
+        stage: study.stage,
+        promise: Promise {
+            unit: Unit::Patient,
+            relation: Relation::ZeroOut,
+            patients: cohort.budgets.first().map(|budget| budget.opened.patients),
+            delta,
+            epsilon_planned,
+            epsilon_spent: best(&of_study(study, spent)),
+            unbounded_since: cohort.unbounded_since,
+            not_private_since: cohort.not_private_since,
+        },
+        mechanisms: study.claims.iter().map(|claim| mechanism(claim, clip)).collect(),
+        trust: Trust {
+            alone: best(&whole.map(own_noise)),
+            coordinator: epsilon_planned,
+            model_users: match price {
+                Some(Price::Bounded(epsilons)) => Some(epsilons.model_users),
+                Some(Price::Unbounded) | None => None,
+            },
+        },
+        curve: bounded.as_ref().map(|(events, delta)| curve(events, *delta)).unwrap_or_default(),
+        trade_off: bounded.as_ref().and_then(|(events, delta)| trade_off(events, *delta)),
+        total: Total::of(cohort),
+        tuning: tuning.map(str::to_owned),
+        code: Code {
+            report_by: concat!("fedtwin ", env!("CARGO_PKG_VERSION")).to_owned(),
+            randomness: RANDOMNESS,
+        },
+        attacks: attacks.map(|(_, report)| report.clone()),
+        ledger: source(ledger),
+    })
+}
+
+fn mechanism(report: &ClaimReport, clip: Option<f64>) -> Mechanism {
+    Mechanism {
+        purpose: report.purpose,
+        what: match &report.claim.spend {
+            // A plan's clip is that of its updates; other releases count patients.
+            Spend::Priced { event, .. } => {
+                What::Noised(Noised::of(event, clip.filter(|_| report.purpose == Purpose::Training)))
+            }
+            Spend::Unbounded { reason } => What::Unbounded(reason.clone()),
+        },
+        attempts_planned: report.claim.attempts_max,
+        attempts_spent: report.blocks.iter().map(|block| block.attempts).sum(),
+        releases: report.blocks.iter().map(|block| block.releases).sum(),
+    }
+}
+
+/// Returns the same events without the noise of other sites, who may know theirs.
+fn own_noise(events: Vec<GaussianEvent>) -> Vec<GaussianEvent> {
+    let one = NoiseShares::try_from(1).expect("1 is within range");
+    events.into_iter().map(|event| GaussianEvent { noise_shares: one, ..event }).collect()
+}
+
+/// Returns what a test can do, from an exact mu or a certificate; nothing where nothing bounds the events.
+fn trade_off(events: &[GaussianEvent], delta: Delta) -> Option<TradeOff> {
+    let (mu, delta0) = mu_of(events, delta);
+    let rates = |false_positives: f64| {
+        // Under the worst mixture a test is certain with probability delta0, at no false alarm.
+        let within = true_positive_rate_max(false_positives / (1.0 - delta0), mu);
+        let true_positives_max = (delta0 + (1.0 - delta0) * within).next_up().min(1.0);
+        Rates { false_positives, true_positives_max }
+    };
+    mu.is_finite().then(|| TradeOff { mu, delta0, true_positives: [0.001, 0.01].map(rates).to_vec() })
+}
+
+/// Returns mu and the probability with which it may fail.
+fn mu_of(events: &[GaussianEvent], delta: Delta) -> (f64, f64) {
+    let exact = events.iter().all(|event| gdp_cost(event).is_some());
+    let delta0 = if exact { 0.0 } else { delta.value() * CERTIFICATE_SHARE };
+    (certificate(events, delta0), delta0)
+}
+
+/// Returns the curve as far as it is of interest: to where delta is a ten-thousandth of the stated one.
+fn curve(events: &[GaussianEvent], delta: Delta) -> Vec<CurvePoint> {
+    let Some(end) = Accounts::of(events, delta.value() * CURVE_END).best() else { return Vec::new() };
+    let events: Vec<_> = events.iter().map(Event::from).collect();
+    let point = |i: u32| {
+        let epsilon = end * f64::from(i) / f64::from(CURVE_POINTS);
+        CurvePoint { epsilon, delta: best_delta(&events, epsilon, Neighbours::ZeroOut) }
+    };
+    (0..=CURVE_POINTS).map(point).collect()
+}
+
+fn source(ledger: &Ledger) -> Source {
+    let root = ledger.root();
+    Source {
+        verified: ledger.verified.is_some(),
+        entries: ledger.leaves.len() as u64,
+        head: ledger.leaves.last().map(ToString::to_string).unwrap_or_default(),
+        root: Digest(root).to_string(),
+        checkpoints: Vec::new(),
+    }
+}
+
+/// The form of the JSON.
+const VERSION: u32 = 1;
+
+/// The share of delta that a certificate may fail with: it moves no digit that is shown.
+const CERTIFICATE_SHARE: f64 = 1e-4;
+
+/// Where the curve ends, as a share of the stated delta.
+const CURVE_END: f64 = 1e-4;
+
+/// Segments of the curve: a smooth line on half a page.
+const CURVE_POINTS: u32 = 60;
+
+/// What `privacy::random` and `privacy::noise` do.
+const RANDOMNESS: &str = "samples and noise from ChaCha20 under a key that the operating system draws for each release, wiped after it; discrete Gaussian noise exactly, in integers";
