@@ -8,7 +8,7 @@ use fedtwin_certs::LogSigner;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, StudyId};
-use fedtwin_proto::domain::{Event, Notice, PlanAnswer, RoundDeclined, RoundKey, StudyEvent};
+use fedtwin_proto::domain::{Counts, Event, Notice, PlanAnswer, RoundDeclined, RoundKey, StudyEvent};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,8 @@ pub enum Command {
     Expect(RoundKey, oneshot::Sender<Result<u64, String>>),
     /// A site's update is complete and verified.
     Update(SiteName, RoundKey, Update, oneshot::Sender<Result<(), String>>),
+    /// A site's noised counts of a model's scores.
+    Metrics(SiteName, Counts, oneshot::Sender<Result<(), String>>),
     /// A site's update was unusable.
     Unusable(SiteName, RoundKey, String),
     /// A site sends no update.
@@ -165,6 +167,11 @@ impl Driver {
                 let refusal = self.feed(&key.study, Input::Updated(site, key.attempt, update))?;
                 answer(reply, refusal.map_or(Ok(()), Err));
             }
+            Command::Metrics(site, Counts { key, values }, reply) => {
+                let study = key.study.clone();
+                let refusal = self.feed(&study, Input::Measured(site, key, values))?;
+                answer(reply, refusal.map_or(Ok(()), Err));
+            }
             Command::Unusable(site, key, reason) => {
                 let study = self.studies.get(&key.study).and_then(|running| running.study.as_ref());
                 if study.is_some_and(|study| study.open_attempt() == Some(&key) && study.has_member(&site)) {
@@ -270,6 +277,7 @@ impl Driver {
             Record::StudyOpened { .. }
             | Record::SiteAnswered { .. }
             | Record::RoundStarted { .. }
+            | Record::MetricsReleased { .. }
             | Record::StudyClosed { .. } => None,
         };
         tokio::task::block_in_place(|| self.log.append(&record, clock::now().0))?;

@@ -54,6 +54,19 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         average: Option<Digest>,
     },
+    /// The sites' noised counts of a model's scores were summed.
+    MetricsReleased {
+        /// The study.
+        study: StudyId,
+        /// The round.
+        round: u32,
+        /// The attempt that made the model.
+        attempt: u32,
+        /// The sites whose counts are in the sums.
+        sites: Vec<SiteName>,
+        /// The sums, in the plan's grid units.
+        counts: Vec<i64>,
+    },
     /// A study ended.
     StudyClosed {
         /// The study.
@@ -95,6 +108,9 @@ fn apply(studies: &mut BTreeMap<StudyId, Option<Progress>>, record: Record) {
                 progress.models = Models { global, average };
             }
         }),
+        Record::MetricsReleased { study, round, .. } => {
+            change(&study, &mut |progress| progress.measured = round);
+        }
         Record::StudyClosed { study, .. } => {
             studies.insert(study, None);
         }

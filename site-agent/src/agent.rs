@@ -117,6 +117,9 @@ impl Agent {
             Notice::Invitation(invitation) => {
                 (invitation.key.study.clone(), StudyNotice::Invitation(invitation))
             }
+            Notice::Measurement(invitation) => {
+                (invitation.key.study.clone(), StudyNotice::Measurement(invitation))
+            }
             Notice::Closed(closed) => (closed.study, StudyNotice::Closed(closed.outcome)),
         };
         let running = self.studies.get(&study).filter(|sender| !sender.is_closed());
@@ -130,7 +133,9 @@ impl Agent {
                 sender
             }
             // The study's task has ended: there is nothing left to do for it.
-            (None, StudyNotice::Invitation(_) | StudyNotice::Closed(_)) => return Ok(()),
+            (None, StudyNotice::Invitation(_) | StudyNotice::Measurement(_) | StudyNotice::Closed(_)) => {
+                return Ok(());
+            }
         };
         while self.tasks.try_join_next().is_some() {}
         // A task that ends while it is told loses nothing by it.

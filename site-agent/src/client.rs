@@ -6,7 +6,8 @@ use std::time::Duration;
 use fedtwin_plan::digest::RunningDigest;
 use fedtwin_plan::model_file::{Decoder, ModelFileError};
 use fedtwin_plan::{Digest, ModelSpec};
-use fedtwin_proto::domain::{Malformed, Notice, PlanAnswer, RoundDeclined};
+use fedtwin_privacy::ledger::Purpose;
+use fedtwin_proto::domain::{Malformed, Notice, PlanAnswer, RoundDeclined, RoundKey};
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::sites_client::SitesClient;
@@ -116,11 +117,23 @@ impl Client {
         decoder.finish().map_err(misbehaved)
     }
 
-    /// Sends an update; this is the only call that takes anything computed from patients.
+    /// Sends an update or metrics; this is the only call that takes anything computed from patients.
     ///
     /// # Errors
     /// Returns the coordinator's refusal or a failed connection.
     pub async fn send(&mut self, outgoing: &Outgoing) -> Result<(), CallError> {
+        match outgoing.purpose() {
+            Purpose::Training => self.send_update(outgoing).await,
+            Purpose::Metrics => {
+                let (RoundKey { study, round, attempt }, counts) = (outgoing.header().key, outgoing.bytes());
+                let message = wire::MetricsMessage { study: study.into(), round, attempt, counts };
+                self.0.send_metrics(timed(message)).await?;
+                Ok(())
+            }
+        }
+    }
+
+    async fn send_update(&mut self, outgoing: &Outgoing) -> Result<(), CallError> {
         let header = wire::update_message::Part::Header(outgoing.header().into());
         let bytes = outgoing.bytes();
         let chunks = (0..bytes.len().div_ceil(CHUNK_BYTES)).map(move |index| {

@@ -9,6 +9,7 @@ pub mod agent;
 pub mod client;
 pub mod config;
 pub mod local_training;
+pub mod measuring;
 pub mod optimiser;
 pub mod policy;
 pub mod report;

@@ -31,6 +31,18 @@ pub struct Policy {
     pub attempts_max: u32,
     /// The fewest sites that a plan may go on with.
     pub sites_min: u32,
+    /// What plans may ask of metrics; without it no plan with metrics is accepted.
+    pub metrics: Option<MetricsPolicy>,
+}
+
+/// What plans may ask of metrics.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsPolicy {
+    /// The least noise in each count, in patients.
+    pub noise_patients_min: Positive,
+    /// The most releases in one study.
+    pub releases_max: u32,
 }
 
 /// How releases are protected.
@@ -109,7 +121,27 @@ impl Policy {
             format!("asks for at least {} sites", self.sites_min),
             sites_min.to_string(),
         )?;
+        self.check_metrics(plan)?;
         self.check_noise(plan)
+    }
+
+    fn check_metrics(&self, plan: &Plan) -> Result<(), Denied> {
+        let Some(noise) = &plan.calibrated.metrics else { return Ok(()) };
+        let denied = |rule: String, asked: String| Err(Denied { rule, asked });
+        let Some(MetricsPolicy { noise_patients_min, releases_max }) = &self.metrics else {
+            let rule = "has no line `metrics`: no score leaves, noised or not".to_owned();
+            return denied(rule, format!("{} releases of metrics", noise.releases));
+        };
+        if noise.releases > *releases_max {
+            let rule = format!("allows {releases_max} releases of metrics");
+            return denied(rule, noise.releases.to_string());
+        }
+        if noise.patients() < noise_patients_min.get() {
+            let least = noise_patients_min.get();
+            let rule = format!("asks for a noise of at least {least} patients in each count of metrics");
+            return denied(rule, format!("{:.3}", noise.patients()));
+        }
+        Ok(())
     }
 
     fn check_noise(&self, plan: &Plan) -> Result<(), Denied> {
@@ -239,6 +271,27 @@ mod tests {
             let denied = check(from, to).expect_err(expected);
             assert!(denied.contains("this site's policy") && denied.contains(expected), "{to}: {denied}");
         }
+    }
+
+    #[test]
+    fn metrics_need_a_line_that_allows_them() {
+        let section = "[metrics]\nepsilon = 1.0\ndelta = 1e-5\nevery_rounds = 5\n[privacy.local]";
+        let noise = "\n[calibrated.metrics]\nm = 20\nc_int = 262144\nreleases = 2\nepsilon = 9.0";
+        let plan = format!("{}{noise}", PLAN.replace("[privacy.local]", section));
+        let plan: Plan = parse("the plan", &plan).unwrap();
+        let check = |line: &str| {
+            let policy: Policy = toml::from_str(&format!("{POLICY}\n{line}")).unwrap();
+            policy.check(&plan, "ada", &"va".parse().unwrap()).map_err(|denied| denied.to_string())
+        };
+        assert!(check("").unwrap_err().contains("has no line `metrics`"));
+        let line = |noise: f64, releases: u32| {
+            format!("metrics = {{ noise_patients_min = {noise:?}, releases_max = {releases} }}")
+        };
+        assert_eq!(check(&line(4.0, 2)), Ok(()));
+        assert!(
+            check(&line(4.0, 1)).unwrap_err().contains("allows 1 releases of metrics; the plan asks for 2")
+        );
+        assert!(check(&line(4.1, 2)).unwrap_err().contains("at least 4.1 patients in each count"));
     }
 
     #[test]

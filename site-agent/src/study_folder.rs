@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! studies/<id>/plan.toml            the plan as it was signed
-//! studies/<id>/release              the bytes of the last attempt's release
+//! studies/<id>/release              the bytes of the last attempt's update
+//! studies/<id>/metrics-release      the bytes of the last metrics, noised
 //! studies/<id>/scores.jsonl         scores of models along the way, on this site's test patients
 //! studies/<id>/report.json          scores of the final model
 //! studies/<id>/model.safetensors    the final model
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use fedtwin_plan::report::Scores;
 use fedtwin_plan::{ModelSpec, StudyId, model_file};
+use fedtwin_privacy::ledger::Purpose;
 
 /// The folder of one study.
 #[derive(Debug, Clone)]
@@ -45,16 +47,16 @@ impl StudyFolder {
     ///
     /// # Errors
     /// Returns the file system's errors.
-    pub fn save_release(&self, bytes: &[u8]) -> io::Result<()> {
-        fs::write(self.0.join("release"), bytes)
+    pub fn save_release(&self, purpose: Purpose, bytes: &[u8]) -> io::Result<()> {
+        fs::write(self.0.join(file_of(purpose)), bytes)
     }
 
     /// Returns the stored release, or nothing if there is none.
     ///
     /// # Errors
     /// Returns the file system's errors.
-    pub fn load_release(&self) -> io::Result<Vec<u8>> {
-        match fs::read(self.0.join("release")) {
+    pub fn load_release(&self, purpose: Purpose) -> io::Result<Vec<u8>> {
+        match fs::read(self.0.join(file_of(purpose))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             other => other,
         }
@@ -78,5 +80,12 @@ impl StudyFolder {
         fs::write(self.0.join("model.safetensors"), model_file::encode(spec, weights))?;
         let report = File::create(self.0.join("report.json"))?;
         Ok(serde_json::to_writer_pretty(report, scores)?)
+    }
+}
+
+fn file_of(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Training => "release",
+        Purpose::Metrics => "metrics-release",
     }
 }

@@ -9,6 +9,7 @@ use fedtwin_plan::plan::Family;
 use fedtwin_plan::report::{Report, Scores};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId};
+use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::random::SecureRandom;
 use fedtwin_proto::domain::{
     Answer, Invitation, PlanAnswer, RoundDeclined, RoundKey, StudyOutcome, as_reason,
@@ -20,6 +21,7 @@ use crate::agent::Shared;
 use crate::client::{CallError, Client};
 use crate::config::NoiseSampler;
 use crate::local_training::{LocalTraining, LocalUpdate, TrainingError};
+use crate::measuring::measure;
 use crate::session::door::Outgoing;
 use crate::session::{Accepted, Work};
 use crate::trainer::{Stopper, Trainer, TrainerError};
@@ -31,6 +33,8 @@ pub enum StudyNotice {
     Offer(Box<Plan>, Identity, SignedPlan),
     /// An attempt to take part in.
     Invitation(Invitation),
+    /// Metrics to release, of the model that an attempt made.
+    Measurement(Invitation),
     /// The study's end.
     Closed(StudyOutcome),
 }
@@ -78,7 +82,8 @@ impl StudyTask {
                 }
                 // Only the newest attempt can still be open.
                 StudyNotice::Invitation(_) if !notices.is_empty() => {}
-                StudyNotice::Invitation(invitation) => self.invited(&invitation).await,
+                StudyNotice::Invitation(invitation) => self.invited(Purpose::Training, &invitation).await,
+                StudyNotice::Measurement(invitation) => self.invited(Purpose::Metrics, &invitation).await,
                 StudyNotice::Closed(outcome) => {
                     self.closed(outcome).await;
                     return;
@@ -135,12 +140,12 @@ impl StudyTask {
         }
     }
 
-    async fn invited(&mut self, invitation: &Invitation) {
+    async fn invited(&mut self, purpose: Purpose, invitation: &Invitation) {
         let started = Instant::now();
         let key = &invitation.key;
-        let attempt = timeout_at(started + invitation.closes_in, self.attempt(invitation, started));
+        let attempt = timeout_at(started + invitation.closes_in, self.attempt(purpose, invitation, started));
         let Err(error) = attempt.await.unwrap_or(Err(AttemptError::TooLate)) else { return };
-        tracing::warn!(%key, error = %program::describe(&error), "no update for this attempt");
+        tracing::warn!(%key, error = %program::describe(&error), ?purpose, "nothing to send for this attempt");
         if let Some(taking_part) = &mut self.taking_part {
             taking_part.after(&error);
         }
@@ -152,23 +157,29 @@ impl StudyTask {
     }
 
     /// Fetch and check the model, charge, train, noise, store, record, send: in this order.
-    async fn attempt(&mut self, invitation: &Invitation, started: Instant) -> Result<(), AttemptError> {
+    async fn attempt(
+        &mut self,
+        purpose: Purpose,
+        invitation: &Invitation,
+        started: Instant,
+    ) -> Result<(), AttemptError> {
         let key = &invitation.key;
         self.need_trainer().await?;
         let Some(TakingPart { accepted, trainer, .. }) = &self.taking_part else {
             return Err(AttemptError::NotTakingPart);
         };
         let weights = self.client.fetch_model(&invitation.model, &accepted.spec).await?;
-        let work = tokio::task::block_in_place(|| self.shared.session().invited(key, clock::now()))?;
+        let work = tokio::task::block_in_place(|| self.shared.session().invited(purpose, key, clock::now()))?;
         let outgoing = match work {
             Work::Resend(outgoing) => outgoing,
             Work::Train(grant) => {
                 let training = Training {
+                    purpose,
                     plan: accepted.plan.clone(),
                     patients: accepted.patients,
                     trainer: Arc::clone(&trainer.trainer),
                     noise: self.shared.config.noise,
-                    score: self.wants_scores(key),
+                    score: purpose == Purpose::Training && self.wants_scores(key),
                 };
                 let (update, scores) = tokio::task::spawn_blocking(move || training.run(&weights))
                     .await
@@ -317,6 +328,7 @@ async fn start_trainer(
 
 /// The part of an attempt that computes, on a thread where it may block.
 struct Training {
+    purpose: Purpose,
     plan: Plan,
     patients: u32,
     trainer: Arc<Mutex<Box<dyn Trainer>>>,
@@ -327,6 +339,10 @@ struct Training {
 impl Training {
     fn run(&self, weights: &[f32]) -> Result<(LocalUpdate, Option<Report>), AttemptError> {
         let mut trainer = locked(&self.trainer);
+        match self.purpose {
+            Purpose::Training => {}
+            Purpose::Metrics => return Ok((measure(&self.plan, trainer.as_mut(), weights)?, None)),
+        }
         let scores = if self.score { Some(trainer.score(weights, false)?) } else { None };
         let mut training = LocalTraining {
             plan: &self.plan,

@@ -95,6 +95,13 @@ impl Sites for Lies {
         Ok(Response::new(wire::Acknowledged {}))
     }
 
+    async fn send_metrics(
+        &self,
+        _request: Request<wire::MetricsMessage>,
+    ) -> Result<Response<wire::Acknowledged>, Status> {
+        Ok(Response::new(wire::Acknowledged {}))
+    }
+
     async fn decline_round(
         &self,
         _request: Request<wire::RoundDeclined>,

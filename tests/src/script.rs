@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use fedtwin_plan::PatientId;
-use fedtwin_plan::report::{Report, RiskReport};
+use fedtwin_plan::report::{Report, RiskReport, RiskRow};
 use fedtwin_site_agent::trainer::{Stopper, Trainer, TrainerError};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,18 @@ pub fn contribution(number: u32, index: u32) -> i64 {
     i64::from(hash >> 22) - 512
 }
 
+/// Returns what the site with this number predicts for its test patients: probabilities of ten bits, of which
+/// the higher ones more often come true.
+#[must_use]
+pub fn predictions(number: u32) -> Vec<RiskRow> {
+    let row = |patient: u32| {
+        let draw = |salt: u32| f64::from((patient ^ salt ^ (number << 16)).wrapping_mul(2_654_435_769) >> 22);
+        let global = (draw(0x5a5a) + 0.25) / 1024.0;
+        RiskRow { outcome: draw(0x1357) / 1024.0 < 0.2 + 0.6 * global, global, local: global / 2.0 }
+    };
+    (0..TEST_PATIENTS).map(row).collect()
+}
+
 /// Returns all that the site with this number contributes to one sum.
 ///
 /// # Panics
@@ -128,7 +140,10 @@ impl Trainer for ScriptedTrainer {
     }
 
     fn score(&mut self, _weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainerError> {
-        Ok(Report::Risk(RiskReport { intercept: self.script.intercept, rows: Vec::new() }))
+        Ok(Report::Risk(RiskReport {
+            intercept: self.script.intercept,
+            rows: predictions(self.script.number),
+        }))
     }
 
     fn stopper(&self) -> Stopper {
@@ -142,6 +157,8 @@ fn hang() -> ! {
     }
 }
 
+/// The test patients of every scripted site; so many that little noise hides little.
+const TEST_PATIENTS: u32 = 400;
 /// The script's file in a site's folder.
 pub const SCRIPT_FILE: &str = "script.toml";
 /// The file that a trainer leaves when it is asked to load the cohort.

@@ -266,6 +266,7 @@ impl Watch {
             | Event::SiteAnswered { .. }
             | Event::RoundStarted { .. }
             | Event::UpdateReceived { .. }
+            | Event::MetricsReleased(_)
             | Event::SiteFailed { .. }
             | Event::StudyClosed(_) => None,
         })
@@ -282,6 +283,7 @@ impl Watch {
             Event::SiteAnswered { .. }
             | Event::RoundStarted { .. }
             | Event::UpdateReceived { .. }
+            | Event::MetricsReleased(_)
             | Event::SiteFailed { .. }
             | Event::RoundClosed { .. } => None,
         })

@@ -30,6 +30,21 @@ pub struct VectorStudy {
     pub features: String,
     /// The section on privacy and the calibration that goes with it.
     pub privacy: VectorPrivacy,
+    /// Noised counts of scores, where sites release them.
+    pub metrics: Option<VectorMetrics>,
+}
+
+/// Metrics of a scripted study, after the last round and before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VectorMetrics {
+    /// Besides after the last round, after every so many; 0 is never.
+    pub every_rounds: u32,
+    /// What a patient adds to a count, whose noise is 2^20.
+    pub c_int: u32,
+    /// The releases in the study.
+    pub releases: u32,
+    /// The claim.
+    pub epsilon: f64,
 }
 
 /// What a scripted study's model is.
@@ -71,6 +86,7 @@ impl VectorStudy {
             deadline_s: 30,
             features: r#"age.number = { unit = "years", low = 20, high = 100 }"#.to_owned(),
             privacy: VectorPrivacy::None,
+            metrics: None,
         }
     }
 
@@ -84,6 +100,7 @@ impl VectorStudy {
         let Self { id, rounds, attempts_max, sites_min, deadline_s, features, .. } = self;
         let sites: Vec<_> = self.sites.iter().map(SiteName::as_str).collect();
         let (privacy, calibrated) = self.privacy.sections();
+        let (metrics, metrics_noise) = self.metrics.map_or_else(Default::default, VectorMetrics::sections);
         format!(
             r#"
 [study]
@@ -115,10 +132,12 @@ loss = "bce"
 site = "gradient"
 server.fedavg.learning_rate = 1.0
 {privacy}
+{metrics}
 [calibrated]
 {calibrated}
 modulus_bits = 32
 steps = {attempts_max}
+{metrics_noise}
 "#
         )
     }
@@ -177,6 +196,16 @@ impl VectorPrivacy {
                 format!("m = 20\nc_int = {}\nepsilon = {epsilon:?}", (1 << 20) / noise_multiplier),
             ),
         }
+    }
+}
+
+impl VectorMetrics {
+    fn sections(self) -> (String, String) {
+        let Self { every_rounds, c_int, releases, epsilon } = self;
+        (
+            format!("[metrics]\nepsilon = {epsilon:?}\ndelta = 1e-5\nevery_rounds = {every_rounds}"),
+            format!("metrics = {{ m = 20, c_int = {c_int}, releases = {releases}, epsilon = {epsilon:?} }}"),
+        )
     }
 }
 

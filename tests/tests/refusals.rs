@@ -126,6 +126,7 @@ async fn refused(testbed: &Testbed, study: &VectorStudy) -> anyhow::Result<Strin
         Event::SiteAnswered { refused, .. } => refused,
         Event::RoundStarted { .. }
         | Event::UpdateReceived { .. }
+        | Event::MetricsReleased(_)
         | Event::SiteFailed { .. }
         | Event::RoundClosed { .. }
         | Event::StudyClosed(_) => None,

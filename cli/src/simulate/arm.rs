@@ -18,6 +18,7 @@ use super::outcome::{self, StudyOutcome};
 use super::site_config::{self, SimulatedSite};
 use crate::client::{Address, Client};
 use crate::study::initial::{self, name_in};
+use crate::study::metrics;
 use crate::study::plan::sign_draft;
 
 /// A federation and the drafts that it will run.
@@ -201,6 +202,7 @@ impl Follow {
                 self.bar.println(format!("{site} refused: {reason}"));
             }
             Event::SiteFailed { site, reason } => self.bar.println(format!("{site}: {reason}")),
+            Event::MetricsReleased(released) => self.bar.println(metrics::line(&released)),
             Event::RoundStarted { attempt: 1, .. } => self.first_start = time,
             Event::UpdateReceived { bytes, .. } => self.update_bytes += bytes,
             Event::RoundClosed { round, missing, .. } => {

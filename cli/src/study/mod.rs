@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod initial;
+pub mod metrics;
 pub mod plan;
 pub mod progress;
 pub mod report;

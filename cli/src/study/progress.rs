@@ -6,6 +6,8 @@ use fedtwin_plan::SiteName;
 use fedtwin_proto::domain::Event;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::study::metrics;
+
 /// Shows events on standard error.
 #[derive(Debug)]
 pub struct Progress {
@@ -63,7 +65,7 @@ fn show_on(bar: &ProgressBar, event: &Event) {
             }
             bar.println(line(event).unwrap_or_default());
         }
-        Event::SiteAnswered { .. } | Event::SiteFailed { .. } => {
+        Event::SiteAnswered { .. } | Event::SiteFailed { .. } | Event::MetricsReleased(_) => {
             bar.println(line(event).unwrap_or_default());
         }
         Event::StudyClosed(_) => {}
@@ -78,6 +80,7 @@ pub fn line(event: &Event) -> Option<String> {
         Event::SiteAnswered { site, refused: Some(reason) } => Some(format!("{site} refused: {reason}")),
         Event::RoundStarted { .. } | Event::UpdateReceived { .. } | Event::StudyClosed(_) => None,
         Event::SiteFailed { site, reason } => Some(format!("{site} failed: {reason}")),
+        Event::MetricsReleased(released) => Some(metrics::line(released)),
         Event::RoundClosed { round, attempt, included, missing, model } => {
             let with = if included.is_empty() { "nobody".to_owned() } else { list(included) };
             let without =

@@ -10,7 +10,9 @@ use std::time::Duration;
 use fedtwin_certs::Role;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::SiteName;
-use fedtwin_proto::domain::{Malformed, Notice, PlanAnswer, RoundDeclined, UpdateHeader, as_reason, digest};
+use fedtwin_proto::domain::{
+    Counts, Malformed, Notice, PlanAnswer, RoundDeclined, UpdateHeader, as_reason, digest,
+};
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::sites_server::Sites;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -170,6 +172,17 @@ impl Sites for SitesService {
                 })
             }
         }
+    }
+
+    async fn send_metrics(
+        &self,
+        request: Request<wire::MetricsMessage>,
+    ) -> Result<Response<wire::Acknowledged>, Status> {
+        let site = site(&request)?;
+        let counts = Counts::try_from(request.into_inner())?;
+        let taken = self.context.ask(|reply| Command::Metrics(site, counts, reply)).await?;
+        taken.map_err(Status::failed_precondition)?;
+        Ok(Response::new(wire::Acknowledged {}))
     }
 
     async fn decline_round(

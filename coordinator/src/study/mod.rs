@@ -1,7 +1,9 @@
 //! A study from its offer to its end: a synchronous state machine around the rounds.
 //!
-//! Joining (sites answer the plan) → running (attempts at a round) ⇄ aggregating → closed.
+//! Joining (sites answer the plan) → running (attempts at a round) ⇄ aggregating (→ measuring) → closed.
 
+mod measurement;
+mod measuring;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +13,7 @@ use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, Timestamp};
 use fedtwin_proto::domain::{Answer, Event, Notice, RoundKey, StudyOutcome};
 
+use self::measurement::Measurement;
 use self::turn::Turn;
 use crate::record::Record;
 use crate::round::{Outcome, Round};
@@ -39,6 +42,7 @@ enum Phase {
     Joining { deadline: Timestamp, model: Digest },
     Running { attempt: Attempt, round: Round },
     Aggregating { key: RoundKey, outcome: Outcome },
+    Measuring(Measurement),
     Closed(StudyOutcome),
 }
 
@@ -65,6 +69,8 @@ pub enum Input {
     Updated(SiteName, u32, Update),
     /// A site will send no update for an attempt.
     Declined(SiteName, u32, String),
+    /// A site released noised counts of a model's scores.
+    Measured(SiteName, RoundKey, Vec<i64>),
     /// The round's updates became a model, or could not.
     Aggregated(Result<Models, String>),
     /// Time passed.
@@ -127,13 +133,23 @@ pub struct Progress {
     pub rounds: u32,
     /// The models after them.
     pub models: Models,
+    /// The last round whose model's metrics were released.
+    pub measured: u32,
 }
 
 impl Progress {
     /// Returns where a study stands that was just opened.
     #[must_use]
     pub fn begin(model: Digest) -> Self {
-        Self { answers: BTreeMap::new(), attempts: 0, rounds: 0, models: model.into() }
+        Self { answers: BTreeMap::new(), attempts: 0, rounds: 0, models: model.into(), measured: 0 }
+    }
+}
+
+impl Base {
+    /// Returns the declared patients of each site that accepted the plan.
+    fn members(&self) -> BTreeMap<SiteName, u32> {
+        let answers = self.answers.iter();
+        answers.filter_map(|(site, patients)| Some((site.clone(), (*patients)?))).collect()
     }
 }
 
@@ -150,13 +166,13 @@ impl Study {
     /// Continues a study after the coordinator was stopped. The attempt that was open then is lost.
     #[must_use]
     pub fn resume(plan: Plan, signed: SignedPlan, progress: Progress, now: Timestamp) -> (Self, Vec<Effect>) {
-        let Progress { answers, attempts, rounds, models } = progress;
+        let Progress { answers, attempts, rounds, models, measured } = progress;
         let mut base = Base { plan, signed, connected: BTreeSet::new(), answers, attempts };
         let mut turn = Turn { base: &mut base, now, effects: Vec::new() };
         let phase = if attempts == 0 {
             Phase::Joining { deadline: now + join(&turn.base.plan), model: models.global }
         } else {
-            turn.next_attempt(rounds, models)
+            turn.after_restart(rounds, models, measured)
         };
         let effects = turn.effects;
         (Self { base, phase }, effects)
@@ -173,7 +189,9 @@ impl Study {
     pub fn open_attempt(&self) -> Option<&RoundKey> {
         match &self.phase {
             Phase::Running { attempt, .. } => Some(&attempt.key),
-            Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Closed(_) => None,
+            Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Measuring(_) | Phase::Closed(_) => {
+                None
+            }
         }
     }
 
@@ -188,7 +206,10 @@ impl Study {
     pub fn outcome(&self) -> Option<&StudyOutcome> {
         match &self.phase {
             Phase::Closed(outcome) => Some(outcome),
-            Phase::Joining { .. } | Phase::Running { .. } | Phase::Aggregating { .. } => None,
+            Phase::Joining { .. }
+            | Phase::Running { .. }
+            | Phase::Aggregating { .. }
+            | Phase::Measuring(_) => None,
         }
     }
 
@@ -198,6 +219,7 @@ impl Study {
         match &self.phase {
             Phase::Joining { deadline, .. } => Some(*deadline),
             Phase::Running { round, .. } => round.deadline(),
+            Phase::Measuring(measurement) => Some(measurement.deadline),
             Phase::Aggregating { .. } | Phase::Closed(_) => None,
         }
     }

@@ -1,7 +1,5 @@
 //! One input to a study: the transitions between its phases, and what they ask for.
 
-use std::collections::BTreeMap;
-
 use fedtwin_plan::{SiteName, Timestamp};
 use fedtwin_proto::domain::{Answer, Event, Invitation, Notice, RoundKey, StudyClosed, StudyOutcome};
 
@@ -21,6 +19,7 @@ impl Turn<'_> {
     pub(super) fn step(&mut self, phase: Phase, input: Input) -> Phase {
         let phase = self.start_if_joined(phase);
         let phase = self.round_step(phase, round::Input::Tick);
+        let phase = self.end_if_measured(phase);
         match input {
             Input::Present(site) if self.base.plan.study.sites.contains(&site) => self.present(phase, site),
             Input::Present(_) => phase,
@@ -44,21 +43,15 @@ impl Turn<'_> {
                 Phase::Joining { .. }
                 | Phase::Running { .. }
                 | Phase::Aggregating { .. }
+                | Phase::Measuring(_)
                 | Phase::Closed(_) => {
                     let reason = format!("attempt {number} of {} is not open", self.base.plan.study.id);
                     self.effects.push(Effect::Reject(reason));
                     phase
                 }
             },
-            Input::Declined(site, number, reason) => match &phase {
-                Phase::Running { attempt, .. } if attempt.key.attempt == number => {
-                    self.round_step(phase, round::Input::Declined(site, reason))
-                }
-                Phase::Joining { .. }
-                | Phase::Running { .. }
-                | Phase::Aggregating { .. }
-                | Phase::Closed(_) => phase,
-            },
+            Input::Declined(site, number, reason) => self.declined(phase, site, number, reason),
+            Input::Measured(site, key, counts) => self.measured(phase, site, &key, counts),
             Input::Aggregated(result) => self.aggregated(phase, result),
             Input::Tick => phase,
         }
@@ -73,7 +66,30 @@ impl Turn<'_> {
         self.base.connected.insert(site.clone());
         // Always offered anew: a site that restarted has to be told the plan again.
         self.effects.push(Effect::Notify(site.clone(), Notice::Offer(self.base.signed.clone())));
+        if let Phase::Measuring(mut measurement) = phase {
+            self.ask(&mut measurement, site);
+            return Phase::Measuring(measurement);
+        }
         self.round_step(phase, round::Input::Present(site))
+    }
+
+    fn declined(&mut self, phase: Phase, site: SiteName, number: u32, reason: String) -> Phase {
+        match phase {
+            Phase::Running { ref attempt, .. } if attempt.key.attempt == number => {
+                self.round_step(phase, round::Input::Declined(site, reason))
+            }
+            Phase::Measuring(mut measurement) if measurement.key.attempt == number => {
+                if measurement.decline(&site) {
+                    self.effects.push(Effect::Publish(Event::SiteFailed { site, reason }));
+                }
+                self.end_if_measured(Phase::Measuring(measurement))
+            }
+            Phase::Joining { .. }
+            | Phase::Running { .. }
+            | Phase::Aggregating { .. }
+            | Phase::Measuring(_)
+            | Phase::Closed(_) => phase,
+        }
     }
 
     fn answered(&mut self, site: SiteName, answer: Answer) {
@@ -107,9 +123,11 @@ impl Turn<'_> {
             Phase::Joining { deadline, model } if everybody || self.now >= deadline => {
                 self.next_attempt(0, model.into())
             }
-            Phase::Joining { .. } | Phase::Running { .. } | Phase::Aggregating { .. } | Phase::Closed(_) => {
-                phase
-            }
+            Phase::Joining { .. }
+            | Phase::Running { .. }
+            | Phase::Aggregating { .. }
+            | Phase::Measuring(_)
+            | Phase::Closed(_) => phase,
         }
     }
 
@@ -120,9 +138,7 @@ impl Turn<'_> {
             let model = models.average.unwrap_or(model);
             return self.close(StudyOutcome::Finished { model });
         }
-        let answers = self.base.answers.iter();
-        let members: BTreeMap<_, _> =
-            answers.filter_map(|(site, patients)| Some((site.clone(), (*patients)?))).collect();
+        let members = self.base.members();
         let sites_min = self.base.plan.rounds.sites_min.size();
         if members.len() < sites_min {
             let reason = format!("{} sites accepted the plan, it needs {sites_min}", members.len());
@@ -151,7 +167,9 @@ impl Turn<'_> {
     fn round_step(&mut self, phase: Phase, input: round::Input) -> Phase {
         match phase {
             Phase::Running { attempt, round } => self.after_round_step(attempt, round.step(input, self.now)),
-            Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Closed(_) => phase,
+            Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Measuring(_) | Phase::Closed(_) => {
+                phase
+            }
         }
     }
 
@@ -179,12 +197,17 @@ impl Turn<'_> {
     fn aggregated(&mut self, phase: Phase, result: Result<Models, String>) -> Phase {
         match (phase, result) {
             (Phase::Aggregating { key, outcome }, Ok(models)) => {
-                let rounds = key.round;
-                self.publish_closed(key, &outcome, Some(models));
-                self.next_attempt(rounds, models)
+                self.publish_closed(key.clone(), &outcome, Some(models));
+                self.after_round(key, models)
             }
             (Phase::Aggregating { .. }, Err(reason)) => self.close(StudyOutcome::Failed { reason }),
-            (other @ (Phase::Joining { .. } | Phase::Running { .. } | Phase::Closed(_)), _) => other,
+            (
+                other @ (Phase::Joining { .. }
+                | Phase::Running { .. }
+                | Phase::Measuring(_)
+                | Phase::Closed(_)),
+                _,
+            ) => other,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use fedtwin_plan::{Digest, SiteName, Timestamp};
 
+use super::metrics::MetricsReleased;
 use super::study::StudyClosed;
 use super::{Malformed, digest_bytes, name, names, optional_digest};
 use crate::wire;
@@ -61,6 +62,8 @@ pub enum Event {
         /// The new model; absent where too few updates came and the attempt was dropped.
         model: Option<Digest>,
     },
+    /// Noised counts of a model's scores were released.
+    MetricsReleased(MetricsReleased),
     /// The study ended.
     StudyClosed(StudyClosed),
 }
@@ -91,6 +94,7 @@ impl TryFrom<wire::StudyEvent> for StudyEvent {
                 missing: names("missing", &e.missing)?,
                 model: optional_digest("model", &e.model)?,
             },
+            wire::study_event::Event::MetricsReleased(e) => Event::MetricsReleased(e.try_into()?),
             wire::study_event::Event::StudyClosed(e) => Event::StudyClosed(e.try_into()?),
         };
         Ok(Self { time, event })
@@ -129,6 +133,7 @@ impl From<StudyEvent> for wire::StudyEvent {
                     model: model.as_ref().map(digest_bytes).unwrap_or_default(),
                 })
             }
+            Event::MetricsReleased(released) => wire::study_event::Event::MetricsReleased(released.into()),
             Event::StudyClosed(closed) => wire::study_event::Event::StudyClosed(closed.into()),
         };
         Self { time_ms: event.time.0, event: Some(wire) }

@@ -19,7 +19,7 @@ pub struct RoundKey {
 }
 
 impl RoundKey {
-    fn new(study: &str, round: u32, attempt: u32) -> Result<Self, Malformed> {
+    pub(crate) fn new(study: &str, round: u32, attempt: u32) -> Result<Self, Malformed> {
         if round == 0 || attempt < round {
             return Err(Malformed::new("attempt", "is below the round, or the round is 0"));
         }

@@ -14,6 +14,8 @@ pub enum Notice {
     Offer(SignedPlan),
     /// An attempt to take part in.
     Invitation(Invitation),
+    /// Metrics to release, of the model that an attempt made.
+    Measurement(Invitation),
     /// A study has ended.
     Closed(StudyClosed),
 }
@@ -25,6 +27,7 @@ impl TryFrom<wire::Notice> for Notice {
         match wire.notice.ok_or_else(|| Malformed::new("notice", "is missing"))? {
             wire::notice::Notice::Offer(plan) => signed_plan(plan).map(Self::Offer),
             wire::notice::Notice::Invitation(invitation) => invitation.try_into().map(Self::Invitation),
+            wire::notice::Notice::Measurement(invitation) => invitation.try_into().map(Self::Measurement),
             wire::notice::Notice::Closed(closed) => closed.try_into().map(Self::Closed),
         }
     }
@@ -35,6 +38,7 @@ impl From<Notice> for wire::Notice {
         let notice = match notice {
             Notice::Offer(plan) => wire::notice::Notice::Offer(plan.into()),
             Notice::Invitation(invitation) => wire::notice::Notice::Invitation(invitation.into()),
+            Notice::Measurement(invitation) => wire::notice::Notice::Measurement(invitation.into()),
             Notice::Closed(closed) => wire::notice::Notice::Closed(closed.into()),
         };
         Self { notice: Some(notice) }

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use fedtwin_plan::Digest;
-use fedtwin_privacy::ledger::Receipt;
+use fedtwin_privacy::ledger::{Purpose, Receipt};
 use fedtwin_privacy::release::{Release, ReleaseError};
 use fedtwin_proto::domain::{RoundKey, UpdateHeader};
 
 /// Bytes that may leave: paid for, and on record.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
+    purpose: Purpose,
     key: RoundKey,
     digest: Digest,
     bytes: Bytes,
@@ -19,11 +20,17 @@ pub struct Outgoing {
 /// # Errors
 /// Refuses a receipt of other bytes.
 pub fn send(key: RoundKey, release: Release, receipt: Receipt) -> Result<Outgoing, ReleaseError> {
-    let digest = release.digest();
-    Ok(Outgoing { key, digest, bytes: release.send(receipt)?.into() })
+    let (purpose, digest) = (receipt.purpose(), release.digest());
+    Ok(Outgoing { purpose, key, digest, bytes: release.send(receipt)?.into() })
 }
 
 impl Outgoing {
+    /// Returns what the bytes are: an update, or metrics.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
     /// Announces the bytes.
     #[must_use]
     pub fn header(&self) -> UpdateHeader {

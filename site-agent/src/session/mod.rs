@@ -6,6 +6,8 @@
 //! record, let out).
 
 pub mod door;
+#[cfg(test)]
+mod metrics_tests;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ use fedtwin_plan::plan::{LocalNoise, Privacy};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::accountant::{self, GaussianEvent, Order};
+use fedtwin_privacy::histogram::release_event;
 use fedtwin_privacy::ledger::{
     Approval, Attempt, AttemptCost, BlockGrant, BudgetRequest, ClaimRequest, Delta, Kind, Ledger,
     LedgerError, Opened, Outcome, Purpose, Round, StudyRequest, Violation,
@@ -78,6 +81,9 @@ pub enum SessionError {
     /// The study is not one that this site takes part in.
     #[error("this site does not take part in study {0}")]
     NotTakingPart(StudyId),
+    /// The plan asks for no metrics of this round's model.
+    #[error("the plan asks for no metrics after round {0}")]
+    NotMeasured(u32),
     /// The ledger does not allow it.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -174,7 +180,7 @@ impl Session {
             study: plan.study.id.clone(),
             plan: signed.digest(),
             cohort: name.clone(),
-            claims: [(Purpose::Training, training_claim(&plan)?)].into(),
+            claims: claims(&plan)?,
         };
         // A site that restarts in the middle of a study finds its reservation in the ledger.
         let running = self.ledger.reservation(&plan.study.id);
@@ -186,17 +192,27 @@ impl Session {
         Ok(Accepted { spec, patients: declared, cohort_file: path.clone(), folder, plan })
     }
 
-    /// Pays for an attempt, before it reads data; or finds what it released already.
+    /// Pays for an attempt's update or metrics, before it reads data; or finds what it released already.
     ///
     /// # Errors
-    /// Refuses an attempt that comes after a later one, or that nothing is left for.
-    pub fn invited(&mut self, key: &RoundKey, now: Timestamp) -> Result<Work, SessionError> {
+    /// Refuses metrics that the plan does not ask for, an attempt that comes after a later one, or that nothing is left for.
+    pub fn invited(
+        &mut self,
+        purpose: Purpose,
+        key: &RoundKey,
+        now: Timestamp,
+    ) -> Result<Work, SessionError> {
         let accepted = self.accepted(&key.study)?;
-        if let Some(receipt) = self.ledger.receipt(&key.study, Purpose::Training, ledger_key(key)) {
-            let release = Release::stored(&receipt, accepted.folder.load_release()?)?;
+        if let Some(receipt) = self.ledger.receipt(&key.study, purpose, ledger_key(key)) {
+            let release = Release::stored(&receipt, accepted.folder.load_release(purpose)?)?;
             return Ok(Work::Resend(door::send(key.clone(), release, receipt)?));
         }
-        let grant = self.ledger.admit(&key.study, Purpose::Training, ledger_key(key), now);
+        if purpose == Purpose::Metrics && !accepted.plan.measures_after(key.round) {
+            let reason = SessionError::NotMeasured(key.round);
+            self.ledger.refuse_attempt(&key.study, ledger_key(key), &reason.to_string(), now)?;
+            return Err(reason);
+        }
+        let grant = self.ledger.admit(&key.study, purpose, ledger_key(key), now);
         if let Err(LedgerError::Refused(violation)) = &grant {
             self.ledger.refuse_attempt(&key.study, ledger_key(key), &violation.to_string(), now)?;
         }
@@ -215,13 +231,16 @@ impl Session {
         now: Timestamp,
     ) -> Result<Outgoing, SessionError> {
         let accepted = self.accepted(&key.study)?;
-        let bits = accepted.plan.calibrated.modulus_bits.get();
+        let bits = match grant.purpose() {
+            Purpose::Training => accepted.plan.calibrated.modulus_bits.get(),
+            Purpose::Metrics => METRICS_BITS,
+        };
         let bits = bits.try_into().expect("a checked plan has a width of the format");
         let release = match &update.noise {
             Some(steps) => Release::noised(grant, steps, &update.values, bits)?,
             None => Release::plain(grant, &update.values, bits)?,
         };
-        accepted.folder.save_release(release.bytes())?;
+        accepted.folder.save_release(grant.purpose(), release.bytes())?;
         let receipt = self.ledger.record(grant, ledger_key(key), release.digest(), now)?;
         Ok(door::send(key.clone(), release, receipt)?)
     }
@@ -292,7 +311,27 @@ fn budget_request(file: &CohortFile, budget: &BudgetConfig) -> anyhow::Result<Bu
     })
 }
 
-/// Says what a plan wants to do with the cohort.
+/// Says what a plan wants to do with the cohort, for each purpose.
+fn claims(plan: &Plan) -> Result<BTreeMap<Purpose, ClaimRequest>, Refusal> {
+    let mut claims = BTreeMap::from([(Purpose::Training, training_claim(plan)?)]);
+    if let Some(claim) = metrics_claim(plan)? {
+        claims.insert(Purpose::Metrics, claim);
+    }
+    Ok(claims)
+}
+
+/// Each release of metrics is an attempt and a block of its own: what never happens is given back.
+fn metrics_claim(plan: &Plan) -> Result<Option<ClaimRequest>, Refusal> {
+    let Some((metrics, noise)) = plan.metrics.as_ref().zip(plan.calibrated.metrics.as_ref()) else {
+        return Ok(None);
+    };
+    let (event, releases, delta) = (release_event(noise), noise.releases, metrics.delta.get());
+    let all = GaussianEvent { steps: releases.into(), ..event };
+    hold_to_claim(&all, noise.epsilon.get(), delta)?;
+    let attempt = AttemptCost::Noised(event);
+    Ok(Some(ClaimRequest { attempts_max: releases, blocks: releases, attempt }))
+}
+
 fn training_claim(plan: &Plan) -> Result<ClaimRequest, Refusal> {
     let (attempts_max, blocks) = (plan.rounds.attempts_max.get(), plan.rounds.blocks.get());
     Ok(ClaimRequest { attempts_max, blocks, attempt: attempt_cost(plan)? })
@@ -310,12 +349,17 @@ fn attempt_cost(plan: &Plan) -> Result<AttemptCost, Refusal> {
         GaussianEvent::local(plan.training.sampling, m, c_int, steps)
             .map_err(|error| Refusal::Calibration(error.to_string()))
     };
-    let found = accountant::epsilon(&[event(plan.steps())?], delta).value;
-    if found > claimed {
-        return Err(Refusal::Claim { claimed, found, delta });
-    }
+    hold_to_claim(&event(plan.steps())?, claimed, delta)?;
     Ok(AttemptCost::Noised(event(plan.local_steps().into())?))
 }
+
+fn hold_to_claim(event: &GaussianEvent, claimed: f64, delta: f64) -> Result<(), Refusal> {
+    let found = accountant::epsilon(std::slice::from_ref(event), delta).value;
+    if found > claimed { Err(Refusal::Claim { claimed, found, delta }) } else { Ok(()) }
+}
+
+/// Counts are few: the widest format has room for every sum.
+const METRICS_BITS: u32 = 64;
 
 /// Entries in one message to the mirror; the rest follows with the next.
 const MIRROR_BYTES: usize = 1 << 19;

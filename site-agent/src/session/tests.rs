@@ -12,17 +12,17 @@ use fedtwin_privacy::release::{Noise, NoisySteps};
 
 use super::*;
 
-const NOW: Timestamp = Timestamp(1_800_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const WEIGHTS: usize = 5;
 
-struct Site {
+pub(super) struct Site {
     folder: tempfile::TempDir,
     credentials: Arc<Credentials>,
     researcher: Credentials,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let until = Timestamp(NOW.0 + 1_000_000_000);
         let authority = Authority::create(&"fed".parse().unwrap(), NOW, until).unwrap();
         let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
@@ -36,11 +36,16 @@ impl Site {
     }
 
     fn open(&self) -> Session {
+        self.open_with("")
+    }
+
+    /// Opens with another line of policy.
+    pub(super) fn open_with(&self, line: &str) -> Session {
         let config = "coordinator = \"localhost:1\"\ncredentials = \"c\"\nstate = \"state\"\n\
-            policy = { models = [\"vector\"], parameters_max = 10, cohorts = [\"heart\"], modes = [\"local\"], \
-            noise_multiplier_min = 0.1, delta_max = 0.01, attempts_max = 10, sites_min = 1 }\n\
+            policy = { models = [\"vector\", \"linear-risk\"], parameters_max = 10, cohorts = [\"heart\"], modes = [\"local\"], \
+            noise_multiplier_min = 0.1, delta_max = 0.01, attempts_max = 10, sites_min = 1 LINE }\n\
             [[cohort]]\nfile = \"cohort.toml\"\nbudget = { epsilon = 10.0, delta = 1e-3, order = 8 }\n";
-        let config: SiteConfig = parse("site.toml", config).unwrap();
+        let config: SiteConfig = parse("site.toml", &config.replace("LINE", line)).unwrap();
         Session::open(&config, self.folder.path(), &self.credentials, NOW).unwrap()
     }
 
@@ -57,12 +62,16 @@ impl Site {
             calibrated = {{ m = 13, c_int = {c_int}, modulus_bits = 32, steps = 4, epsilon = 1e6 }}
             "#
         );
+        self.offer_text(session, text)
+    }
+
+    pub(super) fn offer_text(&self, session: &mut Session, text: String) -> Result<Accepted, Refusal> {
         let signed = sign_plan(&self.researcher, text.into_bytes());
         let (plan, signer) = verify_plan(&signed, self.credentials.authority(), NOW).unwrap();
         session.offered(plan, &signer, &signed, NOW)
     }
 
-    fn ledger(&self) -> String {
+    pub(super) fn ledger(&self) -> String {
         fs::read_to_string(ledger_path(&self.folder.path().join("state"))).unwrap()
     }
 
@@ -71,7 +80,7 @@ impl Site {
     }
 }
 
-fn key(round: u32, attempt: u32) -> RoundKey {
+pub(super) fn key(round: u32, attempt: u32) -> RoundKey {
     RoundKey { study: "s".parse().unwrap(), round, attempt }
 }
 
@@ -82,14 +91,14 @@ fn noised() -> LocalUpdate {
     LocalUpdate { values: noise.add(drawn, &IntegerSum(vec![1; WEIGHTS])), noise: Some(noise) }
 }
 
-fn grant(work: Work) -> BlockGrant {
+pub(super) fn grant(work: Work) -> BlockGrant {
     match work {
         Work::Train(grant) => grant,
         Work::Resend(_) => panic!("expected a new attempt"),
     }
 }
 
-fn resent(work: Work) -> Outgoing {
+pub(super) fn resent(work: Work) -> Outgoing {
     match work {
         Work::Resend(outgoing) => outgoing,
         Work::Train(_) => panic!("expected the stored release"),
@@ -101,15 +110,15 @@ fn an_attempt_that_was_released_sends_the_same_bytes_again_even_after_a_restart(
     let site = Site::new();
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
-    let paid = grant(session.invited(&key(1, 1), NOW).unwrap());
+    let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
     let first = session.release(&key(1, 1), &paid, &noised(), NOW).unwrap();
-    let again = resent(session.invited(&key(1, 1), NOW).unwrap());
+    let again = resent(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
     assert_eq!((again.bytes(), again.header()), (first.bytes(), first.header()));
 
     drop(session);
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
-    let after_restart = resent(session.invited(&key(1, 1), NOW).unwrap());
+    let after_restart = resent(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
     assert_eq!(after_restart.bytes(), first.bytes());
 }
 
@@ -118,13 +127,13 @@ fn stored_bytes_that_changed_do_not_leave() {
     let site = Site::new();
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
-    let paid = grant(session.invited(&key(1, 1), NOW).unwrap());
+    let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
     session.release(&key(1, 1), &paid, &noised(), NOW).unwrap();
     let path = site.stored_release("s");
     let mut bytes = fs::read(&path).unwrap();
     bytes[3] ^= 1;
     fs::write(&path, bytes).unwrap();
-    let refused = session.invited(&key(1, 1), NOW).unwrap_err();
+    let refused = session.invited(Purpose::Training, &key(1, 1), NOW).unwrap_err();
     assert!(matches!(refused, SessionError::Release(ReleaseError::OtherBytes)), "{refused}");
 }
 
@@ -133,7 +142,7 @@ fn an_update_without_the_noise_that_was_paid_for_does_not_leave() {
     let site = Site::new();
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
-    let paid = grant(session.invited(&key(1, 1), NOW).unwrap());
+    let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
     let weaker = NoisySteps::new(NoiseBits::try_from(12).unwrap());
     for noise in [None, Some(weaker), Some(NoisySteps::new(NoiseBits::try_from(13).unwrap()))] {
         let update = LocalUpdate { values: vec![1; WEIGHTS], noise };
@@ -148,7 +157,7 @@ fn an_earlier_attempt_is_not_released_after_a_later_one() {
     let site = Site::new();
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
-    let paid = grant(session.invited(&key(1, 2), NOW).unwrap());
+    let paid = grant(session.invited(Purpose::Training, &key(1, 2), NOW).unwrap());
     session.release(&key(1, 2), &paid, &noised(), NOW).unwrap();
     let refused = session.release(&key(1, 1), &paid, &noised(), NOW).unwrap_err();
     assert!(matches!(refused, SessionError::Ledger(_)), "{refused}");
@@ -160,10 +169,10 @@ fn attempts_beyond_what_was_paid_for_are_refused() {
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
     for attempt in 1..=4 {
-        let paid = grant(session.invited(&key(attempt, attempt), NOW).unwrap());
+        let paid = grant(session.invited(Purpose::Training, &key(attempt, attempt), NOW).unwrap());
         session.release(&key(attempt, attempt), &paid, &noised(), NOW).unwrap();
     }
-    let refused = session.invited(&key(5, 5), NOW).unwrap_err();
+    let refused = session.invited(Purpose::Training, &key(5, 5), NOW).unwrap_err();
     assert!(refused.to_string().contains("all attempts that study s paid for are used"), "{refused}");
     assert_eq!(site.ledger().matches("\"entry\":\"attempt-refused\"").count(), 1);
     assert_eq!(site.ledger().matches("\"entry\":\"block-opened\"").count(), 2);
@@ -180,5 +189,8 @@ fn a_study_over_budget_is_refused_with_the_numbers_and_logged_once() {
     let again = site.offer(&mut session, "s", 60_000).unwrap_err().to_string();
     assert_eq!(again, refused);
     assert_eq!(site.ledger().matches("\"entry\":\"study-refused\"").count(), 1);
-    assert!(matches!(session.invited(&key(1, 1), NOW), Err(SessionError::NotTakingPart(_))));
+    assert!(matches!(
+        session.invited(Purpose::Training, &key(1, 1), NOW),
+        Err(SessionError::NotTakingPart(_))
+    ));
 }

@@ -107,6 +107,7 @@ impl World {
             Record::StudyOpened { .. }
             | Record::SiteAnswered { .. }
             | Record::RoundStarted { .. }
+            | Record::MetricsReleased { .. }
             | Record::StudyClosed { .. } => None,
         });
         included.unwrap_or_default()
@@ -244,6 +245,7 @@ impl World {
                     self.seen.model = *model;
                 }
             }
+            Record::MetricsReleased { .. } => unreachable!("the simulated plan has no metrics"),
             Record::StudyClosed { failure, .. } => {
                 assert_eq!(failure.is_none(), self.seen.rounds == self.terms.rounds);
                 self.seen.closed = true;
@@ -274,6 +276,7 @@ impl World {
                 assert_eq!(Some(invitation.model), self.seen.model);
                 assert!(!invitation.closes_in.is_zero());
             }
+            Notice::Measurement(_) => unreachable!("the simulated plan has no metrics"),
             Notice::Closed(_) => assert!(self.seen.closed, "told before it was on disk"),
         }
     }

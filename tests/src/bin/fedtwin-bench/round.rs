@@ -121,6 +121,7 @@ fn seconds_of_rounds(watch: &Watch) -> Vec<f64> {
             Event::RoundClosed { .. }
             | Event::SiteAnswered { .. }
             | Event::UpdateReceived { .. }
+            | Event::MetricsReleased(_)
             | Event::SiteFailed { .. }
             | Event::StudyClosed(_) => {}
         }

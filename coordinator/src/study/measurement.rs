@@ -1,0 +1,134 @@
+//! Collecting the sites' noised counts of one model's scores.
+//!
+//! Who sends what: each member that is connected is asked once, and again when it comes back; it answers with
+//! its counts, or says that it has none. The measurement is over when nobody is awaited or at its
+//! deadline. What is published is the sum over the sites that answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fedtwin_plan::{Digest, SiteName, Timestamp};
+use fedtwin_proto::domain::{Invitation, Notice, RoundKey};
+
+use super::Models;
+
+/// A measurement that is open.
+#[derive(Debug)]
+pub(super) struct Measurement {
+    /// The attempt that made the model.
+    pub(super) key: RoundKey,
+    pub(super) models: Models,
+    pub(super) deadline: Timestamp,
+    cells: usize,
+    awaited: BTreeSet<SiteName>,
+    received: BTreeMap<SiteName, Vec<i64>>,
+}
+
+impl Measurement {
+    pub(super) fn new(key: RoundKey, models: Models, cells: usize, deadline: Timestamp) -> Self {
+        Self { key, models, deadline, cells, awaited: BTreeSet::new(), received: BTreeMap::new() }
+    }
+
+    /// Awaits a member's counts.
+    pub(super) fn expect(&mut self, site: SiteName) {
+        self.awaited.insert(site);
+    }
+
+    /// Asks a member that is connected for its counts, unless they are there.
+    pub(super) fn ask(&mut self, site: SiteName, now: Timestamp) -> Option<Notice> {
+        if self.received.contains_key(&site) {
+            return None;
+        }
+        self.awaited.insert(site);
+        let closes_in = self.deadline.since(now);
+        let invitation = Invitation { key: self.key.clone(), model: self.model(), closes_in };
+        Some(Notice::Measurement(invitation))
+    }
+
+    /// What is measured: the average, where this is the last round of a study that has one.
+    fn model(&self) -> Digest {
+        self.models.average.unwrap_or(self.models.global)
+    }
+
+    /// Takes a site's counts; the same ones again are fine, as their acknowledgement may have been lost.
+    pub(super) fn take(&mut self, site: SiteName, counts: Vec<i64>) -> Result<(), String> {
+        if counts.len() != self.cells {
+            return Err(format!("{} counts, expected {}", counts.len(), self.cells));
+        }
+        if self.awaited.remove(&site) {
+            self.received.insert(site, counts);
+            return Ok(());
+        }
+        match self.received.get(&site) {
+            Some(first) if *first == counts => Ok(()),
+            Some(_) => Err("other counts of this site are in already".to_owned()),
+            None => Err("the site was not asked for metrics".to_owned()),
+        }
+    }
+
+    /// Says whether the site was awaited, which it is no longer.
+    pub(super) fn decline(&mut self, site: &SiteName) -> bool {
+        self.awaited.remove(site)
+    }
+
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.awaited.is_empty() || now >= self.deadline
+    }
+
+    /// Returns the sites that answered and the sums of their counts, modulo 2^64; nothing without answers.
+    pub(super) fn total(self) -> Option<(Vec<SiteName>, Vec<i64>)> {
+        let mut sums = vec![0_i64; self.cells];
+        for counts in self.received.values() {
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum = sum.wrapping_add(*count);
+            }
+        }
+        let sites: Vec<_> = self.received.into_keys().collect();
+        (!sites.is_empty()).then_some((sites, sums))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000);
+    const DEADLINE: Timestamp = Timestamp(61_000);
+
+    fn site(name: &str) -> SiteName {
+        name.parse().unwrap()
+    }
+
+    fn measurement(sites: &[&str]) -> Measurement {
+        let key = RoundKey { study: "s".parse().unwrap(), round: 2, attempt: 3 };
+        let mut measurement = Measurement::new(key, Digest::of(b"model").into(), 2, DEADLINE);
+        for name in sites {
+            assert!(measurement.ask(site(name), NOW).is_some());
+        }
+        measurement
+    }
+
+    #[test]
+    fn it_is_over_when_everybody_answered_or_time_is_up() {
+        let mut open = measurement(&["a", "b", "c"]);
+        assert_eq!(open.take(site("a"), vec![5, -7]), Ok(()));
+        assert!(open.decline(&site("b")) && !open.decline(&site("b")));
+        assert!(!open.is_over(NOW) && open.is_over(DEADLINE));
+        assert_eq!(open.take(site("c"), vec![i64::MAX, 10]), Ok(()));
+        assert!(open.is_over(NOW));
+        // Sums are modulo 2^64, as the counts are.
+        assert_eq!(open.total(), Some((vec![site("a"), site("c")], vec![i64::MIN + 4, 3])));
+        assert_eq!(measurement(&["a"]).total(), None);
+    }
+
+    #[test]
+    fn counts_are_taken_once_and_of_those_who_were_asked() {
+        let mut open = measurement(&["a"]);
+        assert_eq!(open.take(site("a"), vec![1]), Err("1 counts, expected 2".to_owned()));
+        assert_eq!(open.take(site("a"), vec![1, 2]), Ok(()));
+        assert_eq!(open.take(site("a"), vec![1, 2]), Ok(()), "the acknowledgement was lost");
+        assert!(open.take(site("a"), vec![1, 3]).unwrap_err().contains("in already"));
+        assert!(open.take(site("b"), vec![1, 2]).unwrap_err().contains("was not asked"));
+        assert!(open.ask(site("a"), NOW).is_none(), "its counts are there");
+        assert_eq!(open.total(), Some((vec![site("a")], vec![1, 2])));
+    }
+}

@@ -1,0 +1,117 @@
+//! Metrics of a model, as the release that they are: counts of this site's test patients, noised.
+//!
+//! The noise is drawn before patients are read, by opendp's own sampler: there are few counts. Each score depends
+//! on its patient and on the released model alone; the report with the scores themselves is dropped here.
+
+use fedtwin_plan::Plan;
+use fedtwin_privacy::histogram::histogram;
+use fedtwin_privacy::noise::OpendpNoise;
+use fedtwin_privacy::release::{Noise, NoisySteps};
+
+use crate::local_training::{LocalUpdate, TrainingError};
+use crate::trainer::Trainer;
+
+/// Counts the test patients by their scores, and adds noise.
+///
+/// # Errors
+/// Fails where the trainer fails or there is no randomness.
+///
+/// # Panics
+/// If the plan has no metrics.
+pub fn measure(
+    plan: &Plan,
+    trainer: &mut dyn Trainer,
+    weights: &[f32],
+) -> Result<LocalUpdate, TrainingError> {
+    let counted = plan.histogram().zip(plan.calibrated.metrics.as_ref());
+    let (cells, noise) = counted.expect("only a plan with metrics is measured");
+    let drawn = Noise::draw(&OpendpNoise, noise.m, cells.cells())?;
+    let report = trainer.score(weights, false)?;
+    let sum = histogram(cells.cells(), noise.c_int, cells.cells_of(&report));
+    let mut steps = NoisySteps::new(noise.m);
+    Ok(LocalUpdate { values: steps.add(drawn, &sum), noise: Some(steps) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use fedtwin_plan::PatientId;
+    use fedtwin_plan::report::{Report, RiskReport, RiskRow};
+    use fedtwin_plan::text_file::parse;
+
+    use super::*;
+    use crate::trainer::{Stopper, TrainerError};
+
+    /// Has scored these probabilities; those above one half came true.
+    struct Scored(Vec<f64>);
+
+    impl Trainer for Scored {
+        fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<(u32, u32), TrainerError> {
+            Err(TrainerError::OtherAnswer)
+        }
+
+        fn sum(
+            &mut self,
+            _weights: &[f32],
+            _sampled: Vec<PatientId>,
+            _seed: u64,
+        ) -> Result<Vec<i64>, TrainerError> {
+            Err(TrainerError::OtherAnswer)
+        }
+
+        fn score(&mut self, _weights: &[f32], fit: bool) -> Result<Report, TrainerError> {
+            assert!(!fit, "what is fitted on training patients has no part in metrics");
+            let row = |&global: &f64| RiskRow { outcome: global > 0.5, global, local: 0.0 };
+            Ok(Report::Risk(RiskReport { intercept: 0.0, rows: self.0.iter().map(row).collect() }))
+        }
+
+        fn stopper(&self) -> Stopper {
+            Stopper::default()
+        }
+    }
+
+    fn plan(c_int: u32) -> Plan {
+        let text = format!(
+            r#"
+            study = {{ id = "s", title = "t", sites = ["a"], expires = "2099-01-01" }}
+            cohort = {{ name = "c", patients_max = 100 }}
+            data.table = {{ outcome = "o", features.x.number = {{ unit = "u", low = 0, high = 1 }} }}
+            model = {{ family = "linear-risk", seed = 1 }}
+            rounds = {{ count = 1, attempts_max = 1, blocks = 1, sites_min = 1, join_s = 1, deadline_s = 1, slot_s = 0 }}
+            training = {{ sampling = "1", loss = "bce", site = "gradient", server.fedavg.learning_rate = 1.0 }}
+            privacy.none.clip = 1.0
+            metrics = {{ epsilon = 1.0, delta = 1e-5 }}
+            [calibrated]
+            m = 10
+            c_int = 1
+            modulus_bits = 32
+            steps = 1
+            metrics = {{ m = 10, c_int = {c_int}, releases = 1, epsilon = 1e9 }}
+            "#
+        );
+        parse("plan", &text).unwrap()
+    }
+
+    #[test]
+    fn counts_are_those_of_the_scores_and_a_score_that_is_none_counts_nowhere() {
+        // Noise of a millionth of a patient: what remains are the counts.
+        let c_int = 1 << 30;
+        let mut trainer = Scored(vec![0.02, 0.02, 0.97, 1.0, f64::NAN, 1.5]);
+        let update = measure(&plan(c_int), &mut trainer, &[0.0; 2]).unwrap();
+        let counts: Vec<_> = update.values.iter().map(|&v| (v + (1 << 29)) >> 30).collect();
+        let counted: Vec<_> = counts.iter().enumerate().filter(|&(_, &count)| count != 0).collect();
+        assert_eq!(counted, [(0, &2), (39, &2)]);
+    }
+
+    #[test]
+    fn every_count_has_noise_even_where_nobody_is() {
+        let update = measure(&plan(1), &mut Scored(Vec::new()), &[0.0; 2]).unwrap();
+        // Of forty draws of standard deviation 1024, one is zero in 64 runs and two in thousands.
+        assert!(update.values.len() == 40 && update.values.iter().filter(|&&v| v == 0).count() < 4);
+        let mean_square = update.values.iter().map(|&v| (v as f64 / 1024.0).powi(2)).sum::<f64>() / 40.0;
+        // Chi-square with 40 degrees of freedom is between 10 and 95 but for one run in 100,000.
+        assert!((0.25..2.4).contains(&mean_square), "{mean_square}");
+        assert!(update.noise.is_some());
+    }
+}
