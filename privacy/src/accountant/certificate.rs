@@ -2,30 +2,157 @@
 //!
 //! Privacy-loss distributions of jobs that were chosen after seeing earlier results do not add up; Gaussian
 //! mechanisms do, by the squares of their mu (Smith and Thakurta, 2022, arXiv 2210.17520). A certificate
-//! (mu, delta0) states delta(epsilon) <= delta0 + (1 - delta0) delta of mu-GDP at every epsilon, for zeroing
-//! out one patient and for the way back.
+//! (mu, delta0) states delta(epsilon) <= delta0 + (1 - delta0) delta of mu-GDP at every epsilon >= 0, for zeroing
+//! out one patient and for the way back: the job is then nowhere less private than a mechanism that with probability
+//! delta0 tells everything and else is mu-GDP. Deltas of several certificates add up, mu as said.
 
-use crate::accountant::{GaussianEvent, Segment, mu};
+use std::collections::VecDeque;
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+use std::sync::{Mutex, PoisonError};
+
+use libm::{erfc, exp, expm1, sqrt};
+
+use crate::accountant::gdp::{bisect, delta_below};
+use crate::accountant::pld::curve::Curve;
+use crate::accountant::pld::job::Job;
+use crate::accountant::{Event, GaussianEvent, NUMERICAL_ERROR, Relation, Segment, mu, segments_of};
 
 /// Returns a mu for which all events together, with one fixed order and plan, have the certificate
 /// (mu, `delta0`); rounded up.
 ///
-/// `delta0` is in [0, 1); a larger one allows a smaller mu. Infinite where nothing bounds the events.
-///
-/// Sampling is ignored for now: steps on a sample of the patients are mixtures of steps that tell nothing and
-/// of steps with the patient, so that the price without sampling holds at `delta0` = 0 already.
+/// `delta0` is in [0, 1); a larger one allows a smaller mu: at rates from 0.05 and multipliers from 2, epsilon at delta is
+/// within 0.2 % of what the losses themselves bound for `delta0` = delta / 100, within 1.6 % for delta / 100 000. The result is sqrt(T) / z exactly, but for rounding, for
+/// steps with all patients, and never more than that for others. It is the same bits on each machine: functions of
+/// `libm`, one thread, no operation whose order depends on the processor.
 #[must_use]
 pub fn certificate(events: &[GaussianEvent], delta0: f64) -> f64 {
-    assert!((0.0..1.0).contains(&delta0), "delta0 is a probability below 1");
-    let segments: Vec<_> = events.iter().map(Segment::from).collect();
-    mu(&segments)
+    // A ledger prices the blocks of a study one after the other, and again at each replay.
+    static RECENT: Mutex<VecDeque<Certified>> = Mutex::new(VecDeque::new());
+    let recent = || RECENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = |certified: &Certified| certified.events == events && certified.delta0 == delta0.to_bits();
+    if let Some(certified) = recent().iter().find(|certified| known(certified)) {
+        return certified.mu;
+    }
+    let all: Vec<_> = events.iter().map(Event::from).collect();
+    let mu = certificate_of(&all, delta0);
+    let mut recent = recent();
+    recent.truncate(RECENT_MAX - 1);
+    recent.push_front(Certified { events: events.to_vec(), delta0: delta0.to_bits(), mu });
+    mu
 }
+
+/// A certificate that was computed lately.
+struct Certified {
+    events: Vec<GaussianEvent>,
+    delta0: u64,
+    mu: f64,
+}
+
+/// Does what [`certificate`] does for any mechanisms; infinite where nothing bounds them.
+#[must_use]
+pub fn certificate_of(events: &[Event], delta0: f64) -> f64 {
+    assert!((0.0..1.0).contains(&delta0), "delta0 is a probability below 1");
+    // Steps on a sample are mixtures of steps that tell nothing and of steps with the patient: the price without
+    // sampling holds. (Dong, Roth and Su, 2019, arXiv 1905.02383, joint convexity of trade-off functions.)
+    let unsampled = segments_of(events, Relation::ZeroOut).map_or(f64::INFINITY, |segments| mu(&segments));
+    let sampled = events.iter().filter_map(Event::segment).any(|segment| !Segment::is_unsampled(&segment));
+    if unsampled.is_finite() && !sampled {
+        return unsampled;
+    }
+    let Some(job) = Job::new(events, Relation::ZeroOut) else { return unsampled };
+    if job.is_free() || delta0 < DELTA0_MIN {
+        return if job.is_free() { 0.0 } else { unsampled };
+    }
+    let mus = job.profiles(delta0).iter().map(|curve| least_mu(curve, delta0)).fold(0.0, f64::max);
+    (mus * (1.0 + NUMERICAL_ERROR)).min(unsampled)
+}
+
+/// Returns the mu of anything that is private with `epsilon` and a delta of zero: 2 `Phi^-1(e^epsilon / (1 + e^epsilon))`,
+/// rounded up.
+///
+/// Randomised response dominates it, whose trade-off function lies above that of mu-GDP as soon as it does at its one
+/// corner (Dong, Roth and Su, 2019, arXiv 1905.02383, section 2.1: trade-off functions are convex).
+#[must_use]
+pub fn pure_mu(epsilon: f64) -> f64 {
+    // Phi(-mu / 2) = 1 / (1 + e^epsilon), whose right side keeps its digits.
+    let wanted = exp(-epsilon) / (1.0 + exp(-epsilon));
+    let holds = |half: f64| erfc(half * FRAC_1_SQRT_2) / 2.0 <= wanted * (1.0 - 8.0 * f64::EPSILON);
+    if epsilon <= 0.0 { 0.0 } else { 2.0 * bisect(0.0, HALF_MU_MAX, holds) }
+}
+
+/// Returns the least mu for which a curve of upper bounds is below delta0 + (1 - delta0) delta of mu-GDP from epsilon = 0
+/// on, rounded up.
+///
+/// Let x = e^epsilon. Between two epsilons of the curve, h apart, the truth is below the chord of its bounds. The
+/// curve of mu-GDP is convex in x with slope -Phi(-epsilon/mu - mu/2), so that it is above its own chord less a quarter
+/// of what the slope changes times the width: both curves' tangents at the ends meet no further below. The slope
+/// changes by at most h phi(epsilon/mu + mu/2) / mu, phi falling from epsilon = 0 on. Hence it is enough that
+/// at each epsilon of the curve the bound is at most delta0 + (1 - delta0) (delta of mu-GDP - that gap). Where the
+/// bound is below delta0, it is for all larger epsilons.
+fn least_mu(curve: &Curve, delta0: f64) -> f64 {
+    let holds = |mu: f64, (epsilon, delta): (f64, f64)| {
+        let density = |z: f64| exp(-z * z / 2.0) / sqrt(2.0 * PI);
+        // Of both intervals the density is largest at the lower end of the one before; e^l phi(l/mu + mu/2) =
+        // phi(l/mu - mu/2).
+        let lower = epsilon - curve.spacing;
+        let steepest = if lower > 0.0 {
+            exp(epsilon - lower) * density(lower / mu - mu / 2.0)
+        } else {
+            exp(epsilon) * density((lower / mu + mu / 2.0).max(0.0))
+        };
+        let gap = expm1(curve.spacing) * curve.spacing / (4.0 * mu) * steepest;
+        delta * (1.0 + NUMERICAL_ERROR) <= delta0 + (1.0 - delta0) * (delta_below(epsilon, mu) - gap)
+    };
+    let start = curve.start();
+    let points = || (start..curve.deltas.len()).map(|place| (curve.place(place), curve.deltas[place]));
+    let Some(end) = points().position(|(_, delta)| delta <= delta0) else { return f64::INFINITY };
+    let mut mu = MU_MIN;
+    loop {
+        let mut raised = false;
+        for point in points().take(end) {
+            if holds(mu, point) {
+                continue;
+            }
+            let mut high = mu;
+            while !holds(high, point) {
+                high *= 2.0;
+                if high > MU_MAX {
+                    return f64::INFINITY;
+                }
+            }
+            // A little more than needed, so that neighbours do not ask again.
+            mu = bisect(mu, high, |mu| holds(mu, point)) * MARGIN;
+            raised = true;
+        }
+        // Raised for one epsilon, it has to hold at those before too.
+        if !raised {
+            return mu;
+        }
+    }
+}
+
+/// Different blocks of the studies that run at one time.
+const RECENT_MAX: usize = 64;
+
+const MU_MIN: f64 = 1e-9;
+const MU_MAX: f64 = 1e4;
+const HALF_MU_MAX: f64 = 40.0;
+const MARGIN: f64 = 1.0 + 1e-7;
+
+/// Below, curves are no longer sharp down to it.
+const DELTA0_MIN: f64 = 1e-100;
 
 #[cfg(test)]
 mod tests {
     use fedtwin_plan::Ratio;
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::accountant::{Mechanism, best_epsilon, gdp, pld};
+
+    fn sampled(rate: f64, multiplier: f64, count: u64) -> Event {
+        Event { mechanism: Mechanism::PoissonGaussian { rate, multiplier }, count }
+    }
 
     #[test]
     fn all_patients_in_every_step_have_the_exact_mu() {
@@ -33,5 +160,79 @@ mod tests {
         let found = certificate(&[event], 1e-9);
         let exact = 10.0 / event.noise_multiplier();
         assert!(found >= exact && found < exact * (1.0 + 1e-11), "{found} {exact}");
+    }
+
+    #[test]
+    fn certificates_cost_little_where_losses_are_nearly_gaussian() {
+        // Epsilon at delta of the certificate against that of the losses themselves.
+        for (rate, multiplier, steps, delta) in
+            [(0.05, 2.0, 1000, 1e-5), (0.2, 4.0, 500, 1e-5), (0.5, 3.0, 200, 1e-3), (0.1, 5.0, 2000, 1e-6)]
+        {
+            let event = [sampled(rate, multiplier, steps)];
+            let delta0 = delta / 100.0;
+            let mu = certificate_of(&event, delta0);
+            let certified = gdp::epsilon(mu, (delta - delta0) / (1.0 - delta0));
+            let sharp = best_epsilon(&event, delta, Relation::ZeroOut).value;
+            let price = certified / sharp - 1.0;
+            assert!((0.0..0.002).contains(&price), "{rate} {multiplier} {steps}: {price}");
+        }
+    }
+
+    #[test]
+    fn ten_jobs_are_near_the_sum_that_adaptive_choices_do_not_allow() {
+        let job =
+            |i: u32| sampled(0.05 + 0.03 * f64::from(i), 2.5 + 0.4 * f64::from(i), 100 + 20 * u64::from(i));
+        let jobs: Vec<_> = (0..10).map(job).collect();
+        let delta0 = 5e-8;
+        let squares: f64 = jobs.iter().map(|&job| certificate_of(&[job], delta0).powi(2)).sum();
+        let all = gdp::epsilon(squares.sqrt(), 1e-5 - 10.0 * delta0);
+        let sum = best_epsilon(&jobs, 1e-5, Relation::ZeroOut).value;
+        let by_orders =
+            crate::accountant::rdp_epsilon(&segments_of(&jobs, Relation::ZeroOut).unwrap(), 1e-5).value;
+        assert!(all >= sum && all < sum * 1.026, "{all} {sum}");
+        assert!(by_orders > sum * 1.05, "{by_orders} {sum}");
+    }
+
+    #[test]
+    fn a_larger_delta0_never_costs_more() {
+        let event = [sampled(0.02, 1.2, 400)];
+        let mus: Vec<_> = [1e-12, 1e-9, 1e-6].map(|delta0| certificate_of(&event, delta0)).to_vec();
+        assert!(mus.windows(2).all(|pair| pair[1] <= pair[0] * (1.0 + 1e-6)), "{mus:?}");
+        assert!(certificate_of(&event, 0.0) >= mus[0]);
+    }
+
+    #[test]
+    fn pure_releases_have_the_mu_of_randomised_response() {
+        // At epsilon = 0 the curve's value is (e^epsilon - 1) / (e^epsilon + 1) for both.
+        for epsilon in [1e-3, 0.1, 1.0, 5.0] {
+            let mu = pure_mu(epsilon);
+            let corner = f64::tanh(epsilon / 2.0);
+            assert!((gdp::delta(0.0, mu) / corner - 1.0).abs() < 1e-8, "{epsilon} {mu}");
+            for share in [0.3, 0.9] {
+                // 1 / (1 + e^-eps) - e^(share eps) / (1 + e^eps): randomised response.
+                let (p, q) = (1.0 / (1.0 + (-epsilon).exp()), 1.0 / (1.0 + epsilon.exp()));
+                let exact = p - (share * epsilon).exp() * q;
+                assert!(gdp::delta(share * epsilon, mu) >= exact, "{epsilon} {share}");
+            }
+        }
+        assert!(pure_mu(0.0) <= 0.0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        /// The curve by another grid than the certificate's own: each epsilon chooses its spacing and tilt.
+        #[test]
+        fn certificates_dominate_at_each_epsilon(rate in 0.005_f64..0.9, multiplier in 0.7_f64..6.0, count in 1_u64..500, delta0 in -11_i32..-5) {
+            let delta0 = 10_f64.powi(delta0);
+            let event = [sampled(rate, multiplier, count)];
+            let mu = certificate_of(&event, delta0);
+            for epsilon in [0.0, 0.013, 0.2, 0.71, 1.9, 4.0, 9.0] {
+                let sharp = pld::delta(&event, epsilon, Relation::ZeroOut);
+                let certified = delta0 + (1.0 - delta0) * gdp::delta(epsilon, mu);
+                // Both are upper bounds on one truth; theirs is within a thousandth of it.
+                prop_assert!(sharp <= certified * 1.001 + 1e-14, "{epsilon}: {sharp} {certified}");
+            }
+        }
     }
 }

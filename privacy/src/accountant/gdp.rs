@@ -7,7 +7,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-use libm::{erfc, expm1};
+use libm::{erfc, exp, expm1};
 
 use crate::accountant::{NUMERICAL_ERROR, upward};
 
@@ -18,16 +18,28 @@ pub fn delta(epsilon: f64, mu: f64) -> f64 {
     if mu <= 0.0 {
         return 0.0;
     }
+    let (delta, error) = delta_with_error(epsilon, mu);
+    (delta + error).clamp(0.0, 1.0)
+}
+
+/// Returns what [`delta`] does, rounded down, for mu above 0.
+pub(crate) fn delta_below(epsilon: f64, mu: f64) -> f64 {
+    let (delta, error) = delta_with_error(epsilon, mu);
+    delta - error
+}
+
+/// Returns delta and a bound on its error.
+fn delta_with_error(epsilon: f64, mu: f64) -> (f64, f64) {
     // With a = (epsilon/mu + mu/2) / sqrt 2 and b = (epsilon/mu - mu/2) / sqrt 2, the second term is
     // exp(epsilon) erfc(a) / 2 = exp(-b^2) erfcx(a) / 2, and the first is exp(-b^2) erfcx(b) / 2.
     let (ratio, half) = (epsilon / mu, mu / 2.0);
     let (a, b) = ((ratio + half) * FRAC_1_SQRT_2, (ratio - half) * FRAC_1_SQRT_2);
-    let weight = (-b * b).exp();
+    let weight = exp(-b * b);
     let first = if b > 0.0 { weight * erfcx(b) } else { erfc(b) };
     let second = weight * erfcx(a);
     // Both terms are accurate to (1e-14 + the error of b^2) relative; their difference may be much smaller.
     let error = (first + second) * (1e-14 + 4.0 * f64::EPSILON * b * b);
-    ((first - second + error) / 2.0).clamp(0.0, 1.0)
+    ((first - second) / 2.0, error / 2.0)
 }
 
 /// Returns epsilon at `delta` of a mu-GDP mechanism, rounded up.
@@ -90,7 +102,7 @@ pub(crate) fn erfcx(x: f64) -> f64 {
         // x^2 is split into a rounded square and its exact error, which exp would magnify.
         let square = x * x;
         let error = x.mul_add(x, -square);
-        return square.exp() * erfc(x) * (1.0 + expm1(error));
+        return exp(square) * erfc(x) * (1.0 + expm1(error));
     }
     // The continued fraction of Abramowitz and Stegun, 7.1.14, from its 40th level upwards.
     let fraction = (1..=40).rev().fold(x, |tail, k| x + f64::from(k) / 2.0 / tail);

@@ -18,9 +18,35 @@ pub(crate) struct Curve {
 }
 
 impl Curve {
+    /// Joins curves on one lattice: at each epsilon the smallest of the bounds.
+    pub(crate) fn lowest(curves: &[Self]) -> Self {
+        let first = curves.iter().map(|curve| curve.first).min().expect("there are curves");
+        let last = curves
+            .iter()
+            .map(|curve| curve.first + curve.deltas.len() as i64)
+            .max()
+            .expect("there are curves");
+        let lowest = |index: i64| curves.iter().map(|curve| curve.at(index)).fold(1.0, f64::min);
+        Self { first, deltas: (first..last).map(lowest).collect(), ..curves[0] }
+    }
+
+    /// Returns the bound at a multiple of the spacing.
+    fn at(&self, index: i64) -> f64 {
+        match usize::try_from(index - self.first) {
+            Ok(place) => *self.deltas.get(place).or(self.deltas.last()).unwrap_or(&1.0),
+            Err(_before_the_first) => 1.0,
+        }
+    }
+
     /// Returns the epsilon of the bound with this place in the list.
     pub(crate) fn place(&self, place: usize) -> f64 {
         (self.first + place as i64) as f64 * self.spacing + self.shift
+    }
+
+    /// Returns the place of the last epsilon that is at most 0, or of the first.
+    pub(crate) fn start(&self) -> usize {
+        let at_most_zero = (0..self.deltas.len()).take_while(|&place| self.place(place) <= 0.0);
+        at_most_zero.last().unwrap_or(0)
     }
 
     /// Returns a bound on delta at `epsilon`, rounded up.

@@ -3,14 +3,14 @@
 use libm::{erfc, exp, log, sqrt};
 
 use crate::accountant::gdp::bisect;
-use crate::accountant::mechanism::discrete_multiplier;
 use crate::accountant::pld::compose::{Composition, LENGTH_MAX};
 use crate::accountant::pld::cumulants::Cumulants;
 use crate::accountant::pld::curve::Curve;
+use crate::accountant::pld::dominating::{Step, step_loss};
 use crate::accountant::pld::lattice::{Grid, Lattice};
 use crate::accountant::pld::pair::Pair;
 use crate::accountant::pld::step::{StepLoss, reversed};
-use crate::accountant::{Event, Mechanism, Relation};
+use crate::accountant::{Event, Relation};
 
 /// All steps of some events.
 pub(crate) struct Job {
@@ -93,7 +93,8 @@ impl Job {
             let larger = epsilons.iter().copied().fold(0.0, f64::max);
             let aims: Vec<_> =
                 tilts.iter().zip(&epsilons).map(|(&tilt, &epsilon)| Aim::at(tilt, epsilon, larger)).collect();
-            let curves = self.curves(&directions, &aims, deviations);
+            let aimed: Vec<_> = directions.iter().zip(aims.iter().copied()).collect();
+            let curves = self.curves(&aimed, deviations);
             epsilons = curves.iter().map(|curve| curve.epsilon(delta)).collect();
             let found = epsilons.iter().copied().fold(0.0, f64::max);
             // A finer grid would change nothing where the estimates were near.
@@ -131,8 +132,8 @@ impl Job {
             let deviation = sqrt(direction.cumulants.at(tilt).variance);
             Aim { tilt, epsilon, tolerance: DELTA_RELATIVE / (1.0 + tilt + 1.0 / deviation) }
         };
-        let aims: Vec<_> = directions.iter().map(aim).collect();
-        let curves = self.curves(&directions, &aims, deviations);
+        let aims: Vec<_> = directions.iter().map(|direction| (direction, aim(direction))).collect();
+        let curves = self.curves(&aims, deviations);
         curves.iter().map(|curve| curve.delta(epsilon)).fold(0.0, f64::max)
     }
 
@@ -141,21 +142,52 @@ impl Job {
         self.steps.iter().map(|(step, count)| step.largest() * *count as f64).sum::<f64>() * (1.0 + 1e-12)
     }
 
-    /// Returns a curve for each direction.
-    fn curves(&self, directions: &[Direction], aims: &[Aim], deviations: f64) -> Vec<Curve> {
-        let sharp = directions.iter().zip(aims).map(|(direction, aim)| direction.sharp(*aim));
-        let coarsest = directions.iter().zip(aims).map(|(direction, aim)| direction.coarsest(*aim));
+    /// Returns curves that are sharp from delta = `delta_min` upwards: one for each direction.
+    ///
+    /// One tilt is sharp for about three standard deviations of the loss around its own mean.
+    pub(crate) fn profiles(&self, delta_min: f64) -> Vec<Curve> {
+        let deviations = self.deviations(delta_min);
+        let directions = self.directions(deviations);
+        let aims: Vec<Vec<Aim>> = directions
+            .iter()
+            .map(|direction| {
+                let furthest = direction.cumulants.tilt_of_delta(delta_min);
+                let deviation = sqrt(direction.cumulants.at(furthest).variance);
+                let parts = (furthest * deviation / TILT_REACH).ceil().clamp(1.0, TILTS_MAX);
+                let tolerance = PROFILE_RELATIVE / (1.0 + furthest + 1.0 / deviation);
+                let aim = |part: i32| {
+                    let tilt = furthest * f64::from(part) / parts;
+                    Aim { tilt, epsilon: direction.cumulants.at(tilt).mean.max(0.0), tolerance }
+                };
+                #[expect(clippy::cast_possible_truncation, reason = "a few")]
+                let last = parts as i32;
+                (0..=last).map(aim).chain([Aim { tilt: 0.0, epsilon: 0.0, tolerance }]).collect()
+            })
+            .collect();
+        let flat: Vec<_> = directions
+            .iter()
+            .zip(&aims)
+            .flat_map(|(direction, aims)| aims.iter().map(move |&aim| (direction, aim)))
+            .collect();
+        let mut curves = self.curves(&flat, deviations).into_iter();
+        aims.iter().map(|aims| Curve::lowest(&curves.by_ref().take(aims.len()).collect::<Vec<_>>())).collect()
+    }
+
+    /// Returns a curve for each aim, all on one lattice.
+    fn curves(&self, aims: &[(&Direction, Aim)], deviations: f64) -> Vec<Curve> {
+        let sharp = aims.iter().map(|(direction, aim)| direction.sharp(*aim));
+        let coarsest = aims.iter().map(|(direction, aim)| direction.coarsest(*aim));
         let spacing = sharp.fold(f64::INFINITY, f64::min).max(coarsest.fold(0.0, f64::max));
         let lattices = self.lattices(Grid { spacing, deviations });
         let backwards: Vec<_> =
             lattices.iter().map(|(step, count)| (step.reversed(spacing), *count)).collect();
-        let curve = |direction: &Direction, aim: &Aim| {
+        let curve = |&(direction, aim): &(&Direction, Aim)| {
             let steps = if direction.back { &backwards } else { &lattices };
             let steps = steps.iter().map(|(step, count)| (step, *count)).collect();
             Composition { steps, spacing, cumulants: &direction.cumulants }
-                .curve(aim.tilt, direction.range(*aim))
+                .curve(aim.tilt, direction.range(aim))
         };
-        directions.iter().zip(aims).map(|(direction, aim)| curve(direction, aim)).collect()
+        aims.iter().map(curve).collect()
     }
 
     fn lattices(&self, grid: Grid) -> Vec<(Lattice, u64)> {
@@ -208,131 +240,6 @@ impl Direction {
     }
 }
 
-/// What one step is to a job.
-enum Step {
-    /// Nothing of a patient is in it.
-    Free,
-    /// Gaussian noise over all patients.
-    Gaussian { multiplier: f64 },
-    /// Anything else.
-    Loss(StepLoss),
-}
-
-/// Returns a mechanism's loss under a relation, or nothing where there is no bound.
-fn step_loss(mechanism: Mechanism, relation: Relation) -> Option<Step> {
-    // Replacing a contribution moves a sum by twice what taking it away does.
-    let sensitivity = match relation {
-        Relation::ZeroOut => 1.0,
-        Relation::ReplaceOne => 2.0,
-    };
-    let step = match mechanism {
-        Mechanism::Gaussian { multiplier } => Step::Gaussian { multiplier: multiplier / sensitivity },
-        Mechanism::DiscreteGaussian { scale, sensitivity: norm } => {
-            Step::Gaussian { multiplier: discrete_multiplier(scale, norm)? / sensitivity }
-        }
-        Mechanism::PoissonGaussian { rate, .. } | Mechanism::TruncatedPoissonGaussian { rate, .. }
-            if rate <= 0.0 =>
-        {
-            Step::Free
-        }
-        Mechanism::PoissonGaussian { rate, multiplier } => match sampled(rate, multiplier, relation) {
-            Pair::Gaussian { multiplier } => Step::Gaussian { multiplier },
-            pair @ (Pair::Sampled { .. } | Pair::Replaced { .. } | Pair::Laplace { .. }) => {
-                Step::Loss(StepLoss::line(pair))
-            }
-        },
-        Mechanism::TruncatedPoissonGaussian { rate, multiplier, patients, cap } => {
-            let cut = Cut::of(rate, patients, cap);
-            let within = sampled(rate, multiplier, relation);
-            let beyond = sampled(cut.rate, multiplier / 2.0, Relation::ReplaceOne);
-            Step::Loss(if cut.probability > 0.0 {
-                StepLoss::mixture(cut.probability, beyond, within)
-            } else {
-                StepLoss::line(within)
-            })
-        }
-        Mechanism::Laplace { multiplier } => Step::Loss(StepLoss::laplace(sensitivity / multiplier)),
-        Mechanism::DiscreteLaplace { sensitivity: 0, .. } => Step::Free,
-        Mechanism::DiscreteLaplace { scale, sensitivity: steps } => {
-            let steps = f64::from(steps) * sensitivity;
-            Step::Loss(if steps <= POINTS_MAX {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "an integer within range"
-                )]
-                StepLoss::discrete_laplace(scale, steps as u32)
-            } else {
-                StepLoss::pure(steps / scale)
-            })
-        }
-        Mechanism::Pure { epsilon } => Step::Loss(StepLoss::pure(epsilon * sensitivity)),
-    };
-    Some(step)
-}
-
-/// Returns the pair of a Poisson sample; where noise is so small that sampling hardly matters, that without.
-fn sampled(rate: f64, multiplier: f64, relation: Relation) -> Pair {
-    match relation {
-        Relation::ZeroOut if rate < 1.0 && multiplier >= MULTIPLIER_MIN => Pair::Sampled { rate, multiplier },
-        Relation::ReplaceOne if rate < 1.0 && multiplier >= MULTIPLIER_MIN => {
-            Pair::Replaced { rate, multiplier }
-        }
-        Relation::ZeroOut => Pair::Gaussian { multiplier },
-        Relation::ReplaceOne => Pair::Gaussian { multiplier: multiplier / 2.0 },
-    }
-}
-
-/// What cutting a sample to `cap` patients does.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Cut {
-    /// The probability that the others alone fill the batch, rounded up.
-    probability: f64,
-    /// The probability of being in the batch then.
-    rate: f64,
-}
-
-impl Cut {
-    fn of(rate: f64, patients: u32, cap: u32) -> Self {
-        let others = patients.saturating_sub(1);
-        let probability = binomial_tail(others, rate, cap);
-        if probability <= 0.0 {
-            return Self { probability: 0.0, rate };
-        }
-        let overfull = binomial_tail(patients, rate, cap.saturating_add(1));
-        let rate = overfull * f64::from(cap) / (probability * f64::from(patients));
-        Self { probability: probability.min(1.0), rate: (rate * (1.0 + 1e-11)).min(1.0) }
-    }
-}
-
-/// Returns the probability of `least` or more successes of `trials`, rounded up.
-///
-/// Terms are summed from the largest one on downwards, each from the one before: sums of positive numbers.
-fn binomial_tail(trials: u32, rate: f64, least: u32) -> f64 {
-    if least == 0 {
-        return 1.0;
-    }
-    if least > trials || rate <= 0.0 {
-        return 0.0;
-    }
-    if rate >= 1.0 {
-        return 1.0;
-    }
-    let (n, k) = (f64::from(trials), f64::from(least));
-    let log_choose = libm::lgamma(n + 1.0) - libm::lgamma(k + 1.0) - libm::lgamma(n - k + 1.0);
-    let log_first = log_choose + k * log(rate) + (n - k) * libm::log1p(-rate);
-    let (mut sum, mut term) = (0.0, 1.0);
-    for successes in least..=trials {
-        sum += term;
-        let successes = f64::from(successes);
-        term *= (n - successes) / (successes + 1.0) * rate / (1.0 - rate);
-        if term < sum * f64::EPSILON / 8.0 && successes > n * rate {
-            break;
-        }
-    }
-    (exp(log_first + log(sum)) * (1.0 + 1e-10)).min(1.0)
-}
-
 /// What is cut off relative to delta.
 const TAIL: f64 = 1e-9;
 const DEVIATIONS_MAX: f64 = 38.0;
@@ -351,14 +258,11 @@ const ROUGH: f64 = 0.25;
 const EPSILON_RELATIVE: f64 = 1e-5;
 const EPSILON_ABSOLUTE: f64 = 1e-8;
 const DELTA_RELATIVE: f64 = 1e-5;
+const PROFILE_RELATIVE: f64 = 1e-3;
+const TILT_REACH: f64 = 2.5;
+const TILTS_MAX: f64 = 8.0;
 const REFINEMENTS_MAX: usize = 4;
 
 /// Gaussian noise that is smaller has an epsilon above 1000.
 const GAUSSIAN_MIN: f64 = 0.02;
 const EPSILON_PARTS: f64 = 64.0;
-
-/// Such noise hides nobody anyway, and keeps the number of points bounded.
-const MULTIPLIER_MIN: f64 = 0.1;
-
-/// Beyond, a discrete Laplace distribution is priced by its bound on the loss.
-const POINTS_MAX: f64 = 10_000.0;

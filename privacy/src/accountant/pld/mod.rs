@@ -1,6 +1,6 @@
 //! Privacy-loss distributions: the sharpest bound for a job whose plan is fixed.
 //!
-//! Each mechanism has a dominating pair of distributions ([`pair`], [`step`]); its loss is laid on a lattice so that
+//! Each mechanism has a dominating pair of distributions ([`dominating`], [`pair`], [`step`]); its loss is laid on a lattice so that
 //! no hockey-stick divergence becomes smaller ([`lattice`]); losses of all steps are added by Fourier
 //! transform, with all errors bounded and added ([`compose`], [`fft`]); the result is a [`curve`] of upper bounds on
 //! delta. [`cumulants`] choose how fine and how wide. Both directions are bounded: the patient's
@@ -11,9 +11,10 @@
 
 mod compose;
 mod cumulants;
-mod curve;
+pub(crate) mod curve;
+mod dominating;
 mod fft;
-mod job;
+pub(crate) mod job;
 mod lattice;
 mod pair;
 mod step;
