@@ -56,20 +56,7 @@ impl Unet {
             let upsampled = x.upsample_nearest2d([size[2], size[3]], None, None);
             x = self.block(next(), &[&upsampled, skip]);
         }
-        self.head(head, &x)
-    }
-
-    /// One by one, and one channel out.
-    ///
-    /// Of a single net this is a product of a matrix and a vector, for which channels lie right in memory;
-    /// the library's convolution would copy them.
-    fn head(&self, layer: &Layer, x: &Tensor) -> Tensor {
-        if self.nets > 1 {
-            return self.convolve(layer, &[x]);
-        }
-        let size = x.size();
-        let pixels = x.permute([0, 2, 3, 1]).reshape([-1, size[1]]);
-        (pixels.mv(&layer.weight.flatten(0, 3)) + &layer.bias).view([size[0], 1, size[2], size[3]])
+        self.convolve(head, &[&x])
     }
 
     /// Two convolutions, each followed by ReLU.

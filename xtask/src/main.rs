@@ -42,6 +42,7 @@ fn dispatch(arguments: &[String]) -> Result<(), Error> {
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     match (command.as_str(), rest.as_slice()) {
         ("demo" | "results" | "simulate", rest) => programs::fedtwin(&paths, command, rest),
+        ("bench", ["dp-step", rest @ ..]) => programs::bench_dp_step(&paths, rest),
         ("bench", [_, ..]) => programs::bench(&paths, &rest),
         ("test", []) => test::test(&paths, Data::IfFound),
         ("test", ["--no-data"]) => test::test(&paths, Data::Withheld),
@@ -66,7 +67,7 @@ cargo xtask COMMAND: each does all set-up that it needs, and says what it does
   simulate PLAN --site NAME=PATH ... [--json FILE]
       runs a study of yours over local folders
   bench NAME [--json FILE]
-      measures: `noise`, `round`
+      measures: `noise`, `round`, and `dp-step` (--threads N, --python PATH with Opacus)
   test [--no-data]
       builds and tests everything; FEDTWIN_DATA names the folder of the data sets
       (default: shared/data beside this checkout)

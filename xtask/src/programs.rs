@@ -22,6 +22,16 @@ pub(crate) fn bench(paths: &Paths, arguments: &[&str]) -> Result<(), Error> {
     become_program(paths, "fedtwin-bench", arguments)
 }
 
+/// Builds the benchmark of training steps, which links libtorch, and becomes it; returns only if that fails.
+pub(crate) fn bench_dp_step(paths: &Paths, arguments: &[&str]) -> Result<(), Error> {
+    libtorch::ensure(paths)?;
+    run(&mut cargo(
+        paths,
+        ["build", "--release", "--package", "fedtwin-models", "--bin", "fedtwin-dp-step"],
+    ))?;
+    become_program(paths, "fedtwin-dp-step", arguments)
+}
+
 fn build(paths: &Paths) -> Result<(), Error> {
     libtorch::ensure(paths)?;
     let mut command = cargo(paths, ["build", "--release", "--bins"]);

@@ -49,15 +49,21 @@ pub struct Resources {
 
 impl EngineKind {
     /// Returns the engine for a study's work on a device.
+    ///
+    /// `Together` where starting kernels takes longer than running them, that is for slots with few values,
+    /// and only where at least half of a pass's slots are expected to have a patient.
     #[must_use]
     pub fn of(work: &Work, device: Device) -> Self {
-        let half_full = work.sampling.to_f64() >= 0.5;
-        let pixels = work.slices * work.height * work.width;
-        let pixels_max = match device {
-            Device::Cuda(_) => PIXELS_TOGETHER_CUDA,
-            Device::Cpu | Device::Mps | Device::Vulkan => PIXELS_TOGETHER_CPU,
+        let values_max = match device {
+            Device::Cuda(_) => VALUES_TOGETHER_CUDA,
+            Device::Cpu | Device::Mps | Device::Vulkan => VALUES_TOGETHER_CPU,
         };
-        if half_full && pixels <= pixels_max { Self::Together { slots: SLOTS_TOGETHER } } else { Self::Apart }
+        let half_full = work.sampling.to_f64() >= 0.5;
+        if half_full && work.values() <= values_max {
+            Self::Together { slots: SLOTS_TOGETHER }
+        } else {
+            Self::Apart
+        }
     }
 
     /// Makes one engine.
@@ -95,6 +101,12 @@ impl EngineKind {
 }
 
 impl Work {
+    /// Returns the values of a slot at the net's first level: pixels times channels.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        self.slices * self.height * self.width * self.spec.base.size()
+    }
+
     /// Returns what one slot takes in a pass at most: its activations and the gradients of the largest ones.
     ///
     /// Each level keeps four convolutions' outputs, the pooled ones with their places, and the joined input of
@@ -113,6 +125,67 @@ impl Work {
 /// its place.
 const VALUES_PER_CHANNEL: u64 = 10;
 
+/// As many as were measured; more of them take memory and share no more.
 const SLOTS_TOGETHER: usize = 8;
-const PIXELS_TOGETHER_CPU: usize = 0;
-const PIXELS_TOGETHER_CUDA: usize = 0;
+
+/// Milliseconds of a step of 8 patients with depth 2 on one core (AMD EPYC, AVX-512, oneDNN 3.12), by
+/// `cargo xtask bench dp-step unet-8x4-16-8 ...`:
+///
+/// | slices, size, base | values | apart | together |
+/// |---|---|---|---|
+/// | 4 of 16 x 16, 8 | 8,192 | 26 | 12 |
+/// | 1 of 32 x 32, 16 | 16,384 | 40 | 24 |
+/// | 1 of 48 x 48, 8 | 18,432 | 36 | 18 |
+/// | 4 of 32 x 32, 8 | 32,768 | 41 | 28 |
+/// | 2 of 64 x 64, 8 | 65,536 | 68 | 57 |
+/// | 4 of 32 x 32, 16 | 65,536 | 68 | 63 |
+/// | 1 of 96 x 96, 8 | 73,728 | 66 | 53 |
+/// | 2 of 48 x 48, 16 | 73,728 | 70 | 65 |
+/// | 1 of 80 x 80, 16 | 102,400 | 92 | 93 |
+/// | 2 of 64 x 64, 16 | 131,072 | 111 | 128 |
+/// | 1 of 96 x 96, 16 | 147,456 | 117 | 122 |
+/// | 1 of 128 x 128, 16 | 262,144 | 181 | 223 |
+const VALUES_TOGETHER_CPU: usize = 90_000;
+
+/// Not measured. A GPU starts a kernel more slowly and runs it faster, so that the two meet at no fewer
+/// values than on a CPU.
+const VALUES_TOGETHER_CUDA: usize = VALUES_TOGETHER_CPU;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work(slices: usize, size: usize, sampling: (u32, u32)) -> Work {
+        let spec = UnetSpec {
+            channels: 1.try_into().unwrap(),
+            base: 16.try_into().unwrap(),
+            depth: 2.try_into().unwrap(),
+            adapter_rank: None,
+        };
+        let sampling = Ratio::new(sampling.0, sampling.1).unwrap();
+        Work { spec, slices, height: size, width: size, sampling }
+    }
+
+    #[test]
+    fn small_slots_share_a_pass_where_most_are_full() {
+        let of = |work: &Work| EngineKind::of(work, Device::Cpu);
+        let together = EngineKind::Together { slots: 8 };
+        assert_eq!(of(&work(1, 128, (1, 1))), EngineKind::Apart);
+        assert_eq!(of(&work(24, 128, (1, 1))), EngineKind::Apart);
+        assert_eq!(of(&work(1, 64, (1, 1))), together);
+        assert_eq!(of(&work(1, 64, (1, 2))), together);
+        assert_eq!(of(&work(1, 64, (1, 3))), EngineKind::Apart);
+        assert_eq!(of(&work(2, 64, (1, 1))), EngineKind::Apart, "two slices, or two copies of one");
+    }
+
+    #[test]
+    fn memory_says_how_many_passes_run_at_once() {
+        // 16 x 128^2 values at the first level, half of that at the second, a quarter at the third.
+        let values = 10 * (1 << 18) * 11 / 4;
+        assert_eq!(work(1, 128, (1, 1)).slot_bytes(), 4 * values);
+        let passes = |kind: EngineKind, memory_mb: u64| kind.passes_in(&work(1, 128, (1, 1)), memory_mb);
+        assert_eq!(passes(EngineKind::Apart, 1024), 18);
+        assert_eq!(passes(EngineKind::Together { slots: 8 }, 1024), 2);
+        assert_eq!(passes(EngineKind::Apart, 16), 0, "the crew has one nevertheless");
+    }
+}
