@@ -1,0 +1,101 @@
+//! `cargo xtask bench dp-step`: what a private step of training costs beside an ordinary one.
+//!
+//! An ordinary step is one forward and one backward pass over all patients' slices as one batch, with the
+//! same net in the same memory layout, and a step on the mean gradient. A private one draws noise and the
+//! sample, has each patient's gradient, clips, quantises, checks and sums them, adds the noise, decodes and
+//! takes the same step. Steps of all kinds take turns in one run with the same number of threads, and
+//! medians are compared. Peak memory is that of a process which takes one kind of step alone.
+#![expect(clippy::print_stdout, reason = "a program for the terminal whose tables are its purpose")]
+
+mod case;
+mod figures;
+mod memory;
+mod opacus;
+mod plain;
+mod private;
+mod step;
+
+use std::fs::File;
+use std::num::NonZeroUsize;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context;
+use clap::Parser;
+use serde::Serialize;
+
+use case::Case;
+use figures::Figures;
+use step::StepKind;
+
+/// Measures private steps of training beside ordinary ones.
+#[derive(Debug, Parser)]
+#[command(name = "fedtwin-dp-step")]
+struct Arguments {
+    /// `unet-PATIENTSxSLICES[-PIXELS[-BASE]]` (of 128 x 128 pixels and base 16) or `risk`.
+    #[arg(default_values = ["unet-8x1", "unet-8x24", "risk"])]
+    cases: Vec<Case>,
+    /// Write the figures to this file too.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Threads of every kind of step, noise included.
+    #[arg(long, default_value_t = NonZeroUsize::MIN)]
+    threads: NonZeroUsize,
+    /// Seconds for each case; at least five turns are taken.
+    #[arg(long, default_value_t = 40.0)]
+    seconds: f64,
+    /// A Python with torch and Opacus, to measure those beside; without it they are left out.
+    #[arg(long, env = "FEDTWIN_PYTHON")]
+    python: Option<PathBuf>,
+    /// Take some steps of one kind and print the peak of the process's memory in MB.
+    #[arg(long, hide = true)]
+    peak: Option<StepKind>,
+}
+
+/// The form of every benchmark's file.
+#[derive(Serialize)]
+struct Results {
+    results: Vec<Figures>,
+}
+
+fn main() -> anyhow::Result<()> {
+    keep_freed_memory()?;
+    let arguments = Arguments::parse();
+    if let Some(kind) = arguments.peak {
+        let case = arguments.cases.first().context("a case")?;
+        println!("{}", memory::peak_mb(case, kind, arguments.threads)?);
+        return Ok(());
+    }
+    println!("{} threads\n{}", arguments.threads, Figures::HEADER);
+    let mut results = Vec::new();
+    for case in &arguments.cases {
+        let mut rows = step::measure(case, arguments.threads, arguments.seconds)?;
+        if let Some(python) = &arguments.python {
+            rows.extend(opacus::measure(python, case, arguments.threads)?);
+        }
+        rows.iter().for_each(|row| println!("{row}"));
+        results.append(&mut rows);
+    }
+    if let Some(path) = arguments.json {
+        serde_json::to_writer_pretty(File::create(path)?, &Results { results })?;
+    }
+    Ok(())
+}
+
+/// Starts this program anew as an agent starts its trainer: with an allocator that keeps what is freed.
+fn keep_freed_memory() -> anyhow::Result<()> {
+    if std::env::var_os(MALLOC_SETTINGS[0].0).is_some() {
+        return Ok(());
+    }
+    let program = std::env::current_exe()?;
+    let failed = Command::new(program).args(std::env::args_os().skip(1)).envs(MALLOC_SETTINGS).exec();
+    Err(failed).context("could not start anew")
+}
+
+/// See `site-agent/src/trainer.rs`.
+const MALLOC_SETTINGS: [(&str, &str); 3] = [
+    ("MALLOC_TRIM_THRESHOLD_", "1073741824"),
+    ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
+    ("MALLOC_ARENA_MAX", "1"),
+];
