@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use fedtwin_plan::model_file::{VALUE_BYTES, values_from_le};
 use fedtwin_plan::pipe::{Request, Response, read_frame, write_frame};
+use fedtwin_plan::stand_in::StandIn;
 use fedtwin_plan::text_file::{self, TextError};
 use fedtwin_plan::{PatientId, Plan, Trained};
 use fedtwin_privacy::patient_sum::{BoundsError, PatientSum};
@@ -24,6 +25,8 @@ pub struct Load {
     pub cohort_file: PathBuf,
     /// Threads that the tensor library may use.
     pub threads: usize,
+    /// A hostile record in one training patient's place, for an audit.
+    pub altered: Option<(PatientId, StandIn)>,
 }
 
 /// Opens cohorts: with libtorch in the trainer, scripted in tests.
@@ -76,11 +79,11 @@ fn answer(
     open: Open<'_>,
 ) -> Result<(Response, Vec<u8>), Refusal> {
     match request {
-        Request::Load { plan, cohort_file, threads } => {
+        Request::Load { plan, cohort_file, threads, altered } => {
             // A failed load leaves no cohort of another plan behind.
             *session = None;
             let plan: Plan = text_file::parse("plan", &plan).map_err(Refusal::Plan)?;
-            let loaded = Session::open(&Load { plan, cohort_file, threads }, open)?;
+            let loaded = Session::open(&Load { plan, cohort_file, threads, altered }, open)?;
             let patients = loaded.trainer.patients();
             *session = Some(loaded);
             Ok((Response::Ready { train: patients.train, test: patients.test }, Vec::new()))
@@ -189,7 +192,7 @@ calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
 "#;
 
     fn load(file: &str) -> Request {
-        Request::Load { plan: PLAN.to_owned(), cohort_file: file.into(), threads: 1 }
+        Request::Load { plan: PLAN.to_owned(), cohort_file: file.into(), threads: 1, altered: None }
     }
 
     fn sum(ids: &[u32]) -> Request {

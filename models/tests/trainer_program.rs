@@ -117,7 +117,7 @@ impl Trainer {
     }
 
     fn load(&mut self, plan: &str, cohort_file: PathBuf) -> Response {
-        self.ask(&Request::Load { plan: plan.to_owned(), cohort_file, threads: 1 }, &[]).0
+        self.ask(&Request::Load { plan: plan.to_owned(), cohort_file, threads: 1, altered: None }, &[]).0
     }
 
     /// Returns why the request failed.
@@ -207,6 +207,7 @@ fn requests_that_cannot_be_met_are_answered_with_a_reason() {
         plan: plan.to_owned(),
         cohort_file: file.to_owned(),
         threads: 1,
+        altered: None,
     };
     let mut trainer = Trainer::start(&[]);
     let good = weights(&plan);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::PatientId;
 use crate::report::Report;
+use crate::stand_in::StandIn;
 
 /// What the agent asks of its trainer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub enum Request {
         cohort_file: PathBuf,
         /// Threads that the tensor library may use.
         threads: usize,
+        /// A hostile record in one training patient's place: an audit asks for it, a study never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        altered: Option<(PatientId, StandIn)>,
     },
     /// Clip, quantise and sum the gradients of the sampled patients; the payload holds the weights
     /// (`f32`), all of them. Answered by [`Response::Sum`].

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fedtwin_plan::PatientId;
 use fedtwin_plan::pipe::{Request, Response, read_frame, write_frame};
 use fedtwin_plan::report::Report;
+use fedtwin_plan::stand_in::StandIn;
 
 use crate::config::TrainerConfig;
 
@@ -18,6 +19,22 @@ pub trait Trainer: Send {
     /// # Errors
     /// Fails where the data do not fit the plan, or the trainer is gone.
     fn load(&mut self, plan: &str, cohort_file: &Path) -> Result<(u32, u32), TrainerError>;
+
+    /// Loads the cohort with a stand-in for one patient's record: for audits alone.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and where a trainer has no records to alter.
+    fn load_altered(
+        &mut self,
+        plan: &str,
+        cohort_file: &Path,
+        altered: Option<(PatientId, StandIn)>,
+    ) -> Result<(u32, u32), TrainerError> {
+        match altered {
+            None => self.load(plan, cohort_file),
+            Some(_) => Err(TrainerError::OtherAnswer),
+        }
+    }
 
     /// Returns the clipped, quantised sum of the sampled patients' gradients at `weights`.
     ///
@@ -135,8 +152,17 @@ impl ProcessTrainer {
 
 impl Trainer for ProcessTrainer {
     fn load(&mut self, plan: &str, cohort_file: &Path) -> Result<(u32, u32), TrainerError> {
-        let (plan, cohort_file) = (plan.to_owned(), cohort_file.to_path_buf());
-        match self.ask(&Request::Load { plan, cohort_file, threads: self.threads }, &[])? {
+        self.load_altered(plan, cohort_file, None)
+    }
+
+    fn load_altered(
+        &mut self,
+        plan: &str,
+        cohort_file: &Path,
+        altered: Option<(PatientId, StandIn)>,
+    ) -> Result<(u32, u32), TrainerError> {
+        let (plan, cohort_file, threads) = (plan.to_owned(), cohort_file.to_path_buf(), self.threads);
+        match self.ask(&Request::Load { plan, cohort_file, threads, altered }, &[])? {
             (Response::Ready { train, test }, _) => Ok((train, test)),
             (Response::Sum | Response::Scored(_) | Response::Failed { .. }, _) => {
                 Err(TrainerError::OtherAnswer)

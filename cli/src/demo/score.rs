@@ -24,7 +24,10 @@ pub fn score(
     let weights = model_file::decode(spec, &file)?;
     let payload: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
     let mut trainer = Trainer::start(trainer)?;
-    trainer.ask(&Request::Load { plan, cohort_file: cohort_file.to_path_buf(), threads: 1 }, &[])?;
+    trainer.ask(
+        &Request::Load { plan, cohort_file: cohort_file.to_path_buf(), threads: 1, altered: None },
+        &[],
+    )?;
     match trainer.ask(&Request::Score { fit_intercept: false }, &payload)? {
         Response::Scored(report) => Ok(*report),
         Response::Ready { .. } | Response::Sum | Response::Failed { .. } => {

@@ -54,11 +54,11 @@ fn main() -> anyhow::Result<ExitCode> {
 fn open(load: &Load, memory_mb: u64) -> Result<Box<dyn Trainer>, Box<dyn Error>> {
     let need = &load.plan.data;
     let file = CohortFile::load(&load.cohort_file)?;
-    let cohort = Cohort {
-        slots: file.patients(),
-        train: file.read(need, Part::Train)?,
-        test: file.read(need, Part::Test)?,
-    };
+    let mut train = file.read(need, Part::Train)?;
+    if let Some((patient, stand_in)) = load.altered {
+        stand_in.replace(&mut train, patient);
+    }
+    let cohort = Cohort { slots: file.patients(), train, test: file.read(need, Part::Test)? };
     let device = open::device(load.threads);
     let resources = Resources { device, threads: load.threads, memory_mb };
     info!(study = %load.plan.study.id, ?device, "cohort loaded");
