@@ -37,7 +37,7 @@ impl AttackError {
 }
 
 /// What computes on patients: a trainer behind its pipe, or a script.
-pub trait Contributions {
+pub trait Contributions: Send {
     /// Returns the number of values of a sum.
     fn values(&self) -> usize;
 
@@ -48,15 +48,18 @@ pub trait Contributions {
     fn sum(&mut self, weights: &[f32], sampled: &[PatientId], seed: u64) -> Result<IntegerSum, AttackError>;
 }
 
+/// Says who is in a cohort.
+pub type Members<'a> = dyn Fn(PatientId) -> bool + Sync + 'a;
+
 /// A cohort from which some patients are left out: what the adjacency relation calls zeroed out.
 pub struct Restricted<'a> {
     cohort: &'a mut dyn Contributions,
-    members: &'a dyn Fn(PatientId) -> bool,
+    members: &'a Members<'a>,
 }
 
 impl<'a> Restricted<'a> {
     /// Keeps the patients for whom `members` holds; the others are sampled as before and add nothing.
-    pub fn to(cohort: &'a mut dyn Contributions, members: &'a dyn Fn(PatientId) -> bool) -> Self {
+    pub fn to(cohort: &'a mut dyn Contributions, members: &'a Members<'a>) -> Self {
         Self { cohort, members }
     }
 }

@@ -6,6 +6,7 @@
 //! an update with a [`trainer`], a process of its own that sees neither keys nor ledger nor noise.
 
 pub mod agent;
+pub mod audit;
 pub mod client;
 pub mod config;
 pub mod local_training;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use fedtwin_certs::{Role, folder};
 use fedtwin_daemon::{clock, config, program, shutdown, telemetry};
+use fedtwin_site_agent::audit::AttackArguments;
 use fedtwin_site_agent::config::SiteConfig;
-use fedtwin_site_agent::trainer::{ProcessTrainer, Trainer};
-use fedtwin_site_agent::{agent, report};
+use fedtwin_site_agent::trainer::{NewTrainer, ProcessTrainer, Trainer};
+use fedtwin_site_agent::{agent, audit, report};
 
 /// Trains at a hospital and lets out only what is paid for.
 #[derive(Parser)]
@@ -40,6 +41,15 @@ enum Action {
     },
     /// Check the configuration, the credentials and the cohort files, without reading patients' data.
     Check,
+    /// Put what a plan would release here to the test.
+    #[command(subcommand)]
+    Audit(Audit),
+}
+
+#[derive(Subcommand)]
+enum Audit {
+    /// Attack a plan's releases, and compare what that proves with what the plan claims. Nothing leaves.
+    Attack(AttackArguments),
 }
 
 #[tokio::main]
@@ -65,12 +75,19 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             if arguments.stop_with_parent {
                 shutdown::stop_with_parent(&stop);
             }
-            let trainer = config.trainer.clone();
-            let new_trainer =
-                Arc::new(move || Ok(Box::new(ProcessTrainer::start(&trainer)?) as Box<dyn Trainer>));
+            let new_trainer = new_trainer(&config);
             agent::run(config, &base, credentials, new_trainer, stop).await
         }
         Action::Budget { json } => report::budget(&config, &base, &credentials, json),
         Action::Check => report::check(&config, &base, &credentials),
+        Action::Audit(Audit::Attack(ref arguments)) => {
+            let new_trainer = new_trainer(&config);
+            tokio::task::block_in_place(|| audit::attack(&config, &base, new_trainer, arguments))
+        }
     }
+}
+
+fn new_trainer(config: &SiteConfig) -> NewTrainer {
+    let trainer = config.trainer.clone();
+    Arc::new(move || Ok(Box::new(ProcessTrainer::start(&trainer)?) as Box<dyn Trainer>))
 }
