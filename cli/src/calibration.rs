@@ -7,7 +7,7 @@ use std::fmt::Write;
 use fedtwin_plan::Ratio;
 use fedtwin_plan::numbers::{Count, OutOfRange, Positive};
 use fedtwin_plan::plan::{
-    Calibrated, Draft, LocalNoise, Metrics, MetricsNoise, NoNoise, Plan, Privacy, Target,
+    Calibrated, Draft, LocalNoise, Metrics, MetricsNoise, Plan, Privacy, SharedNoise, Target,
 };
 use fedtwin_plan::text_file::Problem;
 use fedtwin_privacy::accountant::calibrate::c_int_for;
@@ -20,7 +20,7 @@ use fedtwin_privacy::patient_sum::C_INT_MAX;
 #[derive(Debug, thiserror::Error)]
 pub enum CannotCalibrate {
     /// The target is out of reach.
-    #[error("the target in [privacy.local] cannot be met")]
+    #[error("the target in [privacy] cannot be met")]
     Target(#[from] CalibrationError),
     /// The target of the metrics is out of reach.
     #[error("the epsilon in [metrics] cannot be met")]
@@ -58,8 +58,9 @@ impl From<Problem> for CannotCalibrate {
 /// Refuses a target that no noise meets, and sums that no update holds.
 pub fn calibrate(draft: &Draft) -> Result<Calibrated, CannotCalibrate> {
     let calibrated = match &draft.privacy {
-        Privacy::Local(noise) => local(draft, noise),
-        Privacy::None(NoNoise { .. }) => none(draft),
+        Privacy::Local(LocalNoise { delta, target, .. })
+        | Privacy::Shared(SharedNoise { delta, target, .. }) => noised(draft, delta.get(), *target),
+        Privacy::None(_) => none(draft),
     }?;
     let metrics = draft.metrics.as_ref().map(|metrics| of_metrics(metrics, draft.metrics_releases()));
     Ok(Calibrated { metrics: metrics.transpose()?, ..calibrated })
@@ -68,7 +69,7 @@ pub fn calibrate(draft: &Draft) -> Result<Calibrated, CannotCalibrate> {
 /// Returns the lines that calibration appends to a draft.
 #[must_use]
 pub fn section(calibrated: &Calibrated) -> String {
-    let Calibrated { m, c_int, modulus_bits, steps, epsilon, metrics } = calibrated;
+    let Calibrated { m, c_int, modulus_bits, steps, epsilon, epsilon_of_sum, metrics } = calibrated;
     let mut section = format!(
         "[calibrated]\nm = {}\nc_int = {c_int}\nmodulus_bits = {}\nsteps = {steps}\n",
         m.get(),
@@ -76,6 +77,9 @@ pub fn section(calibrated: &Calibrated) -> String {
     );
     if let Some(epsilon) = epsilon {
         writeln!(section, "epsilon = {:?}", epsilon.get()).expect("writing to a String does not fail");
+    }
+    if let Some(epsilon) = epsilon_of_sum {
+        writeln!(section, "epsilon_of_sum = {:?}", epsilon.get()).expect("writing to a String does not fail");
     }
     if let Some(MetricsNoise { m, c_int, releases, epsilon }) = metrics {
         let (m, c_int, epsilon) = (m.get(), c_int.get(), epsilon.get());
@@ -101,22 +105,26 @@ pub fn event(plan: &Plan, sites: u32) -> Result<GaussianEvent, OutOfRange> {
 /// Takes the narrowest modulus whose grid is fine enough, and the largest m for which its sums fit.
 ///
 /// A larger m costs nothing but bits, and makes the grid of contributions finer: C_int is 2^m over the
-/// noise multiplier.
-fn local(draft: &Draft, noise: &LocalNoise) -> Result<Calibrated, CannotCalibrate> {
+/// noise multiplier, times the root of the sites whose noise the target counts. The claim is what one site's
+/// noise alone is worth: the target itself, unless noise is shared.
+fn noised(draft: &Draft, delta: f64, target: Target) -> Result<Calibrated, CannotCalibrate> {
     let one_site = NoiseShares::try_from(1).expect("1 is within range");
-    let (sampling, steps, delta) = (draft.training.sampling, draft.steps(), noise.delta.get());
-    let multiplier = match noise.target {
+    let shares = i64::from(draft.noise_shares());
+    let shares = NoiseShares::try_from(shares).expect("a checked draft has 1 to 10,000 shares");
+    let (sampling, steps) = (draft.training.sampling, draft.steps());
+    let multiplier = match target {
         Target::Epsilon(epsilon) => {
             let target = accountant::Target { epsilon: epsilon.get(), delta };
             accountant::noise_multiplier(sampling, steps, target)?
         }
         Target::NoiseMultiplier(multiplier) => multiplier.get(),
     };
-    let segment = Segment { rate: sampling.to_f64(), multiplier, steps };
+    let alone = multiplier / f64::from(shares.get()).sqrt();
+    let segment = Segment { rate: sampling.to_f64(), multiplier: alone, steps };
     if !accountant::epsilon_of(&[segment], delta).value.is_finite() {
-        return Err(CannotCalibrate::Unbounded(multiplier));
+        return Err(CannotCalibrate::Unbounded(alone));
     }
-    let c_int = |m: NoiseBits| u64::try_from(c_int_for(m, one_site, multiplier)).unwrap_or(0);
+    let c_int = |m: NoiseBits| u64::try_from(c_int_for(m, shares, multiplier)).unwrap_or(0);
     let grid = Grid::of(draft)?;
     // A norm at the largest possible one was cut, and its noise multiplier is another.
     let suits = |bits: u32, m: NoiseBits| {
@@ -127,22 +135,30 @@ fn local(draft: &Draft, noise: &LocalNoise) -> Result<Calibrated, CannotCalibrat
         MODULI.into_iter().flat_map(|bits| M_RANGE.rev().map(move |m| (bits, noise_bits(m))));
     let (bits, m) = candidates.find(|&(bits, m)| suits(bits, m)).ok_or_else(|| grid.none())?;
 
-    let event = match noise.target {
+    let event = match target {
         Target::Epsilon(epsilon) => {
-            let fixed = Calibration { sampling, steps, m, noise_shares: one_site };
+            let fixed = Calibration { sampling, steps, m, noise_shares: shares };
             accountant::calibrate(&fixed, accountant::Target { epsilon: epsilon.get(), delta })?
         }
-        Target::NoiseMultiplier(_) => GaussianEvent::local(sampling, m.get(), c_int(m), steps)
-            .expect("the chosen integers are within range"),
+        Target::NoiseMultiplier(_) => {
+            let event = GaussianEvent::local(sampling, m.get(), c_int(m), steps);
+            GaussianEvent { noise_shares: shares, ..event.expect("the chosen integers are within range") }
+        }
     };
-    let epsilon = round_up(accountant::epsilon(&[event], delta).value).max(CLAIM_MIN);
-    let epsilon = Positive::try_from(epsilon).map_err(|_infinite| CannotCalibrate::Unbounded(multiplier))?;
+    let claim = |noise_shares| {
+        let epsilon = accountant::epsilon(&[GaussianEvent { noise_shares, ..event }], delta).value;
+        let claim = Positive::try_from(round_up(epsilon).max(CLAIM_MIN));
+        claim.map_err(|_infinite| CannotCalibrate::Unbounded(alone))
+    };
+    let epsilon_of_sum =
+        if matches!(draft.privacy, Privacy::Shared(_)) { Some(claim(shares)?) } else { None };
     Ok(Calibrated {
         m: event.m,
         c_int: event.c_int.get().into(),
         modulus_bits: bits_of(bits),
         steps,
-        epsilon: Some(epsilon),
+        epsilon: Some(claim(one_site)?),
+        epsilon_of_sum,
         metrics: None,
     })
 }
@@ -164,6 +180,7 @@ fn none(draft: &Draft) -> Result<Calibrated, CannotCalibrate> {
         modulus_bits: bits_of(bits),
         steps: draft.steps(),
         epsilon: None,
+        epsilon_of_sum: None,
         metrics: None,
     })
 }
@@ -282,6 +299,30 @@ mod tests {
             let target: f64 = target.strip_prefix("epsilon = ").unwrap().parse().unwrap();
             let epsilon = found.epsilon.unwrap().get();
             assert!(epsilon <= target && epsilon > 0.999 * target, "{epsilon}");
+        }
+    }
+
+    #[test]
+    fn shared_noise_meets_the_target_with_less_at_each_site() {
+        let shared = |colluders: u32, dropouts: u32| {
+            let lines =
+                format!("[privacy.shared]\ncolluders = {colluders}\ndropouts = {dropouts}\nsimulated = true");
+            calibrated(&[("[privacy.local]", &lines)]).unwrap()
+        };
+        let multiplier = |found: &Calibrated| {
+            #[expect(clippy::cast_precision_loss, reason = "a test's tolerance")]
+            let c_int = found.c_int as f64;
+            f64::from(found.m.get()).exp2() / c_int
+        };
+        let local = calibrated(&[]).unwrap();
+        assert_eq!(local.epsilon_of_sum, None);
+        // 4 sites: 3 or 2 of them surely add their noise.
+        for (found, shares) in [(shared(0, 1), 3.0_f64), (shared(1, 1), 2.0)] {
+            let (sum, alone) = (found.epsilon_of_sum.unwrap().get(), found.epsilon.unwrap().get());
+            assert!(sum <= 1.0 && sum > 0.999, "{sum}");
+            let ratio = multiplier(&local) / multiplier(&found);
+            assert!((ratio / shares.sqrt() - 1.0).abs() < 1e-3, "{ratio}");
+            assert!(alone > 1.2, "a site charges what its own noise is worth: {alone}");
         }
     }
 

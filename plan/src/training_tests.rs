@@ -134,3 +134,39 @@ fn an_initial_model_is_named_by_its_digest() {
         assert!(refused(&with(&bad)).contains("expected a SHA-256 digest of 64 hexadecimal digits"), "{bad}");
     }
 }
+
+/// The heart plan with shared noise; its sites_min is 3 of 4.
+fn shared(colluders: u32, dropouts: u32, simulated: bool) -> String {
+    let lines = format!("colluders = {colluders}\ndropouts = {dropouts}\nsimulated = {simulated}\n");
+    let text = HEART.replace("[privacy.local]\n", &format!("[privacy.shared]\n{lines}"));
+    text.replace("epsilon = 1.0\n", "epsilon = 1.0\nepsilon_of_sum = 0.5\n")
+}
+
+#[test]
+fn shared_noise_counts_the_sites_that_surely_add_theirs() {
+    for (colluders, dropouts, shares) in [(0, 1, 3), (1, 1, 2), (2, 1, 1)] {
+        assert_eq!(plan(&shared(colluders, dropouts, true)).noise_shares(), shares);
+    }
+    assert_eq!((plan(HEART).noise_shares(), plan(HIPPOCAMPUS).noise_shares()), (1, 1));
+    for (text, expected) in [
+        (shared(1, 1, false), "privacy.shared.simulated is false, expected true"),
+        (shared(3, 1, true), "privacy.shared.colluders and dropouts leave none of the 4 sites"),
+        (shared(10_000, 10_000, true), "privacy.shared.colluders and dropouts leave none"),
+        (shared(0, 0, true), "rounds.sites_min is 3, expected at least the sites without dropouts (4)"),
+        (
+            shared(0, 1, true).replace("epsilon_of_sum = 0.5\n", ""),
+            "epsilon_of_sum expected with shared noise",
+        ),
+        (HEART.replace("epsilon = 1.0\n", "epsilon = 1.0\nepsilon_of_sum = 0.5\n"), "and only then"),
+        (
+            shared(0, 1, true).replace(
+                "site = \"gradient\"",
+                "site.sgd = { steps = 1, learning_rate = 0.1, change_max = 1.0 }",
+            ),
+            "training.site expected \"gradient\" with shared noise",
+        ),
+    ] {
+        let message = refused(&text);
+        assert!(message.contains(expected), "{message}");
+    }
+}

@@ -61,7 +61,7 @@ impl<R: RandomSource> LocalTraining<'_, R> {
     pub fn run(&mut self, global: &[f32]) -> Result<LocalUpdate, TrainingError> {
         let mut noise = match &self.plan.privacy {
             Privacy::None(_) => None,
-            Privacy::Local(_) => Some(NoisySteps::new(self.noise_bits())),
+            Privacy::Local(_) | Privacy::Shared(_) => Some(NoisySteps::new(self.noise_bits())),
         };
         let trained = self.plan.trained().expect("a checked plan trains some parameters");
         let (steps, change_max) = match &self.plan.training.site {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use fedtwin_plan::numbers::{Positive, Probability};
-use fedtwin_plan::plan::{LocalNoise, Privacy};
+use fedtwin_plan::plan::Privacy;
 use fedtwin_plan::{CohortName, Plan, SiteName};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,9 @@ pub enum Mode {
     None,
     /// By this site's own noise.
     Local,
+    /// By noise that would suffice if only the sum of all sites were seen. Nothing hides single updates yet,
+    /// so that this site charges what its own noise alone is worth.
+    SharedSimulated,
 }
 
 impl fmt::Display for Mode {
@@ -60,6 +63,7 @@ impl fmt::Display for Mode {
         f.write_str(match self {
             Self::None => "none",
             Self::Local => "local",
+            Self::SharedSimulated => "shared-simulated",
         })
     }
 }
@@ -148,15 +152,16 @@ impl Policy {
         let mode = match plan.privacy {
             Privacy::None(_) => Mode::None,
             Privacy::Local(_) => Mode::Local,
+            Privacy::Shared(_) => Mode::SharedSimulated,
         };
         if !self.modes.contains(&mode) {
             let rule = format!("allows the privacy modes {}", list(&self.modes));
             return Err(Denied { rule, asked: mode.to_string() });
         }
-        let Privacy::Local(LocalNoise { delta, .. }) = &plan.privacy else { return Ok(()) };
-        if delta.get() > self.delta_max.get() {
+        let Some(delta) = plan.privacy.delta() else { return Ok(()) };
+        if delta > self.delta_max.get() {
             let rule = format!("allows a delta of at most {}", self.delta_max.get());
-            return Err(Denied { rule, asked: delta.get().to_string() });
+            return Err(Denied { rule, asked: delta.to_string() });
         }
         #[expect(clippy::cast_precision_loss, reason = "c_int is below 2^31")]
         let multiplier = f64::from(plan.calibrated.m.get()).exp2() / plan.calibrated.c_int as f64;
@@ -292,6 +297,21 @@ mod tests {
             check(&line(4.0, 1)).unwrap_err().contains("allows 1 releases of metrics; the plan asks for 2")
         );
         assert!(check(&line(4.1, 2)).unwrap_err().contains("at least 4.1 patients in each count"));
+    }
+
+    #[test]
+    fn shared_noise_is_allowed_by_its_own_line_alone() {
+        let shared = PLAN
+            .replace("[privacy.local]", "[privacy.shared]\ncolluders = 0\ndropouts = 0\nsimulated = true")
+            .replace("epsilon = 3.0", "epsilon = 3.0\nepsilon_of_sum = 2.0");
+        let plan: Plan = parse("the plan", &shared).unwrap();
+        let check = |modes: &str| {
+            let policy: Policy = toml::from_str(&POLICY.replace(r#"["local"]"#, modes)).unwrap();
+            policy.check(&plan, "ada", &"va".parse().unwrap()).map_err(|denied| denied.to_string())
+        };
+        assert_eq!(check(r#"["shared-simulated"]"#), Ok(()));
+        let denied = check(r#"["local", "none"]"#).unwrap_err();
+        assert!(denied.contains("asks for shared-simulated"), "{denied}");
     }
 
     #[test]

@@ -12,6 +12,15 @@ pub enum Protection {
         /// What all rounds together cost a patient.
         epsilon: f64,
     },
+    /// The sites' noise together, calibrated to this epsilon of the sum at [`DELTA`]: simulated.
+    Shared {
+        /// What all rounds together would cost a patient if only sums were seen.
+        epsilon: f64,
+        /// Sites whose noise is known to the coordinator.
+        colluders: usize,
+        /// Sites that may be missing.
+        dropouts: usize,
+    },
 }
 
 /// What differs between the arms of one study.
@@ -38,10 +47,11 @@ pub const DELTA: f64 = 1e-3;
 #[must_use]
 pub fn heart(terms: &ArmTerms) -> String {
     let (privacy, optimiser) = match terms.protection {
-        Protection::None => ("none]\nclip = 10.0\n".to_owned(), "fedavg]\nlearning_rate = 0.2"),
-        Protection::Local { epsilon } => {
-            (local(0.5, epsilon), "fedadam]\nlearning_rate = 0.02\nbeta1 = 0.9\nbeta2 = 0.99\ntau = 0.001")
-        }
+        Protection::None => (noise(10.0, terms.protection), "fedavg]\nlearning_rate = 0.2"),
+        Protection::Local { .. } | Protection::Shared { .. } => (
+            noise(0.5, terms.protection),
+            "fedadam]\nlearning_rate = 0.02\nbeta1 = 0.9\nbeta2 = 0.99\ntau = 0.001",
+        ),
     };
     let title = "Risk of narrowed coronary vessels from routine findings";
     fill(include_str!("drafts/heart.toml"), terms, title)
@@ -54,8 +64,10 @@ pub fn heart(terms: &ArmTerms) -> String {
 #[must_use]
 pub fn hippocampus(terms: &ArmTerms) -> String {
     let (privacy, sampling) = match terms.protection {
-        Protection::None => ("none]\nclip = 10.0\n".to_owned(), format!("8/{}", terms.patients.max(8))),
-        Protection::Local { epsilon } => (local(1.0, epsilon), "1/4".to_owned()),
+        Protection::None => (noise(10.0, terms.protection), format!("8/{}", terms.patients.max(8))),
+        Protection::Local { .. } | Protection::Shared { .. } => {
+            (noise(1.0, terms.protection), "1/4".to_owned())
+        }
     };
     fill(
         include_str!("drafts/hippocampus.toml"),
@@ -66,14 +78,28 @@ pub fn hippocampus(terms: &ArmTerms) -> String {
     .replace("{privacy}]\n", &privacy)
 }
 
-fn local(clip: f64, epsilon: f64) -> String {
-    format!("local]\nclip = {clip:?}\ndelta = {DELTA:?}\ntarget.epsilon = {epsilon:?}\n")
+/// Writes the rest of a draft's section `[privacy.`.
+fn noise(clip: f64, protection: Protection) -> String {
+    let noised = |epsilon: f64| format!("delta = {DELTA:?}\ntarget.epsilon = {epsilon:?}\n");
+    match protection {
+        Protection::None => format!("none]\nclip = {clip:?}\n"),
+        Protection::Local { epsilon } => format!("local]\nclip = {clip:?}\n{}", noised(epsilon)),
+        Protection::Shared { epsilon, colluders, dropouts } => format!(
+            "shared]\nclip = {clip:?}\ncolluders = {colluders}\ndropouts = {dropouts}\nsimulated = true\n{}",
+            noised(epsilon)
+        ),
+    }
 }
 
 fn fill(template: &str, terms: &ArmTerms, title: &str) -> String {
     let sites: Vec<_> = terms.sites.iter().map(SiteName::as_str).collect();
-    // One site may be away in a round of many.
-    let sites_min = terms.sites.len().saturating_sub(1).max(1);
+    let away = match terms.protection {
+        // One site may be away in a round of many.
+        Protection::None | Protection::Local { .. } => 1,
+        // The noise of all others has to be in the sum.
+        Protection::Shared { dropouts, .. } => dropouts,
+    };
+    let sites_min = terms.sites.len().saturating_sub(away).max(1);
     template
         .replace("{id}", &terms.id)
         .replace("{title}", title)
@@ -91,7 +117,8 @@ mod tests {
 
     #[test]
     fn every_arm_is_a_draft() {
-        for protection in [Protection::None, Protection::Local { epsilon: 8.0 }] {
+        let shared = Protection::Shared { epsilon: 8.0, colluders: 0, dropouts: 0 };
+        for protection in [Protection::None, Protection::Local { epsilon: 8.0 }, shared] {
             for sites in [vec!["a"], vec!["a", "b", "c"]] {
                 let terms = ArmTerms {
                     id: "demo".to_owned(),

@@ -1,7 +1,6 @@
 //! A budget that fits a simulation's plans, with a little left.
 
 use fedtwin_plan::Plan;
-use fedtwin_plan::plan::{LocalNoise, Privacy};
 use fedtwin_privacy::accountant::rdp::to_epsilon;
 use fedtwin_privacy::accountant::{Order, rdp_cost};
 
@@ -24,17 +23,14 @@ impl Budget {
     /// Plans without noise need no budget, but a cohort has one all the same.
     #[must_use]
     pub fn for_plans(plans: &[&Plan]) -> Self {
-        let deltas = plans.iter().filter_map(|plan| match &plan.privacy {
-            Privacy::Local(LocalNoise { delta, .. }) => Some(delta.get()),
-            Privacy::None(_) => None,
-        });
+        let deltas = plans.iter().filter_map(|plan| plan.privacy.delta());
         let delta = deltas.fold(f64::INFINITY, f64::min);
         if delta.is_infinite() {
             return Self { epsilon: 1.0, delta: 1e-3, order: 16.0 };
         }
         let events: Vec<_> = plans
             .iter()
-            .filter(|plan| matches!(plan.privacy, Privacy::Local(_)))
+            .filter(|plan| plan.privacy.delta().is_some())
             .filter_map(|plan| calibration::event(plan, 1).ok())
             .collect();
         let cost = |order: Order| events.iter().map(|event| rdp_cost(event, order)).sum::<f64>();

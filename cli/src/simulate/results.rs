@@ -2,12 +2,12 @@
 
 use fedtwin_metrics::{Prediction, accuracy, auroc, brier, ece};
 use fedtwin_plan::StudyId;
-use fedtwin_plan::plan::{LocalNoise, Privacy};
+use fedtwin_plan::numbers::Positive;
+use fedtwin_plan::plan::Privacy;
 use fedtwin_plan::report::{Report, RiskReport, SegmentationReport};
 use serde::Serialize;
 
 use super::outcome::{SiteOutcome, StudyOutcome};
-use super::site_config::mode;
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,9 +16,13 @@ pub struct Row {
     pub study: StudyId,
     /// Who trained, and whether each site's own intercept is in.
     pub arm: ArmName,
-    /// The privacy mode: none, local.
+    /// The privacy mode: none, local, shared.
     pub privacy: &'static str,
-    /// What the study cost at each site; absent where nothing bounds it.
+    /// Whether epsilon is that of sums which nothing hides the parts of yet; absent where it is not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub simulated: bool,
+    /// What the study cost at each site, or would cost under secure aggregation where it is simulated; absent
+    /// where nothing bounds it.
     pub epsilon: Option<f64>,
     /// At which delta.
     pub delta: Option<f64>,
@@ -73,6 +77,8 @@ pub struct Label {
     pub study: StudyId,
     /// The privacy mode.
     pub privacy: &'static str,
+    /// Whether it is simulated.
+    pub simulated: bool,
     /// What it cost.
     pub epsilon: Option<f64>,
     /// At which delta.
@@ -84,18 +90,19 @@ impl Label {
     #[must_use]
     pub fn of(outcome: &StudyOutcome) -> Self {
         let plan = &outcome.plan;
-        let delta = match &plan.privacy {
-            Privacy::Local(LocalNoise { delta, .. }) => Some(delta.get()),
-            Privacy::None(_) => None,
+        let (privacy, simulated) = match &plan.privacy {
+            Privacy::None(_) => ("none", false),
+            Privacy::Local(_) => ("local", false),
+            Privacy::Shared(_) => ("shared", true),
         };
-        let epsilon = plan.calibrated.epsilon.map(fedtwin_plan::numbers::Positive::get);
-        Self { study: plan.study.id.clone(), privacy: mode(plan), epsilon, delta }
+        let epsilon = plan.calibrated.epsilon_of_sum.or(plan.calibrated.epsilon).map(Positive::get);
+        Self { study: plan.study.id.clone(), privacy, simulated, epsilon, delta: plan.privacy.delta() }
     }
 
     fn row(&self, arm: ArmName, site: &str, metric: &'static str, value: f64) -> Row {
-        let Self { study, privacy, epsilon, delta } = self.clone();
+        let Self { study, privacy, simulated, epsilon, delta } = self.clone();
         let (site, low, high, seeds) = (site.to_owned(), None, None, 1);
-        Row { study, arm, privacy, epsilon, delta, site, metric, value, low, high, seeds }
+        Row { study, arm, privacy, simulated, epsilon, delta, site, metric, value, low, high, seeds }
     }
 }
 

@@ -55,12 +55,13 @@ fn policy(plans: &[&Plan]) -> String {
     )
 }
 
-/// Returns the name of a plan's privacy mode.
+/// Returns the name of a plan's privacy mode in policies.
 #[must_use]
 pub fn mode(plan: &Plan) -> &'static str {
     match plan.privacy {
         Privacy::None(_) => "none",
         Privacy::Local(_) => "local",
+        Privacy::Shared(_) => "shared-simulated",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fedtwin_plan::numbers::OutOfRange;
+use fedtwin_plan::numbers::{OutOfRange, Positive};
 use fedtwin_plan::plan::{Privacy, SiteTraining};
 use fedtwin_plan::{Plan, StudyId};
 use fedtwin_privacy::accountant::{self, GaussianEvent};
@@ -34,10 +34,13 @@ pub struct Epsilons {
     pub delta: f64,
     /// Everybody else colludes against the patient's site.
     pub alone: f64,
-    /// The coordinator, which sees each site's own noisy sums; this one is charged.
+    /// The coordinator, which sees each site's own noisy sums; this one is charged, with shared noise too.
     pub coordinator: f64,
     /// Those who see the published models and took no part.
     pub model_users: f64,
+    /// With shared noise: what the coordinator and its colluders would have if it saw sums alone. Simulated:
+    /// it sees each site's update, and what they cost is above.
+    pub simulated_sum: Option<f64>,
 }
 
 /// A plan that no site accepts.
@@ -63,22 +66,25 @@ impl Report {
     /// Refuses a plan that costs more than it claims.
     pub fn of(plan: &Plan) -> Result<Self, Untenable> {
         let event = calibration::event(plan, 1)?;
-        let price = match &plan.privacy {
-            Privacy::None(_) => Price::Unbounded,
-            Privacy::Local(noise) => {
-                let delta = noise.delta.get();
+        let price = match plan.privacy.delta() {
+            None => Price::Unbounded,
+            Some(delta) => {
                 let epsilon = |event| accountant::epsilon(&[event], delta).value;
-                let found = epsilon(event);
-                let claimed = plan.calibrated.epsilon.map_or(0.0, f64::from);
-                if found > claimed {
-                    return Err(Untenable::Understated { claimed, found });
-                }
+                let found = hold(plan.calibrated.epsilon, epsilon(event))?;
+                let simulated_sum = match &plan.privacy {
+                    Privacy::None(_) | Privacy::Local(_) => None,
+                    Privacy::Shared(_) => {
+                        let sum = epsilon(calibration::event(plan, plan.noise_shares())?);
+                        Some(hold(plan.calibrated.epsilon_of_sum, sum)?)
+                    }
+                };
                 let published = calibration::event(plan, published_noise(plan))?;
                 Price::Bounded(Epsilons {
                     delta,
                     alone: found,
                     coordinator: found,
                     model_users: epsilon(published),
+                    simulated_sum,
                 })
             }
         };
@@ -91,6 +97,12 @@ impl Report {
     pub fn price(&self) -> Price {
         self.price
     }
+}
+
+/// Returns what was found, which must not be more than was claimed.
+fn hold(claimed: Option<Positive>, found: f64) -> Result<f64, Untenable> {
+    let claimed = claimed.map_or(0.0, Positive::get);
+    if found > claimed { Err(Untenable::Understated { claimed, found }) } else { Ok(found) }
 }
 
 /// Returns the sites whose noise is in every published sum.
@@ -120,7 +132,7 @@ impl fmt::Display for Report {
         };
         writeln!(f, "  m                 {}: noise of 2^{} grid units at each site", m.get(), m.get())?;
         writeln!(f, "  noise multiplier  {:.4}", self.event.noise_multiplier())?;
-        let Epsilons { delta, alone, coordinator, model_users } = epsilons;
+        let Epsilons { delta, alone, coordinator, model_users, simulated_sum } = epsilons;
         writeln!(f, "epsilon at delta {delta}, for one patient at one site, over the whole study")?;
         writeln!(f, "  alone             {}  if everybody else colludes", upward(alone))?;
         writeln!(
@@ -128,7 +140,14 @@ impl fmt::Display for Report {
             "  coordinator       {}  who sees each site's own sums; this one is charged",
             upward(coordinator)
         )?;
-        write!(f, "  model users       {}  who sees the models and took no part", upward(model_users))
+        write!(f, "  model users       {}  who sees the models and took no part", upward(model_users))?;
+        let Some(sum) = simulated_sum else { return Ok(()) };
+        write!(
+            f,
+            "\n  simulated         {}  the coordinator and its colluders, if they saw sums alone; nothing hides \
+             single updates yet",
+            upward(sum)
+        )
     }
 }
 
@@ -167,6 +186,20 @@ mod tests {
         let local = "sgd = { steps = 2, learning_rate = 0.1, change_max = 1.0 }";
         let several = epsilons(&[("site = \"gradient\"", &format!("site.{local}"))]);
         assert!(several.model_users >= several.alone);
+    }
+
+    #[test]
+    fn shared_noise_is_priced_as_it_is_and_as_it_would_be() {
+        let lines = "[privacy.shared]\ncolluders = 0\ndropouts = 1\nsimulated = true";
+        let changes = [("[privacy.local]", lines)];
+        let Epsilons { alone, coordinator, model_users, simulated_sum, .. } = epsilons(&changes);
+        let sum = simulated_sum.unwrap();
+        assert!(sum <= 1.0 && sum > 0.999, "{sum}");
+        // sites_min is 3, and so are the shares: who sees sums alone is safe as planned, without simulation.
+        assert!(alone > 1.5 && coordinator >= alone && (model_users - sum).abs() < 1e-9);
+        let text = report(&changes).to_string();
+        assert!(text.contains("\n  simulated         "), "{text}");
+        assert!(!report(&[]).to_string().contains("simulated"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What a plan's values must be in relation to each other.
 
-use super::{Calibrated, Draft, Family, Loss, MetricsNoise, Plan, Privacy, Rounds, SiteTraining};
+use super::{
+    Calibrated, Draft, Family, Loss, MetricsNoise, Plan, Privacy, Rounds, SharedNoise, SiteTraining,
+};
 use crate::cohort_need::DataNeed;
 use crate::text_file::{Check, Problem};
 
@@ -47,7 +49,33 @@ impl<C> Plan<C> {
         if self.metrics.is_some() && self.histogram().is_none() {
             return Err(Problem::new("metrics", "expected a model whose scores are counted"));
         }
+        self.check_shared_noise(sites)?;
         self.check_data()
+    }
+
+    fn check_shared_noise(&self, sites: u32) -> Result<(), Problem> {
+        let Privacy::Shared(SharedNoise { dropouts, simulated, .. }) = &self.privacy else {
+            return Ok(());
+        };
+        if !simulated {
+            let message = "is false, expected true: no secure aggregation hides single updates yet";
+            return Err(Problem::new("privacy.shared.simulated", message));
+        }
+        if self.noise_shares() == 0 {
+            let message = format!("and dropouts leave none of the {sites} sites whose noise counts");
+            return Err(Problem::new("privacy.shared.colluders", message));
+        }
+        // A sum of fewer sites has less noise than the plan promises.
+        let (sites_min, needed) = (self.rounds.sites_min.get(), sites - dropouts.get());
+        if sites_min < needed {
+            let message = format!("is {sites_min}, expected at least the sites without dropouts ({needed})");
+            return Err(Problem::new("rounds.sites_min", message));
+        }
+        if self.training.site != SiteTraining::Gradient {
+            let message = "expected \"gradient\" with shared noise: one sum in each round";
+            return Err(Problem::new("training.site", message));
+        }
+        Ok(())
     }
 
     fn check_data(&self) -> Result<(), Problem> {
@@ -101,7 +129,7 @@ impl<C> Plan<C> {
 
 impl Plan {
     fn check_calibration(&self) -> Result<(), Problem> {
-        let Calibrated { m, c_int, modulus_bits, steps, epsilon, metrics } = &self.calibrated;
+        let Calibrated { m, c_int, modulus_bits, steps, epsilon, epsilon_of_sum, metrics } = &self.calibrated;
         if ![32, 40, 64].contains(&modulus_bits.get()) {
             let message = format!("is {}, expected 32, 40 or 64", modulus_bits.get());
             return Err(Problem::new("calibrated.modulus_bits", message));
@@ -110,8 +138,12 @@ impl Plan {
             let message = format!("is {steps}, expected attempts_max times local steps ({})", self.steps());
             return Err(Problem::new("calibrated.steps", message));
         }
-        if epsilon.is_some() != matches!(self.privacy, Privacy::Local(_)) {
+        if epsilon.is_some() != self.privacy.delta().is_some() {
             return Err(Problem::new("calibrated.epsilon", "expected with noise, and only then"));
+        }
+        if epsilon_of_sum.is_some() != matches!(self.privacy, Privacy::Shared(_)) {
+            let message = "expected with shared noise, and only then";
+            return Err(Problem::new("calibrated.epsilon_of_sum", message));
         }
         let sites = self.study.sites.len() as u128;
         let largest = u128::from(self.cohort.patients_max.get()) * u128::from(*c_int) * sites;

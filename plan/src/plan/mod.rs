@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::augmentation::{Augmentation, Axis};
 pub use self::metrics::{Metrics, MetricsNoise};
-pub use self::privacy::{Calibrated, LocalNoise, NoNoise, Privacy, Target};
+pub use self::privacy::{Calibrated, LocalNoise, NoNoise, Privacy, SharedNoise, Target};
 pub use self::training::{
     Average, Fedadagrad, Fedadam, Fedavg, Fedyogi, LocalAdam, LocalSgd, Loss, ServerOptimiser, SiteTraining,
     Training,
@@ -241,8 +241,19 @@ impl<C> Plan<C> {
     /// Returns the largest norm of one patient's gradient.
     #[must_use]
     pub fn clip(&self) -> f64 {
+        self.privacy.clip()
+    }
+
+    /// Returns the sites whose noise counts in the plan's noise multiplier: k = sites - colluders - dropouts
+    /// with shared noise, at least 1 in a checked plan, and 1 otherwise.
+    #[must_use]
+    pub fn noise_shares(&self) -> u32 {
         match &self.privacy {
-            Privacy::None(NoNoise { clip }) | Privacy::Local(LocalNoise { clip, .. }) => clip.get(),
+            Privacy::None(_) | Privacy::Local(_) => 1,
+            Privacy::Shared(SharedNoise { colluders, dropouts, .. }) => {
+                let sites = u32::try_from(self.study.sites.len()).unwrap_or(u32::MAX);
+                sites.saturating_sub(colluders.get() + dropouts.get())
+            }
         }
     }
 

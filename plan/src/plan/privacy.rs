@@ -13,6 +13,31 @@ pub enum Privacy {
     None(NoNoise),
     /// Each site's own noise suffices.
     Local(LocalNoise),
+    /// The noise of all sites together suffices, for those who see the sum alone.
+    Shared(SharedNoise),
+}
+
+impl Privacy {
+    /// Returns the largest L2 norm of one patient's gradient, above 0.
+    #[must_use]
+    pub fn clip(&self) -> f64 {
+        match self {
+            Self::None(NoNoise { clip })
+            | Self::Local(LocalNoise { clip, .. })
+            | Self::Shared(SharedNoise { clip, .. }) => clip.get(),
+        }
+    }
+
+    /// Returns the delta at which epsilon is stated, in (0, 1), where there is noise.
+    #[must_use]
+    pub fn delta(&self) -> Option<f64> {
+        match self {
+            Self::None(_) => None,
+            Self::Local(LocalNoise { delta, .. }) | Self::Shared(SharedNoise { delta, .. }) => {
+                Some(delta.get())
+            }
+        }
+    }
 }
 
 /// No noise.
@@ -33,6 +58,29 @@ pub struct LocalNoise {
     pub delta: Probability,
     /// What calibration aims at.
     pub target: Target,
+}
+
+/// Noise that is shared by the sites of a sum.
+///
+/// Every site draws noise of 2^m grid units, and the noise multiplier of the target is that of the sum of
+/// k = sites - colluders - dropouts of them. Until secure aggregation hides single updates, the coordinator
+/// sees each of them with its own site's noise alone: that is what a site charges, whatever the target, and
+/// the target is what the same sums would cost under secure aggregation. So it is called `simulated`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedNoise {
+    /// Largest L2 norm of one patient's gradient.
+    pub clip: Positive,
+    /// The delta at which epsilon is stated.
+    pub delta: Probability,
+    /// What calibration aims at, for the sum.
+    pub target: Target,
+    /// Sites that may pool what they know with the coordinator: their noise does not count.
+    pub colluders: Count<0, 10_000>,
+    /// Sites that may be missing from a sum: their noise does not count either.
+    pub dropouts: Count<0, 10_000>,
+    /// Has to be true: no secure aggregation hides single updates yet.
+    pub simulated: bool,
 }
 
 /// What calibration aims at.
@@ -59,6 +107,9 @@ pub struct Calibrated {
     pub steps: u64,
     /// The claim: no site's accountant may find more. Absent where nothing bounds it.
     pub epsilon: Option<Positive>,
+    /// What the sum alone costs with the noise of all sites that surely count: with shared noise, and only then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon_of_sum: Option<Positive>,
     /// The same for metrics, where the plan has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsNoise>,

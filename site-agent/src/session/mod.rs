@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use fedtwin_certs::{Credentials, Identity, LogSigner};
 use fedtwin_cohort::CohortFile;
-use fedtwin_plan::plan::{LocalNoise, Privacy};
+use fedtwin_plan::plan::{LocalNoise, Privacy, SharedNoise};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::accountant::{self, GaussianEvent, Order};
@@ -338,11 +338,19 @@ fn training_claim(plan: &Plan) -> Result<ClaimRequest, Refusal> {
 }
 
 /// Prices one attempt, and holds the plan to its claim.
+///
+/// The coordinator sees this site's update by itself, so that only this site's noise counts, whatever other
+/// sites add: with shared noise too, as long as nothing hides single updates.
 fn attempt_cost(plan: &Plan) -> Result<AttemptCost, Refusal> {
     let (delta, claimed) = match (&plan.privacy, plan.calibrated.epsilon) {
-        (Privacy::Local(LocalNoise { delta, .. }), Some(claimed)) => (delta.get(), claimed.get()),
+        (
+            Privacy::Local(LocalNoise { delta, .. }) | Privacy::Shared(SharedNoise { delta, .. }),
+            Some(claimed),
+        ) => (delta.get(), claimed.get()),
         (Privacy::None(_), _) => return Ok(AttemptCost::Unbounded("none".to_owned())),
-        (Privacy::Local(_), None) => return Err(Refusal::Calibration("it claims no epsilon".to_owned())),
+        (Privacy::Local(_) | Privacy::Shared(_), None) => {
+            return Err(Refusal::Calibration("it claims no epsilon".to_owned()));
+        }
     };
     let event = |steps: u64| {
         let (m, c_int) = (plan.calibrated.m.get(), plan.calibrated.c_int);
