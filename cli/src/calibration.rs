@@ -213,7 +213,7 @@ impl Grid {
         Ok(Self {
             sites: draft.study.sites.len(),
             patients: draft.cohort.patients_max.get(),
-            values: draft.trained()?.values(),
+            values: draft.update_values(&draft.trained()?),
         })
     }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{Digest, SiteName, StudyId};
 use serde::{Deserialize, Serialize};
 
 use crate::study::{Models, Progress};
 
 /// One line's body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "kebab-case")]
 pub enum Record {
     /// A researcher opened a study.
@@ -53,6 +54,9 @@ pub enum Record {
         /// The averaged model, after the last round of a study that has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         average: Option<Digest>,
+        /// The next round's clip, where the plan's adapts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clip: Option<Positive>,
     },
     /// The sites' noised counts of a model's scores were summed.
     MetricsReleased {
@@ -102,10 +106,10 @@ fn apply(studies: &mut BTreeMap<StudyId, Option<Progress>>, record: Record) {
         Record::RoundStarted { study, attempt, .. } => {
             change(&study, &mut |progress| progress.attempts = attempt);
         }
-        Record::RoundClosed { study, round, model, average, .. } => change(&study, &mut |progress| {
+        Record::RoundClosed { study, round, model, average, clip, .. } => change(&study, &mut |progress| {
             if let Some(global) = model {
                 progress.rounds = round;
-                progress.models = Models { global, average };
+                progress.models = Models { global, average, clip };
             }
         }),
         Record::MetricsReleased { study, round, .. } => {

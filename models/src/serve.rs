@@ -8,7 +8,9 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use fedtwin_plan::model_file::{VALUE_BYTES, values_from_le};
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::pipe::{Request, Response, read_frame, write_frame};
+use fedtwin_plan::plan::NormSplit;
 use fedtwin_plan::stand_in::StandIn;
 use fedtwin_plan::text_file::{self, TextError};
 use fedtwin_plan::{PatientId, Plan, Trained};
@@ -51,8 +53,7 @@ struct Session {
     trainer: Box<dyn Trainer>,
     /// The parameters that the plan trains.
     trained: Trained,
-    clip: f64,
-    c_int: u64,
+    split: NormSplit,
 }
 
 /// Why a request is answered with a failure.
@@ -88,9 +89,10 @@ fn answer(
             *session = Some(loaded);
             Ok((Response::Ready { train: patients.train, test: patients.test }, Vec::new()))
         }
-        Request::Sum { sampled, slice_seed } => {
+        Request::Sum { sampled, slice_seed, clip } => {
             let session = session.as_mut().ok_or(Refusal::NotLoaded)?;
-            Ok((Response::Sum, session.sum(sampled, slice_seed, payload)?))
+            let batch = SlotBatch::new(sampled, slice_seed)?;
+            Ok((Response::Sum, session.sum(&batch, clip, payload)?))
         }
         Request::Score { fit_intercept } => {
             let session = session.as_mut().ok_or(Refusal::NotLoaded)?;
@@ -108,7 +110,7 @@ impl Session {
             .trained()
             .map_err(|problem| Refusal::Model { key: problem.key, message: problem.message })?;
         let trainer = open(load).map_err(Refusal::Open)?;
-        Ok(Self { trainer, trained, clip: plan.clip(), c_int: plan.calibrated.c_int })
+        Ok(Self { trainer, trained, split: plan.norm_split() })
     }
 
     fn weights(&self, payload: &[u8]) -> Result<Vec<f32>, TrainError> {
@@ -124,11 +126,14 @@ impl Session {
         }
     }
 
-    fn sum(&mut self, sampled: Vec<PatientId>, slice_seed: u64, payload: &[u8]) -> Result<Vec<u8>, Refusal> {
+    fn sum(&mut self, batch: &SlotBatch, clip: Positive, payload: &[u8]) -> Result<Vec<u8>, Refusal> {
         let weights = self.weights(payload)?;
-        let batch = SlotBatch::new(sampled, slice_seed)?;
-        let mut sum = PatientSum::new(self.trained.values(), self.clip, self.c_int)?;
-        self.trainer.contributions(&weights, &batch, &mut |patient, vector| sum.add(patient, vector))?;
+        let (values, clip) = (self.trained.values(), clip.get());
+        let mut sum = match self.split {
+            NormSplit { gradient, below: 0 } => PatientSum::new(values, clip, gradient)?,
+            split => PatientSum::with_indicator(values, clip, split)?,
+        };
+        self.trainer.contributions(&weights, batch, &mut |patient, vector| sum.add(patient, vector))?;
         Ok(sum.finish().0.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 }
@@ -196,7 +201,11 @@ calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
     }
 
     fn sum(ids: &[u32]) -> Request {
-        Request::Sum { sampled: ids.iter().copied().map(PatientId).collect(), slice_seed: 0 }
+        Request::Sum {
+            sampled: ids.iter().copied().map(PatientId).collect(),
+            slice_seed: 0,
+            clip: 8.0.try_into().unwrap(),
+        }
     }
 
     /// Serves all requests in one go; a cohort file called `missing` cannot be opened.
@@ -219,6 +228,20 @@ calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
 
     fn failed(message: &str) -> (Response, Vec<u8>) {
         (Response::Failed { message: message.to_owned() }, Vec::new())
+    }
+
+    #[test]
+    fn an_adaptive_clip_adds_how_many_are_no_longer_than_it() {
+        let adaptive =
+            "adaptive_clip = { quantile = 0.5, learning_rate = 0.2, bounds = [1, 9], share = 0.6 }";
+        let plan = PLAN.replace("site = \"gradient\"", &format!("site = \"gradient\", {adaptive}"));
+        let load = Request::Load { plan, cohort_file: "cohort".into(), threads: 1, altered: None };
+        // Vectors of norm 2 and 4, and a null one; the clip is 3. What is left of 8000 beside 4800 is 6400.
+        let clip = 3.0.try_into().unwrap();
+        let sum = Request::Sum { sampled: [0, 1, 2].map(PatientId).to_vec(), slice_seed: 0, clip };
+        let answered = answers(&[(load, vec![]), (sum, vec![0; 16])]);
+        let integers: Vec<i64> = answered[1].1.as_chunks().0.iter().map(|&v| i64::from_le_bytes(v)).collect();
+        assert_eq!(integers, [2133 + 3200, 5333, 5333, 5333, 4800 - 4800]);
     }
 
     #[test]

@@ -144,7 +144,11 @@ fn weights(plan: &str) -> Vec<u8> {
 }
 
 fn sum(ids: &[u32]) -> Request {
-    Request::Sum { sampled: ids.iter().copied().map(PatientId).collect(), slice_seed: 3 }
+    Request::Sum {
+        sampled: ids.iter().copied().map(PatientId).collect(),
+        slice_seed: 3,
+        clip: 1.0.try_into().unwrap(),
+    }
 }
 
 fn integers(payload: &[u8]) -> Vec<i64> {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::numbers::Positive;
 use crate::record::PatientId;
 use crate::report::Report;
 use crate::stand_in::StandIn;
@@ -36,6 +37,8 @@ pub enum Request {
         sampled: Vec<PatientId>,
         /// Seeds the choice of each patient's slices in this step.
         slice_seed: u64,
+        /// The round's clip, which the plan allows.
+        clip: Positive,
     },
     /// Score the weights in the payload on the site's test patients; answered by [`Response::Scored`].
     Score {
@@ -55,7 +58,8 @@ pub enum Response {
         /// Test patients found.
         test: u32,
     },
-    /// The payload holds the integer sum (`i64`) of the trained values.
+    /// The payload holds the integer sum (`i64`) of the trained values and, where the clip adapts, of the
+    /// indicator.
     Sum,
     /// The site's own report; it stays at the site.
     Scored(Box<Report>),

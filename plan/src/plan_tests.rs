@@ -136,7 +136,7 @@ fn heart_plan_says_what_was_written() {
     assert_eq!(plan.model_spec().unwrap().values(), 2 + 4 + 1, "inputs with indicators, and the bias");
     assert_eq!((plan.steps(), plan.local_steps(), plan.attempts_per_block()), (60, 1, 12));
     assert_eq!(plan.update_bytes(&plan.trained().unwrap()), 7 * 5);
-    assert!((plan.update_unit() - 1.0 / 65536.0).abs() < 1e-12, "clip over C_int");
+    assert!((plan.update_unit(plan.clip()) - 1.0 / 65536.0).abs() < 1e-12, "clip over C_int");
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn largest_sum_of_changes_fits_the_modulus() {
                 let plan = plan(&text);
                 let change_max: f64 = change_max.parse().unwrap();
                 // As a site computes it, every weight at its largest change; rounding up at every site.
-                let units = (change_max * f64::from(patients) / plan.update_unit()).ceil();
+                let units = (change_max * f64::from(patients) / plan.update_unit(plan.clip())).ceil();
                 let sum = 3.0 * units;
                 assert!(sum < f64::from(bits - 1).exp2(), "{bits} {change_max} {patients}: {sum}");
                 assert!(sum > f64::from(bits - 4).exp2(), "no more than three bits are given away");

@@ -170,3 +170,33 @@ fn shared_noise_counts_the_sites_that_surely_add_theirs() {
         assert!(message.contains(expected), "{message}");
     }
 }
+
+#[test]
+fn an_adaptive_clip_adds_a_coordinate_within_the_same_norm() {
+    let with = |lines: &str| HEART.replace("[training.server", &format!("{lines}\n\n[training.server"));
+    let good =
+        "[training.adaptive_clip]\nquantile = 0.5\nlearning_rate = 0.2\nbounds = [0.1, 10.0]\nshare = 0.6";
+    let (fixed, adaptive) = (plan(HEART), plan(&with(good)));
+    let trained = adaptive.trained().unwrap();
+    assert_eq!(adaptive.update_bytes(&trained), fixed.update_bytes(&trained) + 5);
+    assert_eq!((adaptive.norm_split().gradient, adaptive.norm_split().below), (52_429, 39_321));
+    assert_eq!((fixed.norm_split().gradient, fixed.norm_split().below), (65_536, 0));
+    let clip = |clip: f64| clip.try_into().unwrap();
+    assert!((adaptive.gradient_unit(clip(2.0)) - 2.0 / 52_429.0).abs() < 1e-12);
+    assert!(adaptive.allows_clip(clip(0.1)) && adaptive.allows_clip(clip(10.0)));
+    assert!(!adaptive.allows_clip(clip(0.099)) && !adaptive.allows_clip(clip(10.1)));
+    assert!(fixed.allows_clip(clip(1.0)) && !fixed.allows_clip(clip(1.000_001)));
+    for (from, to, expected) in [
+        ("bounds = [0.1, 10.0]", "bounds = [0.0, 10.0]", "bounds expected a range above 0"),
+        ("bounds = [0.1, 10.0]", "bounds = [2.0, 10.0]", "bounds expected the privacy section's clip"),
+        ("share = 0.6", "share = 1.0", "expected a probability strictly between 0 and 1"),
+        ("share = 0.6", "share = 1e-6", "share leaves no grid unit for the indicator"),
+        ("bounds = [0.1, 10.0]", "bounds = [1e-320, 10.0]", "expected a clip with which updates stay finite"),
+    ] {
+        let message = refused(&with(&good.replace(from, to)));
+        assert!(message.contains(expected), "{to}: {message}");
+    }
+    let steps = "site.sgd = { steps = 1, learning_rate = 0.1, change_max = 1.0 }";
+    let message = refused(&with(good).replace("site = \"gradient\"", steps));
+    assert!(message.contains("training.adaptive_clip expected training.site = \"gradient\""), "{message}");
+}

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use fedtwin_plan::PatientId;
+use fedtwin_plan::plan::NormSplit;
 
 /// The largest norm of a quantised contribution: 2^32 patients then fit an `i64`.
 pub const C_INT_MAX: u64 = (1 << 31) - 1;
@@ -35,7 +36,10 @@ impl std::fmt::Debug for IntegerSum {
 /// A running sum of one contribution per patient.
 pub struct PatientSum {
     clip: f64,
+    /// The largest norm of the vector's part of a contribution.
     c_int: u32,
+    /// What the indicator after the vector adds; absent without one.
+    below: Option<i64>,
     sum: Vec<i64>,
     quantised: Vec<i32>,
     seen: HashSet<PatientId>,
@@ -55,7 +59,28 @@ impl PatientSum {
         }
         let in_range = u32::try_from(c_int).ok().filter(|&c| c > 0 && u64::from(c) <= C_INT_MAX);
         let c_int = in_range.ok_or(BoundsError::IntegerNorm(c_int))?;
-        Ok(Self { clip, c_int, sum: vec![0; len], quantised: vec![0; len], seen: HashSet::new() })
+        let (sum, quantised) = (vec![0; len], vec![0; len]);
+        Ok(Self { clip, c_int, below: None, sum, quantised, seen: HashSet::new() })
+    }
+
+    /// Starts an empty sum of vectors with `len` values and an indicator after them: `split.below` for a
+    /// vector that is no longer than the clip, and its negative for a longer one.
+    ///
+    /// The vector's part has a norm of at most `split.gradient`, so that a contribution's squared norm is at
+    /// most `gradient^2 + below^2`. A vector of zeros adds no indicator either: a neighbour of the cohort has
+    /// a null record in a patient's place, and what that adds must be nothing.
+    ///
+    /// # Errors
+    /// Refuses a clip or a part of the norm out of range.
+    pub fn with_indicator(len: usize, clip: f64, split: NormSplit) -> Result<Self, BoundsError> {
+        let NormSplit { gradient, below } = split;
+        if !(1..=C_INT_MAX).contains(&below) {
+            return Err(BoundsError::IntegerNorm(below));
+        }
+        let mut sum = Self::new(len, clip, gradient)?;
+        sum.below = i64::try_from(below).ok();
+        sum.sum.push(0);
+        Ok(sum)
     }
 
     /// Adds one patient's vector, scaled down to the clip if it is longer.
@@ -67,12 +92,12 @@ impl PatientSum {
     /// # Panics
     /// When the vector's length is not the sum's, which the model's specification fixes.
     pub fn add(&mut self, patient: PatientId, vector: &[f32]) {
-        assert_eq!(vector.len(), self.sum.len(), "a contribution has the model's length");
+        assert_eq!(vector.len(), self.quantised.len(), "a contribution has the model's length");
         if !self.seen.insert(patient) {
             return;
         }
         let norm = squared_norm(vector).sqrt();
-        if !norm.is_finite() {
+        if !norm.is_finite() || norm <= 0.0 {
             return;
         }
         let scale = f64::from(self.c_int) / norm.max(self.clip);
@@ -89,6 +114,9 @@ impl PatientSum {
         }
         for (sum, &integer) in self.sum.iter_mut().zip(&self.quantised) {
             *sum += i64::from(integer);
+        }
+        if let (Some(below), Some(last)) = (self.below, self.sum.last_mut()) {
+            *last += if norm <= self.clip { below } else { -below };
         }
     }
 

@@ -5,6 +5,7 @@
 //! noise, and the divisor is the plan's nominal batch, never the drawn one.
 
 use fedtwin_plan::Plan;
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::plan::{LocalAdam, LocalSgd, Privacy, SiteTraining};
 use fedtwin_privacy::accountant::NoiseBits;
 use fedtwin_privacy::noise::{NoiseError, NoiseSource};
@@ -45,6 +46,8 @@ pub struct LocalTraining<'a, R> {
     pub plan: &'a Plan,
     /// The cohort's declared size.
     pub patients: u32,
+    /// The round's clip.
+    pub clip: Positive,
     /// What computes on patients.
     pub trainer: &'a mut dyn Trainer,
     /// Where noise comes from.
@@ -66,7 +69,7 @@ impl<R: RandomSource> LocalTraining<'_, R> {
         let trained = self.plan.trained().expect("a checked plan trains some parameters");
         let (steps, change_max) = match &self.plan.training.site {
             SiteTraining::Gradient => {
-                let values = self.sum(global, trained.values(), noise.as_mut())?;
+                let values = self.sum(global, self.plan.update_values(&trained), noise.as_mut())?;
                 return Ok(LocalUpdate { values, noise });
             }
             SiteTraining::Sgd(LocalSgd { steps, change_max, .. })
@@ -115,7 +118,7 @@ impl<R: RandomSource> LocalTraining<'_, R> {
         let sampled = poisson(self.plan.training.sampling, self.patients, self.random)?;
         let mut seed = [0; 8];
         self.random.fill(&mut seed)?;
-        let sum = self.trainer.sum(weights, sampled, u64::from_le_bytes(seed))?;
+        let sum = self.trainer.sum(weights, sampled, u64::from_le_bytes(seed), self.clip)?;
         if sum.len() == length { Ok(IntegerSum(sum)) } else { Err(TrainerError::OtherAnswer.into()) }
     }
 
@@ -125,14 +128,12 @@ impl<R: RandomSource> LocalTraining<'_, R> {
 
     /// From the integer sum to the mean gradient over the nominal batch.
     fn gradient_scale(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "c_int is below 2^31")]
-        let unit = self.plan.clip() / self.plan.calibrated.c_int as f64;
-        unit / (self.plan.training.sampling.to_f64() * f64::from(self.patients))
+        self.plan.gradient_unit(self.clip) / (self.plan.training.sampling.to_f64() * f64::from(self.patients))
     }
 
     /// The trained weights' change times the declared patients, in the plan's units. Post-processing of noisy sums.
     fn change(&self, global: &[f32], weights: &[f32], change_max: f64) -> Vec<i64> {
-        let scale = f64::from(self.patients) / self.plan.update_unit();
+        let scale = f64::from(self.patients) / self.plan.update_unit(self.clip);
         let changes =
             global.iter().zip(weights).map(|(&before, &after)| f64::from(after) - f64::from(before));
         #[expect(
@@ -218,6 +219,7 @@ mod tests {
             weights: &[f32],
             sampled: Vec<PatientId>,
             _seed: u64,
+            _clip: Positive,
         ) -> Result<Vec<i64>, TrainerError> {
             self.log.push(format!("data of {}", sampled.len()));
             self.weights.push(weights.to_vec());
@@ -235,7 +237,7 @@ mod tests {
 
     fn run(plan: &Plan) -> (LocalUpdate, Vec<String>) {
         let log = Log::default();
-        let mut trainer = counting(&log, plan.trained().unwrap().values());
+        let mut trainer = counting(&log, plan.update_values(&plan.trained().unwrap()));
         let update = run_with(plan, &log, &mut trainer).unwrap();
         (update, log.0.into_inner().unwrap())
     }
@@ -248,6 +250,7 @@ mod tests {
         let mut training = LocalTraining {
             plan,
             patients: PATIENTS,
+            clip: plan.clip(),
             trainer,
             noise: &Noted(log, OpendpNoise),
             random: &mut SecureRandom::new(),
@@ -286,7 +289,8 @@ mod tests {
         let plan = plan("{ sgd = { steps = 1, learning_rate = 0.5, change_max = 1.0 } }", "1", privacy);
         let (update, _) = run(&plan);
         // Mean gradient 100 units / 100 patients = 1/4096; one step of 0.5 against it, times 100 patients.
-        let change = f64::from(i32::try_from(update.values[0]).unwrap()) * plan.update_unit() / 100.0;
+        let change =
+            f64::from(i32::try_from(update.values[0]).unwrap()) * plan.update_unit(plan.clip()) / 100.0;
         assert!((change + 0.5 / 4096.0).abs() < 1e-7, "{change}");
     }
 
@@ -295,7 +299,7 @@ mod tests {
         let privacy = "privacy.none.clip = 1e6
              calibrated = { m = 12, c_int = 4096, modulus_bits = 32, steps = 1 }";
         let plan = plan("{ sgd = { steps = 1, learning_rate = 1e6, change_max = 1.0 } }", "1", privacy);
-        let change = run(&plan).0.values[0] as f64 * plan.update_unit() / 100.0;
+        let change = run(&plan).0.values[0] as f64 * plan.update_unit(plan.clip()) / 100.0;
         assert!((change + 1.0).abs() < 1e-6, "{change}");
     }
     #[test]
@@ -313,6 +317,14 @@ mod tests {
         assert!(second[0] == 0.0 && second[1] == 0.0 && second[2] < 0.0, "{second:?}");
         let noised = local(&site.replace("steps = 2", "steps = 1"), 1, "1");
         assert_eq!(run(&noised).0.values.len(), 1);
+    }
+
+    #[test]
+    fn an_adaptive_clip_sends_its_indicator_under_the_same_noise() {
+        let adaptive = "\"gradient\", adaptive_clip = { quantile = 0.5, learning_rate = 0.2, bounds = [0.1, 9.0], share = 0.5 }";
+        let (update, _) = run(&local(adaptive, 1, "1"));
+        assert_eq!(update.values.len(), 4);
+        assert!(update.noise.is_some());
     }
 
     #[test]

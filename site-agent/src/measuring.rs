@@ -56,6 +56,7 @@ mod tests {
             _weights: &[f32],
             _sampled: Vec<PatientId>,
             _seed: u64,
+            _clip: fedtwin_plan::numbers::Positive,
         ) -> Result<Vec<i64>, TrainerError> {
             Err(TrainerError::OtherAnswer)
         }

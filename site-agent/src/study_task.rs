@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fedtwin_certs::Identity;
 use fedtwin_daemon::{clock, program};
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::plan::Family;
 use fedtwin_plan::report::{Report, Scores};
 use fedtwin_plan::signed::SignedPlan;
@@ -168,6 +169,9 @@ impl StudyTask {
         let Some(TakingPart { accepted, trainer, .. }) = &self.taking_part else {
             return Err(AttemptError::NotTakingPart);
         };
+        if !accepted.plan.allows_clip(invitation.clip) {
+            return Err(AttemptError::OtherClip(invitation.clip.get()));
+        }
         let weights = self.client.fetch_model(&invitation.model, &accepted.spec).await?;
         let work = tokio::task::block_in_place(|| self.shared.session().invited(purpose, key, clock::now()))?;
         let outgoing = match work {
@@ -177,6 +181,7 @@ impl StudyTask {
                     purpose,
                     plan: accepted.plan.clone(),
                     patients: accepted.patients,
+                    clip: invitation.clip,
                     trainer: Arc::clone(&trainer.trainer),
                     noise: self.shared.config.noise,
                     score: purpose == Purpose::Training && self.wants_scores(key),
@@ -331,6 +336,7 @@ struct Training {
     purpose: Purpose,
     plan: Plan,
     patients: u32,
+    clip: Positive,
     trainer: Arc<Mutex<Box<dyn Trainer>>>,
     noise: NoiseSampler,
     score: bool,
@@ -347,6 +353,7 @@ impl Training {
         let mut training = LocalTraining {
             plan: &self.plan,
             patients: self.patients,
+            clip: self.clip,
             trainer: trainer.as_mut(),
             noise: self.noise.source(),
             random: &mut SecureRandom::new(),
@@ -365,6 +372,8 @@ fn locked(trainer: &Mutex<Box<dyn Trainer>>) -> std::sync::MutexGuard<'_, Box<dy
 enum AttemptError {
     #[error("this site does not take part in the study")]
     NotTakingPart,
+    #[error("the coordinator asks for a clip of {0}, which the plan does not allow")]
+    OtherClip(f64),
     #[error("the update was not ready before the attempt closed")]
     TooLate,
     #[error(transparent)]
@@ -390,7 +399,9 @@ impl AttemptError {
             Self::Training(_) | Self::Storage(_) => {
                 "the site could not compute its update; its log says why".to_owned()
             }
-            Self::NotTakingPart | Self::TooLate | Self::Call(_) | Self::Session(_) => self.to_string(),
+            Self::NotTakingPart | Self::OtherClip(_) | Self::TooLate | Self::Call(_) | Self::Session(_) => {
+                self.to_string()
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fedtwin_plan::PatientId;
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::pipe::{Request, Response, read_frame, write_frame};
 use fedtwin_plan::report::Report;
 use fedtwin_plan::stand_in::StandIn;
@@ -36,10 +37,12 @@ pub trait Trainer: Send {
         }
     }
 
-    /// Returns the clipped, quantised sum of the sampled patients' gradients at `weights`.
+    /// Returns the sum of the sampled patients' gradients at `weights`, clipped to the round's `clip` and
+    /// quantised.
     ///
     /// # Shapes
-    /// `weights`: all of the model's values. Returns the plan's trained values, in the same order.
+    /// `weights`: all of the model's values. Returns the plan's trained values, in the same order,
+    /// and the indicator where the clip adapts.
     ///
     /// # Errors
     /// Fails where the gradients cannot be computed, or the trainer is gone.
@@ -48,6 +51,7 @@ pub trait Trainer: Send {
         weights: &[f32],
         sampled: Vec<PatientId>,
         slice_seed: u64,
+        clip: Positive,
     ) -> Result<Vec<i64>, TrainerError>;
 
     /// Scores `weights` on the test patients.
@@ -175,8 +179,9 @@ impl Trainer for ProcessTrainer {
         weights: &[f32],
         sampled: Vec<PatientId>,
         slice_seed: u64,
+        clip: Positive,
     ) -> Result<Vec<i64>, TrainerError> {
-        match self.ask(&Request::Sum { sampled, slice_seed }, &to_le(weights))? {
+        match self.ask(&Request::Sum { sampled, slice_seed, clip }, &to_le(weights))? {
             (Response::Sum, payload) if payload.len() % 8 == 0 => {
                 let (values, _none) = payload.as_chunks::<8>();
                 Ok(values.iter().map(|&value| i64::from_le_bytes(value)).collect())

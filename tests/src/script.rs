@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use fedtwin_plan::PatientId;
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::report::{Report, RiskReport, RiskRow};
 use fedtwin_site_agent::trainer::{Stopper, Trainer, TrainerError};
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,7 @@ impl Trainer for ScriptedTrainer {
         weights: &[f32],
         _sampled: Vec<PatientId>,
         _slice_seed: u64,
+        _clip: Positive,
     ) -> Result<Vec<i64>, TrainerError> {
         match self.script.behaviour {
             Behaviour::Good => Ok(sum(self.script.number, weights.len())),

@@ -32,6 +32,8 @@ pub struct VectorStudy {
     pub privacy: VectorPrivacy,
     /// Noised counts of scores, where sites release them.
     pub metrics: Option<VectorMetrics>,
+    /// What the text says instead: each first text is replaced by its second one.
+    pub changes: Vec<(String, String)>,
 }
 
 /// Metrics of a scripted study, after the last round and before it.
@@ -87,6 +89,7 @@ impl VectorStudy {
             features: r#"age.number = { unit = "years", low = 20, high = 100 }"#.to_owned(),
             privacy: VectorPrivacy::None,
             metrics: None,
+            changes: Vec::new(),
         }
     }
 
@@ -101,7 +104,7 @@ impl VectorStudy {
         let sites: Vec<_> = self.sites.iter().map(SiteName::as_str).collect();
         let (privacy, calibrated) = self.privacy.sections();
         let (metrics, metrics_noise) = self.metrics.map_or_else(Default::default, VectorMetrics::sections);
-        format!(
+        let text = format!(
             r#"
 [study]
 id = "{id}"
@@ -139,7 +142,8 @@ modulus_bits = 32
 steps = {attempts_max}
 {metrics_noise}
 "#
-        )
+        );
+        self.changes.iter().fold(text, |text, (from, to)| text.replace(from, to))
     }
 
     /// Returns the digest of the only right model after `rounds` rounds without noise, each with these sites.

@@ -174,6 +174,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_example_offers_in_comments_is_a_plan_too() {
+        let keys = ["trainable", "augmentation", "adaptive_clip", "average"];
+        let offered = keys.iter().fold(HIPPOCAMPUS.to_owned(), |draft, key| {
+            draft_with(&draft, &[(&format!("# {key} ="), &format!("{key} ="))])
+        });
+        let bench = Bench::new();
+        bench.sign(&offered, "ada").unwrap();
+        let plan: Plan = parse("plan", &std::fs::read_to_string(bench.path("plan.toml")).unwrap()).unwrap();
+        assert!(plan.trained().unwrap().values() < plan.model_spec().unwrap().values() / 5);
+        assert!(plan.norm_split().below > 0);
+    }
+
+    #[test]
     fn a_changed_byte_is_refused() {
         let bench = Bench::new();
         bench.sign(HEART, "ada").unwrap();

@@ -12,7 +12,8 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::PathBuf;
 
 use fedtwin_plan::model_file::{VALUE_BYTES, header};
-use fedtwin_plan::plan::SiteTraining;
+use fedtwin_plan::numbers::Positive;
+use fedtwin_plan::plan::{AdaptiveClip, SiteTraining};
 use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId, Trained};
 use fedtwin_privacy::wire_integers::{self, WireBits};
 
@@ -43,6 +44,27 @@ pub struct Aggregation {
     pub step: Step,
     /// The moving average of the models, where the plan asks for one.
     pub averaging: Option<Averaging>,
+    /// How the sum of the indicators moves the clip, where it adapts.
+    pub clipping: Option<Clipping>,
+}
+
+/// The clip of a round and what moves it.
+#[derive(Debug)]
+pub struct Clipping {
+    /// The plan's rule.
+    pub rule: AdaptiveClip,
+    /// The round's clip.
+    pub clip: Positive,
+    /// What one integer unit of the summed indicators adds to their mean in [-1, 1].
+    pub scale: f64,
+}
+
+impl Clipping {
+    /// Returns the next clip. Of a mean of indicators of 1 and -1, half of one more are 1.
+    #[expect(clippy::cast_precision_loss, reason = "the quantile of a noisy sum")]
+    fn next(&self, sum: i64) -> Positive {
+        self.rule.next(self.clip, f64::midpoint(sum as f64 * self.scale, 1.0))
+    }
 }
 
 impl Aggregation {
@@ -55,12 +77,17 @@ impl Aggregation {
     /// If the plan was not checked.
     #[must_use]
     pub fn new(plan: &Plan, job: Job) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "declared patients are far below 2^52")]
-        let patients = job.patients as f64;
+        #[expect(clippy::cast_precision_loss, reason = "patients and grid units are far below 2^52")]
+        let (patients, below) = (job.patients as f64, plan.norm_split().below as f64);
+        let nominal_batch = patients * plan.training.sampling.to_f64();
         let scale = match &plan.training.site {
-            SiteTraining::Gradient => -plan.update_unit() / (patients * plan.training.sampling.to_f64()),
-            SiteTraining::Sgd(_) | SiteTraining::Adam(_) => plan.update_unit() / patients,
+            SiteTraining::Gradient => -plan.update_unit(job.clip) / nominal_batch,
+            SiteTraining::Sgd(_) | SiteTraining::Adam(_) => plan.update_unit(job.clip) / patients,
         };
+        let clipping = plan.training.adaptive_clip.clone().map(|rule| {
+            let scale = 1.0 / (below * nominal_batch);
+            Clipping { rule, clip: job.clip, scale }
+        });
         let bits = plan.calibrated.modulus_bits.get();
         let (round, rounds) = (job.key.round, plan.rounds.count.get());
         let average = plan.training.average.as_ref();
@@ -74,6 +101,7 @@ impl Aggregation {
             scale,
             step: Step::new(&plan.training.server, round),
             averaging: average.map(|average| Averaging::new(average, round, rounds)),
+            clipping,
         }
     }
 }
@@ -94,7 +122,8 @@ pub enum AggregateError {
     NotFinite,
 }
 
-/// Aggregates, and returns the new model's digest; after the last round, the averaged model's too.
+/// Aggregates, and returns the new model's digest; after the last round, the averaged model's too; and the
+/// next clip, where it adapts.
 ///
 /// # Errors
 /// Refuses a model with weights that are not finite; returns the file system's errors.
@@ -125,7 +154,11 @@ pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateEr
         place = range.end;
     }
     models.copy(&mut model, job.trained.all_values() - place)?;
-    let models = models.commit()?;
+    let mut models = models.commit()?;
+    if let Some(clipping) = &job.clipping {
+        chunk.sum(&mut spools, 1, job)?;
+        models.clip = Some(clipping.next(chunk.sum[0]));
+    }
     moments.commit(job, store, &models.global)?;
     Ok(models)
 }
@@ -180,7 +213,7 @@ impl NewModels {
     fn commit(self) -> Result<Models, AggregateError> {
         let commit = |file: NewModel| file.commit().map_err(storage("store the new model"));
         let average = self.average.map(commit).transpose()?;
-        Ok(Models { global: commit(self.global)?, average })
+        Ok(Models { average, ..commit(self.global)?.into() })
     }
 }
 

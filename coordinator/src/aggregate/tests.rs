@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fedtwin_plan::model::{LinearRiskSpec, VectorSpec};
 use fedtwin_plan::model_file;
-use fedtwin_plan::plan::{Average, Fedadagrad, Fedavg, ServerOptimiser};
+use fedtwin_plan::plan::{AdaptiveClip, Average, Fedadagrad, Fedavg, ServerOptimiser};
 use fedtwin_plan::trained::Trainable;
 
 use super::*;
@@ -29,6 +29,7 @@ fn job(folder: &Path, spec: ModelSpec, choice: Option<&Trainable>, weights: &[f3
         scale: 0.5,
         step: Step::Average { rate: 1.0 },
         averaging: None,
+        clipping: None,
     };
     (store, job)
 }
@@ -134,4 +135,26 @@ fn the_average_begins_with_its_round_and_survives_restarts() {
     // v = 0.25 + 1: the step is 1 / (sqrt(1.25) + 0.5), and nothing moves afterwards.
     let moved = 1.0 + 1.0 / (1.25_f32.sqrt() + 0.5);
     assert!(weights.iter().all(|weight| (weight - moved).abs() < 1e-6), "{weights:?}");
+}
+
+#[test]
+fn the_indicators_behind_the_weights_move_the_clip_and_no_weight() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, mut job) = job(folder.path(), spec(2), None, &[1.0, 1.0]);
+    let rule = AdaptiveClip {
+        quantile: 0.5.try_into().unwrap(),
+        learning_rate: 0.2.try_into().unwrap(),
+        bounds: [0.1, 10.0].try_into().unwrap(),
+        share: 0.5.try_into().unwrap(),
+    };
+    // Indicators of 100 units, 10 patients: 6 short and 2 long at one site, 1 short and 1 long at the other.
+    job.clipping = Some(Clipping { rule, clip: 2.0.try_into().unwrap(), scale: 1.0 / 1000.0 });
+    with_updates(&mut job, &store, &[vec![2, 0, 400], vec![0, 4, 0]]);
+    let models = aggregate(&job, &store).unwrap();
+    assert_eq!(weights(&store, &job, &models.global), [2.0, 3.0]);
+    // 7 of 10 are below the clip: it shrinks by exp(-0.2 * (0.7 - 0.5)).
+    let clip = models.clip.unwrap().get();
+    assert!((clip - 2.0 * (-0.04_f64).exp()).abs() < 1e-12, "{clip}");
+    with_updates(&mut job, &store, &[vec![2, 0]]);
+    assert!(aggregate(&job, &store).is_err(), "an update without its indicator");
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{Digest, SiteName, Timestamp};
 use fedtwin_proto::domain::{Invitation, Notice, RoundKey};
 
@@ -33,14 +34,16 @@ impl Measurement {
         self.awaited.insert(site);
     }
 
-    /// Asks a member that is connected for its counts, unless they are there.
-    pub(super) fn ask(&mut self, site: SiteName, now: Timestamp) -> Option<Notice> {
+    /// Asks a member that is connected for its counts, unless they are there; `clip` is the plan's, which
+    /// does not matter to counts.
+    pub(super) fn ask(&mut self, site: SiteName, clip: Positive, now: Timestamp) -> Option<Notice> {
         if self.received.contains_key(&site) {
             return None;
         }
         self.awaited.insert(site);
         let closes_in = self.deadline.since(now);
-        let invitation = Invitation { key: self.key.clone(), model: self.model(), closes_in };
+        let (key, model) = (self.key.clone(), self.model());
+        let invitation = Invitation { key, model, closes_in, clip };
         Some(Notice::Measurement(invitation))
     }
 
@@ -98,11 +101,15 @@ mod tests {
         name.parse().unwrap()
     }
 
+    fn clip() -> Positive {
+        1.0.try_into().unwrap()
+    }
+
     fn measurement(sites: &[&str]) -> Measurement {
         let key = RoundKey { study: "s".parse().unwrap(), round: 2, attempt: 3 };
         let mut measurement = Measurement::new(key, Digest::of(b"model").into(), 2, DEADLINE);
         for name in sites {
-            assert!(measurement.ask(site(name), NOW).is_some());
+            assert!(measurement.ask(site(name), clip(), NOW).is_some());
         }
         measurement
     }
@@ -128,7 +135,7 @@ mod tests {
         assert_eq!(open.take(site("a"), vec![1, 2]), Ok(()), "the acknowledgement was lost");
         assert!(open.take(site("a"), vec![1, 3]).unwrap_err().contains("in already"));
         assert!(open.take(site("b"), vec![1, 2]).unwrap_err().contains("was not asked"));
-        assert!(open.ask(site("a"), NOW).is_none(), "its counts are there");
+        assert!(open.ask(site("a"), clip(), NOW).is_none(), "its counts are there");
         assert_eq!(open.total(), Some((vec![site("a")], vec![1, 2])));
     }
 }

@@ -39,7 +39,7 @@ impl Turn<'_> {
     /// Asks a connected site, if it is a member.
     pub(super) fn ask(&mut self, measurement: &mut Measurement, site: SiteName) {
         if self.base.members().contains_key(&site)
-            && let Some(notice) = measurement.ask(site.clone(), self.now)
+            && let Some(notice) = measurement.ask(site.clone(), self.base.plan.clip(), self.now)
         {
             self.effects.push(Effect::Notify(site, notice));
         }

@@ -9,6 +9,7 @@ mod turn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, Timestamp};
 use fedtwin_proto::domain::{Answer, Event, Notice, RoundKey, StudyOutcome};
@@ -51,6 +52,7 @@ enum Phase {
 struct Attempt {
     key: RoundKey,
     model: Digest,
+    clip: Positive,
     /// The declared patients of each member when the attempt began: the mean's weights, which an answer
     /// given later must not move.
     members: BTreeMap<SiteName, u32>,
@@ -101,24 +103,28 @@ pub struct Job {
     pub key: RoundKey,
     /// The model that the updates refer to.
     pub model: Digest,
+    /// The clip of the gradients in them.
+    pub clip: Positive,
     /// Declared patients of the sites whose updates are in.
     pub patients: u64,
     /// The updates' files.
     pub spools: Vec<std::path::PathBuf>,
 }
 
-/// What a round, or the coordinator, begins with or comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a round begins with or comes to.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Models {
     /// The global model.
     pub global: Digest,
     /// The averaged model, after the last round of a study that has one.
     pub average: Option<Digest>,
+    /// The next round's clip, where the plan's adapts and a round was done.
+    pub clip: Option<Positive>,
 }
 
 impl From<Digest> for Models {
     fn from(global: Digest) -> Self {
-        Self { global, average: None }
+        Self { global, average: None, clip: None }
     }
 }
 

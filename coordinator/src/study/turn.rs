@@ -160,7 +160,8 @@ impl Turn<'_> {
             collect: self.base.plan.deadline(),
         };
         let stepped = Round::begin(terms, &self.base.connected, self.now);
-        let attempt = Attempt { key: RoundKey { study, round, attempt }, model, members };
+        let clip = models.clip.unwrap_or(self.base.plan.clip());
+        let attempt = Attempt { key: RoundKey { study, round, attempt }, model, clip, members };
         self.after_round_step(attempt, stepped)
     }
 
@@ -179,15 +180,16 @@ impl Turn<'_> {
             open @ (Round::Invite(_) | Round::Collect(_)) => return Phase::Running { attempt, round: open },
             Round::Closed(outcome) => outcome,
         };
-        let Attempt { key, model, members } = attempt;
+        let Attempt { key, model, clip, members } = attempt;
         if !outcome.enough {
             let rounds = key.round - 1;
             self.publish_closed(key, &outcome, None);
-            return self.next_attempt(rounds, model.into());
+            return self.next_attempt(rounds, Models { clip: Some(clip), ..model.into() });
         }
         self.effects.push(Effect::Aggregate(Job {
             key: key.clone(),
             model,
+            clip,
             patients: outcome.updates.keys().map(|site| u64::from(members[site])).sum(),
             spools: outcome.updates.values().map(|update| update.path().to_path_buf()).collect(),
         }));
@@ -233,7 +235,8 @@ impl Turn<'_> {
         let updates = outcome.updates.iter().map(|(site, update)| (site.clone(), update.digest)).collect();
         let model = models.map(|models| models.global);
         let average = models.and_then(|models| models.average);
-        let closed = Record::RoundClosed { study, round, attempt, updates, model, average };
+        let clip = models.and_then(|models| models.clip);
+        let closed = Record::RoundClosed { study, round, attempt, updates, model, average, clip };
         self.effects.push(Effect::Persist(closed));
         let included = outcome.updates.keys().cloned().collect();
         let missing = outcome.missing.iter().cloned().collect();
@@ -244,7 +247,8 @@ impl Turn<'_> {
 fn translate(effect: round::Effect, attempt: &Attempt) -> Vec<Effect> {
     match effect {
         round::Effect::Invite(site, closes_in) => {
-            let invitation = Invitation { key: attempt.key.clone(), model: attempt.model, closes_in };
+            let invitation =
+                Invitation { key: attempt.key.clone(), model: attempt.model, closes_in, clip: attempt.clip };
             vec![Effect::Notify(site, Notice::Invitation(invitation))]
         }
         round::Effect::Accept(site, bytes) => {

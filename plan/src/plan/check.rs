@@ -1,9 +1,11 @@
 //! What a plan's values must be in relation to each other.
 
 use super::{
-    Calibrated, Draft, Family, Loss, MetricsNoise, Plan, Privacy, Rounds, SharedNoise, SiteTraining,
+    Calibrated, Draft, Family, Loss, MetricsNoise, NormSplit, Plan, Privacy, Rounds, SharedNoise,
+    SiteTraining,
 };
 use crate::cohort_need::DataNeed;
+use crate::numbers::{Interval, Positive};
 use crate::text_file::{Check, Problem};
 
 impl Check for Draft {
@@ -49,8 +51,26 @@ impl<C> Plan<C> {
         if self.metrics.is_some() && self.histogram().is_none() {
             return Err(Problem::new("metrics", "expected a model whose scores are counted"));
         }
+        self.check_adaptive_clip()?;
         self.check_shared_noise(sites)?;
         self.check_data()
+    }
+
+    fn check_adaptive_clip(&self) -> Result<(), Problem> {
+        let Some(adaptive) = &self.training.adaptive_clip else { return Ok(()) };
+        let refuse = |key: &str, message: &str| {
+            Err(Problem::new(format!("training.adaptive_clip{key}"), message.to_owned()))
+        };
+        if self.training.site != SiteTraining::Gradient {
+            return refuse("", "expected training.site = \"gradient\" with it: one sum in each round");
+        }
+        if adaptive.bounds.low() <= 0.0 {
+            return refuse(".bounds", "expected a range above 0");
+        }
+        if !self.allows_clip(self.clip()) {
+            return refuse(".bounds", "expected the privacy section's clip, which is the first, within");
+        }
+        Ok(())
     }
 
     fn check_shared_noise(&self, sites: u32) -> Result<(), Problem> {
@@ -155,7 +175,12 @@ impl Plan {
             );
             return Err(Problem::new("calibrated.c_int", message));
         }
-        if !self.update_unit().is_normal() {
+        let NormSplit { gradient, below } = self.norm_split();
+        if gradient == 0 || (below == 0 && self.training.adaptive_clip.is_some()) {
+            let message = "leaves no grid unit for the indicator, or none for the gradient";
+            return Err(Problem::new("training.adaptive_clip.share", message));
+        }
+        if !self.unit_is_normal() {
             let (key, value) = match &self.training.site {
                 SiteTraining::Gradient => ("privacy", "clip"),
                 SiteTraining::Sgd(_) | SiteTraining::Adam(_) => ("training.site", "change_max"),
@@ -184,6 +209,16 @@ impl Plan {
             return Err(Problem::new("calibrated.metrics.c_int", "expected sums modulo 2^64 to hold it"));
         }
         Ok(())
+    }
+}
+
+impl Plan {
+    /// Says whether updates stay finite and keep their precision at every clip that a round can have.
+    fn unit_is_normal(&self) -> bool {
+        let bounds = self.training.adaptive_clip.as_ref().map(|adaptive| adaptive.bounds);
+        let clips = [Some(self.clip().get()), bounds.map(Interval::low), bounds.map(Interval::high)];
+        let unit = |clip: f64| Positive::try_from(clip).map(|clip| self.update_unit(clip));
+        clips.into_iter().flatten().all(|clip| unit(clip).is_ok_and(f64::is_normal))
     }
 }
 

@@ -3,6 +3,7 @@
 //! A [`Draft`] is what a person writes. `fedtwin study new` calibrates it, appends the `[calibrated]`
 //! section and signs the bytes; what then travels is a [`Plan`].
 
+mod adaptive_clip;
 mod augmentation;
 mod check;
 mod metrics;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
+pub use self::adaptive_clip::{AdaptiveClip, NormSplit};
 pub use self::augmentation::{Augmentation, Axis};
 pub use self::metrics::{Metrics, MetricsNoise};
 pub use self::privacy::{Calibrated, LocalNoise, NoNoise, Privacy, SharedNoise, Target};
@@ -25,7 +27,7 @@ use crate::cohort_need::{DataNeed, TableNeed};
 use crate::digest::Digest;
 use crate::model::{LinearRiskSpec, MlpRiskSpec, ModelSpec, UnetSpec, VectorSpec};
 use crate::names::{CohortName, SiteName, StudyId};
-use crate::numbers::Count;
+use crate::numbers::{Count, Positive};
 use crate::text_file::Problem;
 use crate::time::Date;
 use crate::trained::{Trainable, Trained};
@@ -238,10 +240,25 @@ impl<C> Plan<C> {
         self.rounds.attempts_max.get().div_ceil(self.rounds.blocks.get())
     }
 
-    /// Returns the largest norm of one patient's gradient.
+    /// Returns the largest norm of one patient's gradient; that of the first round where the clip adapts.
     #[must_use]
-    pub fn clip(&self) -> f64 {
+    pub fn clip(&self) -> Positive {
         self.privacy.clip()
+    }
+
+    /// Says whether a round may have this clip: the plan's own, or any within the bounds of one that adapts.
+    #[must_use]
+    pub fn allows_clip(&self, clip: Positive) -> bool {
+        match &self.training.adaptive_clip {
+            None => clip == self.clip(),
+            Some(AdaptiveClip { bounds, .. }) => (bounds.low()..=bounds.high()).contains(&clip.get()),
+        }
+    }
+
+    /// Returns the number of values in an update: the trained ones, and the indicator of a clip that adapts.
+    #[must_use]
+    pub fn update_values(&self, trained: &Trained) -> usize {
+        trained.values() + usize::from(self.training.adaptive_clip.is_some())
     }
 
     /// Returns the sites whose noise counts in the plan's noise multiplier: k = sites - colluders - dropouts
@@ -265,18 +282,32 @@ impl<C> Plan<C> {
 }
 
 impl Plan {
-    /// Returns the real value of one integer unit of an update.
+    /// Returns how the integer norm of a contribution is divided between its gradient and the indicator.
+    #[must_use]
+    pub fn norm_split(&self) -> NormSplit {
+        let c_int = self.calibrated.c_int;
+        let adaptive = self.training.adaptive_clip.as_ref();
+        adaptive.map_or(NormSplit::whole(c_int), |adaptive| adaptive.split(c_int))
+    }
+
+    /// Returns the real value of one integer unit of a gradient in a round with this clip: the clip over
+    /// C_int, or over what an indicator leaves of it.
+    #[must_use]
+    pub fn gradient_unit(&self, clip: Positive) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "the same rounding at every party")]
+        let gradient = self.norm_split().gradient as f64;
+        clip.get() / gradient
+    }
+
+    /// Returns the real value of one integer unit of an update in a round with this clip.
     ///
     /// Gradients are in units of clip / C_int. Changes of weights, which are computed from noisy sums
     /// alone, are in a power of two with which no sum of all sites overflows: one bit is for the sign, and
     /// one to spare for the sites' roundings.
     #[must_use]
-    pub fn update_unit(&self) -> f64 {
+    pub fn update_unit(&self, clip: Positive) -> f64 {
         let change_max = match &self.training.site {
-            SiteTraining::Gradient => {
-                #[expect(clippy::cast_precision_loss, reason = "the same rounding at every party")]
-                return self.clip() / self.calibrated.c_int as f64;
-            }
+            SiteTraining::Gradient => return self.gradient_unit(clip),
             SiteTraining::Sgd(LocalSgd { change_max, .. })
             | SiteTraining::Adam(LocalAdam { change_max, .. }) => change_max,
         };
@@ -286,10 +317,10 @@ impl Plan {
         (largest.log2() - bits).ceil().exp2()
     }
 
-    /// Returns the bytes of an update, which holds the trained values and no others.
+    /// Returns the bytes of an update.
     #[must_use]
     pub fn update_bytes(&self, trained: &Trained) -> u64 {
-        trained.values() as u64 * u64::from(self.calibrated.modulus_bits.get() / 8)
+        self.update_values(trained) as u64 * u64::from(self.calibrated.modulus_bits.get() / 8)
     }
 }
 

@@ -18,13 +18,13 @@ pub enum Privacy {
 }
 
 impl Privacy {
-    /// Returns the largest L2 norm of one patient's gradient, above 0.
+    /// Returns the largest L2 norm of one patient's gradient.
     #[must_use]
-    pub fn clip(&self) -> f64 {
+    pub fn clip(&self) -> Positive {
         match self {
             Self::None(NoNoise { clip })
             | Self::Local(LocalNoise { clip, .. })
-            | Self::Shared(SharedNoise { clip, .. }) => clip.get(),
+            | Self::Shared(SharedNoise { clip, .. }) => *clip,
         }
     }
 

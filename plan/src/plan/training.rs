@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::adaptive_clip::AdaptiveClip;
 use super::augmentation::Augmentation;
 use crate::numbers::{Count, Positive, Probability, Ratio};
 use crate::trained::Trainable;
@@ -22,6 +23,9 @@ pub struct Training {
     pub augmentation: Option<Augmentation>,
     /// What a site does in a round.
     pub site: SiteTraining,
+    /// How the clip follows the patients' norms; it stays where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive_clip: Option<AdaptiveClip>,
     /// How the coordinator moves the global model.
     pub server: ServerOptimiser,
     /// A moving average of the global models, which becomes the study's model; the last one does where

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{Digest, StudyId};
 
 use super::{Malformed, digest, digest_bytes, name, reason};
@@ -34,7 +35,7 @@ impl std::fmt::Display for RoundKey {
 }
 
 /// Asks a site for its update.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Invitation {
     /// The attempt.
     pub key: RoundKey,
@@ -42,6 +43,8 @@ pub struct Invitation {
     pub model: Digest,
     /// Time until the attempt closes.
     pub closes_in: Duration,
+    /// The round's clip, which the plan has to allow.
+    pub clip: Positive,
 }
 
 impl TryFrom<wire::Invitation> for Invitation {
@@ -52,6 +55,7 @@ impl TryFrom<wire::Invitation> for Invitation {
             key: RoundKey::new(&wire.study, wire.round, wire.attempt)?,
             model: digest("model", &wire.model)?,
             closes_in: Duration::from_millis(wire.closes_in_ms),
+            clip: wire.clip.try_into().map_err(|error| Malformed::new("clip", error))?,
         })
     }
 }
@@ -64,6 +68,7 @@ impl From<Invitation> for wire::Invitation {
             attempt: invitation.key.attempt,
             model: digest_bytes(&invitation.model),
             closes_in_ms: u64::try_from(invitation.closes_in.as_millis()).unwrap_or(u64::MAX),
+            clip: invitation.clip.get(),
         }
     }
 }

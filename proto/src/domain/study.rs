@@ -8,7 +8,7 @@ use super::{Malformed, digest_bytes, name, optional_digest, reason};
 use crate::wire;
 
 /// What the coordinator tells a site.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
     /// A plan to accept or refuse; the signature is not yet verified.
     Offer(SignedPlan),

@@ -16,7 +16,6 @@ use fedtwin_attack::step::{AttackError, Chance, Step};
 use fedtwin_plan::Digest;
 use fedtwin_plan::cohort_need::DataNeed;
 use fedtwin_plan::model_file::initial_values;
-use fedtwin_plan::plan::{LocalNoise, Privacy};
 use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::accountant::gdp;
 use fedtwin_privacy::random::SecureRandom;
@@ -41,10 +40,8 @@ impl<'a> Attacks<'a> {
     pub(super) fn new(target: &'a Target) -> Result<Self, AttackError> {
         let plan = &target.plan;
         let calibrated = &plan.calibrated;
-        let delta = match &plan.privacy {
-            Privacy::None(_) => None,
-            Privacy::Local(LocalNoise { delta, .. }) => Some(delta.get()),
-        };
+        // What the coordinator sees has this site's noise alone, with shared noise too.
+        let delta = plan.privacy.delta();
         let event = GaussianEvent::local(plan.training.sampling, calibrated.m.get(), calibrated.c_int, 1);
         let event = event.map_err(AttackError::step)?;
         let spec = plan.model_spec().map_err(|problem| AttackError::step(problem.message))?;
@@ -138,7 +135,8 @@ impl<'a> Attacks<'a> {
         }
         let claim = claim(steps);
         let event = GaussianEvent { steps, ..event };
-        let canaries = Canaries { count: CANARIES, event, clip: self.target.plan.clip(), miss: 0.01 };
+        let clip = self.target.plan.clip().get();
+        let canaries = Canaries { count: CANARIES, event, clip, miss: 0.01 };
         let hunt = |bug| self.made_up(bug, CANARIES, |step, chance| canaries.hunt(step, chance));
         let bounds = hunt(None)?;
         let mut controls = Vec::new();
@@ -273,7 +271,8 @@ fn findings(report: &AttackReport) -> Vec<String> {
     holds.into_iter().filter(|(_, holds)| *holds == Some(false)).map(|(what, _)| what.to_owned()).collect()
 }
 
-const NOT_LINEAR: &str = "carried out on linear risk models, all of whose weights are trained";
+const NOT_LINEAR: &str =
+    "carried out on linear risk models, all of whose weights are trained, with a clip that stays";
 
 const CANARIES: u32 = 4096;
 /// Each step draws 4,096 values of noise, four times over.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use fedtwin_attack::neighbours::Alterable;
 use fedtwin_attack::step::{AttackError, Contributions};
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::stand_in::StandIn;
 use fedtwin_plan::{PatientId, Plan};
 use fedtwin_privacy::patient_sum::IntegerSum;
@@ -16,6 +17,7 @@ pub(super) struct LoadedCohort {
     plan: String,
     cohort_file: PathBuf,
     values: usize,
+    clip: Positive,
     patients: u32,
 }
 
@@ -29,7 +31,8 @@ impl LoadedCohort {
         let trained = plan.trained().map_err(|problem| AttackError::step(problem.message))?;
         let mut trainer = new_trainer().map_err(AttackError::step)?;
         let (patients, _test) = trainer.load(text, &cohort_file).map_err(AttackError::step)?;
-        Ok(Self { trainer, plan: text.to_owned(), cohort_file, values: trained.values(), patients })
+        let (values, clip) = (plan.update_values(&trained), plan.clip());
+        Ok(Self { trainer, plan: text.to_owned(), cohort_file, values, clip, patients })
     }
 }
 
@@ -39,7 +42,8 @@ impl Contributions for LoadedCohort {
     }
 
     fn sum(&mut self, weights: &[f32], sampled: &[PatientId], seed: u64) -> Result<IntegerSum, AttackError> {
-        self.trainer.sum(weights, sampled.to_vec(), seed).map(IntegerSum).map_err(AttackError::step)
+        let sum = self.trainer.sum(weights, sampled.to_vec(), seed, self.clip);
+        sum.map(IntegerSum).map_err(AttackError::step)
     }
 }
 

@@ -31,8 +31,9 @@ impl Probe {
         plan: &Plan,
         cohort_file: PathBuf,
     ) -> Result<Option<Self>, AttackError> {
+        let whole = plan.training.trainable.is_none() && plan.training.adaptive_clip.is_none();
         let inputs = match plan.model_spec() {
-            Ok(ModelSpec::LinearRisk(spec)) if plan.training.trainable.is_none() => spec.inputs.get(),
+            Ok(ModelSpec::LinearRisk(spec)) if whole => spec.inputs.get(),
             Ok(
                 ModelSpec::LinearRisk(_) | ModelSpec::Unet(_) | ModelSpec::MlpRisk(_) | ModelSpec::Vector(_),
             )
@@ -51,6 +52,7 @@ impl Probe {
             c_int: FINE,
             modulus_bits: Count::try_from(64).map_err(AttackError::step)?,
             epsilon: None,
+            epsilon_of_sum: None,
             ..plan.calibrated.clone()
         };
         let text = toml::to_string(&probing).map_err(AttackError::step)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fedtwin_attack::step::{AttackError, Chance, Contributions, Step, read_back};
 use fedtwin_plan::model::VectorSpec;
-use fedtwin_plan::numbers::Count;
+use fedtwin_plan::numbers::{Count, Positive};
 use fedtwin_plan::plan::{Family, SiteTraining};
 use fedtwin_plan::report::Report;
 use fedtwin_plan::{PatientId, Plan};
@@ -41,6 +41,7 @@ impl AgentStep {
     pub(super) fn of_made_up_vectors(plan: &Plan, patients: u32) -> Result<Self, AttackError> {
         let mut step = Self { bare: true, ..Self::of_one_sum(plan, patients)? };
         step.plan.training.trainable = None;
+        step.plan.training.adaptive_clip = None;
         Ok(step)
     }
 }
@@ -60,6 +61,7 @@ impl Step for AgentStep {
         let mut training = LocalTraining {
             plan: &self.plan,
             patients: self.patients,
+            clip: self.plan.clip(),
             trainer: &mut SumsOnly(cohort),
             noise: chance.noise,
             random: &mut chance.random,
@@ -82,6 +84,7 @@ impl Trainer for SumsOnly<'_> {
         weights: &[f32],
         sampled: Vec<PatientId>,
         slice_seed: u64,
+        _clip: Positive,
     ) -> Result<Vec<i64>, TrainerError> {
         let sum = self.0.sum(weights, &sampled, slice_seed);
         Ok(sum.map_err(|error| TrainerError::Failed(error.to_string()))?.0)

@@ -35,7 +35,7 @@ pub(super) struct SiteStudy<'a> {
 impl SiteStudy<'_> {
     /// From a release's integers to the mean change of the trained weights.
     fn scale(&self) -> f64 {
-        let unit = self.plan.update_unit() / f64::from(self.slots);
+        let unit = self.plan.update_unit(self.plan.clip()) / f64::from(self.slots);
         match &self.plan.training.site {
             SiteTraining::Gradient => -unit / self.plan.training.sampling.to_f64(),
             SiteTraining::Sgd(_) | SiteTraining::Adam(_) => unit,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use fedtwin_attack::report::{AttackReport, Control};
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::cohort_need::{DataNeed, TableNeed};
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::plan::Privacy;
 use fedtwin_plan::record::{Part, Records, TableRecord};
 use fedtwin_plan::report::Report;
@@ -80,9 +81,10 @@ impl Trainer for PlainTrainer {
         weights: &[f32],
         sampled: Vec<PatientId>,
         _slice_seed: u64,
+        clip: Positive,
     ) -> Result<Vec<i64>, TrainerError> {
         let plan = self.plan.as_ref().ok_or(TrainerError::OtherAnswer)?;
-        let mut sum = PatientSum::new(weights.len(), plan.clip(), plan.calibrated.c_int).unwrap();
+        let mut sum = PatientSum::new(weights.len(), clip.get(), plan.calibrated.c_int).unwrap();
         for patient in sampled.into_iter().filter(|patient| (patient.0 as usize) < self.rows.len()) {
             sum.add(patient, &self.gradient(weights, &self.rows[patient.0 as usize]));
         }

@@ -215,7 +215,9 @@ fn report(
     let delta = cohort.terms().map(|(_, delta)| delta);
     let whole = of_study(study, planned);
     let best = |events: &Option<Vec<GaussianEvent>>| Accounts::of(events.as_ref()?, delta?.value()).best();
-    let clip = plan.map(|(_, _, plan)| plan.clip());
+    // One that adapts is another in each round, and no reader of a ledger knows which.
+    let fixed = plan.filter(|(_, _, plan)| plan.training.adaptive_clip.is_none());
+    let clip = fixed.map(|(_, _, plan)| plan.clip().get());
     let attacks = beside.attacks.iter().find(|(_, report)| report.plan == study.plan);
     let epsilon_planned = best(&whole);
     let bounded = whole.clone().zip(delta);
