@@ -4,11 +4,12 @@ use fedtwin_attack::bounds::LowerBounds;
 use fedtwin_attack::canary::Canaries;
 use fedtwin_attack::claim::Claim;
 use fedtwin_attack::step::{Chance, PrivateStep};
+use fedtwin_plan::Ratio;
 use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::noise::FastNoise;
 use fedtwin_privacy::wire_integers::WireBits;
 
-use crate::common::{Seeded, full_batch};
+use crate::common::{Seeded, event, full_batch};
 
 const CANARIES: u32 = 4096;
 
@@ -50,5 +51,27 @@ fn bounds_follow_the_claim_over_its_range() {
         // The rates are off by more than their intervals in one of 300 runs.
         assert!(run.mu <= claim.mu && run.mu >= claim.mu / 2.0, "{mu}: {run:?}");
         assert!(run.epsilon(1e-5) <= claim.epsilon);
+    }
+}
+
+/// The price of sampled steps is the certificate's mu: canaries find at least half of it too. Below a noise
+/// multiplier of 1 rare events decide the certificate, of which 4,096 canaries see too few.
+#[test]
+fn sampled_steps_are_audited_against_their_certificate() {
+    for ((numerator, denominator), multiplier, steps) in
+        [((1, 2), 3.0, 30), ((1, 10), 1.0, 100), ((1, 20), 1.0, 200)]
+    {
+        let event = event(Ratio::new(numerator, denominator).unwrap(), multiplier, steps);
+        let claim = Claim::of(&event, 1e-5);
+        let run = hunt(event, 9);
+        println!(
+            "claim {} found {}, epsilon {} found {}",
+            claim.mu,
+            run.mu,
+            claim.epsilon,
+            run.epsilon(1e-5)
+        );
+        assert!(run.mu <= claim.mu && run.mu >= claim.mu / 2.0, "{claim:?}: {run:?}");
+        assert!(run.epsilon(1e-5) <= claim.epsilon && run.one_run_epsilon(1e-5) <= claim.epsilon);
     }
 }
