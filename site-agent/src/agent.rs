@@ -48,11 +48,10 @@ impl Shared {
 pub async fn run(
     config: SiteConfig,
     base: &Path,
-    credentials: Credentials,
+    credentials: Arc<Credentials>,
     new_trainer: NewTrainer,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let credentials = Arc::new(credentials);
     let session = Session::open(&config, base, &credentials, clock::now())?;
     let shared = Arc::new(Shared { session: Mutex::new(session), config, credentials, new_trainer });
     let mut agent = Agent { shared, studies: HashMap::new(), tasks: JoinSet::new() };

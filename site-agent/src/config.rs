@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use fedtwin_plan::numbers::{Count, Positive, Probability};
+use fedtwin_plan::numbers::Count;
 use fedtwin_plan::text_file::{Check, Problem};
 use fedtwin_privacy::noise::{FastNoise, NoiseSource, OpendpNoise};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::policy::Policy;
 
@@ -83,27 +84,15 @@ impl Default for TrainerConfig {
     }
 }
 
-/// One cohort and what may be spent on it.
+/// One cohort.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CohortConfig {
     /// The file that describes the cohort.
     pub file: PathBuf,
-    /// Its budget for all studies and for ever; raising it takes a new entry in the ledger.
-    pub budget: BudgetConfig,
-}
-
-/// A privacy budget as a person states it.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BudgetConfig {
-    /// The largest epsilon of everything together.
-    pub epsilon: Positive,
-    /// The delta at which epsilon is stated.
-    pub delta: Probability,
-    /// The Rényi order at which spending is added up, fixed for ever: sums over studies that were chosen
-    /// after seeing earlier results are valid at a fixed order only.
-    pub order: Positive,
+    /// Where budgets once stood; `fedtwin-site budget` opens them.
+    #[serde(default)]
+    budget: Option<IgnoredAny>,
 }
 
 fn localhost() -> String {
@@ -116,10 +105,10 @@ impl Check for SiteConfig {
             return Err(Problem::new("cohort", "expected at least one [[cohort]]"));
         }
         for (index, cohort) in self.cohorts.iter().enumerate() {
-            let order = cohort.budget.order.get();
-            if !(1.01..=1024.0).contains(&order) {
-                let message = format!("is {order}, expected an order from 1.01 to 1024");
-                return Err(Problem::new(format!("cohort.{index}.budget.order"), message));
+            if cohort.budget.is_some() {
+                let message = "is not set here: a person opens a budget by `fedtwin-site budget propose`, then \
+                               `budget confirm`, and it goes into the ledger with who and why";
+                return Err(Problem::new(format!("cohort.{index}.budget"), message));
             }
         }
         Ok(())

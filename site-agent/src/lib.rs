@@ -7,12 +7,15 @@
 
 pub mod agent;
 pub mod audit;
+pub mod budget_command;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod local_training;
 pub mod measuring;
 pub mod optimiser;
 pub mod policy;
+pub mod proposals;
 pub mod report;
 pub mod session;
 pub mod study_folder;

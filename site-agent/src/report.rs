@@ -1,62 +1,58 @@
 //! What the agent tells the hospital's IT: budgets, and whether everything is in order.
 
-use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::Context;
-use fedtwin_audit_log::{PublicKey, entries};
 use fedtwin_certs::Credentials;
 use fedtwin_cohort::CohortFile;
 use fedtwin_daemon::clock;
-use fedtwin_privacy::ledger::{Body, CohortReport, LedgerState};
+use fedtwin_privacy::ledger::{Amount, CohortReport};
 
 use crate::config::SiteConfig;
-use crate::session::ledger_path;
 
-/// Writes what is spent, reserved and left; works while the agent runs.
+/// Writes what is spent, reserved and left.
 ///
 /// # Errors
-/// Fails where the ledger is missing or does not verify.
-pub fn budget(config: &SiteConfig, base: &Path, credentials: &Credentials, json: bool) -> anyhow::Result<()> {
-    let path = ledger_path(&base.join(&config.state));
-    let file = File::open(&path)
-        .with_context(|| format!("{} cannot be read: has the agent run yet?", path.display()))?;
-    let key = PublicKey(*credentials.identity_key().public().as_bytes());
-    let (entries, _summary) = entries::<Body>(BufReader::new(file), &key)?;
-    let state = LedgerState::replay(entries.iter().map(|entry| (&entry.body, entry.stamp)))
-        .map_err(|(sequence, violation)| anyhow::anyhow!("entry {sequence} breaks a rule: {violation}"))?;
-    let report = state.report();
-    let mut out = io::stdout().lock();
+/// Fails where `out` does.
+pub fn write(out: &mut dyn Write, report: &[CohortReport], json: bool) -> anyhow::Result<()> {
     if json {
-        serde_json::to_writer_pretty(&mut out, &report)?;
+        serde_json::to_writer_pretty(&mut *out, report)?;
         writeln!(out)?;
+    } else if report.is_empty() {
+        writeln!(out, "no budgets: open one with `fedtwin-site budget propose`")?;
     } else {
-        for cohort in &report {
-            write_cohort(&mut out, cohort)?;
-        }
+        report.iter().try_for_each(|cohort| write_cohort(out, cohort))?;
     }
     Ok(())
 }
 
-fn write_cohort(out: &mut impl Write, report: &CohortReport) -> io::Result<()> {
+fn write_cohort(out: &mut dyn Write, report: &CohortReport) -> io::Result<()> {
     writeln!(out, "cohort {}: {}", report.cohort, report.headline())?;
-    for (what, amount) in [
-        ("budget", report.total),
-        ("spent", report.spent),
-        ("reserved", report.reserved),
-        ("left", report.left),
-    ] {
-        writeln!(out, "  {what:<9} epsilon {:.4}", amount.epsilon)?;
+    let mut write_amounts = |what: &str, amounts: [Amount; 4]| {
+        let [budget, spent, reserved, left] = amounts.map(|amount| amount.epsilon);
+        writeln!(
+            out,
+            "  {what:<9} epsilon {budget:.4}, spent {spent:.4}, reserved {reserved:.4}, left {left:.4}"
+        )
+    };
+    for budget in &report.budgets {
+        let amounts = [budget.total, budget.spent, budget.reserved, budget.left];
+        write_amounts(&budget.purpose.to_string(), amounts)?;
+    }
+    if report.budgets.len() > 1 {
+        write_amounts("together", [report.total, report.spent, report.reserved, report.left])?;
+    }
+    if let Some((kind, delta)) = report.terms() {
+        writeln!(out, "  at delta {delta}; {kind} adds up, epsilons do not")?;
     }
     for study in &report.studies {
-        let state = format!("{:?}", study.stage).to_lowercase();
+        let stage = format!("{:?}", study.stage).to_lowercase();
         let spent = if study.is_unbounded() {
             "unbounded".to_owned()
         } else {
             format!("epsilon {:.4} spent, {:.4} reserved", study.spent.epsilon, study.reserved.epsilon)
         };
-        writeln!(out, "  study {}: {spent}, {} releases, {state}", study.study, study.releases)?;
+        writeln!(out, "  study {}: {spent}, {} releases, {stage}", study.study, study.releases)?;
     }
     Ok(())
 }

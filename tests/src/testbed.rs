@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use fedtwin_certs::{Credentials, folder};
 use fedtwin_cli::client::{Address, Client, Events};
+use fedtwin_cli::simulate::budget::Budget;
 use fedtwin_cli::simulate::federation::{Federation, Programs, RESEARCHER};
 use fedtwin_daemon::clock;
 use fedtwin_plan::{Digest, SiteName, StudyId};
@@ -67,9 +68,7 @@ impl Testbed {
     /// # Errors
     /// Fails where its folder cannot be written or the program does not start.
     pub fn start_site(&mut self, number: usize, terms: &SiteTerms) -> anyhow::Result<()> {
-        let site = self.sites[number].clone();
-        self.write_site(number, terms)?;
-        self.federation.start_site(&site, &terms.config)
+        self.start_site_at(number, terms, self.federation.address())
     }
 
     /// Starts a site that dials another address than the coordinator's.
@@ -82,22 +81,13 @@ impl Testbed {
         terms: &SiteTerms,
         address: SocketAddr,
     ) -> anyhow::Result<()> {
-        let site = self.sites[number].clone();
-        let folder = self.write_site(number, terms)?;
-        let config = format!(
-            "coordinator = \"{address}\"\ncredentials = \"../../credentials/{site}\"\nstate = \"state\"\n{}",
-            terms.config
-        );
-        fs::write(folder.join("site.toml"), config)?;
-        self.federation.restart_site(&site)
-    }
-
-    fn write_site(&self, number: usize, terms: &SiteTerms) -> anyhow::Result<PathBuf> {
-        let folder = self.site_folder(number);
+        let (site, folder) = (self.sites[number].clone(), self.site_folder(number));
         fs::create_dir_all(&folder)?;
         terms.script.save(&folder)?;
         fs::write(folder.join("cohort.toml"), &terms.cohort)?;
-        Ok(folder)
+        self.federation.configure_site(&site, address, &terms.config)?;
+        self.federation.open_budget(&site, &COHORT.parse()?, &terms.budget)?;
+        self.federation.restart_site(&site)
     }
 
     /// Returns a site's folder.
@@ -201,8 +191,10 @@ pub struct SiteTerms {
     pub script: Script,
     /// The cohort file.
     pub cohort: String,
-    /// The configuration but for addresses: policy and budget.
+    /// The configuration but for addresses: policy and cohorts.
     pub config: String,
+    /// The training budget that a person at the site opens.
+    pub budget: Budget,
 }
 
 impl SiteTerms {
@@ -222,10 +214,10 @@ impl SiteTerms {
             "[policy]\nmodels = [\"vector\", \"linear-risk\"]\nparameters_max = 1_000_000_000\n\
              cohorts = [\"{COHORT}\"]\nmodes = [\"none\", \"local\"]\nnoise_multiplier_min = 0.5\n\
              delta_max = 1e-3\nattempts_max = 1000\nsites_min = 1\n\
-             [[cohort]]\nfile = \"cohort.toml\"\n\
-             budget = {{ epsilon = 4.0, delta = 1e-5, order = 8.0 }}\n"
+             [[cohort]]\nfile = \"cohort.toml\"\n"
         );
-        Self { script: Script::good(number), cohort, config }
+        let budget = Budget { epsilon: 4.0, delta: 1e-5, order: 8.0 };
+        Self { script: Script::good(number), cohort, config, budget }
     }
 }
 

@@ -15,7 +15,9 @@ fn the_federation_by_hand_runs_as_written() {
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let block = block_of(&readme);
     let commands: Vec<&str> = block.lines().filter(|line| !line.starts_with("export ")).collect();
-    assert!(commands.len() <= COMMANDS_MAX, "{} commands", commands.len());
+    let is_command = |line: &&&str| !line.starts_with("for ") && **line != "done";
+    let count = commands.iter().filter(is_command).count();
+    assert!(count <= COMMANDS_MAX, "{count} commands");
 
     let folder = tempfile::tempdir().unwrap();
     copy(&root.join("examples"), &folder.path().join("examples"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use fedtwin_daemon::clock;
 use fedtwin_plan::signed::SignedPlan;
-use fedtwin_plan::{Digest, FederationName, Plan, SiteName, Timestamp};
+use fedtwin_plan::{CohortName, Digest, FederationName, Plan, SiteName, Timestamp};
 use fedtwin_proto::domain::{Event, StudyEvent, StudyOutcome as Ended};
 use futures_util::future::join_all;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -107,30 +107,26 @@ impl Arm {
 
     fn start_sites(&self, federation: &mut Federation, plans: &[&Plan]) -> anyhow::Result<()> {
         for site in &self.sites {
-            let budgets: Vec<_> = site
-                .cohort_files
-                .iter()
-                .map(|file| {
-                    let cohort = cohort_name(file)?;
-                    let plans: Vec<_> =
-                        plans.iter().copied().filter(|plan| plan.cohort.name.as_str() == cohort).collect();
-                    Ok(Budget::for_plans(&plans))
-                })
-                .collect::<anyhow::Result<_>>()?;
-            let text = site_config::text(site, plans, &budgets, self.score_every_rounds);
-            federation.start_site(&site.name, &text)?;
+            let text = site_config::text(site, plans, self.score_every_rounds);
+            federation.configure_site(&site.name, federation.address(), &text)?;
+            for file in &site.cohort_files {
+                let cohort = cohort_name(file)?;
+                let plans: Vec<_> = plans.iter().copied().filter(|plan| plan.cohort.name == cohort).collect();
+                federation.open_budget(&site.name, &cohort, &Budget::for_plans(&plans))?;
+            }
+            federation.restart_site(&site.name)?;
         }
         Ok(())
     }
 }
 
 /// Reads the name out of a cohort file; the site itself reads and checks the rest.
-fn cohort_name(file: &Path) -> anyhow::Result<String> {
+fn cohort_name(file: &Path) -> anyhow::Result<CohortName> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let table: toml::Table =
         text.parse().with_context(|| format!("{} is not a cohort file", file.display()))?;
     let name = table.get("name").and_then(|name| name.as_str());
-    Ok(name.with_context(|| format!("{} has no name", file.display()))?.to_owned())
+    Ok(name.with_context(|| format!("{} has no name", file.display()))?.parse()?)
 }
 
 /// Opens a study, follows it to its end, and gathers the sites' reports.

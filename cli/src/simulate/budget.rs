@@ -6,7 +6,7 @@ use fedtwin_privacy::accountant::{Order, rdp_cost};
 
 use crate::calibration;
 
-/// A budget as `site.toml` states it.
+/// A budget as a person states it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
     /// The largest epsilon of all studies together.

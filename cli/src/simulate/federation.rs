@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use fedtwin_certs::{Authority, Credentials, Role, Terms, folder};
-use fedtwin_plan::{FederationName, SiteName, Timestamp};
+use fedtwin_plan::{CohortName, FederationName, SiteName, Timestamp};
+
+use super::budget::Budget;
 
 /// The programs to run.
 #[derive(Debug, Clone)]
@@ -102,22 +104,46 @@ impl Federation {
         Ok(())
     }
 
-    /// Starts a site with the rest of its configuration: trainer, policy and cohorts.
+    /// Writes a site's configuration, of which `rest` is the trainer, the policy and the cohorts.
     ///
     /// # Errors
-    /// Fails where its folder cannot be written or the program does not start.
-    pub fn start_site(&mut self, site: &SiteName, rest: &str) -> anyhow::Result<()> {
+    /// Fails where its folder cannot be written.
+    pub fn configure_site(&self, site: &SiteName, address: SocketAddr, rest: &str) -> anyhow::Result<()> {
         let folder = self.site_folder(site);
         fs::create_dir_all(&folder)?;
         let config = format!(
-            "coordinator = \"{}\"\ncredentials = \"../../credentials/{site}\"\nstate = \"state\"\n{rest}",
-            self.address
+            "coordinator = \"{address}\"\ncredentials = \"../../credentials/{site}\"\nstate = \"state\"\n{rest}"
         );
-        fs::write(folder.join("site.toml"), config)?;
-        self.restart_site(site)
+        Ok(fs::write(folder.join("site.toml"), config)?)
     }
 
-    /// Starts a site again that was stopped.
+    /// Opens or raises a budget of a configured site as a person there would: by its commands, in two steps.
+    ///
+    /// # Errors
+    /// Returns what the site's program says against it.
+    pub fn open_budget(&self, site: &SiteName, cohort: &CohortName, budget: &Budget) -> anyhow::Result<()> {
+        let Budget { epsilon, delta, order } = budget;
+        let (epsilon, delta, order) = (epsilon.to_string(), delta.to_string(), order.to_string());
+        let words = ["propose", "--cohort", cohort.as_str(), "--purpose", "training", "--kind", "rdp"];
+        let amounts = ["--order", &order, "--epsilon", &epsilon, "--delta", &delta];
+        let reasons = ["--who", "simulation", "--why", "a simulation on one machine", "--code-only"];
+        let code = self.budget_command(site, &[&words[..], &amounts, &reasons].concat())?;
+        self.budget_command(site, &["confirm", code.trim()])?;
+        Ok(())
+    }
+
+    fn budget_command(&self, site: &SiteName, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(&self.programs.site);
+        command.arg("--config").arg(self.site_folder(site).join("site.toml")).arg("budget").args(arguments);
+        let program = self.programs.site.display();
+        let output = command.output().with_context(|| format!("cannot start {program}"))?;
+        if !output.status.success() {
+            bail!("a budget of {site} was not opened: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Starts a configured site, for the first time or again.
     ///
     /// # Errors
     /// Fails where the program does not start.

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use fedtwin_plan::plan::Privacy;
 use fedtwin_plan::{Plan, SiteName};
 
-use super::budget::Budget;
-
 /// What a site of a simulation has.
 #[derive(Debug, Clone)]
 pub struct SimulatedSite {
@@ -19,17 +17,11 @@ pub struct SimulatedSite {
 
 /// Writes all of `site.toml` but the addresses.
 #[must_use]
-pub fn text(site: &SimulatedSite, plans: &[&Plan], budgets: &[Budget], score_every_rounds: u32) -> String {
+pub fn text(site: &SimulatedSite, plans: &[&Plan], score_every_rounds: u32) -> String {
     let mut text = format!("\n[trainer]\nthreads = 1\nscore_every_rounds = {score_every_rounds}\n\n");
     text.push_str(&policy(plans));
-    for (file, budget) in site.cohort_files.iter().zip(budgets) {
-        let Budget { epsilon, delta, order } = budget;
-        write!(
-            text,
-            "\n[[cohort]]\nfile = {}\nbudget = {{ epsilon = {epsilon:?}, delta = {delta:?}, order = {order:?} }}\n",
-            quoted(file)
-        )
-        .expect("writing to a String does not fail");
+    for file in &site.cohort_files {
+        write!(text, "\n[[cohort]]\nfile = {}\n", quoted(file)).expect("writing to a String does not fail");
     }
     text
 }

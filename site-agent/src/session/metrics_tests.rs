@@ -1,5 +1,7 @@
 //! Metrics at the door: paid for from their own budget, or refused before anything is read.
 
+use fedtwin_privacy::accountant::Order;
+use fedtwin_privacy::ledger::{Approval, BudgetRequest, Delta, Kind};
 use fedtwin_privacy::noise::OpendpNoise;
 use fedtwin_privacy::patient_sum::IntegerSum;
 use fedtwin_privacy::release::{Noise, NoisySteps};

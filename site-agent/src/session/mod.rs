@@ -23,19 +23,20 @@ use fedtwin_cohort::CohortFile;
 use fedtwin_plan::plan::{LocalNoise, Privacy, SharedNoise};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
-use fedtwin_privacy::accountant::{self, GaussianEvent, Order};
+use fedtwin_privacy::accountant::{self, GaussianEvent};
 use fedtwin_privacy::histogram::release_event;
 use fedtwin_privacy::ledger::{
-    Approval, Attempt, AttemptCost, BlockGrant, BudgetRequest, ClaimRequest, Delta, Kind, Ledger,
-    LedgerError, Opened, Outcome, Purpose, Round, StudyRequest, Violation,
+    Attempt, AttemptCost, BlockGrant, ClaimRequest, Ledger, LedgerError, Opened, Outcome, Purpose, Round,
+    StudyRequest,
 };
 use fedtwin_privacy::release::{Release, ReleaseError};
 use fedtwin_proto::domain::RoundKey;
 
 pub use self::refusal::Refusal;
-use crate::config::{BudgetConfig, SiteConfig};
+use crate::config::SiteConfig;
 use crate::local_training::LocalUpdate;
 use crate::policy::Policy;
+use crate::proposals::{EnterError, Proposals};
 use crate::study_folder::StudyFolder;
 use door::Outgoing;
 
@@ -96,10 +97,10 @@ pub enum SessionError {
 }
 
 impl Session {
-    /// Opens the ledger and the cohorts, and the budgets of cohorts that have none yet.
+    /// Opens the ledger and the cohorts, and enters the budgets that people confirmed.
     ///
     /// # Errors
-    /// Refuses a cohort file or a ledger that cannot be used, and a budget that differs from the open one.
+    /// Refuses a cohort file or a ledger that cannot be used, and a cohort of another size than its budget's.
     pub fn open(
         config: &SiteConfig,
         base: &Path,
@@ -112,20 +113,51 @@ impl Session {
         fs::create_dir_all(&state)?;
         let owner = Opened { federation: identity.federation.clone(), site: site.clone() };
         let signer = Box::new(LogSigner(Arc::clone(credentials)));
-        let mut ledger = Ledger::open(&ledger_path(&state), &owner, signer, now)?;
+        let ledger = Ledger::open(&ledger_path(&state), &owner, signer, now)?;
         let mut cohorts = BTreeMap::new();
         for cohort in &config.cohorts {
             let path = base.join(&cohort.file);
             let file = CohortFile::load(&path)?;
-            let request = budget_request(&file, &cohort.budget)?;
-            match ledger.set_budget(&request, now) {
-                Ok(()) | Err(LedgerError::Refused(Violation::NotARaise { .. })) => {}
-                Err(error) => return Err(error.into()),
-            }
             cohorts.insert(file.name().clone(), (path, file));
         }
         let (studies, refused) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { site, policy: config.policy.clone(), cohorts, ledger, state, studies, refused })
+        let policy = config.policy.clone();
+        let mut session = Self { site, policy, cohorts, ledger, state, studies, refused };
+        session.enter_budgets(now)?;
+        session.check_cohorts()?;
+        Ok(session)
+    }
+
+    /// Enters the budgets that people confirmed while this agent holds the ledger.
+    fn enter_budgets(&mut self, now: Timestamp) -> Result<(), EnterError> {
+        for entered in Proposals::of(&self.state).enter(&mut self.ledger, now)? {
+            match entered.refused {
+                None => {
+                    tracing::info!(code = %entered.code, "a confirmed budget is in the ledger");
+                    self.refused.clear();
+                }
+                Some(reason) => {
+                    tracing::error!(code = %entered.code, %reason, "the ledger refused a confirmed budget");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was spent on a cohort of one size bounds nothing about a cohort of another.
+    fn check_cohorts(&self) -> anyhow::Result<()> {
+        for report in self.ledger.state().report() {
+            let declared = self.cohorts.get(&report.cohort).map(|(_, file)| file.patients());
+            let budgeted = report.budgets.first().map(|budget| budget.opened.patients);
+            if let Some((declared, budgeted)) = declared.zip(budgeted).filter(|(a, b)| a != b) {
+                anyhow::bail!(
+                    "cohort {} declares {declared} patients, its budget was opened for {budgeted}: a cohort that \
+                     changed needs another name and a budget of its own",
+                    report.cohort
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Decides on a verified plan: policy, the cohort's schema, the claim, and last the budget, all before
@@ -140,6 +172,7 @@ impl Session {
         signed: &SignedPlan,
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
+        self.enter_budgets(now)?;
         let (study, digest) = (plan.study.id.clone(), signed.digest());
         if let Some(reason) = self.refused.get(&digest) {
             return Err(Refusal::Before(reason.clone()));
@@ -287,28 +320,6 @@ pub fn ledger_path(state: &Path) -> PathBuf {
 
 fn ledger_key(key: &RoundKey) -> (Round, Attempt) {
     (Round(key.round), Attempt(key.attempt))
-}
-
-fn budget_request(file: &CohortFile, budget: &BudgetConfig) -> anyhow::Result<BudgetRequest> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the configuration bounds the order"
-    )]
-    let order_milli = (budget.order.get() * 1000.0).round() as u32;
-    Ok(BudgetRequest {
-        cohort: file.name().clone(),
-        patients: file.patients(),
-        epsilon: budget.epsilon.get(),
-        delta: Delta::try_from(budget.delta.get())?,
-        purpose: Purpose::Training,
-        kind: Kind::Rdp { order_milli: Order::try_from(order_milli)? },
-        approval: Approval {
-            proposed_by: "site.toml".parse()?,
-            confirmed_by: "site.toml".parse()?,
-            why: "the configuration".parse()?,
-        },
-    })
 }
 
 /// Says what a plan wants to do with the cohort, for each purpose.

@@ -5,6 +5,7 @@ use fedtwin_plan::CohortName;
 use fedtwin_privacy::ledger::LedgerError;
 
 use crate::policy::Denied;
+use crate::proposals::EnterError;
 
 /// Why a study is refused.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,9 @@ pub enum Refusal {
     /// The ledger: over budget, or run before.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Confirmed budgets could not be entered.
+    #[error("this site cannot enter its budgets")]
+    Budgets(#[from] EnterError),
     /// The same plan was refused a while ago; restarting the agent has it considered anew.
     #[error("{0}")]
     Before(String),
@@ -70,7 +74,7 @@ impl Refusal {
             Self::Cohort(_) => "the cohort cannot be used; the site's log says why".to_owned(),
             // Budgets, unlike what is in a cohort, are for researchers to plan with.
             Self::Ledger(LedgerError::Refused(violation)) => violation.to_string(),
-            Self::Ledger(_) | Self::Storage(_) => {
+            Self::Ledger(_) | Self::Budgets(_) | Self::Storage(_) => {
                 "the site's ledger cannot be used; its log says why".to_owned()
             }
         }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use fedtwin_certs::{Authority, Credentials, Role, Terms, sign_plan, verify_plan};
 use fedtwin_plan::text_file::parse;
-use fedtwin_privacy::accountant::NoiseBits;
+use fedtwin_privacy::accountant::{NoiseBits, Order};
+use fedtwin_privacy::ledger::{Delta, Kind};
 use fedtwin_privacy::noise::OpendpNoise;
 use fedtwin_privacy::patient_sum::IntegerSum;
 use fedtwin_privacy::release::{Noise, NoisySteps};
 
 use super::*;
+use crate::proposals::{Proposal, ProposalError};
 
 pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const WEIGHTS: usize = 5;
@@ -32,7 +34,40 @@ impl Site {
                       patients = 100\n[split.modulo]\ndivisor = 5\ntest = 3\n";
         fs::write(folder.path().join("cohort.toml"), cohort).unwrap();
         let credentials = Arc::new(issue(Role::Site, "va"));
-        Self { folder, credentials, researcher: issue(Role::Researcher, "ada") }
+        let site = Self { folder, credentials, researcher: issue(Role::Researcher, "ada") };
+        site.confirm_budget(10.0);
+        site
+    }
+
+    /// Proposes and confirms a training budget, as a person at the site does.
+    fn confirm_budget(&self, epsilon: f64) {
+        let proposals = Proposals::of(&self.folder.path().join("state"));
+        let proposal = Proposal {
+            cohort: "heart".parse().unwrap(),
+            purpose: Purpose::Training,
+            patients: 80,
+            kind: Kind::Rdp { order_milli: Order::try_from(8000).unwrap() },
+            epsilon,
+            delta: Delta::try_from(1e-3).unwrap(),
+            who: "Ada".parse().unwrap(),
+            why: "a test".parse().unwrap(),
+            time: NOW,
+        };
+        let code = proposals.propose(&proposal).unwrap();
+        proposals.confirm(&code, Some("Bob".parse().unwrap())).unwrap();
+    }
+
+    fn config(&self) -> String {
+        "coordinator = \"localhost:1\"\ncredentials = \"c\"\nstate = \"state\"\n\
+            policy = { models = [\"vector\", \"linear-risk\"], parameters_max = 10, cohorts = [\"heart\"], modes = [\"local\"], \
+            noise_multiplier_min = 0.1, delta_max = 0.01, attempts_max = 10, sites_min = 1 LINE }\n\
+            [[cohort]]\nfile = \"cohort.toml\"\n"
+        .to_owned()
+    }
+
+    fn try_open(&self, line: &str) -> anyhow::Result<Session> {
+        let config: SiteConfig = parse("site.toml", &self.config().replace("LINE", line)).unwrap();
+        Session::open(&config, self.folder.path(), &self.credentials, NOW)
     }
 
     fn open(&self) -> Session {
@@ -41,12 +76,7 @@ impl Site {
 
     /// Opens with another line of policy.
     pub(super) fn open_with(&self, line: &str) -> Session {
-        let config = "coordinator = \"localhost:1\"\ncredentials = \"c\"\nstate = \"state\"\n\
-            policy = { models = [\"vector\", \"linear-risk\"], parameters_max = 10, cohorts = [\"heart\"], modes = [\"local\"], \
-            noise_multiplier_min = 0.1, delta_max = 0.01, attempts_max = 10, sites_min = 1 LINE }\n\
-            [[cohort]]\nfile = \"cohort.toml\"\nbudget = { epsilon = 10.0, delta = 1e-3, order = 8 }\n";
-        let config: SiteConfig = parse("site.toml", &config.replace("LINE", line)).unwrap();
-        Session::open(&config, self.folder.path(), &self.credentials, NOW).unwrap()
+        self.try_open(line).unwrap()
     }
 
     fn offer(&self, session: &mut Session, id: &str, c_int: u32) -> Result<Accepted, Refusal> {
@@ -193,4 +223,92 @@ fn a_study_over_budget_is_refused_with_the_numbers_and_logged_once() {
         session.invited(Purpose::Training, &key(1, 1), NOW),
         Err(SessionError::NotTakingPart(_))
     ));
+}
+
+#[test]
+fn a_confirmed_budget_is_entered_while_the_agent_runs() {
+    let site = Site::new();
+    let mut session = site.open();
+    assert!(site.ledger().contains("\"proposed_by\":\"Ada\",\"confirmed_by\":\"Bob\",\"why\":\"a test\""));
+    // Noise of 8192 for a sensitivity of 6600: 4 * 8 / 2 * (6600 / 8192)^2 at order 8 is epsilon 10.9.
+    site.offer(&mut session, "s", 6600).unwrap_err();
+    let entries = site.ledger().lines().count();
+    site.confirm_budget(12.0);
+    assert_eq!(site.ledger().lines().count(), entries, "the ledger is the agent's");
+    site.offer(&mut session, "s", 6600).unwrap();
+    assert!(site.ledger().contains("\"entry\":\"budget-raised\""));
+}
+
+#[test]
+fn a_budget_that_the_ledger_refuses_is_set_aside() {
+    let site = Site::new();
+    let session = site.open();
+    site.confirm_budget(5.0);
+    drop(session);
+    let entries = site.ledger().lines().count();
+    drop(site.open());
+    assert_eq!(site.ledger().lines().count(), entries, "a raise never lowers");
+    let kept = fs::read_dir(site.folder.path().join("state/proposals")).unwrap();
+    let names: Vec<_> = kept.map(|file| file.unwrap().path()).collect();
+    assert!(names.len() == 1 && names[0].extension().unwrap() == "refused", "{names:?}");
+}
+
+#[test]
+fn only_what_was_proposed_can_be_confirmed() {
+    let site = Site::new();
+    let state = site.folder.path().join("state");
+    let proposals = Proposals::of(&state);
+    for unknown in ["", "00000000", "../../etc/passwd", "0000000g"] {
+        let refused = proposals.confirm(unknown, None).unwrap_err();
+        assert!(matches!(refused, ProposalError::Unknown(_)), "{refused}");
+    }
+    site.confirm_budget(10.0);
+    let confirmed = fs::read_dir(state.join("proposals")).unwrap().next().unwrap().unwrap().path();
+    let confirmed: serde_json::Value = serde_json::from_slice(&fs::read(confirmed).unwrap()).unwrap();
+    let proposal: Proposal = serde_json::from_value(confirmed["proposal"].clone()).unwrap();
+    let code = proposals.propose(&proposal).unwrap();
+    let path = state.join("proposals").join(format!("{code}.json"));
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("10.0", "99.0")).unwrap();
+    let refused = proposals.confirm(&code, None).unwrap_err();
+    assert!(matches!(refused, ProposalError::Changed(_)), "{refused}");
+}
+
+#[test]
+fn a_cohort_that_changed_its_size_is_refused() {
+    let site = Site::new();
+    drop(site.open());
+    let file = site.folder.path().join("cohort.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("patients = 80", "patients = 79")).unwrap();
+    let refused = site.try_open("").err().unwrap().to_string();
+    assert!(refused.contains("declares 79 patients, its budget was opened for 80"), "{refused}");
+}
+
+#[test]
+fn a_budget_in_the_configuration_is_refused_with_the_command_instead() {
+    let site = Site::new();
+    let config = site.config().replace("LINE", "").replace("[[cohort]]", "[[cohort]]\nbudget = { epsilon = 1.0 }");
+    let refused = parse::<SiteConfig>("site.toml", &config).unwrap_err().to_string();
+    assert!(refused.contains("fedtwin-site budget propose"), "{refused}");
+}
+
+#[test]
+fn a_changed_plan_and_a_replayed_round_are_refused_and_logged() {
+    let site = Site::new();
+    let mut session = site.open();
+    site.offer(&mut session, "s", 1024).unwrap();
+    let paid = grant(session.invited(Purpose::Training, &key(2, 2), NOW).unwrap());
+    session.release(&key(2, 2), &paid, &noised(), NOW).unwrap();
+    // The same study with other numbers is another plan.
+    let refused = site.offer(&mut session, "s", 1000).unwrap_err().to_string();
+    assert!(refused.contains("study s was reserved before"), "{refused}");
+    assert!(site.ledger().contains("study s was reserved before"), "the refusal is in the ledger");
+    let blocks = site.ledger().matches("\"entry\":\"block-opened\"").count();
+    for replayed in [key(2, 1), key(1, 1), key(1, 9)] {
+        let refused = session.invited(Purpose::Training, &replayed, NOW).unwrap_err().to_string();
+        assert!(refused.contains("is not after the last one released"), "{refused}");
+    }
+    assert_eq!(site.ledger().matches("\"entry\":\"attempt-refused\"").count(), 3);
+    assert_eq!(site.ledger().matches("\"entry\":\"block-opened\"").count(), blocks);
 }

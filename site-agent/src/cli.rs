@@ -1,0 +1,88 @@
+//! The site agent's command line, for whatever trainer its program brings.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use fedtwin_certs::{Role, folder};
+use fedtwin_daemon::{clock, config, shutdown};
+
+use crate::audit::AttackArguments;
+use crate::budget_command::{self, BudgetArguments, Place};
+use crate::config::SiteConfig;
+use crate::trainer::NewTrainer;
+use crate::{agent, audit, report};
+
+/// Trains at a hospital and lets out only what is paid for.
+#[derive(Debug, Parser)]
+#[command(name = "fedtwin-site", version)]
+pub struct Arguments {
+    /// The configuration file.
+    #[arg(long, default_value = "site.toml", global = true)]
+    config: PathBuf,
+    /// Stop when standard input closes.
+    #[arg(long, global = true)]
+    stop_with_parent: bool,
+    /// Write the log as JSON.
+    #[arg(long, global = true)]
+    pub json_log: bool,
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Take part in the studies that the policy allows.
+    Run,
+    /// Show what is spent, reserved and left, per cohort and study; open and raise budgets.
+    Budget(BudgetArguments),
+    /// Check the configuration, the credentials and the cohort files, without reading patients' data.
+    Check,
+    /// Put what a plan would release here to the test.
+    #[command(subcommand)]
+    Audit(Audit),
+}
+
+#[derive(Debug, Subcommand)]
+enum Audit {
+    /// Attack a plan's releases, and compare what that proves with what the plan claims. Nothing leaves.
+    Attack(AttackArguments),
+}
+
+/// Runs the command; `new_trainer` gets the configuration and its folder.
+///
+/// # Errors
+/// Returns what keeps the command from its work.
+pub async fn run(
+    arguments: Arguments,
+    new_trainer: impl FnOnce(&SiteConfig, &Path) -> anyhow::Result<NewTrainer>,
+) -> anyhow::Result<()> {
+    let config: SiteConfig = config::load(&arguments.config)?;
+    let base = arguments.config.parent().unwrap_or(Path::new("")).to_path_buf();
+    let credentials = Arc::new(folder::load_credentials(&base.join(&config.credentials))?);
+    anyhow::ensure!(
+        credentials.identity().role == Role::Site,
+        "the credentials are those of {}, expected a site's",
+        credentials.identity()
+    );
+    match arguments.command {
+        Action::Run => {
+            credentials.check_time(clock::now())?;
+            let stop = shutdown::token();
+            if arguments.stop_with_parent {
+                shutdown::stop_with_parent(&stop);
+            }
+            let new_trainer = new_trainer(&config, &base)?;
+            agent::run(config, &base, credentials, new_trainer, stop).await
+        }
+        Action::Budget(arguments) => {
+            let place = Place { config: &config, base: &base, credentials: &credentials };
+            budget_command::run(place, arguments, &mut std::io::stdout().lock())
+        }
+        Action::Check => report::check(&config, &base, &credentials),
+        Action::Audit(Audit::Attack(arguments)) => {
+            let new_trainer = new_trainer(&config, &base)?;
+            tokio::task::block_in_place(|| audit::attack(&config, &base, new_trainer, &arguments))
+        }
+    }
+}
