@@ -89,12 +89,22 @@ impl Checkpoint {
     /// # Errors
     /// Refuses a text that is not a checkpoint of this origin, or not signed by this key.
     pub fn open(note: &str, origin: &str, key: &PublicKey) -> Result<Self, CheckpointError> {
+        Self::open_note(note, origin, key).map(|(checkpoint, _note)| checkpoint)
+    }
+
+    /// Does what [`Checkpoint::open`] does, and returns the note without what others added to it.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_note(note: &str, origin: &str, key: &PublicKey) -> Result<(Self, String), CheckpointError> {
         let (text, lines) = note.split_once("\n\n").ok_or(CheckpointError::Layout)?;
         let checkpoint = Self::parse(text).filter(|c| c.origin == origin).ok_or(CheckpointError::Layout)?;
         let text = checkpoint.text();
-        let signed = signatures(lines, origin, key, Algorithm::Ed25519)
-            .any(|signature| key.verifies(text.as_bytes(), &signature));
-        if signed { Ok(checkpoint) } else { Err(CheckpointError::Signature) }
+        let mut signed = signatures(lines, origin, key, Algorithm::Ed25519);
+        let signature = signed.find(|signature| key.verifies(text.as_bytes(), signature));
+        let signature = signature.ok_or(CheckpointError::Signature)?;
+        let note = format!("{text}\n{}", line(origin, key, Algorithm::Ed25519, &signature));
+        Ok((checkpoint, note))
     }
 
     pub(crate) fn text(&self) -> String {

@@ -27,4 +27,4 @@ pub use file::{Appended, LogError, LogFile};
 pub use hash::LeafHash;
 pub use key::{PublicKey, Signer};
 pub use proof::Tree;
-pub use verify::{FirstBad, Summary, entries, verify};
+pub use verify::{Copied, FirstBad, NotContinued, Summary, entries, verify};

@@ -63,6 +63,81 @@ pub fn entries<B: Serialize + DeserializeOwned>(
     Ok((entries, walk.summary()))
 }
 
+/// A log that was verified so far and goes on: what its copy elsewhere needs to take in more of it without
+/// verifying all again. Holds 32 bytes for each entry.
+#[derive(Debug, Clone)]
+pub struct Copied {
+    key: PublicKey,
+    place: Place,
+    leaves: Vec<LeafHash>,
+}
+
+/// Why a log is not continued.
+#[derive(Debug, thiserror::Error)]
+pub enum NotContinued {
+    /// Entries are missing between the copy and what was sent.
+    #[error("the copy holds {held} entries, the first one sent is {first}")]
+    Gap {
+        /// Entries in the copy.
+        held: u64,
+        /// The first entry that was sent.
+        first: u64,
+    },
+    /// What was sent is not what the copy has in its place.
+    #[error("entry {0} is another one than the copy has")]
+    Forked(u64),
+    /// What was sent does not verify.
+    #[error("the entries do not continue the copy")]
+    Bad(#[from] FirstBad),
+}
+
+impl Copied {
+    /// Begins with an empty log of this key.
+    #[must_use]
+    pub fn new(key: PublicKey) -> Self {
+        Self { key, place: Place::FIRST, leaves: Vec::new() }
+    }
+
+    /// Returns the leaf hashes of all entries.
+    #[must_use]
+    pub fn leaves(&self) -> &[LeafHash] {
+        &self.leaves
+    }
+
+    /// Verifies whole entries of which the first has the sequence number `first`, takes in those that are
+    /// new, and returns their bytes. Entries that the copy has already must be the same.
+    ///
+    /// # Errors
+    /// Refuses a gap and entries that are others; changes nothing then.
+    pub fn extend<'a>(&mut self, first: u64, entries: &'a [u8]) -> Result<&'a [u8], NotContinued> {
+        let held = self.leaves.len() as u64;
+        let known = usize::try_from(first).ok().and_then(|first| self.leaves.get(first..));
+        let known = known.ok_or(NotContinued::Gap { held, first })?;
+        let mut rest = entries;
+        for (sequence, leaf) in (first..).zip(known) {
+            if rest.is_empty() {
+                return Ok(rest);
+            }
+            let end = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |at| at + 1);
+            let (line, after) = rest.split_at(end);
+            let entry = line.iter().rposition(|&byte| byte == b'\t').map(|tab| &line[..tab]);
+            if entry.map(LeafHash::of) != Some(*leaf) {
+                return Err(NotContinued::Forked(sequence));
+            }
+            rest = after;
+        }
+        let mut walk = Walk::<Box<RawValue>, _>::new(rest, self.key);
+        walk.place = self.place;
+        let mut added = Vec::new();
+        while let Some(entry) = walk.next_entry()? {
+            added.push(entry.hash);
+        }
+        self.place = walk.place;
+        self.leaves.extend(added);
+        Ok(rest)
+    }
+}
+
 /// A walk over a log, entry by entry.
 pub(crate) struct Walk<B, R> {
     reader: R,

@@ -104,6 +104,12 @@ impl Identity {
         let name = || self.name.0.parse().expect("a holder's name has a site name's alphabet");
         (self.role == Role::Site).then(name)
     }
+
+    /// Returns the name under which this holder cosigns others' checkpoints: `<federation>/<role>/<name>`.
+    #[must_use]
+    pub fn cosigner(&self) -> String {
+        format!("{}/{}/{}", self.federation, self.role, self.name)
+    }
 }
 
 impl fmt::Display for Identity {

@@ -216,6 +216,15 @@ impl Client {
         Ok(ledger)
     }
 
+    /// Returns the last checkpoint of a site's ledger, with the cosignatures of those who saw it.
+    ///
+    /// # Errors
+    /// Returns the coordinator's reason.
+    pub async fn fetch_checkpoint(&self, site: &SiteName) -> Result<String, ClientError> {
+        let request = wire::LedgerRequest { site: site.to_string() };
+        Ok(self.audit().fetch_checkpoint(request).await?.into_inner().note)
+    }
+
     fn research(&self) -> ResearchClient<Channel> {
         ResearchClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }

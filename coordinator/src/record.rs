@@ -29,6 +29,9 @@ pub enum Record {
         site: SiteName,
         /// Its declared patients, where it accepted.
         patients: Option<u32>,
+        /// Why it refused, where it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<String>,
     },
     /// An attempt began.
     RoundStarted {
@@ -100,7 +103,7 @@ fn apply(studies: &mut BTreeMap<StudyId, Option<Progress>>, record: Record) {
         Record::StudyOpened { study, model, .. } => {
             studies.insert(study, Some(Progress::begin(model)));
         }
-        Record::SiteAnswered { study, site, patients } => change(&study, &mut |progress| {
+        Record::SiteAnswered { study, site, patients, .. } => change(&study, &mut |progress| {
             progress.answers.insert(site.clone(), patients);
         }),
         Record::RoundStarted { study, attempt, .. } => {

@@ -34,7 +34,12 @@ pub async fn serve(
     let driver = Driver::open(store.clone(), LogSigner(Arc::clone(&credentials)))?;
     let config = tls::server_config(&credentials, clock::for_tls())?;
     let (commands, queue) = mpsc::channel(COMMANDS_QUEUED);
-    let context = Context { commands, mirrors: Mirrors::new(store.clone()), store, credentials };
+    let context = Context {
+        commands,
+        mirrors: Mirrors::new(store.clone(), Arc::clone(&credentials)),
+        store,
+        credentials,
+    };
 
     let incoming = transport::accept(listener, Arc::new(config));
     let sites = SitesServer::new(SitesService::new(context.clone()));

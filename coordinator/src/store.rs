@@ -6,6 +6,7 @@
 //! studies/<id>/<sha-256>.moments   what the optimiser and the average remember along with that model
 //! spool/                           updates on their way in; emptied at start
 //! ledgers/<site>.log               mirrors of the sites' ledgers
+//! ledgers/<site>.checkpoint        the last checkpoint of each, with its cosignatures
 //! audit.log                        what this coordinator did
 //! ```
 
@@ -55,6 +56,25 @@ impl Store {
     #[must_use]
     pub fn ledger(&self, site: &SiteName) -> PathBuf {
         self.root.join("ledgers").join(format!("{site}.log"))
+    }
+
+    /// Returns the last checkpoint of a site's ledger, which may not exist.
+    #[must_use]
+    pub fn checkpoint(&self, site: &SiteName) -> PathBuf {
+        self.root.join("ledgers").join(format!("{site}.checkpoint"))
+    }
+
+    /// Replaces the last checkpoint of a site's ledger.
+    ///
+    /// Not fsynced: the mirror is, whose entries the site signed one by one; a lost checkpoint comes again.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn save_checkpoint(&self, site: &SiteName, note: &str) -> io::Result<()> {
+        let mut file = NewFile::create_in(&self.root.join("ledgers"))?;
+        file.write_all(note.as_bytes())?;
+        file.0.persist(self.checkpoint(site))?;
+        Ok(())
     }
 
     /// Returns the sites that have a mirror.

@@ -14,3 +14,13 @@ pub const METRICS_CELLS_MAX: usize = 80;
 
 /// Longest text that a peer may give as a reason.
 pub const REASON_BYTES_MAX: usize = 2000;
+
+/// Other sites' ledgers that one site remembers, or is told of in one message.
+pub const WITNESSED_MAX: usize = 64;
+
+/// Longest note of a checkpoint: with a cosignature of 200 bytes by each of [`WITNESSED_MAX`] sites, and as many
+/// notes still fit one message.
+pub const NOTE_BYTES_MAX: usize = 1 << 14;
+
+/// Hashes in a proof over a log of at most 2^64 entries: at most one left and one right of each level.
+pub const PROOF_HASHES_MAX: usize = 128;

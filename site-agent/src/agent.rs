@@ -20,6 +20,7 @@ use crate::config::SiteConfig;
 use crate::session::Session;
 use crate::study_task::{StudyNotice, StudyTask};
 use crate::trainer::NewTrainer;
+use crate::witnessing::{self, WitnessError};
 
 /// What the tasks of all studies share.
 pub struct Shared {
@@ -92,10 +93,24 @@ impl Agent {
         let mut notices = client.subscribe(shared.credentials.identity_der()).await?;
         tracing::info!(coordinator = %address, "subscribed");
         backoff.reset();
+        self.exchange_checkpoints(&mut client).await?;
         while let Some(notice) = notices.next().await? {
             self.dispatch(notice, &client).await?;
         }
         Ok(())
+    }
+
+    /// First of all: does anybody remember more of this site's ledger than is here?
+    async fn exchange_checkpoints(&self, client: &mut Client) -> Result<(), CallError> {
+        match witnessing::mirror(&self.shared, client).await {
+            Ok(()) => {}
+            Err(WitnessError::Call(error @ (CallError::Unreachable(_) | CallError::Misbehaved(_)))) => {
+                return Err(error);
+            }
+            // Offers are still answered, with this reason.
+            Err(error) => tracing::error!(error = %program::describe(&error), "nothing is released"),
+        }
+        witnessing::witness(&self.shared, client).await
     }
 
     async fn dispatch(&mut self, notice: Notice, client: &Client) -> Result<(), CallError> {

@@ -7,7 +7,9 @@ use fedtwin_plan::digest::RunningDigest;
 use fedtwin_plan::model_file::{Decoder, ModelFileError};
 use fedtwin_plan::{Digest, ModelSpec};
 use fedtwin_privacy::ledger::Purpose;
-use fedtwin_proto::domain::{Malformed, Notice, PlanAnswer, RoundDeclined, RoundKey};
+use fedtwin_proto::domain::{
+    Growth, LedgerEntries, Malformed, MirrorState, Notice, PlanAnswer, RoundDeclined, RoundKey, Sighting,
+};
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::sites_client::SitesClient;
@@ -147,21 +149,23 @@ impl Client {
         Ok(())
     }
 
-    /// Returns how many entries of this site's ledger the coordinator's mirror holds.
+    /// Appends ledger entries to the coordinator's mirror, and returns what it and others then have of this
+    /// site's ledger; without entries it only asks.
     ///
     /// # Errors
     /// Returns the coordinator's refusal or a failed connection.
-    pub async fn mirrored(&mut self) -> Result<u64, CallError> {
-        self.mirror(0, Vec::new()).await
+    pub async fn mirror(&mut self, entries: LedgerEntries) -> Result<MirrorState, CallError> {
+        let request = timed(wire::LedgerEntries::from(entries));
+        Ok(self.0.mirror_ledger(request).await?.into_inner().try_into()?)
     }
 
-    /// Appends ledger entries to the coordinator's mirror.
+    /// Tells what this site remembers of the others' ledgers, and returns what became of them.
     ///
     /// # Errors
     /// Returns the coordinator's refusal or a failed connection.
-    pub async fn mirror(&mut self, first: u64, entries: Vec<u8>) -> Result<u64, CallError> {
-        let request = timed(wire::LedgerEntries { first, entries: entries.into() });
-        Ok(self.0.mirror_ledger(request).await?.into_inner().entries)
+    pub async fn witness(&mut self, sightings: Vec<Sighting>) -> Result<Vec<Growth>, CallError> {
+        let request = timed(Sighting::write(sightings));
+        Ok(Growth::read(self.0.witness(request).await?.into_inner())?)
     }
 }
 

@@ -6,6 +6,7 @@
 //! an update with a [`trainer`], a process of its own that sees neither keys nor ledger nor noise.
 
 pub mod agent;
+mod attempt_error;
 pub mod audit;
 pub mod budget_command;
 pub mod cli;
@@ -21,3 +22,4 @@ pub mod session;
 pub mod study_folder;
 pub mod study_task;
 pub mod trainer;
+pub mod witnessing;

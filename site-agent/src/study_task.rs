@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::agent::Shared;
+use crate::attempt_error::AttemptError;
 use crate::client::{CallError, Client};
 use crate::config::NoiseSampler;
 use crate::local_training::{LocalTraining, LocalUpdate, TrainingError};
@@ -26,6 +27,7 @@ use crate::measuring::measure;
 use crate::session::door::Outgoing;
 use crate::session::{Accepted, Work};
 use crate::trainer::{Stopper, Trainer, TrainerError};
+use crate::witnessing::{self, WitnessError};
 
 /// What the coordinator says about one study.
 #[derive(Debug)]
@@ -101,7 +103,8 @@ impl StudyTask {
                 Err(reason) => {
                     let answer = Answer::Refused { reason };
                     self.client.answer(PlanAnswer { study: self.study.clone(), answer }).await?;
-                    return self.mirror().await;
+                    self.exchange_checkpoints().await;
+                    return Ok(());
                 }
             }
         }
@@ -109,7 +112,8 @@ impl StudyTask {
             let answer = Answer::Accepted { patients: accepted.patients };
             self.client.answer(PlanAnswer { study: self.study.clone(), answer }).await?;
         }
-        self.mirror().await
+        self.exchange_checkpoints().await;
+        Ok(())
     }
 
     /// Decides on the plan, reserves its cost, and only then has the trainer read data.
@@ -157,7 +161,8 @@ impl StudyTask {
         }
     }
 
-    /// Fetch and check the model, charge, train, noise, store, record, send: in this order.
+    /// Fetch and check the model, charge, train, noise, wait for the slot, store, record, mirror, send: in this
+    /// order.
     async fn attempt(
         &mut self,
         purpose: Purpose,
@@ -174,8 +179,12 @@ impl StudyTask {
         }
         let weights = self.client.fetch_model(&invitation.model, &accepted.spec).await?;
         let work = tokio::task::block_in_place(|| self.shared.session().invited(purpose, key, clock::now()))?;
+        let slot_s = accepted.plan.rounds.slot_s.get();
         let outgoing = match work {
-            Work::Resend(outgoing) => outgoing,
+            Work::Resend(outgoing) => {
+                next_slot(started, slot_s).await;
+                outgoing
+            }
             Work::Train(grant) => {
                 let training = Training {
                     purpose,
@@ -193,12 +202,13 @@ impl StudyTask {
                     let scores = Scores { rounds: key.round - 1, report };
                     accepted.folder.append_scores(&scores).map_err(AttemptError::Storage)?;
                 }
+                next_slot(started, slot_s).await;
                 tokio::task::block_in_place(|| {
                     self.shared.session().release(key, &grant, &update, clock::now())
                 })?
             }
         };
-        self.send_on_the_slot(&outgoing, started, accepted.plan.rounds.slot_s.get()).await
+        self.send(&outgoing).await
     }
 
     /// Starts another trainer where the last one was stopped or ended.
@@ -218,21 +228,16 @@ impl StudyTask {
         every > 0 && (key.round - 1).is_multiple_of(every)
     }
 
-    /// Sends at the next multiple of the plan's slot after the attempt's start, so that the time does not
-    /// tell how many patients were sampled; tries again while the attempt is open.
-    async fn send_on_the_slot(
-        &mut self,
-        outgoing: &Outgoing,
-        started: Instant,
-        slot_s: u32,
-    ) -> Result<(), AttemptError> {
-        if slot_s > 0 {
-            let slots = started.elapsed().as_secs() / u64::from(slot_s) + 1;
-            tokio::time::sleep_until(started + Duration::from_secs(slots * u64::from(slot_s))).await;
-        }
+    /// Sends once the coordinator holds a checkpoint of the ledger with the release in it; tries again while
+    /// the attempt is open.
+    async fn send(&mut self, outgoing: &Outgoing) -> Result<(), AttemptError> {
         loop {
-            match self.client.send(outgoing).await {
-                Err(CallError::Unreachable(status)) => {
+            let sent = match witnessing::mirror(&self.shared, &mut self.client).await {
+                Ok(()) => self.client.send(outgoing).await.map_err(WitnessError::Call),
+                Err(error) => Err(error),
+            };
+            match sent {
+                Err(WitnessError::Call(CallError::Unreachable(status))) => {
                     tracing::warn!(%status, "the update did not arrive; sending the same bytes again");
                     tokio::time::sleep(RESEND_AFTER).await;
                 }
@@ -254,9 +259,7 @@ impl StudyTask {
                 self.end(false);
             }
         }
-        if let Err(error) = self.mirror().await {
-            tracing::warn!(study = %self.study, error = %program::describe(&error), "the ledger was not mirrored");
-        }
+        self.exchange_checkpoints().await;
     }
 
     /// Fits what stays at this site, from the released model alone, and scores on its test patients.
@@ -287,17 +290,14 @@ impl StudyTask {
         }
     }
 
-    /// Sends the coordinator the ledger entries that its mirror lacks.
-    async fn mirror(&mut self) -> Result<(), CallError> {
-        let held = self.client.mirrored().await?;
-        let missing = tokio::task::block_in_place(|| self.shared.session().entries_from(held));
-        match missing {
-            Ok(entries) if entries.is_empty() => Ok(()),
-            Ok(entries) => self.client.mirror(held, entries).await.map(drop),
-            Err(error) => {
-                tracing::error!(error = %program::describe(&error), "the ledger cannot be read for its mirror");
-                Ok(())
-            }
+    /// Sends the coordinator what its mirror lacks, and looks at the other sites' ledgers. What fails here comes
+    /// again with the next update or connection.
+    async fn exchange_checkpoints(&mut self) {
+        if let Err(error) = witnessing::mirror(&self.shared, &mut self.client).await {
+            tracing::warn!(study = %self.study, error = %program::describe(&error), "the ledger was not mirrored");
+        }
+        if let Err(error) = witnessing::witness(&self.shared, &mut self.client).await {
+            tracing::warn!(study = %self.study, error = %program::describe(&error), "nobody's ledger was witnessed");
         }
     }
 }
@@ -311,6 +311,15 @@ impl TakingPart {
             self.trainer.stopper.stop();
             self.trainer_gone = true;
         }
+    }
+}
+
+/// Waits for the next multiple of the plan's slot after the attempt's start, so that neither the time of sending
+/// nor the one in the ledger tells how many patients were sampled.
+async fn next_slot(started: Instant, slot_s: u32) {
+    if slot_s > 0 {
+        let slots = started.elapsed().as_secs() / u64::from(slot_s) + 1;
+        tokio::time::sleep_until(started + Duration::from_secs(slots * u64::from(slot_s))).await;
     }
 }
 
@@ -365,45 +374,6 @@ impl Training {
 fn locked(trainer: &Mutex<Box<dyn Trainer>>) -> std::sync::MutexGuard<'_, Box<dyn Trainer>> {
     // A trainer whose caller panicked answers out of step and is found out by its next answer.
     trainer.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Why an attempt has no update from this site.
-#[derive(Debug, thiserror::Error)]
-enum AttemptError {
-    #[error("this site does not take part in the study")]
-    NotTakingPart,
-    #[error("the coordinator asks for a clip of {0}, which the plan does not allow")]
-    OtherClip(f64),
-    #[error("the update was not ready before the attempt closed")]
-    TooLate,
-    #[error(transparent)]
-    Call(#[from] CallError),
-    #[error(transparent)]
-    Session(#[from] crate::session::SessionError),
-    #[error(transparent)]
-    Training(#[from] TrainingError),
-    #[error("the study's folder cannot be written")]
-    Storage(#[source] std::io::Error),
-}
-
-impl From<TrainerError> for AttemptError {
-    fn from(error: TrainerError) -> Self {
-        Self::Training(error.into())
-    }
-}
-
-impl AttemptError {
-    /// What of it may be known outside: nothing that could depend on patients.
-    fn for_the_coordinator(&self) -> String {
-        match self {
-            Self::Training(_) | Self::Storage(_) => {
-                "the site could not compute its update; its log says why".to_owned()
-            }
-            Self::NotTakingPart | Self::OtherClip(_) | Self::TooLate | Self::Call(_) | Self::Session(_) => {
-                self.to_string()
-            }
-        }
-    }
 }
 
 /// A coordinator that restarts needs about this long.

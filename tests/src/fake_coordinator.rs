@@ -23,6 +23,8 @@ pub struct Lies {
     pub model: Vec<u8>,
     /// The notices for every site that subscribes.
     pub notices: Vec<Notice>,
+    /// What it says that it and others remember of a site's ledger.
+    pub checkpoints: Vec<String>,
 }
 
 /// A running liar; dropping it stops it.
@@ -113,6 +115,12 @@ impl Sites for Lies {
         &self,
         request: Request<wire::LedgerEntries>,
     ) -> Result<Response<wire::MirrorState>, Status> {
-        Ok(Response::new(wire::MirrorState { entries: request.get_ref().first }))
+        let wire::LedgerEntries { first, entries, .. } = request.get_ref();
+        let sent = entries.iter().filter(|byte| **byte == b'\n').count() as u64;
+        Ok(Response::new(wire::MirrorState { entries: first + sent, checkpoints: self.checkpoints.clone() }))
+    }
+
+    async fn witness(&self, _request: Request<wire::Sightings>) -> Result<Response<wire::Growths>, Status> {
+        Ok(Response::new(wire::Growths { growths: Vec::new() }))
     }
 }

@@ -101,6 +101,17 @@ fn i3_updates_are_sent_only_from_an_outgoing() {
 }
 
 #[test]
+fn i3_budgets_are_set_by_people_alone() {
+    holds(
+        boundaries::budgets_are_set_by_people_alone,
+        &[
+            &[("site-agent/src/agent.rs", "session.ledger.set_budget(&request, now)?;")],
+            &[("proto/proto/fedtwin.proto", "rpc RaiseBudget(Raise) returns (Acknowledged);")],
+        ],
+    );
+}
+
+#[test]
 fn i4_protocol_cores_have_no_await() {
     holds(
         boundaries::protocol_cores_have_no_await,

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::BufReader;
 
-use fedtwin_audit_log::{PublicKey, entries, verify};
+use fedtwin_audit_log::{Checkpoint, PublicKey, entries, verify};
 use fedtwin_certs::Role;
 use fedtwin_certs::folder;
 use fedtwin_coordinator::record::Record;
@@ -102,6 +102,9 @@ async fn an_auditor_fetches_the_ledger_that_the_site_signed() {
         let key = PublicKey(*site.identity_key().public().as_bytes());
         let summary = verify(BufReader::new(ledger.as_slice()), &key)?;
         assert!(summary.entries >= 4, "opened, budget, reserved, block: {summary:?}");
+        let note = auditor.fetch_checkpoint(&testbed.sites[0]).await?;
+        let checkpoint = Checkpoint::open(&note, "testbed/site-0/ledger", &key)?;
+        assert!(checkpoint.size() >= 4 && checkpoint.size() <= summary.entries, "{note}");
         Ok(())
     })
     .await;

@@ -44,10 +44,24 @@ impl Audit for AuditService {
         let path = if site.is_empty() {
             self.0.store.audit_log()
         } else {
-            let site: SiteName =
-                site.parse().map_err(|error| Malformed { field: "site", expected: format!("{error}") })?;
+            let site: SiteName = site.parse().map_err(named)?;
             self.0.store.ledger(&site)
         };
         Ok(Response::new(files::stream(&path, "ledger of this site")?))
     }
+
+    async fn fetch_checkpoint(
+        &self,
+        request: Request<wire::LedgerRequest>,
+    ) -> Result<Response<wire::Checkpoint>, Status> {
+        caller(&request, &[Role::Auditor, Role::Operator])?;
+        let site: SiteName = request.get_ref().site.parse().map_err(named)?;
+        let note = self.0.mirrors.checkpoint(&site);
+        let note = note.ok_or_else(|| Status::not_found("there is no checkpoint of this site's ledger"))?;
+        Ok(Response::new(wire::Checkpoint { note }))
+    }
+}
+
+fn named(error: impl ToString) -> Malformed {
+    Malformed { field: "site", expected: error.to_string() }
 }

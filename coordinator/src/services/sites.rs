@@ -11,7 +11,8 @@ use fedtwin_certs::Role;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::SiteName;
 use fedtwin_proto::domain::{
-    Counts, Malformed, Notice, PlanAnswer, RoundDeclined, UpdateHeader, as_reason, digest,
+    Counts, Growth, LedgerEntries, Malformed, Notice, PlanAnswer, RoundDeclined, Sighting, UpdateHeader,
+    as_reason, digest,
 };
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::sites_server::Sites;
@@ -23,6 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::files::{self, FileStream};
 use super::{Context, caller};
 use crate::driver::Command;
+use crate::mirror::MirrorError;
 use crate::spool::{Spool, SpoolError, Update};
 
 /// Serves site agents.
@@ -83,6 +85,13 @@ impl SitesService {
     }
 }
 
+/// Tells a site why its ledger is not mirrored; the coordinator's operator looks at it, too.
+fn refused(error: MirrorError) -> Status {
+    let reason = program::describe(&error);
+    tracing::warn!(%reason, "a ledger was not mirrored");
+    Status::failed_precondition(reason)
+}
+
 fn site<T>(request: &Request<T>) -> Result<SiteName, Status> {
     let identity = caller(request, &[Role::Site])?;
     Ok(identity.site().expect("the caller's role was checked"))
@@ -106,7 +115,12 @@ impl Sites for SitesService {
         if identity.site().as_ref() != Some(&site) {
             return Err(Status::unauthenticated("the identity certificate is another holder's"));
         }
-        self.context.mirrors.open(&site, key);
+        let (mirrors, certificate) = (&self.context.mirrors, der.clone());
+        let opened = tokio::task::block_in_place(|| mirrors.open(&site, key, certificate));
+        if let Err(error) = opened {
+            tracing::error!(%site, error = %program::describe(&error), "a mirror cannot be used");
+            return Err(Status::failed_precondition(program::describe(&error)));
+        }
         let number = self.subscriptions.fetch_add(1, Ordering::Relaxed);
         let (notices, queue) = mpsc::channel(NOTICES_QUEUED);
         tracing::info!(%site, "subscribed");
@@ -200,12 +214,20 @@ impl Sites for SitesService {
         request: Request<wire::LedgerEntries>,
     ) -> Result<Response<wire::MirrorState>, Status> {
         let site = site(&request)?;
-        let wire::LedgerEntries { first, entries } = request.into_inner();
+        let sent = LedgerEntries::try_from(request.into_inner())?;
         let mirrors = self.context.mirrors.clone();
-        let append = tokio::task::spawn_blocking(move || mirrors.append(&site, first, &entries));
-        let entries = append.await.expect("appending to a mirror does not panic");
-        let entries = entries.map_err(|error| Status::failed_precondition(program::describe(&error)))?;
-        Ok(Response::new(wire::MirrorState { entries }))
+        let append = tokio::task::spawn_blocking(move || mirrors.append(&site, &sent, clock::now()));
+        let state = append.await.expect("appending to a mirror does not panic");
+        Ok(Response::new(state.map_err(refused)?.into()))
+    }
+
+    async fn witness(&self, request: Request<wire::Sightings>) -> Result<Response<wire::Growths>, Status> {
+        let site = site(&request)?;
+        let sightings = Sighting::read(request.into_inner())?;
+        let mirrors = self.context.mirrors.clone();
+        let witness = tokio::task::spawn_blocking(move || mirrors.witness(&site, sightings));
+        let growths = witness.await.expect("looking at mirrors does not panic");
+        Ok(Response::new(Growth::write(growths.map_err(refused)?)))
     }
 }
 

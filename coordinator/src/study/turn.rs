@@ -111,7 +111,9 @@ impl Turn<'_> {
         // A site that restarted answers again.
         if self.base.answers.get(&site) != Some(&patients) {
             let study = self.base.plan.study.id.clone();
-            self.effects.push(Effect::Persist(Record::SiteAnswered { study, site: site.clone(), patients }));
+            let record =
+                Record::SiteAnswered { study, site: site.clone(), patients, refused: refused.clone() };
+            self.effects.push(Effect::Persist(record));
             self.effects.push(Effect::Publish(Event::SiteAnswered { site: site.clone(), refused }));
             self.base.answers.insert(site, patients);
         }

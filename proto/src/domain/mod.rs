@@ -1,11 +1,13 @@
 //! Validated messages: what the wire can say, as types that cannot hold anything else.
 
 mod event;
+mod ledger;
 mod metrics;
 mod round;
 mod study;
 
 pub use event::{Event, StudyEvent};
+pub use ledger::{Growth, LedgerEntries, MirrorState, Sighting};
 pub use metrics::{Counts, MetricsReleased};
 pub use round::{Invitation, RoundDeclined, RoundKey, UpdateHeader};
 pub use study::{Answer, Notice, PlanAnswer, StudyClosed, StudyOutcome};

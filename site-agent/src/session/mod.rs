@@ -8,13 +8,15 @@
 pub mod door;
 #[cfg(test)]
 mod metrics_tests;
+pub mod others;
 mod refusal;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,7 +34,10 @@ use fedtwin_privacy::ledger::{
 use fedtwin_privacy::release::{Release, ReleaseError};
 use fedtwin_proto::domain::RoundKey;
 
+use self::others::Others;
 pub use self::refusal::Refusal;
+pub use self::standing::NotWhole;
+use self::standing::Standing;
 use crate::config::SiteConfig;
 use crate::local_training::LocalUpdate;
 use crate::policy::Policy;
@@ -46,6 +51,9 @@ pub struct Session {
     policy: Policy,
     cohorts: BTreeMap<CohortName, (PathBuf, CohortFile)>,
     ledger: Ledger,
+    standing: Standing,
+    others: Others,
+    credentials: Arc<Credentials>,
     state: PathBuf,
     studies: BTreeMap<StudyId, Accepted>,
     /// What this run has refused: a coordinator that offers again must not make the ledger grow.
@@ -88,6 +96,9 @@ pub enum SessionError {
     /// The ledger does not allow it.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The ledger cannot be relied on.
+    #[error(transparent)]
+    NotWhole(#[from] NotWhole),
     /// The release is not what the ledger's entry promises.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -122,10 +133,24 @@ impl Session {
         }
         let (studies, refused) = (BTreeMap::new(), BTreeMap::new());
         let policy = config.policy.clone();
-        let mut session = Self { site, policy, cohorts, ledger, state, studies, refused };
+        let others = Others::open(state.join("witnessed"), Arc::clone(credentials))?;
+        let (standing, credentials) = (Standing::Unchecked, Arc::clone(credentials));
+        let mut session =
+            Self { site, policy, cohorts, ledger, standing, others, credentials, state, studies, refused };
         session.enter_budgets(now)?;
         session.check_cohorts()?;
         Ok(session)
+    }
+
+    /// Returns what this site remembers of the others' ledgers.
+    #[must_use]
+    pub fn others(&self) -> &Others {
+        &self.others
+    }
+
+    /// Returns what this site remembers of the others' ledgers, to add to it.
+    pub fn others_mut(&mut self) -> &mut Others {
+        &mut self.others
     }
 
     /// Enters the budgets that people confirmed while this agent holds the ledger.
@@ -172,6 +197,8 @@ impl Session {
         signed: &SignedPlan,
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
+        // An entry in a ledger that was rolled back would fork it: this refusal is in the logs only.
+        self.check_standing()?;
         self.enter_budgets(now)?;
         let (study, digest) = (plan.study.id.clone(), signed.digest());
         if let Some(reason) = self.refused.get(&digest) {
@@ -228,13 +255,15 @@ impl Session {
     /// Pays for an attempt's update or metrics, before it reads data; or finds what it released already.
     ///
     /// # Errors
-    /// Refuses metrics that the plan does not ask for, an attempt that comes after a later one, or that nothing is left for.
+    /// Refuses metrics that the plan does not ask for, an attempt that comes after a later one, or that nothing
+    /// is left for.
     pub fn invited(
         &mut self,
         purpose: Purpose,
         key: &RoundKey,
         now: Timestamp,
     ) -> Result<Work, SessionError> {
+        self.check_standing()?;
         let accepted = self.accepted(&key.study)?;
         if let Some(receipt) = self.ledger.receipt(&key.study, purpose, ledger_key(key)) {
             let release = Release::stored(&receipt, accepted.folder.load_release(purpose)?)?;
@@ -263,6 +292,7 @@ impl Session {
         update: &LocalUpdate,
         now: Timestamp,
     ) -> Result<Outgoing, SessionError> {
+        self.check_standing()?;
         let accepted = self.accepted(&key.study)?;
         let bits = match grant.purpose() {
             Purpose::Training => accepted.plan.calibrated.modulus_bits.get(),
@@ -288,23 +318,6 @@ impl Session {
         }
         let outcome = if committed { Outcome::Committed } else { Outcome::Aborted };
         self.ledger.close(study, outcome, now)
-    }
-
-    /// Returns the ledger's entries from number `first` on, as its file has them.
-    ///
-    /// # Errors
-    /// Returns the file system's errors.
-    pub fn entries_from(&self, first: u64) -> io::Result<Vec<u8>> {
-        let first = usize::try_from(first).map_err(io::Error::other)?;
-        let mut entries = Vec::new();
-        for line in BufReader::new(fs::File::open(ledger_path(&self.state))?).split(b'\n').skip(first) {
-            entries.extend(line?);
-            entries.push(b'\n');
-            if entries.len() > MIRROR_BYTES {
-                break;
-            }
-        }
-        Ok(entries)
     }
 
     fn accepted(&self, study: &StudyId) -> Result<&Accepted, SessionError> {
@@ -379,6 +392,3 @@ fn hold_to_claim(event: &GaussianEvent, claimed: f64, delta: f64) -> Result<(), 
 
 /// Counts are few: the widest format has room for every sum.
 const METRICS_BITS: u32 = 64;
-
-/// Entries in one message to the mirror; the rest follows with the next.
-const MIRROR_BYTES: usize = 1 << 19;

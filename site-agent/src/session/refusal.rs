@@ -6,6 +6,7 @@ use fedtwin_privacy::ledger::LedgerError;
 
 use crate::policy::Denied;
 use crate::proposals::EnterError;
+use crate::session::NotWhole;
 
 /// Why a study is refused.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,9 @@ pub enum Refusal {
     /// The ledger: over budget, or run before.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The ledger was rolled back, or nobody was asked yet whether it was.
+    #[error(transparent)]
+    NotWhole(#[from] NotWhole),
     /// Confirmed budgets could not be entered.
     #[error("this site cannot enter its budgets")]
     Budgets(#[from] EnterError),
@@ -66,6 +70,7 @@ impl Refusal {
             | Self::NoCohort(_)
             | Self::TooManyPatients { .. }
             | Self::Calibration(_)
+            | Self::NotWhole(_)
             | Self::Before(_)
             | Self::Claim { .. } => self.to_string(),
             Self::Cohort(CohortError::PlanMismatch { message }) => {

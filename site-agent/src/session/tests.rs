@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use fedtwin_audit_log::merkle::Frontier;
+use fedtwin_audit_log::{Checkpoint, LeafHash};
 use fedtwin_certs::{Authority, Credentials, Role, Terms, sign_plan, verify_plan};
 use fedtwin_plan::text_file::parse;
 use fedtwin_privacy::accountant::{NoiseBits, Order};
@@ -70,13 +72,24 @@ impl Site {
         Session::open(&config, self.folder.path(), &self.credentials, NOW)
     }
 
+    /// Opens a session to which nobody remembers anything.
     fn open(&self) -> Session {
         self.open_with("")
     }
 
-    /// Opens with another line of policy.
+    /// Opens such a session with another line of policy.
     pub(super) fn open_with(&self, line: &str) -> Session {
-        self.try_open(line).unwrap()
+        let mut session = self.try_open(line).unwrap();
+        session.recollected(&[]).unwrap();
+        session
+    }
+
+    /// Somebody else of the federation.
+    fn other(&self) -> Credentials {
+        let until = Timestamp(NOW.0 + 1_000_000_000);
+        let authority = Authority::create(&"fed".parse().unwrap(), NOW, until).unwrap();
+        let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
+        authority.issue(Role::Site, &"vb".parse().unwrap(), &terms).unwrap()
     }
 
     fn offer(&self, session: &mut Session, id: &str, c_int: u32) -> Result<Accepted, Refusal> {
@@ -288,7 +301,8 @@ fn a_cohort_that_changed_its_size_is_refused() {
 #[test]
 fn a_budget_in_the_configuration_is_refused_with_the_command_instead() {
     let site = Site::new();
-    let config = site.config().replace("LINE", "").replace("[[cohort]]", "[[cohort]]\nbudget = { epsilon = 1.0 }");
+    let config =
+        site.config().replace("LINE", "").replace("[[cohort]]", "[[cohort]]\nbudget = { epsilon = 1.0 }");
     let refused = parse::<SiteConfig>("site.toml", &config).unwrap_err().to_string();
     assert!(refused.contains("fedtwin-site budget propose"), "{refused}");
 }
@@ -311,4 +325,58 @@ fn a_changed_plan_and_a_replayed_round_are_refused_and_logged() {
     }
     assert_eq!(site.ledger().matches("\"entry\":\"attempt-refused\"").count(), 3);
     assert_eq!(site.ledger().matches("\"entry\":\"block-opened\"").count(), blocks);
+}
+
+/// A checkpoint of a long ledger in this site's name, signed by another holder of the federation.
+fn forged(site: &Site, session: &Session) -> String {
+    let note = session.entries_from(0).unwrap().checkpoint.unwrap();
+    let mut long = Frontier::default();
+    (0..100).for_each(|leaf| long.push(LeafHash::of(&[leaf])));
+    let checkpoint = Checkpoint::new(note.lines().next().unwrap(), &long).unwrap();
+    checkpoint.sign(&LogSigner(Arc::new(site.other())))
+}
+
+#[test]
+fn nothing_is_decided_before_anybody_was_asked() {
+    let site = Site::new();
+    let mut session = site.try_open("").unwrap();
+    let refused = site.offer(&mut session, "s", 1024).unwrap_err();
+    assert!(matches!(refused, Refusal::NotWhole(NotWhole::Unchecked)), "{refused}");
+}
+
+#[test]
+fn a_rolled_back_ledger_releases_nothing_and_gets_no_entry() {
+    let site = Site::new();
+    let state = site.folder.path().join("state");
+    let mut session = site.open();
+    site.offer(&mut session, "s", 1024).unwrap();
+    let backup = ["ledger.log", "ledger.log.head"].map(|file| fs::read(state.join(file)).unwrap());
+    let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
+    session.release(&key(1, 1), &paid, &noised(), NOW).unwrap();
+    let remembered = session.entries_from(0).unwrap().checkpoint.unwrap();
+    drop(session);
+
+    for (file, bytes) in ["ledger.log", "ledger.log.head"].iter().zip(&backup) {
+        fs::write(state.join(file), bytes).unwrap();
+    }
+    let mut session = site.try_open("").unwrap();
+    let rolled_back = session.recollected(&[remembered]).unwrap_err();
+    assert!(matches!(rolled_back, NotWhole::RolledBack(_)), "{rolled_back}");
+    assert!(session.recollected(&[]).is_err(), "who keeps silent later does not make it whole");
+    let refused = site.offer(&mut session, "s", 1024).unwrap_err();
+    let reason = refused.for_the_coordinator();
+    assert!(reason.contains("rolled back") && reason.contains("restore the newest backup"), "{reason}");
+    assert!(session.invited(Purpose::Training, &key(1, 1), NOW).is_err());
+    assert_eq!(site.ledger().into_bytes(), backup[0], "an entry would fork it");
+}
+
+#[test]
+fn nobody_else_can_make_a_ledger_look_rolled_back() {
+    let site = Site::new();
+    let mut session = site.open();
+    let forged = forged(&site, &session);
+    for note in [forged, String::new(), "x\n1\nAAAA\n\n".to_owned()] {
+        session.recollected(&[note]).unwrap();
+    }
+    site.offer(&mut session, "s", 1024).unwrap();
 }

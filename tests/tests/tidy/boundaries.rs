@@ -86,6 +86,22 @@ pub(crate) fn updates_are_sent_only_from_an_outgoing(sources: &[Source]) -> Vec<
     findings
 }
 
+/// I3: budgets are opened and raised by a person's confirmed proposal, never by a message.
+pub(crate) fn budgets_are_set_by_people_alone(sources: &[Source]) -> Vec<Finding> {
+    let advice = "only a confirmed proposal on the site's own disk opens or raises a budget";
+    let others = |source: &&Source| !SETS_BUDGETS.contains(&source.path.as_str());
+    let calls = sources.iter().filter(others).flat_map(|source| source.find("set_budget(", advice));
+    let messages = sources.iter().filter(|source| source.path.ends_with(".proto")).flat_map(|source| {
+        let lines = source.text.lines().enumerate().map(|(i, line)| (i + 1, line.to_lowercase()));
+        let code = lines.map(|(line, text)| (line, text.split("//").next().unwrap_or_default().to_owned()));
+        let about = code.filter(|(_, text)| text.contains("budget"));
+        about
+            .map(|(line, _)| source.finding(line, "no message is about a budget".to_owned()))
+            .collect::<Vec<_>>()
+    });
+    calls.chain(messages).collect()
+}
+
 /// I4: the cores of the protocol are synchronous.
 pub(crate) fn protocol_cores_have_no_await(sources: &[Source]) -> Vec<Finding> {
     let cores = sources.iter().filter(|source| CORES.iter().any(|core| source.path.starts_with(core)));
@@ -140,6 +156,8 @@ const TOKENS: &[(&str, &[&str])] = &[
     ("BlockGrant", &["privacy/src/ledger/grant.rs", "privacy/src/ledger/mod.rs"]),
     ("Outgoing", &["site-agent/src/session/door.rs"]),
 ];
+
+const SETS_BUDGETS: &[&str] = &["privacy/src/ledger/mod.rs", "site-agent/src/proposals.rs"];
 
 const CORES: &[&str] = &["coordinator/src/round.rs", "coordinator/src/study/", "site-agent/src/session/"];
 

@@ -1,0 +1,307 @@
+//! Mirrors of the sites' ledgers: copies that a site cannot take back, and the last checkpoint of each.
+//!
+//! Entries are verified against the site's identity key and its chain before they are appended, so a
+//! mirror holds a prefix of what the site signed. A checkpoint that fits the mirror is cosigned by the
+//! coordinator, handed to the other sites, and cosigned by them. What they remember of a ledger beyond its
+//! mirror is told to its site, whose own signature is on it: a restored backup is noticed even if this
+//! coordinator was restored from one, too.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use fedtwin_audit_log::cosignature::{cosign, cosigned};
+use fedtwin_audit_log::proof::consistency;
+use fedtwin_audit_log::{Checkpoint, Copied, NotContinued, PublicKey as LogKey};
+use fedtwin_certs::{Credentials, LogSigner, PublicKey};
+use fedtwin_plan::{SiteName, Timestamp};
+use fedtwin_privacy::ledger::Opened;
+use fedtwin_privacy::ledger::witness::{RolledBack, compare, origin};
+use fedtwin_proto::domain::{Growth, LedgerEntries, MirrorState, Sighting};
+use fedtwin_proto::limits::{NOTE_BYTES_MAX, WITNESSED_MAX};
+
+use crate::store::Store;
+
+/// The mirrors of all sites.
+#[derive(Clone)]
+pub struct Mirrors {
+    store: Store,
+    credentials: Arc<Credentials>,
+    /// Each with a lock of its own: an append waits for the disk.
+    mirrors: Arc<Mutex<BTreeMap<SiteName, Arc<Mutex<Mirror>>>>>,
+    /// What sites said last that they remember of those that had not subscribed yet, by who remembers.
+    memories: Arc<Mutex<BTreeMap<SiteName, BTreeMap<SiteName, Sighting>>>>,
+}
+
+/// One site's mirror, while the coordinator runs.
+struct Mirror {
+    certificate: Bytes,
+    key: LogKey,
+    origin: String,
+    copy: Copied,
+    /// The last checkpoint that fits the mirror.
+    held: Option<Held>,
+    /// The largest checkpoint that another site remembers and the mirror does not have, with its size.
+    remembered: Option<(u64, String)>,
+}
+
+/// A checkpoint and the lines of those who signed it.
+#[derive(Debug, Clone)]
+struct Held {
+    checkpoint: Checkpoint,
+    /// The site's own note: text and its signature.
+    note: String,
+    /// Cosignatures by cosigner.
+    cosignatures: BTreeMap<String, String>,
+}
+
+/// Why entries were not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum MirrorError {
+    /// The site has not shown its identity key.
+    #[error("site {0} has to subscribe before it mirrors its ledger")]
+    NotSubscribed(SiteName),
+    /// What was sent does not continue the mirror's chain.
+    #[error("site misbehaved: the entries do not continue the ledger that it mirrored before")]
+    NotContinued(#[source] NotContinued),
+    /// The checkpoint is not the site's.
+    #[error("site misbehaved: the checkpoint is not one of its ledger")]
+    Checkpoint(#[from] fedtwin_audit_log::checkpoint::CheckpointError),
+    /// The checkpoint is of other entries than the mirror's.
+    #[error("site misbehaved: the checkpoint does not fit the entries that it mirrored")]
+    OtherCheckpoint(#[source] RolledBack),
+    /// The coordinator's disk.
+    #[error("storage: the mirror of {site} cannot be used")]
+    Storage {
+        /// The site.
+        site: SiteName,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Mirrors {
+    /// Makes the mirrors of a store; the coordinator cosigns with its identity key.
+    #[must_use]
+    pub fn new(store: Store, credentials: Arc<Credentials>) -> Self {
+        Self { store, credentials, mirrors: Arc::default(), memories: Arc::default() }
+    }
+
+    /// Takes note of a site's verified identity, and verifies its mirror if this run did not yet.
+    ///
+    /// # Errors
+    /// Refuses a mirror that is not of this key.
+    pub fn open(&self, site: &SiteName, key: PublicKey, certificate: Bytes) -> Result<(), MirrorError> {
+        let key = LogKey(*key.as_bytes());
+        if self.mirror(site).is_ok_and(|mirror| lock(&mirror).key == key) {
+            return Ok(());
+        }
+        let storage = |source| MirrorError::Storage { site: site.clone(), source };
+        let copy =
+            load(&self.store.ledger(site), key).map_err(storage)?.map_err(MirrorError::NotContinued)?;
+        let federation = self.credentials.identity().federation.clone();
+        let origin = origin(&Opened { federation, site: site.clone() });
+        let note = std::fs::read_to_string(self.store.checkpoint(site)).unwrap_or_default();
+        let held = Held::read(&note, &origin, &key, &copy);
+        let mut mirror = Mirror { certificate, key, origin, copy, held, remembered: None };
+        for (by, memory) in lock(&self.memories).iter_mut() {
+            memory.remove(site).and_then(|sighting| mirror.sighted(by, &sighting));
+        }
+        lock(&self.mirrors).insert(site.clone(), Arc::new(Mutex::new(mirror)));
+        Ok(())
+    }
+
+    /// Returns the sites that have a mirror.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn sites(&self) -> io::Result<Vec<SiteName>> {
+        self.store.ledgers()
+    }
+
+    /// Appends entries and takes in their checkpoint; durable on return. Entries that the mirror has are
+    /// compared, so that two studies of one site may send the same. Without entries it only tells.
+    ///
+    /// # Errors
+    /// Refuses a gap, entries that do not continue the chain, and what the site did not sign.
+    pub fn append(
+        &self,
+        site: &SiteName,
+        sent: &LedgerEntries,
+        now: Timestamp,
+    ) -> Result<MirrorState, MirrorError> {
+        let mirror = self.mirror(site)?;
+        let mut mirror = lock(&mirror);
+        let storage = |source| MirrorError::Storage { site: site.clone(), source };
+        let new = mirror.copy.extend(sent.first, &sent.entries).map_err(MirrorError::NotContinued)?;
+        if let Err(source) = append_to(&self.store.ledger(site), new) {
+            // The mirror in memory has what the disk does not: the next subscription reads the disk again.
+            lock(&self.mirrors).remove(site);
+            return Err(MirrorError::Storage { site: site.clone(), source });
+        }
+        if let Some(note) = &sent.checkpoint {
+            let (checkpoint, note) = Checkpoint::open_note(note, &mirror.origin, &mirror.key)?;
+            compare(mirror.copy.leaves(), &checkpoint).map_err(MirrorError::OtherCheckpoint)?;
+            if mirror.held.as_ref().is_none_or(|held| held.checkpoint.size() < checkpoint.size()) {
+                let (name, line) = self.cosign(&checkpoint, now);
+                let held = Held { checkpoint, note, cosignatures: [(name, line)].into() };
+                self.store.save_checkpoint(site, &held.text()).map_err(storage)?;
+                mirror.held = Some(held);
+            }
+        }
+        let remembered = mirror.remembered.iter().map(|(_, note)| note.clone());
+        let notes = mirror.held.iter().map(Held::text).chain(remembered);
+        Ok(MirrorState { entries: mirror.copy.leaves().len() as u64, checkpoints: notes.collect() })
+    }
+
+    /// Takes in what a site remembers of others' ledgers, and returns what became of those since.
+    ///
+    /// # Errors
+    /// Fails where the disk does.
+    pub fn witness(&self, by: &SiteName, sightings: Vec<Sighting>) -> Result<Vec<Growth>, MirrorError> {
+        let key = lock(&*self.mirror(by)?).key;
+        let federation = &self.credentials.identity().federation;
+        let cosigner = format!("{federation}/site/{by}");
+        let (mut seen, mut unknown) = (HashMap::new(), BTreeMap::new());
+        for sighting in sightings {
+            let Ok(mirror) = self.mirror(&sighting.site) else {
+                unknown.insert(sighting.site.clone(), sighting);
+                continue;
+            };
+            let mut mirror = lock(&mirror);
+            let Some(checkpoint) = mirror.sighted(by, &sighting) else { continue };
+            if let Some(held) = &mut mirror.held
+                && held.take_cosignature(&checkpoint, &sighting.cosignature, (&cosigner, &key))
+            {
+                let storage = |source| MirrorError::Storage { site: sighting.site.clone(), source };
+                self.store.save_checkpoint(&sighting.site, &held.text()).map_err(storage)?;
+            }
+            seen.insert(sighting.site, checkpoint.size());
+        }
+        lock(&self.memories).insert(by.clone(), unknown);
+        let mirrors = lock(&self.mirrors).clone();
+        let others = mirrors.iter().filter(|(site, _)| *site != by);
+        let seen = |site| seen.get(site).copied().unwrap_or_default();
+        let grown = others.filter_map(|(site, mirror)| lock(mirror).growth(site, seen(site)));
+        Ok(grown.take(WITNESSED_MAX).collect())
+    }
+
+    /// Returns the last checkpoint of a site's ledger, with its cosignatures.
+    #[must_use]
+    pub fn checkpoint(&self, site: &SiteName) -> Option<String> {
+        std::fs::read_to_string(self.store.checkpoint(site)).ok()
+    }
+
+    fn cosign(&self, checkpoint: &Checkpoint, now: Timestamp) -> (String, String) {
+        let signer = LogSigner(Arc::clone(&self.credentials));
+        let name = self.credentials.identity().cosigner();
+        let line = cosign(checkpoint, &name, &signer, now.0 / 1000);
+        (name, line)
+    }
+
+    fn mirror(&self, site: &SiteName) -> Result<Arc<Mutex<Mirror>>, MirrorError> {
+        let mirror = lock(&self.mirrors).get(site).cloned();
+        mirror.ok_or_else(|| MirrorError::NotSubscribed(site.clone()))
+    }
+}
+
+impl Mirror {
+    /// Opens another site's memory of this ledger; what the mirror does not have is kept for its site.
+    fn sighted(&mut self, by: &SiteName, sighting: &Sighting) -> Option<Checkpoint> {
+        let site = &sighting.site;
+        let opened = Checkpoint::open_note(&sighting.checkpoint, &self.origin, &self.key);
+        let Ok((checkpoint, note)) = opened else {
+            tracing::warn!(%by, %site, "a remembered checkpoint is not one that the site signed");
+            return None;
+        };
+        if let Err(missing) = compare(self.copy.leaves(), &checkpoint) {
+            tracing::error!(%by, %site, %missing, "another site remembers more of a ledger than its mirror has");
+            let remembered = self.remembered.take().filter(|(size, _)| *size >= checkpoint.size());
+            self.remembered = remembered.or(Some((checkpoint.size(), note)));
+        }
+        Some(checkpoint)
+    }
+
+    /// Returns the last checkpoint, with a proof that it continues one of `seen` entries, if it is larger.
+    fn growth(&self, site: &SiteName, seen: u64) -> Option<Growth> {
+        let held = self.held.as_ref().filter(|held| held.checkpoint.size() > seen)?;
+        let leaves = self.copy.leaves().get(..usize::try_from(held.checkpoint.size()).ok()?)?;
+        let proof = consistency(leaves, usize::try_from(seen).ok()?)?;
+        let (certificate, checkpoint) = (self.certificate.clone(), held.text());
+        Some(Growth { site: site.clone(), certificate, checkpoint, proof })
+    }
+}
+
+impl Held {
+    /// Reads a stored checkpoint; one that does not fit the mirror is as good as none.
+    fn read(text: &str, origin: &str, key: &LogKey, copy: &Copied) -> Option<Self> {
+        let (checkpoint, note) = Checkpoint::open_note(text, origin, key).ok()?;
+        compare(copy.leaves(), &checkpoint).ok()?;
+        let lines = text.split_once("\n\n")?.1.lines().filter(|line| !note.contains(line));
+        let named = |line: &str| Some((line.split(' ').nth(1)?.to_owned(), format!("{line}\n")));
+        Some(Self { checkpoint, cosignatures: lines.filter_map(named).collect(), note })
+    }
+
+    fn text(&self) -> String {
+        self.cosignatures.values().fold(self.note.clone(), |text, line| text + line)
+    }
+
+    /// Adds a cosignature of this very checkpoint, or replaces the cosigner's earlier one; says whether the
+    /// text changed.
+    fn take_cosignature(
+        &mut self,
+        checkpoint: &Checkpoint,
+        line: &str,
+        (name, key): (&str, &LogKey),
+    ) -> bool {
+        let known = self.cosignatures.contains_key(name);
+        let room = known || self.cosignatures.len() < WITNESSED_MAX;
+        let short = line.len() <= COSIGNATURE_BYTES_MAX && line.lines().count() == 1 && line.ends_with('\n');
+        let signed = cosigned(checkpoint, &format!("\n\n{line}"), name, key).is_some();
+        if !(room && short && signed && *checkpoint == self.checkpoint) {
+            return false;
+        }
+        self.cosignatures.insert(name.to_owned(), line.to_owned()).as_deref() != Some(line)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whoever panicked had not taken in yet what the disk does not have.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads and verifies a mirror. A last record that a crash cut off was never acknowledged: it is removed.
+fn load(path: &Path, key: LogKey) -> io::Result<Result<Copied, NotContinued>> {
+    let mut bytes = match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        other => other?,
+    };
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    if whole < bytes.len() {
+        bytes.truncate(whole);
+        OpenOptions::new().write(true).open(path)?.set_len(whole as u64)?;
+    }
+    let mut copy = Copied::new(key);
+    Ok(copy.extend(0, &bytes).map(drop).map(|()| copy))
+}
+
+fn append_to(path: &Path, entries: &[u8]) -> io::Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(entries)?;
+    file.sync_data()
+}
+
+/// A cosigner's name, its key's identifier, a time and a signature; as many as [`WITNESSED_MAX`] fit a note.
+const COSIGNATURE_BYTES_MAX: usize = 240;
+
+/// The site's own note, the coordinator's cosignature and those of all witnesses fit one note.
+const _: () = assert!((WITNESSED_MAX + 4) * COSIGNATURE_BYTES_MAX <= NOTE_BYTES_MAX);

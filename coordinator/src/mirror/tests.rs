@@ -1,0 +1,217 @@
+//! Mirrors under repeats, gaps, forks, crashes and other sites' memory.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fedtwin_audit_log::{LogFile, Signer};
+use fedtwin_certs::{Authority, Role, Terms};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+/// A federation's coordinator and two sites.
+struct Bench {
+    folder: tempfile::TempDir,
+    hub: Arc<Credentials>,
+    sites: [Arc<Credentials>; 2],
+}
+
+/// A ledger of site `va`, of which the entries mean nothing.
+struct Log {
+    log: LogFile<u32>,
+    path: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let until = NOW + Duration::from_secs(1_000_000);
+        let authority = Authority::create(&"fed".parse().unwrap(), NOW, until).unwrap();
+        let issue = |role, name: &str, hosts: &[&str]| {
+            let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+            let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts };
+            Arc::new(authority.issue(role, &name.parse().unwrap(), &terms).unwrap())
+        };
+        let sites = [issue(Role::Site, "va", &[]), issue(Role::Site, "vb", &[])];
+        let hub = issue(Role::Coordinator, "hub", &["localhost"]);
+        Self { folder: tempfile::tempdir().unwrap(), hub, sites }
+    }
+
+    /// Starts a coordinator in a folder; nobody has subscribed.
+    fn start(&self, folder: &str) -> Mirrors {
+        let store = Store::open(self.folder.path().join(folder)).unwrap();
+        Mirrors::new(store, Arc::clone(&self.hub))
+    }
+
+    /// Starts the coordinator, and both sites subscribe.
+    fn mirrors(&self) -> Mirrors {
+        let mirrors = self.start("state");
+        (0..2).for_each(|site| self.subscribe(&mirrors, site).unwrap());
+        mirrors
+    }
+
+    fn subscribe(&self, mirrors: &Mirrors, site: usize) -> Result<(), MirrorError> {
+        let site = &self.sites[site];
+        let (identity, der) = (site.identity(), site.identity_der().to_vec());
+        let (_, key) = site.authority().verify_identity(&der, NOW).unwrap();
+        mirrors.open(&identity.site().unwrap(), key, der.into())
+    }
+
+    fn mirror_file(&self) -> PathBuf {
+        self.folder.path().join("state/ledgers/va.log")
+    }
+
+    fn log(&self, name: &str, entries: &[u32]) -> Log {
+        let path = self.folder.path().join(name);
+        let (log, _) = LogFile::open(&path, Box::new(LogSigner(Arc::clone(&self.sites[0])))).unwrap();
+        let mut log = Log { log, path };
+        entries.iter().for_each(|entry| log.append(*entry));
+        log
+    }
+}
+
+impl Log {
+    fn append(&mut self, entry: u32) {
+        self.log.append(&entry, NOW.0).unwrap();
+    }
+
+    /// Returns what the site sends from entry `first` on, with its checkpoint.
+    fn from(&self, first: usize) -> LedgerEntries {
+        let text = std::fs::read_to_string(&self.path).unwrap();
+        let entries: String = text.split_inclusive('\n').skip(first).collect();
+        LedgerEntries { first: first as u64, entries: entries.into(), checkpoint: Some(self.checkpoint()) }
+    }
+
+    fn checkpoint(&self) -> String {
+        self.log.checkpoint("fed/va/ledger").unwrap()
+    }
+}
+
+fn va() -> SiteName {
+    "va".parse().unwrap()
+}
+
+fn vb() -> SiteName {
+    "vb".parse().unwrap()
+}
+
+fn public(credentials: &Arc<Credentials>) -> LogKey {
+    LogSigner(Arc::clone(credentials)).public_key()
+}
+
+#[test]
+fn repeated_and_overlapping_entries_are_taken_once() {
+    let bench = Bench::new();
+    let mirrors = bench.mirrors();
+    let mut log = bench.log("ledger", &[1, 2]);
+    let early = log.from(0);
+    assert_eq!(mirrors.append(&va(), &early, NOW).unwrap().entries, 2);
+    log.append(3);
+    for first in [0, 1, 3] {
+        let state = mirrors.append(&va(), &log.from(first), NOW).unwrap();
+        assert_eq!((state.entries, state.checkpoints.len()), (3, 1), "from {first}");
+        assert!(state.checkpoints[0].starts_with(&log.checkpoint()), "with the coordinator's line after it");
+    }
+    // A late message of an earlier state changes nothing.
+    let late = mirrors.append(&va(), &early, NOW).unwrap();
+    assert!(late.checkpoints[0].starts_with(&log.checkpoint()));
+    assert_eq!(std::fs::read(bench.mirror_file()).unwrap(), std::fs::read(&log.path).unwrap());
+}
+
+#[test]
+fn gaps_forks_and_others_entries_are_refused() {
+    let bench = Bench::new();
+    let mirrors = bench.mirrors();
+    let log = bench.log("ledger", &[1, 2, 3]);
+    mirrors.append(&va(), &log.from(0), NOW).unwrap();
+    let kept = std::fs::read(bench.mirror_file()).unwrap();
+    let refused = |sent: LedgerEntries| mirrors.append(&va(), &sent, NOW).unwrap_err();
+    let gap = refused(LedgerEntries { first: 4, ..log.from(0) });
+    assert!(matches!(gap, MirrorError::NotContinued(NotContinued::Gap { held: 3, first: 4 })), "{gap}");
+    let forked = bench.log("forked", &[1, 2, 9, 4]);
+    let fork = refused(forked.from(0));
+    assert!(matches!(fork, MirrorError::NotContinued(NotContinued::Forked(2))), "{fork}");
+    let other = refused(forked.from(3));
+    assert!(matches!(other, MirrorError::NotContinued(NotContinued::Bad(_))), "{other}");
+    let torn = LedgerEntries { entries: Bytes::from_static(b"{}"), ..log.from(3) };
+    assert!(matches!(refused(torn), MirrorError::NotContinued(NotContinued::Bad(_))));
+    let ahead = LedgerEntries { checkpoint: Some(forked.checkpoint()), ..log.from(3) };
+    assert!(matches!(refused(ahead), MirrorError::OtherCheckpoint(RolledBack::Shorter { .. })));
+    let other = LedgerEntries { checkpoint: Some(bench.log("other", &[7]).checkpoint()), ..log.from(3) };
+    assert!(matches!(refused(other), MirrorError::OtherCheckpoint(RolledBack::Forked { .. })));
+    let unsigned = LedgerEntries { checkpoint: Some("fed/va/ledger".to_owned()), ..log.from(3) };
+    assert!(matches!(refused(unsigned), MirrorError::Checkpoint(_)));
+    let stranger = mirrors.append(&"vc".parse().unwrap(), &log.from(0), NOW).unwrap_err();
+    assert!(matches!(stranger, MirrorError::NotSubscribed(_)));
+    assert_eq!(std::fs::read(bench.mirror_file()).unwrap(), kept);
+}
+
+#[test]
+fn a_restarted_coordinator_has_its_mirrors_and_checkpoints_but_for_a_torn_record() {
+    let bench = Bench::new();
+    let log = bench.log("ledger", &[1, 2, 3]);
+    let before = bench.mirrors().append(&va(), &log.from(0), NOW).unwrap();
+    let whole = std::fs::read(bench.mirror_file()).unwrap();
+    std::fs::write(bench.mirror_file(), [&whole[..], b"{\"half"].concat()).unwrap();
+    let mirrors = bench.mirrors();
+    assert_eq!(mirrors.append(&va(), &LedgerEntries::default(), NOW).unwrap(), before);
+    assert_eq!(std::fs::read(bench.mirror_file()).unwrap(), whole);
+    std::fs::write(bench.mirror_file(), &whole[1..]).unwrap();
+    let altered = bench.subscribe(&bench.start("state"), 0).unwrap_err();
+    assert!(matches!(altered, MirrorError::NotContinued(NotContinued::Bad(_))), "{altered}");
+}
+
+#[test]
+fn sites_are_told_what_grew_and_their_cosignatures_are_kept() {
+    let bench = Bench::new();
+    let mirrors = bench.mirrors();
+    let mut log = bench.log("ledger", &[1, 2]);
+    mirrors.append(&va(), &log.from(0), NOW).unwrap();
+    let growth = mirrors.witness(&vb(), Vec::new()).unwrap().remove(0);
+    assert_eq!((growth.site.clone(), growth.proof.len()), (va(), 0));
+    let signer = LogSigner(Arc::clone(&bench.sites[1]));
+    let open = |note: &str| Checkpoint::open(note, "fed/va/ledger", &public(&bench.sites[0])).unwrap();
+    let seen = open(&growth.checkpoint);
+    let cosignature = cosign(&seen, "fed/site/vb", &signer, 1_800_000_000);
+    let sighting = Sighting { site: va(), checkpoint: growth.checkpoint, cosignature };
+    assert_eq!(mirrors.witness(&vb(), vec![sighting.clone()]).unwrap(), Vec::new());
+    let note = mirrors.checkpoint(&va()).unwrap();
+    for (name, key) in [("fed/site/vb", signer.public_key()), ("fed/coordinator/hub", public(&bench.hub))] {
+        assert!(cosigned(&seen, &note, name, &key).is_some(), "{name}: {note}");
+    }
+    // Nobody cosigns in another's name.
+    let forged = Sighting { cosignature: cosign(&seen, "fed/site/va", &signer, 1), ..sighting.clone() };
+    mirrors.witness(&vb(), vec![forged]).unwrap();
+    assert_eq!(mirrors.checkpoint(&va()).unwrap(), note);
+
+    log.append(3);
+    mirrors.append(&va(), &log.from(2), NOW).unwrap();
+    let growth = mirrors.witness(&vb(), vec![sighting]).unwrap().remove(0);
+    assert!(seen.tree().is_prefix_of(&open(&growth.checkpoint).tree(), &growth.proof));
+}
+
+/// The coordinator lost its mirror; what another site remembers reaches the site even so, in any order.
+#[test]
+fn what_only_another_site_remembers_is_told() {
+    let bench = Bench::new();
+    let log = bench.log("ledger", &[1, 2, 3]);
+    let sighting = Sighting { site: va(), checkpoint: log.checkpoint(), cosignature: String::new() };
+    let ask = |mirrors: &Mirrors| mirrors.append(&va(), &LedgerEntries::default(), NOW).unwrap().checkpoints;
+
+    let mirrors = bench.mirrors();
+    mirrors.witness(&vb(), vec![sighting.clone()]).unwrap();
+    assert_eq!(ask(&mirrors), [log.checkpoint()]);
+
+    let mirrors = bench.start("late");
+    bench.subscribe(&mirrors, 1).unwrap();
+    mirrors.witness(&vb(), vec![sighting.clone()]).unwrap();
+    bench.subscribe(&mirrors, 0).unwrap();
+    assert_eq!(ask(&mirrors), [log.checkpoint()]);
+
+    let mirrors = bench.start("forged");
+    bench.subscribe(&mirrors, 1).unwrap();
+    let forged = Sighting { checkpoint: log.checkpoint().replace("\n3\n", "\n9\n"), ..sighting };
+    mirrors.witness(&vb(), vec![forged]).unwrap();
+    bench.subscribe(&mirrors, 0).unwrap();
+    assert_eq!(ask(&mirrors), Vec::<String>::new(), "what the site did not sign is not told");
+}

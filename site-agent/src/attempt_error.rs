@@ -1,0 +1,51 @@
+//! Why an attempt came to nothing at this site: in full for its own log, and in what may be known outside.
+
+use crate::client::CallError;
+use crate::local_training::TrainingError;
+use crate::session::SessionError;
+use crate::trainer::TrainerError;
+use crate::witnessing::WitnessError;
+
+/// Why an attempt has no update from this site.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AttemptError {
+    #[error("this site does not take part in the study")]
+    NotTakingPart,
+    #[error("the coordinator asks for a clip of {0}, which the plan does not allow")]
+    OtherClip(f64),
+    #[error("the update was not ready before the attempt closed")]
+    TooLate,
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    #[error("the study's folder cannot be written")]
+    Storage(#[source] std::io::Error),
+}
+
+impl From<TrainerError> for AttemptError {
+    fn from(error: TrainerError) -> Self {
+        Self::Training(error.into())
+    }
+}
+
+impl AttemptError {
+    /// What of it may be known outside: nothing that could depend on patients.
+    pub(crate) fn for_the_coordinator(&self) -> String {
+        match self {
+            Self::Training(_) | Self::Storage(_) => {
+                "the site could not compute its update; its log says why".to_owned()
+            }
+            Self::NotTakingPart
+            | Self::OtherClip(_)
+            | Self::TooLate
+            | Self::Call(_)
+            | Self::Witness(_)
+            | Self::Session(_) => self.to_string(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Exchanges of checkpoints with the coordinator: this site's own, and the other sites'.
+
+use fedtwin_daemon::{clock, program};
+use fedtwin_proto::domain::LedgerEntries;
+
+use crate::agent::Shared;
+use crate::client::{CallError, Client};
+use crate::session::NotWhole;
+
+/// Why the ledger is not witnessed.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessError {
+    /// The coordinator could not be asked, or refuses.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// This site's ledger cannot be relied on.
+    #[error(transparent)]
+    NotWhole(#[from] NotWhole),
+    /// This site's disk.
+    #[error("the ledger cannot be read for its mirror")]
+    Storage(#[from] std::io::Error),
+}
+
+/// Asks what others remember of this site's ledger, compares, and sends what the mirror lacks together with
+/// a checkpoint. When it returns, the coordinator holds all that this ledger had when it was called.
+///
+/// # Errors
+/// Refuses to go on with a ledger that was rolled back.
+pub async fn mirror(shared: &Shared, client: &mut Client) -> Result<(), WitnessError> {
+    let mut held = client.mirror(LedgerEntries::default()).await?;
+    loop {
+        let missing = {
+            let mut session = shared.session();
+            session.recollected(&held.checkpoints)?;
+            tokio::task::block_in_place(|| session.entries_from(held.entries))?
+        };
+        let last = missing.checkpoint.is_some();
+        let before = held.entries;
+        held = client.mirror(missing).await?;
+        if last {
+            return Ok(());
+        }
+        if held.entries <= before {
+            return Err(CallError::Misbehaved("its mirror takes entries and does not grow".to_owned()).into());
+        }
+    }
+}
+
+/// Tells what this site remembers of the others' ledgers, and remembers what became of them. What does not
+/// fit is for a person to look at, and does not stop this site.
+///
+/// # Errors
+/// Returns the coordinator's refusal or a failed connection.
+pub async fn witness(shared: &Shared, client: &mut Client) -> Result<(), CallError> {
+    let sightings = shared.session().others().sightings();
+    let growths = client.witness(sightings).await?;
+    if growths.is_empty() {
+        return Ok(());
+    }
+    let cosigned = tokio::task::block_in_place(|| {
+        let mut session = shared.session();
+        for growth in &growths {
+            if let Err(conflict) = session.others_mut().take(growth, clock::now()) {
+                tracing::error!(conflict = %program::describe(&conflict), "another site's ledger is not what it was");
+            }
+        }
+        session.others().sightings()
+    });
+    // The cosignatures; what grew meanwhile is for the next time.
+    client.witness(cosigned).await?;
+    Ok(())
+}
