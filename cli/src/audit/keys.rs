@@ -85,6 +85,14 @@ impl Keys {
         self.0.iter().find(matching).map(|&(_, key)| key)
     }
 
+    /// Returns the keys of known holders by the names under which they cosign: `<federation>/<role>/<name>`.
+    pub fn cosigners(&self) -> impl Iterator<Item = (String, PublicKey)> {
+        self.0.iter().filter_map(|(holder, key)| {
+            let Identity { federation, role, name } = holder.as_ref()?;
+            Some((format!("{federation}/{role}/{name}"), *key))
+        })
+    }
+
     /// Returns the only key, for logs that do not say whose they are.
     #[must_use]
     pub fn only(&self) -> Option<PublicKey> {

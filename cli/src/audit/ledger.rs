@@ -98,12 +98,7 @@ impl Ledger {
     /// Names the first entry that is altered or breaks a rule; `file` is for messages.
     pub fn parse(file: &str, bytes: &[u8], keys: &Keys) -> Result<Self, LedgerRefused> {
         let owner = owner(bytes).ok_or_else(|| LedgerRefused::NotALedger(file.to_owned()))?;
-        let identity = Identity {
-            federation: owner.federation.clone(),
-            role: Role::Site,
-            name: owner.site.clone().into(),
-        };
-        let (bodies, verified): (Vec<_>, _) = match keys.of(&identity) {
+        let (bodies, verified): (Vec<_>, _) = match keys.of(&identity(&owner)) {
             Some(key) => {
                 let (entries, summary) = entries::<Body>(bytes, &key)
                     .map_err(|source| LedgerRefused::Bad { file: file.to_owned(), source })?;
@@ -120,6 +115,12 @@ impl Ledger {
             source,
         })?;
         Ok(Self { name: file.to_owned(), owner, state, leaves, verified })
+    }
+
+    /// Returns who signs the ledger.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        identity(&self.owner)
     }
 
     /// Returns the Merkle root over all entries.
@@ -139,6 +140,11 @@ impl Ledger {
         };
         self.verified.is_none().then(caution)
     }
+}
+
+fn identity(owner: &Opened) -> Identity {
+    let name = owner.site.clone().into();
+    Identity { federation: owner.federation.clone(), role: Role::Site, name }
 }
 
 /// Returns whose ledger a text claims to be, unless it is another kind of log.
@@ -174,5 +180,10 @@ fn unverified(file: &str, bytes: &[u8]) -> Result<Vec<(Body, Option<Stamp>)>, Le
 /// Returns the JSON of each line, without the signature that follows a tab.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let lines = bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|&byte| byte == b'\n');
-    lines.map(|line| line.rsplitn(2, |&byte| byte == b'\t').last().unwrap_or(line))
+    lines.map(json_of)
+}
+
+/// Returns the JSON of a line.
+pub(super) fn json_of(line: &[u8]) -> &[u8] {
+    line.rsplitn(2, |&byte| byte == b'\t').last().unwrap_or(line)
 }

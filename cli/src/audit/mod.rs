@@ -6,26 +6,27 @@ pub mod cost;
 pub mod export;
 pub mod keys;
 pub mod ledger;
+pub mod proof;
 pub mod recompute;
 pub mod report;
 pub mod sources;
 pub mod verify;
+pub mod views;
 pub mod what_if;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde::Serialize;
 
 use self::budgets::Budgets;
 use self::cost::NoCost;
 use self::export::{Export, NothingToExport};
-use self::keys::{KeyError, Trust};
 use self::recompute::Recompute;
 use self::report::{NoReport, ReportOn};
 use self::sources::{NoLedger, Sources};
-use self::verify::NotVerified;
+use self::verify::{NotVerified, Verify};
 use self::what_if::{NoAnswer, WhatIf};
 
 /// What an auditor asks.
@@ -33,8 +34,8 @@ use self::what_if::{NoAnswer, WhatIf};
 pub enum Command {
     /// Shows what is spent, reserved and left, by cohort, purpose and study.
     Budgets(Budgets),
-    /// Verifies a log offline, or names the first bad entry.
-    Verify(Verify),
+    /// Verifies logs offline, and that they are those that others saw; or names the first bad entry.
+    Verify(Box<Verify>),
     /// Computes anew what the logged events cost; fails where a ledger charged less.
     Recompute(Recompute),
     /// Says whether more rounds fit into what is left, and how many do.
@@ -49,24 +50,12 @@ pub enum Command {
     Calibrate(cost::Calibrate),
 }
 
-/// Which log to verify.
-#[derive(Debug, Args)]
-pub struct Verify {
-    /// The log: a site's ledger or the coordinator's own.
-    file: PathBuf,
-    #[command(flatten)]
-    trust: Trust,
-}
-
 /// Why a question has no answer, or a bad one.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// There is nothing to show.
     #[error(transparent)]
     NoLedger(#[from] NoLedger),
-    /// There is no key to verify with.
-    #[error(transparent)]
-    Key(#[from] KeyError),
     /// A log is not verified.
     #[error(transparent)]
     NotVerified(#[from] NotVerified),
@@ -100,7 +89,13 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
             let ledgers = sources.load().await?;
             if json { budgets::json(&ledgers) } else { budgets::text(&ledgers) }
         }
-        Command::Verify(Verify { file, trust }) => verify::verify_file(&file, &trust.load()?)?.to_string(),
+        Command::Verify(asked) => match &asked.proof {
+            Some(proof) => prove(&asked, proof)?,
+            None => {
+                let verified = verify::verify_all(&asked).await?;
+                if asked.json { to_json(&verified) } else { verified.to_string() }
+            }
+        },
         Command::Recompute(Recompute { sources, json }) => {
             let found = recompute::recompute(&sources.load().await?);
             writeln!(out, "{}", if json { to_json(&found) } else { recompute::text(&found) })?;
@@ -121,6 +116,15 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
         Command::Calibrate(arguments) => cost::calibrate(&arguments)?,
     };
     Ok(writeln!(out, "{answer}")?)
+}
+
+/// Verifies the proof of an entry.
+fn prove(asked: &Verify, file: &Path) -> Result<String, NotVerified> {
+    let [entry] = asked.sources.ledgers.as_slice() else {
+        return Err(NotVerified::SeveralLedgers(asked.sources.ledgers.len()));
+    };
+    let proven = proof::verify_entry(entry, file, &asked.sources.trust.load()?)?;
+    Ok(if asked.json { to_json(&proven) } else { proven.to_string() })
 }
 
 async fn optional(sources: &Sources) -> Result<Vec<ledger::Ledger>, NoLedger> {

@@ -1,27 +1,81 @@
-//! `fedtwin audit verify`: a log and a key, nothing else.
+//! `fedtwin audit verify`: logs and keys, and what others kept of them; nothing else.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use fedtwin_audit_log::{FirstBad, Summary, verify};
-use fedtwin_plan::SiteName;
+use fedtwin_plan::{Digest, SiteName};
+use serde::Serialize;
 
-use super::keys::Keys;
+use super::keys::{KeyError, Keys};
 use super::ledger::{Ledger, LedgerRefused, owner};
+use super::proof::{self, Inclusion, NotProven};
+use super::sources::{NoLedger, Sources};
+use super::views::{Continued, Heads, OtherView};
+
+/// What to verify, and beside what.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Sites' ledgers, the coordinator's own log, or copies of either; with --proof, one entry's line alone.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// What others kept.
+    #[command(flatten)]
+    pub heads: Heads,
+    /// Shows that this entry, counted from 0, is under the root of the one ledger.
+    #[arg(long, value_name = "N", conflicts_with = "proof")]
+    entry: Option<u64>,
+    /// Writes that as a C2SP tlog-proof against the largest --checkpoint, for somebody who has only the entry.
+    #[arg(long, value_name = "FILE", requires = "entry")]
+    proof_out: Option<PathBuf>,
+    /// Verifies such a proof; the file beside it holds the entry's line.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["coordinator", "checkpoint"])]
+    pub proof: Option<PathBuf>,
+    /// Write JSON: {"logs": [{"file", "title", "entries", "head", "root", "continues", "inclusion"}]}.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Logs that are as their writers left them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AllVerified {
+    /// The logs.
+    pub logs: Vec<Verified>,
+}
 
 /// A log that is as its writer left it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verified {
+    /// The file, or whose mirror it is.
+    pub file: String,
     /// Its kind, and whose it is where it says so.
     pub title: String,
-    /// What it amounts to.
-    pub summary: Summary,
+    /// The number of entries.
+    pub entries: u64,
+    /// The last entry's hash.
+    pub head: String,
+    /// The Merkle root over all entries.
+    pub root: String,
+    /// Signed heads that it continues.
+    pub continues: Vec<Continued>,
+    /// The entry that was asked for.
+    pub inclusion: Option<Inclusion>,
+    /// The ledger, if it is one.
+    #[serde(skip)]
+    pub ledger: Option<Box<Ledger>>,
 }
 
 /// Why a log is not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum NotVerified {
+    /// There is no log.
+    #[error(transparent)]
+    NoLedger(#[from] NoLedger),
+    /// There is no key to verify with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The file cannot be read.
     #[error("{file} cannot be read")]
     Io {
@@ -45,13 +99,57 @@ pub enum NotVerified {
     #[error("no key to verify {file} with: give --ca and --identity of its writer (site {site}), or --key")]
     NoKey {
         /// The file.
-        file: PathBuf,
+        file: String,
         /// Whose ledger it is.
         site: SiteName,
     },
     /// The log does not say whose it is.
     #[error("{0} does not say whose log it is: give one key, by --key or by --ca and --identity")]
     NotOneKey(PathBuf),
+    /// The log is not the one that others saw.
+    #[error(transparent)]
+    OtherView(#[from] OtherView),
+    /// An entry is not proven.
+    #[error(transparent)]
+    NotProven(#[from] NotProven),
+    /// There are several ledgers.
+    #[error("a proof is about one ledger or entry; {0} were named")]
+    SeveralLedgers(usize),
+}
+
+/// Verifies logs, each by itself and beside what others kept of it.
+///
+/// # Errors
+/// Names the first bad entry, or what shows that a log is not the one that others saw.
+pub async fn verify_all(asked: &Verify) -> Result<AllVerified, NotVerified> {
+    let keys = asked.sources.trust.load()?;
+    let mut logs = Vec::new();
+    if asked.sources.coordinator.is_some() {
+        for ledger in asked.sources.load().await? {
+            logs.push(Verified::of(ledger)?);
+        }
+    } else if asked.sources.is_empty() {
+        return Err(NoLedger::NotNamed.into());
+    }
+    for file in &asked.sources.ledgers {
+        logs.push(verify_file(file, &keys)?);
+    }
+    let ledgers: Vec<_> = logs.iter().filter_map(|log| log.ledger.as_deref()).cloned().collect();
+    let mut heads = asked.heads.compare(&ledgers, &keys)?.into_iter();
+    for log in logs.iter_mut().filter(|log| log.ledger.is_some()) {
+        log.continues = heads.next().unwrap_or_default();
+    }
+    if let Some(entry) = asked.entry {
+        let [ledger] = ledgers.as_slice() else { return Err(NotVerified::SeveralLedgers(ledgers.len())) };
+        let inclusion = proof::prove(ledger, entry)?;
+        for log in logs.iter_mut().filter(|log| log.ledger.is_some()) {
+            if let Some(file) = &asked.proof_out {
+                proof::export(ledger, &log.continues, entry, file)?;
+            }
+            log.inclusion = Some(inclusion.clone());
+        }
+    }
+    Ok(AllVerified { logs })
 }
 
 /// Verifies a site's ledger with its rules, or any other log's chain and signatures.
@@ -60,30 +158,58 @@ pub enum NotVerified {
 /// Names the first bad entry.
 pub fn verify_file(file: &Path, keys: &Keys) -> Result<Verified, NotVerified> {
     let bytes = std::fs::read(file).map_err(|source| NotVerified::Io { file: file.to_owned(), source })?;
-    match owner(&bytes) {
-        Some(owner) => {
-            let ledger = Ledger::parse(&file.display().to_string(), &bytes, keys)?;
-            let title = format!("ledger of site {} in {}", owner.site, owner.federation);
-            let no_key = || NotVerified::NoKey { file: file.to_owned(), site: owner.site };
-            let summary = ledger.verified.ok_or_else(no_key)?;
-            Ok(Verified { title, summary })
+    if owner(&bytes).is_some() {
+        return Verified::of(Ledger::parse(&file.display().to_string(), &bytes, keys)?);
+    }
+    let key = keys.only().ok_or_else(|| NotVerified::NotOneKey(file.to_owned()))?;
+    let summary = verify(bytes.as_slice(), &key)
+        .map_err(|source| NotVerified::Bad { file: file.to_owned(), source })?;
+    Ok(Verified::new(file.display().to_string(), "log".to_owned(), summary, None))
+}
+
+impl Verified {
+    fn of(ledger: Ledger) -> Result<Self, NotVerified> {
+        let Some(summary) = ledger.verified.clone() else {
+            return Err(NotVerified::NoKey { file: ledger.name, site: ledger.owner.site });
+        };
+        let title = format!("ledger of site {} in {}", ledger.owner.site, ledger.owner.federation);
+        Ok(Self::new(ledger.name.clone(), title, summary, Some(Box::new(ledger))))
+    }
+
+    fn new(file: String, title: String, summary: Summary, ledger: Option<Box<Ledger>>) -> Self {
+        let Summary { entries, head, root } = summary;
+        let (head, root) = (head.to_string(), Digest(root).to_string());
+        Self { file, title, entries, head, root, continues: Vec::new(), inclusion: None, ledger }
+    }
+}
+
+impl fmt::Display for AllVerified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, log) in self.logs.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n\n")?;
+            }
+            log.fmt(f)?;
         }
-        None => {
-            let key = keys.only().ok_or_else(|| NotVerified::NotOneKey(file.to_owned()))?;
-            let summary = verify(bytes.as_slice(), &key)
-                .map_err(|source| NotVerified::Bad { file: file.to_owned(), source })?;
-            Ok(Verified { title: "log".to_owned(), summary })
-        }
+        Ok(())
     }
 }
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { entries, head, root } = &self.summary;
-        writeln!(f, "{}: verified", self.title)?;
-        writeln!(f, "entries  {entries}")?;
-        writeln!(f, "head     {head}")?;
-        f.write_str("root     ")?;
-        root.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let Self { title, entries, head, root, continues, inclusion, .. } = self;
+        write!(f, "{title}: verified\nentries  {entries}\nhead     {head}\nroot     {root}")?;
+        for Continued { file, entries, cosigned, .. } in continues {
+            write!(f, "\ncontinues the signed head of {entries} entries in {}", file.display())?;
+            for cosigner in cosigned {
+                write!(f, ", cosigned by {}", cosigner.name)?;
+            }
+        }
+        match inclusion {
+            None => Ok(()),
+            Some(Inclusion { entry, leaf, proof }) => {
+                write!(f, "\nentry {entry} ({leaf}) is under this root, by {} hashes", proof.len())
+            }
+        }
     }
 }

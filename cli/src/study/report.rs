@@ -109,7 +109,7 @@ fn hold(claimed: Option<Positive>, found: f64) -> Result<f64, Untenable> {
 ///
 /// A model is published only once `sites_min` updates are in it. One-step gradients are summed, and with
 /// them their noise; several local steps are not linear in theirs, so only the site's own counts.
-fn published_noise(plan: &Plan) -> u32 {
+pub(crate) fn published_noise(plan: &Plan) -> u32 {
     match &plan.training.site {
         SiteTraining::Gradient => plan.rounds.sites_min.get(),
         SiteTraining::Sgd(_) | SiteTraining::Adam(_) => 1,

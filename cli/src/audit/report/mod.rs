@@ -1,5 +1,6 @@
 //! `fedtwin audit report`: everything that an auditor of one study at one site is owed, on one page and as JSON.
 
+mod beside;
 mod chart;
 mod facts;
 mod page;
@@ -10,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fedtwin_attack::normal::true_positive_rate_max;
-use fedtwin_attack::report::{AttackReport, VERSION as ATTACK_VERSION};
-use fedtwin_plan::text_file::{TextError, parse};
+use fedtwin_attack::report::VERSION as ATTACK_VERSION;
+use fedtwin_plan::text_file::TextError;
 use fedtwin_plan::{Digest, Plan, StudyId};
 use fedtwin_privacy::accountant::{
     Event, GaussianEvent, NoiseShares, Relation as Neighbours, best_delta, certificate, gdp_cost,
@@ -22,13 +23,16 @@ use fedtwin_privacy::ledger::{CohortReport, Delta, Purpose, Spend, StudyReport};
 
 pub use facts::{
     Code, CurvePoint, Mechanism, Noised, Promise, Rates, Report, Source, Total, TradeOff, Trust, What,
+    Witnessed,
 };
 pub use page::render;
 
+use self::beside::Beside;
 use super::accounts::{Accounts, of_study, planned, spent};
 use super::ledger::Ledger;
-use super::sources::Sources;
-use crate::study::report::{Price, Report as PlanReport, Untenable};
+use super::sources::{NoLedger, Sources};
+use super::views::{Continued, Heads, OtherView};
+use crate::study::report::published_noise;
 
 /// What to report on.
 #[derive(Debug, Args)]
@@ -45,6 +49,9 @@ pub struct ReportOn {
     /// What `fedtwin-site audit attack --json` wrote about a plan; may be given for several.
     #[arg(long, value_name = "ATTACK.JSON")]
     attack: Vec<PathBuf>,
+    /// What others kept of the ledgers.
+    #[command(flatten)]
+    heads: Heads,
     /// How the study's settings were chosen, and on which data: it is on the page word for word.
     #[arg(long, value_name = "TEXT")]
     tuning: Option<String>,
@@ -69,17 +76,15 @@ pub enum NoReport {
         /// What the system said.
         source: io::Error,
     },
+    /// There are no keys.
+    #[error(transparent)]
+    NoLedger(#[from] NoLedger),
+    /// A ledger is not the one that others saw.
+    #[error(transparent)]
+    OtherView(#[from] OtherView),
     /// A plan is none.
     #[error(transparent)]
     Plan(#[from] TextError),
-    /// A plan costs more than it claims.
-    #[error("{file} is no plan that a site runs")]
-    Untenable {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: Untenable,
-    },
     /// The attacks' report cannot be read.
     #[error("{file} is no report of attacks")]
     Attack {
@@ -106,25 +111,20 @@ pub enum NoReport {
     },
 }
 
-/// What was handed in beside the ledgers, by the plan that it is about.
-#[derive(Debug, Default)]
-struct Beside {
-    plans: Vec<(PathBuf, Digest, Plan)>,
-    attacks: Vec<(PathBuf, AttackReport)>,
-}
-
 /// Reports on the studies that were asked for.
 ///
 /// # Errors
 /// Refuses a study that no ledger has, and plans and attacks that belong to none.
 pub fn reports(ledgers: &[Ledger], asked: &ReportOn) -> Result<Vec<Report>, NoReport> {
     let beside = Beside::read(&asked.plan, &asked.attack)?;
+    let heads = asked.heads.compare(ledgers, &asked.sources.trust.load().map_err(NoLedger::from)?)?;
     let mut reports = Vec::new();
-    for ledger in ledgers {
+    for (ledger, heads) in ledgers.iter().zip(&heads) {
         for cohort in ledger.state.report() {
             let wanted = |study: &&StudyReport| asked.study.as_ref().is_none_or(|name| *name == study.study);
             for study in cohort.studies.iter().filter(wanted) {
-                reports.push(report(ledger, &cohort, study, (&beside, asked.tuning.as_deref()))?);
+                let beside = (&beside, asked.tuning.as_deref());
+                reports.push(report((ledger, heads), &cohort, study, beside));
             }
         }
     }
@@ -159,69 +159,22 @@ pub fn write(reports: &[Report], folder: &Path) -> Result<Vec<PathBuf>, NoReport
     Ok(pages)
 }
 
-impl Beside {
-    fn read(plans: &[PathBuf], attacks: &[PathBuf]) -> Result<Self, NoReport> {
-        let mut beside = Self::default();
-        for file in plans {
-            let text = read(file)?;
-            let plan = parse(&file.display().to_string(), &text)?;
-            beside.plans.push((file.clone(), Digest::of(text.as_bytes()), plan));
-        }
-        for file in attacks {
-            let parsed = serde_json::from_str(&read(file)?);
-            let report: AttackReport =
-                parsed.map_err(|source| NoReport::Attack { file: file.clone(), source })?;
-            if report.version != ATTACK_VERSION {
-                return Err(NoReport::AttackVersion { file: file.clone(), found: report.version });
-            }
-            beside.attacks.push((file.clone(), report));
-        }
-        Ok(beside)
-    }
-
-    fn digests(&self) -> impl Iterator<Item = (&Path, Digest)> {
-        let plans = self.plans.iter().map(|(file, digest, _)| (file.as_path(), *digest));
-        plans.chain(self.attacks.iter().map(|(file, report)| (file.as_path(), report.plan)))
-    }
-
-    fn plan(&self, digest: Digest) -> Option<&(PathBuf, Digest, Plan)> {
-        self.plans.iter().find(|(_, found, _)| *found == digest)
-    }
-}
-
-fn read(file: &Path) -> Result<String, NoReport> {
-    std::fs::read_to_string(file).map_err(|source| NoReport::Io {
-        file: file.to_owned(),
-        action: "read",
-        source,
-    })
-}
-
 fn report(
-    ledger: &Ledger,
+    (ledger, heads): (&Ledger, &[Continued]),
     cohort: &CohortReport,
     study: &StudyReport,
     (beside, tuning): (&Beside, Option<&str>),
-) -> Result<Report, NoReport> {
+) -> Report {
     let plan = beside.plan(study.plan);
-    let price = match plan {
-        None => None,
-        Some((file, _, plan)) => Some(
-            PlanReport::of(plan)
-                .map_err(|source| NoReport::Untenable { file: file.clone(), source })?
-                .price(),
-        ),
-    };
     let delta = cohort.terms().map(|(_, delta)| delta);
     let whole = of_study(study, planned);
-    let best = |events: &Option<Vec<GaussianEvent>>| Accounts::of(events.as_ref()?, delta?.value()).best();
     // One that adapts is another in each round, and no reader of a ledger knows which.
-    let fixed = plan.filter(|(_, _, plan)| plan.training.adaptive_clip.is_none());
-    let clip = fixed.map(|(_, _, plan)| plan.clip().get());
-    let attacks = beside.attacks.iter().find(|(_, report)| report.plan == study.plan);
-    let epsilon_planned = best(&whole);
+    let fixed = plan.filter(|plan| plan.training.adaptive_clip.is_none());
+    let clip = fixed.map(|plan| plan.clip().get());
+    let best = |events: Option<Vec<GaussianEvent>>| Accounts::of(&events?, delta?.value()).best();
+    let epsilon_planned = best(whole.clone());
     let bounded = whole.clone().zip(delta);
-    Ok(Report {
+    Report {
         version: VERSION,
         federation: ledger.owner.federation.clone(),
         site: ledger.owner.site.clone(),
@@ -235,18 +188,15 @@ fn report(
             patients: cohort.budgets.first().map(|budget| budget.opened.patients),
             delta,
             epsilon_planned,
-            epsilon_spent: best(&of_study(study, spent)),
+            epsilon_spent: best(of_study(study, spent)),
             unbounded_since: cohort.unbounded_since,
             not_private_since: cohort.not_private_since,
         },
         mechanisms: study.claims.iter().map(|claim| mechanism(claim, clip)).collect(),
         trust: Trust {
-            alone: best(&whole.map(own_noise)),
+            alone: best(whole.map(own_noise)),
             coordinator: epsilon_planned,
-            model_users: match price {
-                Some(Price::Bounded(epsilons)) => Some(epsilons.model_users),
-                Some(Price::Unbounded) | None => None,
-            },
+            model_users: plan.and_then(|plan| best(published(study, plan))),
         },
         curve: bounded.as_ref().map(|(events, delta)| curve(events, *delta)).unwrap_or_default(),
         trade_off: bounded.as_ref().and_then(|(events, delta)| trade_off(events, *delta)),
@@ -256,9 +206,23 @@ fn report(
             report_by: concat!("fedtwin ", env!("CARGO_PKG_VERSION")).to_owned(),
             randomness: RANDOMNESS,
         },
-        attacks: attacks.map(|(_, report)| report.clone()),
-        ledger: source(ledger),
-    })
+        attacks: beside.attacks(study.plan).cloned(),
+        ledger: source(ledger, heads),
+    }
+}
+
+/// Returns what users of the models see: updates with the noise of every site that must be in a sum, and
+/// all else as the coordinator does. Nothing where nothing bounds it.
+fn published(study: &StudyReport, plan: &Plan) -> Option<Vec<GaussianEvent>> {
+    let shares = NoiseShares::try_from(i64::from(published_noise(plan))).ok()?;
+    let event = |claim: &ClaimReport| {
+        let event = planned(claim)?;
+        Some(match claim.purpose {
+            Purpose::Training => GaussianEvent { noise_shares: shares, ..event },
+            Purpose::Metrics => event,
+        })
+    };
+    study.claims.iter().map(event).collect()
 }
 
 fn mechanism(report: &ClaimReport, clip: Option<f64>) -> Mechanism {
@@ -313,14 +277,17 @@ fn curve(events: &[GaussianEvent], delta: Delta) -> Vec<CurvePoint> {
     (0..=CURVE_POINTS).map(point).collect()
 }
 
-fn source(ledger: &Ledger) -> Source {
-    let root = ledger.root();
+fn source(ledger: &Ledger, heads: &[Continued]) -> Source {
+    let witnessed = |head: &Continued| Witnessed {
+        entries: head.entries,
+        witnesses: head.cosigned.iter().map(|cosigner| cosigner.name.clone()).collect(),
+    };
     Source {
         verified: ledger.verified.is_some(),
         entries: ledger.leaves.len() as u64,
         head: ledger.leaves.last().map(ToString::to_string).unwrap_or_default(),
-        root: Digest(root).to_string(),
-        checkpoints: Vec::new(),
+        root: Digest(ledger.root()).to_string(),
+        checkpoints: heads.iter().map(witnessed).collect(),
     }
 }
 

@@ -2,8 +2,9 @@
 
 mod costs;
 mod pages;
+mod views;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Parser;
@@ -17,6 +18,7 @@ use fedtwin_privacy::ledger::{
     Purpose, Round, StudyRequest,
 };
 
+use super::keys::Trust;
 use super::ledger::Ledger;
 use super::*;
 use crate::study::testing::{NOW, federation};

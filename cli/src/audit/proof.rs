@@ -1,0 +1,156 @@
+//! Proofs that one entry is in a ledger, for somebody who is not to see the others.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fedtwin_audit_log::LeafHash;
+use fedtwin_audit_log::checkpoint::{CheckpointError, open_proof, write_proof};
+use fedtwin_audit_log::proof::inclusion;
+use fedtwin_certs::{Identity, Role};
+use fedtwin_plan::Digest;
+use serde::Serialize;
+
+use super::keys::Keys;
+use super::ledger::{Ledger, json_of};
+use super::views::Continued;
+
+/// That an entry is under a ledger's root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Inclusion {
+    /// The entry, from 0.
+    pub entry: u64,
+    /// Its leaf hash.
+    pub leaf: String,
+    /// The proof of RFC 6962, section 2.1.1, that it is under the ledger's root.
+    pub proof: Vec<String>,
+}
+
+/// What a proof shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proven {
+    /// The ledger.
+    pub origin: String,
+    /// The entry's place in it.
+    pub entry: u64,
+    /// The entries that its site had signed when the proof was made.
+    pub of: u64,
+}
+
+impl fmt::Display for Proven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, entry, of } = self;
+        write!(f, "proven: this is entry {entry} of {origin}, whose site signed {of} entries")
+    }
+}
+
+/// Why nothing is proven.
+#[derive(Debug, thiserror::Error)]
+pub enum NotProven {
+    /// The ledger is shorter.
+    #[error("{ledger} has {entries} entries, counted from 0, and no entry {entry}")]
+    NoEntry {
+        /// The ledger.
+        ledger: String,
+        /// Its entries.
+        entries: usize,
+        /// What was asked for.
+        entry: u64,
+    },
+    /// No signed head includes the entry.
+    #[error("a proof that others can check needs a --checkpoint of more than {0} entries")]
+    NoHead(u64),
+    /// A file cannot be read or written.
+    #[error("{file} cannot be {action}")]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// Read or written.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The proof is of no site's ledger.
+    #[error("{0} is not a proof about a site's ledger")]
+    NotAProof(PathBuf),
+    /// No key is the site's.
+    #[error("no key to verify {file} with: give --ca and --identity of {origin}'s site, or --key")]
+    NoKey {
+        /// The proof.
+        file: PathBuf,
+        /// The ledger.
+        origin: String,
+    },
+    /// The proof does not hold.
+    #[error("{file} does not prove that this entry is in {origin}")]
+    Refuted {
+        /// The proof.
+        file: PathBuf,
+        /// The ledger.
+        origin: String,
+        /// Why.
+        source: CheckpointError,
+    },
+}
+
+/// Proves that an entry is under a ledger's root.
+///
+/// # Errors
+/// Refuses an entry that is not there.
+pub fn prove(ledger: &Ledger, entry: u64) -> Result<Inclusion, NotProven> {
+    let place = usize::try_from(entry).unwrap_or(usize::MAX);
+    let proof = inclusion(&ledger.leaves, place).zip(ledger.leaves.get(place));
+    let (proof, leaf) = proof.ok_or_else(|| NotProven::NoEntry {
+        ledger: ledger.name.clone(),
+        entries: ledger.leaves.len(),
+        entry,
+    })?;
+    let proof = proof.into_iter().map(|hash| Digest(hash).to_string()).collect();
+    Ok(Inclusion { entry, leaf: leaf.to_string(), proof })
+}
+
+/// Writes the proof in the C2SP format `tlog-proof`, against the largest head that the ledger continues.
+///
+/// # Errors
+/// Refuses an entry that no head includes.
+pub fn export(ledger: &Ledger, heads: &[Continued], entry: u64, file: &Path) -> Result<(), NotProven> {
+    let head = heads.iter().max_by_key(|head| head.entries).filter(|head| head.entries > entry);
+    let head = head.ok_or(NotProven::NoHead(entry))?;
+    let size = usize::try_from(head.entries).expect("the ledger continues the head");
+    let place = usize::try_from(entry).expect("an entry below the head's is in the ledger");
+    let proof = inclusion(&ledger.leaves[..size], place).expect("the head includes the entry");
+    std::fs::write(file, write_proof(entry, &proof, &head.note)).map_err(|source| NotProven::Io {
+        file: file.to_owned(),
+        action: "written",
+        source,
+    })
+}
+
+/// Verifies a proof of one entry, whose line alone is in `entry`.
+///
+/// # Errors
+/// Refuses a proof of another entry or ledger, or of an altered one.
+pub fn verify_entry(entry: &Path, file: &Path, keys: &Keys) -> Result<Proven, NotProven> {
+    let read = |file: &Path| {
+        std::fs::read(file).map_err(|source| NotProven::Io { file: file.to_owned(), action: "read", source })
+    };
+    let line = read(entry)?;
+    let leaf = LeafHash::of(json_of(line.strip_suffix(b"\n").unwrap_or(&line)));
+    let text = String::from_utf8(read(file)?).map_err(|_not_text| NotProven::NotAProof(file.to_owned()))?;
+    let origin = text.split_once("\n\n").and_then(|(_, note)| note.lines().next());
+    let origin = origin.ok_or_else(|| NotProven::NotAProof(file.to_owned()))?.to_owned();
+    let site = site_of(&origin).ok_or_else(|| NotProven::NotAProof(file.to_owned()))?;
+    let key = keys.of(&site);
+    let key = key.ok_or_else(|| NotProven::NoKey { file: file.to_owned(), origin: origin.clone() })?;
+    match open_proof(&text, leaf, &origin, &key) {
+        Ok((entry, checkpoint)) => Ok(Proven { origin, entry, of: checkpoint.size() }),
+        Err(source) => Err(NotProven::Refuted { file: file.to_owned(), origin, source }),
+    }
+}
+
+/// Returns whose ledger has this origin.
+fn site_of(origin: &str) -> Option<Identity> {
+    let (federation, rest) = origin.split_once('/')?;
+    let name = rest.strip_suffix("/ledger")?;
+    Some(Identity { federation: federation.parse().ok()?, role: Role::Site, name: name.parse().ok()? })
+}
