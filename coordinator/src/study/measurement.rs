@@ -20,18 +20,18 @@ pub(super) struct Measurement {
     pub(super) models: Models,
     pub(super) deadline: Timestamp,
     cells: usize,
-    awaited: BTreeSet<SiteName>,
+    pending: BTreeSet<SiteName>,
     received: BTreeMap<SiteName, Vec<i64>>,
 }
 
 impl Measurement {
     pub(super) fn new(key: RoundKey, models: Models, cells: usize, deadline: Timestamp) -> Self {
-        Self { key, models, deadline, cells, awaited: BTreeSet::new(), received: BTreeMap::new() }
+        Self { key, models, deadline, cells, pending: BTreeSet::new(), received: BTreeMap::new() }
     }
 
     /// Awaits a member's counts.
     pub(super) fn expect(&mut self, site: SiteName) {
-        self.awaited.insert(site);
+        self.pending.insert(site);
     }
 
     /// Asks a member that is connected for its counts, unless they are there; `clip` is the plan's, which
@@ -40,7 +40,7 @@ impl Measurement {
         if self.received.contains_key(&site) {
             return None;
         }
-        self.awaited.insert(site);
+        self.pending.insert(site);
         let closes_in = self.deadline.since(now);
         let (key, model) = (self.key.clone(), self.model());
         let invitation = Invitation { key, model, closes_in, clip };
@@ -57,7 +57,7 @@ impl Measurement {
         if counts.len() != self.cells {
             return Err(format!("{} counts, expected {}", counts.len(), self.cells));
         }
-        if self.awaited.remove(&site) {
+        if self.pending.remove(&site) {
             self.received.insert(site, counts);
             return Ok(());
         }
@@ -70,11 +70,11 @@ impl Measurement {
 
     /// Says whether the site was awaited, which it is no longer.
     pub(super) fn decline(&mut self, site: &SiteName) -> bool {
-        self.awaited.remove(site)
+        self.pending.remove(site)
     }
 
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        self.awaited.is_empty() || now >= self.deadline
+        self.pending.is_empty() || now >= self.deadline
     }
 
     /// Returns the sites that answered and the sums of their counts, modulo 2^64; nothing without answers.
