@@ -106,28 +106,28 @@ fn least_mu(curve: &Curve, delta0: f64) -> f64 {
     let start = curve.start();
     let points = || (start..curve.deltas.len()).map(|place| (curve.place(place), curve.deltas[place]));
     let Some(end) = points().position(|(_, delta)| delta <= delta0) else { return f64::INFINITY };
+    let raise = |mu: f64, point: (f64, f64)| {
+        let mut high = mu;
+        while !holds(high, point) {
+            high *= 2.0;
+            if high > MU_MAX {
+                return f64::INFINITY;
+            }
+        }
+        // A little more than needed, so that neighbours do not ask again.
+        if high > mu { bisect(mu, high, |mu| holds(mu, point)) * MARGIN } else { mu }
+    };
+    // From few epsilons to all: then nearly all are asked once. A mu that was raised for one of them has to hold
+    // at those before too.
     let mut mu = MU_MIN;
+    let mut stride = end.next_power_of_two();
     loop {
-        let mut raised = false;
-        for point in points().take(end) {
-            if holds(mu, point) {
-                continue;
-            }
-            let mut high = mu;
-            while !holds(high, point) {
-                high *= 2.0;
-                if high > MU_MAX {
-                    return f64::INFINITY;
-                }
-            }
-            // A little more than needed, so that neighbours do not ask again.
-            mu = bisect(mu, high, |mu| holds(mu, point)) * MARGIN;
-            raised = true;
+        let raised = points().take(end).step_by(stride).fold(mu, raise);
+        if stride == 1 && raised <= mu || raised.is_infinite() {
+            return raised;
         }
-        // Raised for one epsilon, it has to hold at those before too.
-        if !raised {
-            return mu;
-        }
+        mu = raised;
+        stride = (stride / 4).max(1);
     }
 }
 

@@ -224,7 +224,8 @@ impl Direction {
     fn sharp(&self, aim: Aim) -> f64 {
         let composed = sqrt(12.0 * aim.tolerance / ((1.0 + aim.tilt) * self.cumulants.steps()));
         // The losses of few steps are anything but Gaussian, and need a grid that is fine next to epsilon.
-        if aim.epsilon > 0.0 { composed.min(aim.epsilon / EPSILON_PARTS) } else { composed }
+        let fine = (aim.epsilon / EPSILON_PARTS).max(composed / FINER_MAX);
+        if aim.epsilon > 0.0 { composed.min(fine) } else { composed }
     }
 
     /// Returns the losses that a curve has to cover.
@@ -266,3 +267,4 @@ const REFINEMENTS_MAX: usize = 4;
 /// Gaussian noise that is smaller has an epsilon above 1000.
 const GAUSSIAN_MIN: f64 = 0.02;
 const EPSILON_PARTS: f64 = 64.0;
+const FINER_MAX: f64 = 16.0;
