@@ -1,23 +1,27 @@
 //! `fedtwin audit epsilon` and `fedtwin audit calibrate`: costs of stated mechanisms, without any ledger.
 
-use std::str::FromStr;
-
 use clap::{Args, ValueEnum};
-use fedtwin_plan::Ratio;
-use fedtwin_plan::numbers::{NotARatio, Positive, Probability};
-use fedtwin_privacy::accountant::{self, CalibrationError, Segment, Target, gdp};
+use fedtwin_plan::numbers::{Positive, Probability};
+use fedtwin_privacy::accountant::{self, CalibrationError, Target, gdp, pld};
 use serde_json::json;
+
+use super::events::{Events, Rate, positive, probability, segment};
 
 /// What to price.
 #[derive(Debug, Args)]
 pub struct Epsilon {
     /// Steps as sampling rate : noise multiplier : number, separated by semicolons: '1/20:1.5:1000;1:30:10'.
+    ///
+    /// Where samples are cut, the cohort's size and the largest sample follow: '1/20:2:1000:1000:80'. Other noise by
+    /// name: 'laplace:multiplier:number', 'geometric:scale:sensitivity:number', 'discrete:scale:sensitivity:number'
+    /// (Gaussian noise on integers), 'pure:epsilon:number' (anything with a delta of zero).
     #[arg(long)]
     events: Events,
     /// The delta at which epsilon is stated.
     #[arg(long, value_parser = probability)]
     delta: Probability,
-    /// The accountant: rdp prices anything, gdp is exact and prices steps with all patients.
+    /// The accountant: pld prices everything and is the sharpest, rdp prices Gaussian noise on samples, gdp is exact
+    /// for steps with all patients.
     #[arg(long)]
     accountant: Accountant,
     /// What a neighbouring cohort is.
@@ -34,9 +38,12 @@ pub struct Calibrate {
     /// The probability with which each patient is in a step, like 1/20 or 0.05.
     #[arg(long)]
     sampling: Rate,
-    /// The number of steps.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
-    steps: u64,
+    /// The number of steps, to find the least noise.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), required_unless_present = "noise_multiplier")]
+    steps: Option<u64>,
+    /// The noise multiplier instead, to find the largest number of steps.
+    #[arg(long, value_parser = positive, conflicts_with = "steps")]
+    noise_multiplier: Option<Positive>,
     /// The largest epsilon.
     #[arg(long, value_parser = positive)]
     epsilon: Positive,
@@ -61,25 +68,21 @@ enum Relation {
     ReplaceOne,
 }
 
-/// A sampling rate as people write it: a ratio, or a decimal number of at most nine places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rate(pub(super) Ratio);
-
-#[derive(Debug, Clone, PartialEq)]
-struct Events(Vec<Segment>);
-
 /// Why there is no number.
 #[derive(Debug, thiserror::Error)]
 pub enum NoCost {
-    /// The accountant is not there yet.
-    #[error("this release has no accountant pld; use rdp, or gdp where every step has all patients")]
-    NoPld,
-    /// The relation is not there.
-    #[error("this release states privacy for zeroing out one patient; use --relation zero-out")]
-    ReplaceOne,
+    /// Renyi divergences are known for sampled Gaussian noise and for zeroing a patient out.
+    #[error("rdp prices Gaussian noise on Poisson samples, for --relation zero-out; use pld")]
+    Orders,
     /// Gaussian privacy of sampled steps has no closed form, and its limit understates.
-    #[error("gdp is exact for steps with all patients alone, and one of these samples; use rdp")]
+    #[error("gdp is exact for Gaussian steps with all patients alone, and one of these is another; use pld")]
     Sampled,
+    /// Neither of two arguments.
+    #[error("name --steps or --noise-multiplier")]
+    Nothing,
+    /// One step alone costs more.
+    #[error("one step with this noise costs more than the target")]
+    NoStep,
     /// Nothing bounds the steps.
     #[error("these steps have no finite epsilon at this delta")]
     Infinite,
@@ -91,44 +94,56 @@ pub enum NoCost {
 /// Prices events; epsilon is rounded up.
 ///
 /// # Errors
-/// Refuses accountants and relations that this release does not have.
+/// Refuses events or relations that an accountant does not price.
 pub fn epsilon(arguments: &Epsilon) -> Result<String, NoCost> {
-    let Epsilon { events: Events(segments), delta, accountant, relation, json } = arguments;
-    if *relation == Relation::ReplaceOne {
-        return Err(NoCost::ReplaceOne);
-    }
-    let delta = delta.get();
+    let &Epsilon { events: Events(ref events), delta, accountant, relation, json } = arguments;
+    let (delta, relation) = (delta.get(), relation.into());
     let (epsilon, name) = match accountant {
-        Accountant::Pld => return Err(NoCost::NoPld),
+        Accountant::Pld => (pld::epsilon(events, delta, relation), "pld".to_owned()),
         Accountant::Rdp => {
-            let bound = accountant::rdp_epsilon(segments, delta);
+            let segments = accountant::segments_of(events, relation).ok_or(NoCost::Orders)?;
+            let bound = accountant::rdp_epsilon(&segments, delta);
             (bound.value, bound.accountant.to_string())
         }
-        Accountant::Gdp if segments.iter().any(|segment| segment.rate < 1.0) => return Err(NoCost::Sampled),
-        Accountant::Gdp => (gdp::epsilon(accountant::mu(segments), delta), "gdp".to_owned()),
+        Accountant::Gdp => {
+            let mu = accountant::unsampled_mu(events, relation).ok_or(NoCost::Sampled)?;
+            (gdp::epsilon(mu, delta), "gdp".to_owned())
+        }
     };
     if !epsilon.is_finite() {
         return Err(NoCost::Infinite);
     }
-    Ok(if *json {
-        json!({ "epsilon": epsilon, "delta": delta, "accountant": name, "relation": "zero-out" }).to_string()
+    Ok(if json {
+        json!({ "epsilon": epsilon, "delta": delta, "accountant": name, "relation": relation.to_string() })
+            .to_string()
     } else {
-        format!("epsilon {epsilon} at delta {delta} ({name}, zero-out)")
+        format!("epsilon {epsilon} at delta {delta} ({name}, {relation})")
     })
 }
 
-/// Finds the least noise multiplier that meets a target, rounded up.
+/// Finds the least noise multiplier that meets a target, rounded up, or the largest number of steps.
 ///
 /// # Errors
-/// Refuses a target that no noise meets.
+/// Refuses a target that no noise meets, or no step.
 pub fn calibrate(arguments: &Calibrate) -> Result<String, NoCost> {
-    let &Calibrate { sampling: Rate(sampling), steps, epsilon, delta, json } = arguments;
+    let &Calibrate { sampling, steps, noise_multiplier, epsilon, delta, json } = arguments;
     let target = Target { epsilon: epsilon.get(), delta: delta.get() };
-    let multiplier = accountant::noise_multiplier(sampling, steps, target)?;
+    let (steps, multiplier) = match (steps, noise_multiplier) {
+        (Some(steps), _) => (steps, accountant::noise_multiplier(sampling.0, steps, target)?),
+        (None, Some(multiplier)) => {
+            let multiplier = multiplier.get();
+            (accountant::calibrate::steps_max(sampling.0, multiplier, target)?, multiplier)
+        }
+        (None, None) => return Err(NoCost::Nothing),
+    };
+    if steps == 0 {
+        return Err(NoCost::NoStep);
+    }
     let reached = accountant::epsilon_of(&[segment(sampling, multiplier, steps)], target.delta);
     Ok(if json {
         json!({
             "noise_multiplier": multiplier,
+            "steps": steps,
             "epsilon": reached.value,
             "delta": target.delta,
             "accountant": reached.accountant.to_string(),
@@ -137,64 +152,19 @@ pub fn calibrate(arguments: &Calibrate) -> Result<String, NoCost> {
         .to_string()
     } else {
         format!(
-            "noise multiplier {multiplier}: epsilon {} at delta {} ({}, zero-out)",
+            "noise multiplier {multiplier}, {steps} steps: epsilon {} at delta {} ({}, zero-out)",
             reached.value, target.delta, reached.accountant
         )
     })
 }
 
-/// Rounds the rate up, because the nearest number to a ratio may be below it.
-fn segment(rate: Ratio, multiplier: f64, steps: u64) -> Segment {
-    let rate = if rate.is_one() { 1.0 } else { rate.to_f64().next_up().min(1.0) };
-    Segment { rate, multiplier, steps }
-}
-
-impl FromStr for Rate {
-    type Err = NotARatio;
-
-    fn from_str(text: &str) -> Result<Self, NotARatio> {
-        if let Ok(ratio) = text.parse() {
-            return Ok(Self(ratio));
+impl From<Relation> for accountant::Relation {
+    fn from(relation: Relation) -> Self {
+        match relation {
+            Relation::ZeroOut => Self::ZeroOut,
+            Relation::ReplaceOne => Self::ReplaceOne,
         }
-        // Display writes a decimal number without an exponent.
-        let number: f64 = text.trim().parse().map_err(|_not_a_number| NotARatio)?;
-        let plain = number.to_string();
-        let (whole, places) = plain.split_once('.').unwrap_or((&plain, ""));
-        let exponent = u32::try_from(places.len()).unwrap_or(u32::MAX);
-        let denominator = 10_u32.checked_pow(exponent).ok_or(NotARatio)?;
-        let numerator = format!("{whole}{places}").parse().map_err(|_too_many_places| NotARatio)?;
-        Ratio::new(numerator, denominator).map(Self)
     }
-}
-
-impl FromStr for Events {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let event = |text: &str| {
-            let parts: Vec<_> = text.trim().split(':').collect();
-            let [rate, multiplier, steps] = parts[..] else {
-                return Err(format!("{text:?} is no event: expected rate:multiplier:steps"));
-            };
-            let Rate(rate) = rate.parse().map_err(|error: NotARatio| error.to_string())?;
-            let multiplier = positive(multiplier)?.get();
-            let steps =
-                steps.trim().parse().map_err(|_not_a_number| format!("{steps:?} is no number of steps"))?;
-            Ok(segment(rate, multiplier, steps))
-        };
-        let events = text.trim().trim_end_matches(';').split(';').map(event);
-        events.collect::<Result<_, _>>().map(Self)
-    }
-}
-
-pub(super) fn positive(text: &str) -> Result<Positive, String> {
-    let number: f64 = text.trim().parse().map_err(|_not_a_number| format!("{text:?} is no number"))?;
-    Positive::try_from(number).map_err(|error| error.to_string())
-}
-
-fn probability(text: &str) -> Result<Probability, String> {
-    let number: f64 = text.trim().parse().map_err(|_not_a_number| format!("{text:?} is no number"))?;
-    Probability::try_from(number).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -221,11 +191,28 @@ mod tests {
     }
 
     #[test]
-    fn what_this_release_lacks_is_refused_by_name() {
-        let refused = |accountant, relation| price("1/2:1:10", accountant, relation).unwrap_err().to_string();
-        assert!(refused(Accountant::Pld, Relation::ZeroOut).contains("no accountant pld; use rdp"));
-        assert!(refused(Accountant::Rdp, Relation::ReplaceOne).contains("use --relation zero-out"));
-        assert!(refused(Accountant::Gdp, Relation::ZeroOut).contains("use rdp"));
+    fn losses_price_what_the_others_refuse_by_name() {
+        let refused =
+            |events, accountant, relation| price(events, accountant, relation).unwrap_err().to_string();
+        assert!(refused("1/2:1:10", Accountant::Rdp, Relation::ReplaceOne).contains("use pld"));
+        assert!(refused("laplace:2:10", Accountant::Rdp, Relation::ZeroOut).contains("use pld"));
+        assert!(refused("1/2:1:10", Accountant::Gdp, Relation::ZeroOut).contains("use pld"));
+        assert!(refused("discrete:5:1:1", Accountant::Pld, Relation::ZeroOut).contains("no finite epsilon"));
+        // Rows S01, R02 and T01 of the reference.
+        for (events, relation, expected) in [
+            ("0.01:1:1000", Relation::ZeroOut, 1.828_243_65),
+            ("0.01:1:1000", Relation::ReplaceOne, 2.843_445_81),
+        ] {
+            let found = price(events, Accountant::Pld, relation).unwrap();
+            assert!((found / expected - 1.0).abs() < 1e-4, "{events}: {found}");
+        }
+        for (events, at_most) in
+            [("pure:0.1:3", 0.300_001), ("laplace:10:3", 0.300_001), ("geometric:10:1:3", 0.300_001)]
+        {
+            assert!(price(events, Accountant::Pld, Relation::ZeroOut).unwrap() <= at_most, "{events}");
+        }
+        let cut = price("0.05:2:100:1000:80", Accountant::Pld, Relation::ZeroOut).unwrap();
+        assert!(cut > price("0.05:2:100", Accountant::Pld, Relation::ZeroOut).unwrap());
     }
 
     #[test]
@@ -236,7 +223,18 @@ mod tests {
         for bad in ["0", "-0.1", "1.5", "x", "nan", "1e-12"] {
             assert!(bad.parse::<Rate>().is_err(), "{bad}");
         }
-        for bad in ["", "1:1", "1:1:1:1", "1:0:1", "1:inf:1", "2:1:1", "1:1:-3", "1:1:1;;1:1:1"] {
+        for bad in [
+            "",
+            "1:1",
+            "1:1:1:1",
+            "1:0:1",
+            "1:inf:1",
+            "2:1:1",
+            "1:1:-3",
+            "1:1:1;;1:1:1",
+            "1/2:1:1:10:0",
+            "laplace:1",
+        ] {
             assert!(bad.parse::<Events>().is_err(), "{bad}");
         }
     }
@@ -245,7 +243,8 @@ mod tests {
     fn calibration_meets_its_target_and_hardly_more() {
         let arguments = Calibrate {
             sampling: "1/20".parse().unwrap(),
-            steps: 1000,
+            steps: Some(1000),
+            noise_multiplier: None,
             epsilon: positive("2").unwrap(),
             delta: probability("1e-5").unwrap(),
             json: true,
@@ -253,5 +252,9 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&calibrate(&arguments).unwrap()).unwrap();
         let reached = json["epsilon"].as_f64().unwrap();
         assert!(reached <= 2.0 && reached > 1.999, "{json}");
+        let multiplier = positive(&json["noise_multiplier"].to_string()).unwrap();
+        let turned = Calibrate { steps: None, noise_multiplier: Some(multiplier), ..arguments };
+        let json: serde_json::Value = serde_json::from_str(&calibrate(&turned).unwrap()).unwrap();
+        assert_eq!(json["steps"], 1000);
     }
 }

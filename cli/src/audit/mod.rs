@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod budgets;
 pub mod cost;
+mod events;
 pub mod export;
 pub mod keys;
 pub mod ledger;
@@ -44,9 +45,9 @@ pub enum Command {
     Report(ReportOn),
     /// Writes the events of a cohort or study as JSON for examples/dp_accounting_check.py.
     Export(Export),
-    /// Computes the epsilon of steps of the Poisson-subsampled Gaussian mechanism.
+    /// Computes the epsilon of stated mechanisms.
     Epsilon(cost::Epsilon),
-    /// Computes the noise multiplier that a target needs.
+    /// Computes the noise multiplier, or the number of steps, that a target allows.
     Calibrate(cost::Calibrate),
 }
 

@@ -28,11 +28,11 @@ pub struct WhatIf {
     #[arg(long, value_name = "STUDY")]
     like: Option<StudyId>,
     /// Or: the noise's standard deviation over the clip.
-    #[arg(long, value_name = "Z", value_parser = super::cost::positive)]
+    #[arg(long, value_name = "Z", value_parser = super::events::positive)]
     noise_multiplier: Option<Positive>,
     /// With it: the probability with which each patient is in a step, like 1/20 or 0.05.
     #[arg(long, default_value = "1", value_name = "Q", conflicts_with = "like")]
-    sampling: super::cost::Rate,
+    sampling: super::events::Rate,
     /// With it: noisy sums in each round.
     #[arg(long, default_value_t = 1, conflicts_with = "like", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     local_steps: u32,
@@ -49,7 +49,7 @@ pub struct WhatIf {
     #[arg(long, required_unless_present_any = ["ledgers", "coordinator"], value_parser = delta)]
     delta: Option<Delta>,
     /// Without a ledger: the epsilon that may be spent.
-    #[arg(long, value_parser = super::cost::positive)]
+    #[arg(long, value_parser = super::events::positive)]
     epsilon: Option<Positive>,
     /// Write JSON: {"rounds", "event", "alone", "budgets": [{"fits", "cost", "left", "left_after", "rounds_max"}]}.
     #[arg(long)]
