@@ -3,6 +3,7 @@
 
 mod memory;
 mod noise;
+mod privacy;
 mod round;
 
 use std::fs::File;
@@ -28,6 +29,12 @@ struct Arguments {
 enum Benchmark {
     /// Microseconds for one value of discrete Gaussian noise, by each sampler, on one core and on all.
     Noise,
+    /// The accountant against reference values; fails if a row is not accepted.
+    Privacy {
+        /// The folder with epsilon.csv and the others; without it, `../reference` beside FEDTWIN_DATA.
+        #[arg(long)]
+        reference: Option<PathBuf>,
+    },
     /// Rounds of scripted sites over mutual TLS on loopback: time, bytes, and the coordinator's memory.
     Round {
         /// Only these cases, as in `4x117985`.
@@ -37,8 +44,8 @@ enum Benchmark {
 
 /// The form of every benchmark's file.
 #[derive(Serialize)]
-struct Results<T> {
-    results: Vec<T>,
+struct Results<'a, T> {
+    results: &'a [T],
 }
 
 #[tokio::main]
@@ -48,12 +55,17 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.benchmark {
-        Benchmark::Noise => write(arguments.json, noise::run()?),
-        Benchmark::Round { cases } => write(arguments.json, round::run(&cases).await?),
+        Benchmark::Noise => write(arguments.json, &noise::run()?),
+        Benchmark::Privacy { reference } => {
+            let results = privacy::run(reference)?;
+            write(arguments.json, &results)?;
+            privacy::verdict(&results)
+        }
+        Benchmark::Round { cases } => write(arguments.json, &round::run(&cases).await?),
     }
 }
 
-fn write<T: Serialize>(json: Option<PathBuf>, results: Vec<T>) -> anyhow::Result<()> {
+fn write<T: Serialize>(json: Option<PathBuf>, results: &[T]) -> anyhow::Result<()> {
     if let Some(path) = json {
         serde_json::to_writer_pretty(File::create(path)?, &Results { results })?;
     }
