@@ -26,7 +26,7 @@ pub struct Parameters {
 /// One parameter of all nets.
 #[derive(Debug)]
 struct Parameter {
-    /// `[nets, ...]`, then the specification's shape.
+    /// The specification's shape; with several nets, `[nets, ...]` before it.
     tensor: Tensor,
     /// Its place among all values.
     range: Range<usize>,
@@ -64,9 +64,10 @@ impl Parameters {
             let shape: Vec<i64> = parameter.shape.iter().copied().map(dimension).collect();
             let tensor = match (nets, shape.as_slice()) {
                 (1, &[channels_out, channels_in, height, width]) => {
-                    let laid_out = [1, channels_out, height, width, channels_in];
-                    Tensor::zeros(laid_out, (kind, device)).permute([0, 1, 4, 2, 3])
+                    let laid_out = [channels_out, height, width, channels_in];
+                    Tensor::zeros(laid_out, (kind, device)).permute([0, 3, 1, 2])
                 }
+                (1, shape) => Tensor::zeros(shape, (kind, device)),
                 (_, shape) => Tensor::zeros([&[nets], shape].concat(), (kind, device)),
             };
             Parameter { tensor: tensor.set_requires_grad(trained), range, trained }
@@ -101,8 +102,9 @@ impl Parameters {
         no_grad(|| {
             for Parameter { tensor, range, .. } in &mut self.parameters {
                 let shape = tensor.size();
-                let values = Tensor::from_slice(&weights[range.clone()]).view(&shape[1..]);
-                tensor.copy_(&values.expand(&shape, false));
+                let of_one = if self.nets == 1 { &shape[..] } else { &shape[1..] };
+                // Broadcast to all nets.
+                tensor.copy_(&Tensor::from_slice(&weights[range.clone()]).view(of_one));
             }
         });
         Ok(())
@@ -116,13 +118,17 @@ impl Parameters {
 
     fn layer(&self, places: &LayerPlaces) -> Layer {
         let tensor = |place: usize| &self.parameters[place].tensor;
-        let (mut weight, bias) = (tensor(places.weight).flatten(0, 1), tensor(places.bias).flatten(0, 1));
+        let joined = |place: usize| match self.nets {
+            1 => tensor(place).shallow_clone(),
+            _ => tensor(place).flatten(0, 1),
+        };
+        let mut weight = joined(places.weight);
         if let Some((input, output)) = places.adapter {
-            // `[nets, out, rank]` times `[nets, rank, in * kernel * kernel]`.
-            let product = tensor(output).flatten(2, 4).matmul(&tensor(input).flatten(2, 4));
+            // `[out, rank]` times `[rank, in * kernel * kernel]`, of each net.
+            let product = tensor(output).flatten(-3, -1).matmul(&tensor(input).flatten(-3, -1));
             weight = &weight + product.view(weight.size().as_slice());
         }
-        Layer { weight, bias }
+        Layer { weight, bias: joined(places.bias) }
     }
 
     /// Writes each net's gradient of the scalar `loss` by the trained values.
@@ -140,7 +146,8 @@ impl Parameters {
         let found = Tensor::run_backward(&[loss], &tensors, false, false);
         for (net, mut rest) in (0..).zip(rows) {
             for gradient in &found {
-                let gradient = gradient.get(net).contiguous();
+                let own = if self.nets == 1 { gradient.shallow_clone() } else { gradient.get(net) };
+                let gradient = own.contiguous();
                 let (own, others) = rest.split_at_mut(gradient.numel());
                 gradient.copy_data(own, own.len());
                 rest = others;
