@@ -38,7 +38,8 @@ impl Pass {
         }
     }
 
-    /// Returns the sum over slots of each patient's loss, which is the mean over its copies.
+    /// Returns a scalar with the gradient of the sum over slots of each patient's loss, which is the mean over
+    /// its copies: the logits times the derivative by them.
     ///
     /// No slot's gradient depends on another slot: the derivative of a sum is 1 for each of its terms.
     ///
@@ -50,12 +51,9 @@ impl Pass {
             let split = [dimension(self.copies), -1, size[1], size[2], size[3]];
             values.reshape(split).permute([2, 0, 1, 3, 4])
         };
-        let losses = loss::segmentation(
-            self.loss,
-            &by_patient(logits),
-            &by_patient(&self.masks),
-            &by_patient(&self.weights),
-        );
-        losses.mean_dim([1].as_slice(), false, None::<Kind>).sum(Kind::Float)
+        let logits = by_patient(logits);
+        let derivative =
+            loss::derivative(self.loss, &logits, &by_patient(&self.masks), &by_patient(&self.weights));
+        (logits * derivative).sum(Kind::Float) / self.copies as f64
     }
 }
