@@ -30,22 +30,19 @@ pub struct Canaries {
 impl Canaries {
     /// Plants the canaries, takes the steps, and bounds from below what the steps cost.
     ///
-    /// A canary is called in where its [score](Evidence) is above 0: a threshold that is fixed before
-    /// anything is drawn, the same for every plan, and the best one where both errors weigh the same.
+    /// A canary is called in where its [score](Evidence) is above one threshold, which a pilot with other
+    /// canaries registers first: so it is fixed before anything is drawn that the bounds are about.
     ///
     /// # Errors
     /// Fails where a step does.
     pub fn hunt(&self, step: &mut dyn Step, chance: &mut Chance<'_>) -> Result<LowerBounds, AttackError> {
-        let (inside, scores) = self.scores(step, chance)?;
-        Ok(LowerBounds::of(&self.trials(&inside, &scores), &self.guesses(&inside, &scores), self.miss))
+        let threshold = self.run(step, chance)?.best_threshold(self.miss);
+        let run = self.run(step, chance)?;
+        Ok(LowerBounds::of(&run.trials(threshold), &run.guesses(), self.miss))
     }
 
-    /// Returns each canary's coin and score.
-    fn scores(
-        &self,
-        step: &mut dyn Step,
-        chance: &mut Chance<'_>,
-    ) -> Result<(Vec<bool>, Vec<f64>), AttackError> {
+    /// Tosses a coin for each canary, and scores it.
+    fn run(&self, step: &mut dyn Step, chance: &mut Chance<'_>) -> Result<Run, AttackError> {
         let coins = (0..self.count).map(|_| Ok(chance.random.below(2)? == 1));
         let inside = coins.collect::<Result<Vec<_>, AttackError>>()?;
         let mut cohort = CanaryCohort { inside, clip: self.clip, c_int: u64::from(self.event.c_int.get()) };
@@ -58,13 +55,36 @@ impl Canaries {
                 *score += evidence.of(value);
             }
         }
-        Ok((cohort.inside, scores))
+        Ok(Run { inside: cohort.inside, scores })
+    }
+}
+
+/// Each canary's coin and score.
+struct Run {
+    inside: Vec<bool>,
+    scores: Vec<f64>,
+}
+
+impl Run {
+    /// Returns 0, or the one among 64 quantiles of the scores that refutes the largest mu, if that is far more.
+    ///
+    /// With noise as claimed 0 is about the best threshold, since both hypotheses are as likely there, and a
+    /// quantile that looks a little better is so by luck. With noise that is not as claimed, in steps on
+    /// samples above all, 0 may be a poor one.
+    fn best_threshold(&self, miss: f64) -> f64 {
+        let mut sorted = self.scores.clone();
+        sorted.sort_by(f64::total_cmp);
+        let guesses = self.guesses();
+        let mu = |threshold: f64| LowerBounds::of(&self.trials(threshold), &guesses, miss).mu;
+        let quantiles = (0..THRESHOLDS).filter_map(|at| sorted.get(at * sorted.len() / THRESHOLDS).copied());
+        let best = quantiles.map(|threshold| (mu(threshold), threshold)).max_by(|a, b| a.0.total_cmp(&b.0));
+        best.filter(|best| best.0 > 1.25 * mu(0.0) + 0.1).map_or(0.0, |best| best.1)
     }
 
-    fn trials(&self, inside: &[bool], scores: &[f64]) -> Trials {
+    fn trials(&self, threshold: f64) -> Trials {
         let mut trials = Trials::default();
-        for (&inside, &score) in inside.iter().zip(scores) {
-            let called = u32::from(score > 0.0);
+        for (&inside, &score) in self.inside.iter().zip(&self.scores) {
+            let called = u32::from(score > threshold);
             if inside {
                 trials.inside += 1;
                 trials.true_positives += called;
@@ -78,14 +98,14 @@ impl Canaries {
 
     /// Guesses about the highest and the lowest sixteenth of the scores, and about none between: shares
     /// that are fixed beforehand too.
-    fn guesses(&self, inside: &[bool], scores: &[f64]) -> Guesses {
-        let mut order: Vec<_> = (0..scores.len()).collect();
-        order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+    fn guesses(&self) -> Guesses {
+        let mut order: Vec<_> = (0..self.scores.len()).collect();
+        order.sort_by(|&a, &b| self.scores[a].total_cmp(&self.scores[b]));
         let share = order.len() / GUESSED_SHARE;
-        let lowest = order[..share].iter().filter(|&&canary| !inside[canary]).count();
-        let highest = order[order.len() - share..].iter().filter(|&&canary| inside[canary]).count();
+        let lowest = order[..share].iter().filter(|&&canary| !self.inside[canary]).count();
+        let highest = order[order.len() - share..].iter().filter(|&&canary| self.inside[canary]).count();
         let count = |number: usize| u32::try_from(number).expect("no more than the canaries");
-        Guesses { canaries: self.count, made: count(2 * share), right: count(lowest + highest) }
+        Guesses { canaries: count(order.len()), made: count(2 * share), right: count(lowest + highest) }
     }
 }
 
@@ -174,6 +194,8 @@ fn longer_than(clip: f64) -> f32 {
 
 /// Patients whose coordinates are summed together.
 const BLOCK: usize = 64;
+/// Quantiles of a pilot's scores among which the threshold is.
+const THRESHOLDS: usize = 64;
 /// One canary in this many is guessed in, and one guessed out.
 const GUESSED_SHARE: usize = 16;
 

@@ -29,7 +29,7 @@ fn neighbouring_releases_differ_by_one_patient_at_equal_randomness() {
     let mut random = Seeded::new(5);
     let mut cohort = Logistic::draw(60, 9, &mut random);
     let weights = vec![0.3; cohort.values()];
-    for sampling in [Ratio::ONE, Ratio::new(1, 3).unwrap(), Ratio::new(1, 1000).unwrap()] {
+    for sampling in [Ratio::ONE, Ratio::new(1, 3).unwrap(), Ratio::new(1, 100).unwrap()] {
         let event = GaussianEvent::local(sampling, 16, cohort.c_int, 1).unwrap();
         let mut step = PrivateStep { event, patients: 60, bits: WireBits::B32 };
         for _pair in 0..5 {

@@ -106,6 +106,17 @@ fn missing_noise_is_caught_by_canaries() {
     assert!(found.one_run_epsilon(1e-7) > 1.2 * claim.epsilon, "{}", found.one_run_epsilon(1e-7));
 }
 
+/// Without noise most of a sampled canary's score is still against it: the pilot finds the threshold.
+#[test]
+fn missing_noise_of_sampled_steps_is_caught_by_canaries() {
+    let event = event(Ratio::new(1, 10).unwrap(), 1.0, 60);
+    for bug in [Bug::NoNoise, Bug::HalfNoise] {
+        let found = hunt(event, Some(bug)).mu;
+        println!("{bug}: {found}");
+        assert!(found > 1.1 * Claim::of(&event, 1e-5).mu, "{bug}: {found}");
+    }
+}
+
 #[test]
 fn half_the_noise_is_caught_by_canaries() {
     let event = full_batch(1.0, 2);
@@ -174,7 +185,7 @@ impl Step for Federation {
     }
 }
 
-/// Noise for the sum of four sites, of which only two reply: the plan claimed that all four would.
+/// Noise for the sum of four sites, of which only one replies: the plan claimed that all four would.
 #[test]
 fn noise_weakened_by_missing_sites_is_caught_by_canaries() {
     let shares = |count| NoiseShares::try_from(count).unwrap();
@@ -191,12 +202,12 @@ fn noise_weakened_by_missing_sites_is_caught_by_canaries() {
         let chance = &mut Chance { noise: &FastNoise, random: &mut random };
         canaries.hunt(&mut Federation { site, replies }, chance).unwrap().mu
     };
-    let (all, two) = (found(4), found(2));
-    println!("claim {claim}, four replies {all}, two replies {two}");
-    assert!(all <= claim && two > 1.1 * claim);
-    // The plan that counts on two of four claims what two replies cost.
-    let honest = GaussianEvent { noise_shares: shares(2), ..event };
-    assert!(two <= Claim::of(&honest, 1e-5).mu);
+    let (all, one) = (found(4), found(1));
+    println!("claim {claim}, four replies {all}, one reply {one}");
+    assert!(all <= claim && one > 1.4 * claim);
+    // The plan that counts on one of four claims what one reply costs.
+    let honest = GaussianEvent { noise_shares: shares(1), ..event };
+    assert!(one <= Claim::of(&honest, 1e-5).mu);
 }
 
 /// Two sums of the same patients at two attempts with the same noise bare the difference between them.
