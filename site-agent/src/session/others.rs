@@ -209,8 +209,7 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            let until = NOW + Duration::from_secs(1_000_000);
-            let authority = Authority::create(&"fed".parse().unwrap(), NOW, until).unwrap();
+            let authority = authority();
             let (own, other) = (issue(&authority, "va"), issue(&authority, "vb"));
             Self { authority, folder: tempfile::tempdir().unwrap(), own, other }
         }
@@ -218,6 +217,10 @@ mod tests {
         fn open(&self) -> Others {
             Others::open(self.folder.path().join("witnessed"), Arc::clone(&self.own)).unwrap()
         }
+    }
+
+    fn authority() -> Authority {
+        Authority::create(&"fed".parse().unwrap(), NOW, NOW + Duration::from_secs(1_000_000)).unwrap()
     }
 
     fn issue(authority: &Authority, name: &str) -> Arc<Credentials> {
@@ -280,10 +283,7 @@ mod tests {
     fn only_the_sites_own_key_counts_and_it_stays() {
         let bench = Bench::new();
         let mut others = bench.open();
-        let stranger = issue(
-            &Authority::create(&"fed".parse().unwrap(), NOW, NOW + Duration::from_secs(9)).unwrap(),
-            "vb",
-        );
+        let stranger = issue(&authority(), "vb");
         let refused = others.take(&growth(&stranger, &[1], 0), NOW).unwrap_err();
         assert!(matches!(refused, Conflict::Certificate { .. }), "{refused}");
         let refused = others.take(&growth(&issue(&bench.authority, "vc"), &[1], 0), NOW).unwrap_err();
