@@ -97,6 +97,7 @@ async fn another_sites_memory_is_enough_to_notice() {
         let memory = testbed.site_folder(1).join("state/witnessed/site-0.json");
         // It looks at the others' ledgers whenever it sends its own.
         until(|| memory.exists()).await;
+        testbed.federation.kill_coordinator();
         fs::remove_dir_all(testbed.folder().join("coordinator/ledgers"))?;
         testbed.federation.restart_coordinator()?;
         let site = testbed.sites[0].clone();

@@ -93,12 +93,17 @@ impl Federation {
         Ok(Self { folder, programs, researcher, address, coordinator, sites: BTreeMap::new() })
     }
 
+    /// Kills the coordinator without warning.
+    pub fn kill_coordinator(&mut self) {
+        self.coordinator.kill();
+    }
+
     /// Kills the coordinator without warning and starts it again at the same address.
     ///
     /// # Errors
     /// Fails where the program does not start.
     pub fn restart_coordinator(&mut self) -> anyhow::Result<()> {
-        self.coordinator.kill();
+        self.kill_coordinator();
         let address = self.address.to_string();
         (self.coordinator, self.address) = start_coordinator(&self.folder, &self.programs, &address)?;
         Ok(())
