@@ -13,6 +13,7 @@ use fedtwin_cli::simulate::budget::Budget;
 use fedtwin_cli::simulate::federation::{Federation, Programs, RESEARCHER};
 use fedtwin_daemon::clock;
 use fedtwin_plan::{Digest, SiteName, StudyId};
+use fedtwin_privacy::ledger::Purpose;
 use fedtwin_proto::domain::{Event, StudyEvent, StudyOutcome};
 use tempfile::TempDir;
 
@@ -87,6 +88,10 @@ impl Testbed {
         fs::write(folder.join("cohort.toml"), &terms.cohort)?;
         self.federation.configure_site(&site, address, &terms.config)?;
         self.federation.open_budget(&site, &COHORT.parse()?, &terms.budget)?;
+        if let Some(epsilon) = terms.metrics_epsilon {
+            let budget = Budget { purpose: Purpose::Metrics, epsilon, ..terms.budget };
+            self.federation.open_budget(&site, &COHORT.parse()?, &budget)?;
+        }
         self.federation.restart_site(&site)
     }
 
@@ -195,6 +200,8 @@ pub struct SiteTerms {
     pub config: String,
     /// The training budget that a person at the site opens.
     pub budget: Budget,
+    /// The epsilon of the budget for metrics, if a person opens one.
+    pub metrics_epsilon: Option<f64>,
 }
 
 impl SiteTerms {
@@ -214,10 +221,11 @@ impl SiteTerms {
             "[policy]\nmodels = [\"vector\", \"linear-risk\"]\nparameters_max = 1_000_000_000\n\
              cohorts = [\"{COHORT}\"]\nmodes = [\"none\", \"local\"]\nnoise_multiplier_min = 0.5\n\
              delta_max = 1e-3\nattempts_max = 1000\nsites_min = 1\n\
+             metrics = {{ noise_patients_min = 0.1, releases_max = 10 }}\n\
              [[cohort]]\nfile = \"cohort.toml\"\n"
         );
-        let budget = Budget { epsilon: 4.0, delta: 1e-5, order: 8.0 };
-        Self { script: Script::good(number), cohort, config, budget }
+        let budget = Budget { purpose: Purpose::Training, epsilon: 4.0, delta: 1e-5, order: 8.0 };
+        Self { script: Script::good(number), cohort, config, budget, metrics_epsilon: None }
     }
 }
 

@@ -112,7 +112,9 @@ impl Arm {
             for file in &site.cohort_files {
                 let cohort = cohort_name(file)?;
                 let plans: Vec<_> = plans.iter().copied().filter(|plan| plan.cohort.name == cohort).collect();
-                federation.open_budget(&site.name, &cohort, &Budget::for_plans(&plans))?;
+                for budget in Budget::for_plans(&plans) {
+                    federation.open_budget(&site.name, &cohort, &budget)?;
+                }
             }
             federation.restart_site(&site.name)?;
         }

@@ -3,12 +3,16 @@
 use fedtwin_plan::Plan;
 use fedtwin_privacy::accountant::rdp::to_epsilon;
 use fedtwin_privacy::accountant::{Order, rdp_cost};
+use fedtwin_privacy::histogram::release_event;
+use fedtwin_privacy::ledger::Purpose;
 
 use crate::calibration;
 
 /// A budget as a person states it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
+    /// What it is for.
+    pub purpose: Purpose,
     /// The largest epsilon of all studies together.
     pub epsilon: f64,
     /// The delta at which it is stated.
@@ -18,15 +22,30 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// Returns the budget for training, and one for metrics where a plan has them: a cohort's budgets are
+    /// all of one order, at one delta.
+    #[must_use]
+    pub fn for_plans(plans: &[&Plan]) -> Vec<Self> {
+        let (training, order) = Self::for_training(plans);
+        let releases = plans.iter().filter_map(|plan| plan.calibrated.metrics.as_ref());
+        let cost: f64 =
+            releases.map(|noise| f64::from(noise.releases) * rdp_cost(&release_event(noise), order)).sum();
+        let metrics = (cost > 0.0).then(|| {
+            let epsilon = to_epsilon(cost, order, training.delta);
+            Self::for_purpose(Purpose::Metrics, epsilon, training.delta, order)
+        });
+        std::iter::once(training).chain(metrics).collect()
+    }
+
     /// Finds the order at which the plans together cost the least, and adds a tenth.
     ///
     /// Plans without noise need no budget, but a cohort has one all the same.
-    #[must_use]
-    pub fn for_plans(plans: &[&Plan]) -> Self {
+    fn for_training(plans: &[&Plan]) -> (Self, Order) {
         let deltas = plans.iter().filter_map(|plan| plan.privacy.delta());
         let delta = deltas.fold(f64::INFINITY, f64::min);
         if delta.is_infinite() {
-            return Self { epsilon: 1.0, delta: 1e-3, order: 16.0 };
+            let order = Order::try_from(16_000).expect("16 is an order");
+            return (Self::for_purpose(Purpose::Training, 0.9, 1e-3, order), order);
         }
         let events: Vec<_> = plans
             .iter()
@@ -38,7 +57,11 @@ impl Budget {
             .map(|order| (to_epsilon(cost(order), order, delta), order))
             .min_by(|a, b| a.0.total_cmp(&b.0))
             .expect("the grid has orders");
-        let epsilon = (best.0 * 110.0).ceil() / 100.0;
-        Self { epsilon, delta, order: best.1.value() }
+        (Self::for_purpose(Purpose::Training, best.0, delta, best.1), best.1)
+    }
+
+    /// Adds a tenth.
+    fn for_purpose(purpose: Purpose, epsilon: f64, delta: f64, order: Order) -> Self {
+        Self { purpose, epsilon: (epsilon * 110.0).ceil() / 100.0, delta, order: order.value() }
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use fedtwin_certs::{Authority, Credentials, Role, Terms, folder};
 use fedtwin_plan::{CohortName, FederationName, SiteName, Timestamp};
+use fedtwin_privacy::ledger::Purpose;
 
 use super::budget::Budget;
 
@@ -127,9 +128,13 @@ impl Federation {
     /// # Errors
     /// Returns what the site's program says against it.
     pub fn open_budget(&self, site: &SiteName, cohort: &CohortName, budget: &Budget) -> anyhow::Result<()> {
-        let Budget { epsilon, delta, order } = budget;
+        let Budget { purpose, epsilon, delta, order } = budget;
+        let purpose = match purpose {
+            Purpose::Training => "training",
+            Purpose::Metrics => "metrics",
+        };
         let (epsilon, delta, order) = (epsilon.to_string(), delta.to_string(), order.to_string());
-        let words = ["propose", "--cohort", cohort.as_str(), "--purpose", "training", "--kind", "rdp"];
+        let words = ["propose", "--cohort", cohort.as_str(), "--purpose", purpose, "--kind", "rdp"];
         let amounts = ["--order", &order, "--epsilon", &epsilon, "--delta", &delta];
         let reasons = ["--who", "simulation", "--why", "a simulation on one machine", "--code-only"];
         let code = self.budget_command(site, &[&words[..], &amounts, &reasons].concat())?;

@@ -40,10 +40,16 @@ fn policy(plans: &[&Plan]) -> String {
     let parameters = specs.iter().map(fedtwin_plan::ModelSpec::values).max().unwrap_or(0);
     let attempts = plans.iter().map(|plan| plan.rounds.attempts_max.get()).max().unwrap_or(0);
     let sites = plans.iter().map(|plan| plan.rounds.sites_min.get()).min().unwrap_or(1);
+    let metrics = match plans.iter().map(|plan| plan.metrics_releases()).max() {
+        None | Some(0) => String::new(),
+        Some(releases) => {
+            format!("metrics = {{ noise_patients_min = 1e-6, releases_max = {releases} }}\n")
+        }
+    };
     format!(
         "# A simulation allows what its own plans ask for.\n[policy]\nmodels = {models:?}\n\
          parameters_max = {parameters}\ncohorts = {cohorts:?}\nmodes = {modes:?}\n\
-         noise_multiplier_min = 1e-6\ndelta_max = 0.5\nattempts_max = {attempts}\nsites_min = {sites}\n"
+         noise_multiplier_min = 1e-6\ndelta_max = 0.5\nattempts_max = {attempts}\nsites_min = {sites}\n{metrics}"
     )
 }
 
