@@ -189,3 +189,34 @@ async fn exported_events_are_those_of_opened_blocks() {
     assert!((number(&event["noise_multiplier"]) - multiplier).abs() < 1e-12);
     assert!(number(&json["epsilon"]) > 0.0 && (number(&json["delta"]) - 1e-3).abs() < 1e-18);
 }
+
+/// Asks Google's dp-accounting about an exported claim; nothing where there is no Python that has it.
+fn dp_accounting(claim: &Value) -> Option<std::process::ExitStatus> {
+    let python = std::env::var("FEDTWIN_PYTHON").ok().filter(|path| !path.is_empty());
+    let python = python.unwrap_or_else(|| "python3".to_owned());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/dp_accounting_check.py");
+    assert!(script.exists(), "{} is missing", script.display());
+    let has = std::process::Command::new(&python)
+        .args(["-c", "import dp_accounting"])
+        .stderr(std::process::Stdio::null())
+        .status();
+    if !has.is_ok_and(|status| status.success()) {
+        println!("skipped: {python} has no dp-accounting; FEDTWIN_PYTHON names one that has");
+        return None;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    serde_json::to_writer(&file, claim).unwrap();
+    Some(std::process::Command::new(python).arg(script).arg(file.path()).status().unwrap())
+}
+
+#[tokio::test]
+async fn googles_accounting_agrees_to_half_a_percent() {
+    for sampling in ["1", "1/5"] {
+        let bench = Bench::with(Kind::Gdp, sampling.parse().unwrap());
+        let mut claim = bench.json("export", &["--study", "risk"]).await;
+        let Some(status) = dp_accounting(&claim) else { return };
+        assert_eq!(status.code(), Some(0), "{claim}");
+        claim["epsilon"] = (number(&claim["epsilon"]) * 0.99).into();
+        assert_eq!(dp_accounting(&claim).unwrap().code(), Some(1), "one percent less is noticed");
+    }
+}
