@@ -31,7 +31,15 @@ pub(super) fn curve(points: &[CurvePoint], promise: &Promise) -> String {
         );
     }
     let middle = f64::midpoint(LEFT, WIDTH - RIGHT);
-    push(&mut svg, format_args!("<text x={middle} y={} class=axis>epsilon</text></svg>", HEIGHT - 2.0));
+    push(&mut svg, format_args!("<text x={middle} y={} class=axis>epsilon</text>", HEIGHT - 2.0));
+    push(
+        &mut svg,
+        format_args!(
+            "<text x={x} y={y} class=axis transform=\"rotate(-90 {x} {y})\">delta</text></svg>",
+            x = 9.0,
+            y = HEIGHT / 2.0
+        ),
+    );
     svg
 }
 

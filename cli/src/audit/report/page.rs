@@ -1,6 +1,6 @@
 //! A report as one self-contained page: no scripts, no fonts, nothing to fetch.
 
-use fedtwin_attack::report::{AttackReport, Control, RecordsUsed};
+use fedtwin_attack::report::{AttackReport, CanaryReport, Control, RecordsUsed};
 use fedtwin_privacy::ledger::BudgetReport;
 
 use super::chart;
@@ -218,7 +218,7 @@ fn attacked(page: &mut String, attacks: &AttackReport) {
                 canaries.claim.steps,
                 canaries.bounds.mu,
                 canaries.claim.mu,
-                held(canaries.holds)
+                held(canaries.holds && is_within(canaries))
             ),
         );
     }
@@ -254,6 +254,13 @@ fn attacked(page: &mut String, attacks: &AttackReport) {
     for finding in &attacks.findings {
         push(page, format_args!("<p class=bad>{}</p>", escape(finding)));
     }
+}
+
+/// Compares the figures, whatever the report says of them.
+fn is_within(canaries: &CanaryReport) -> bool {
+    let CanaryReport { claim, bounds, epsilon_low, epsilon_low_gaussian, epsilon_low_one_run, .. } = canaries;
+    let epsilons = [epsilon_low, epsilon_low_gaussian, epsilon_low_one_run];
+    bounds.mu <= claim.mu && epsilons.into_iter().all(|low| *low <= claim.epsilon)
 }
 
 fn controls(attacks: &AttackReport) -> Vec<Control> {

@@ -125,13 +125,13 @@ async fn a_plan_adds_its_clip_and_what_users_of_its_models_learn() {
 async fn attacks_stand_beside_the_claim_and_missed_controls_stand_out() {
     let (bench, digest, event) = planned();
     let claim = Claim::of(&event, 1e-3);
-    let trials = Trials { inside: 2000, true_positives: 1200, outside: 2000, false_positives: 900 };
+    let trials = Trials { inside: 2000, true_positives: 1000, outside: 2000, false_positives: 1000 };
     let bounds = LowerBounds::of(&trials, &Guesses { canaries: 4000, made: 400, right: 230 }, 0.05);
     let canaries = CanaryReport {
         claim,
         bounds,
-        epsilon_low: 0.1,
-        epsilon_low_gaussian: 0.234,
+        epsilon_low: 0.0,
+        epsilon_low_gaussian: 0.034,
         epsilon_low_one_run: 0.0,
         holds: true,
         controls: vec![
@@ -160,10 +160,16 @@ async fn attacks_stand_beside_the_claim_and_missed_controls_stand_out() {
     let (json, page) = report(&bench, &words).await.unwrap();
     assert_eq!(json["attacks"]["canaries"]["done"]["holds"], true);
     assert!(
-        page.contains("epsilon at least <b>0.234</b>") && page.contains("1 of 2 planted bugs caught"),
+        page.contains("epsilon at least <b>0.034</b>") && page.contains("1 of 2 planted bugs caught"),
         "{page}"
     );
-    assert!(page.contains("missed: half the noise"), "{page}");
+    assert!(page.contains("missed: half the noise") && page.contains("within the claim"), "{page}");
+    // Figures that contradict the claim are beyond it, whatever the report says of them.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("\"epsilon_low_gaussian\":0.034", "\"epsilon_low_gaussian\":9.0");
+    std::fs::write(&file, text).unwrap();
+    let (_, page) = report(&bench, &words).await.unwrap();
+    assert!(page.contains("<b>9.000</b>") && page.contains("beyond the claim"), "{page}");
     let words = ["--study", "risk", "--attack", &file.display().to_string()];
     let refused = report(&bench, &words).await.unwrap_err().to_string();
     assert!(refused.contains("that none of the reported studies ran"), "{refused}");
