@@ -87,10 +87,7 @@ impl Keys {
 
     /// Returns the keys of known holders by the names under which they cosign: `<federation>/<role>/<name>`.
     pub fn cosigners(&self) -> impl Iterator<Item = (String, PublicKey)> {
-        self.0.iter().filter_map(|(holder, key)| {
-            let Identity { federation, role, name } = holder.as_ref()?;
-            Some((format!("{federation}/{role}/{name}"), *key))
-        })
+        self.0.iter().filter_map(|(holder, key)| Some((holder.as_ref()?.cosigner(), *key)))
     }
 
     /// Returns the only key, for logs that do not say whose they are.

@@ -24,6 +24,8 @@ pub struct Ledger {
     pub leaves: Vec<LeafHash>,
     /// What was verified of it; absent where no key was at hand.
     pub verified: Option<Summary>,
+    /// The last signed head that the coordinator keeps beside a mirror, with its cosignatures.
+    pub note: Option<String>,
 }
 
 /// Why a ledger is not shown.
@@ -114,7 +116,7 @@ impl Ledger {
             sequence,
             source,
         })?;
-        Ok(Self { name: file.to_owned(), owner, state, leaves, verified })
+        Ok(Self { name: file.to_owned(), owner, state, leaves, verified, note: None })
     }
 
     /// Returns who signs the ledger.

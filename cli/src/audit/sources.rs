@@ -74,8 +74,15 @@ async fn mirrors(address: &Address, keys: &Keys) -> Result<Vec<Ledger>, NoLedger
     let client = Client::connect(address).await?;
     let mut mirrors = Vec::new();
     for site in client.ledgers().await? {
+        // The head first: a mirror that is fetched after it has grown since, and never shrunk.
+        let note = match client.fetch_checkpoint(&site).await {
+            Ok(note) => Some(note),
+            Err(ClientError::Refused(_no_checkpoint)) => None,
+            Err(error) => return Err(error.into()),
+        };
         let bytes = client.fetch_ledger(&site).await?;
-        mirrors.push(Ledger::parse(&format!("the mirror of {site}"), &bytes, keys)?);
+        let ledger = Ledger::parse(&format!("the mirror of {site}"), &bytes, keys)?;
+        mirrors.push(Ledger { note, ..ledger });
     }
     Ok(mirrors)
 }

@@ -200,7 +200,7 @@ impl fmt::Display for Verified {
         let Self { title, entries, head, root, continues, inclusion, .. } = self;
         write!(f, "{title}: verified\nentries  {entries}\nhead     {head}\nroot     {root}")?;
         for Continued { file, entries, cosigned, .. } in continues {
-            write!(f, "\ncontinues the signed head of {entries} entries in {}", file.display())?;
+            write!(f, "\ncontinues the signed head of {entries} entries in {file}")?;
             for cosigner in cosigned {
                 write!(f, ", cosigned by {}", cosigner.name)?;
             }

@@ -5,7 +5,7 @@
 //! continues it, or is too short, or is another one.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use fedtwin_audit_log::checkpoint::{Checkpoint, CheckpointError};
@@ -29,8 +29,8 @@ pub struct Heads {
 /// A head that a ledger continues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Continued {
-    /// The file that it is in.
-    pub file: PathBuf,
+    /// The file that it is in, or that the coordinator keeps it.
+    pub file: String,
     /// The number of entries.
     pub entries: u64,
     /// The Merkle root over them.
@@ -76,7 +76,7 @@ pub enum OtherView {
     #[error("no key to verify {file} with: give --ca and --identity of {origin}'s site, or --key")]
     NoKey {
         /// The file.
-        file: PathBuf,
+        file: String,
         /// What it is a checkpoint of.
         origin: String,
     },
@@ -84,7 +84,7 @@ pub enum OtherView {
     #[error("{file} is not a checkpoint that the site signed")]
     NotSigned {
         /// The file.
-        file: PathBuf,
+        file: String,
         /// Why.
         source: CheckpointError,
     },
@@ -103,7 +103,7 @@ pub enum OtherView {
         /// The last of them.
         last: u64,
         /// The checkpoint.
-        file: PathBuf,
+        file: String,
         /// Who cosigned it.
         witnesses: String,
     },
@@ -118,7 +118,7 @@ pub enum OtherView {
         /// The entries of the checkpoint.
         signed: u64,
         /// The checkpoint.
-        file: PathBuf,
+        file: String,
         /// Who cosigned it.
         witnesses: String,
     },
@@ -150,18 +150,24 @@ impl Heads {
             for (ledger, continued) in ledgers.iter().zip(&mut continued) {
                 if origin(&ledger.owner) == name {
                     known = true;
-                    continued.push(head(ledger, file, &note, keys)?);
+                    continued.push(head(ledger, &file.display().to_string(), &note, keys)?);
                 }
             }
             if !known {
                 return Err(OtherView::OtherLog { file: file.clone(), origin: name });
             }
         }
+        for (ledger, continued) in ledgers.iter().zip(&mut continued) {
+            // A mirror without a key is shown as not verified, and so is what is kept beside it.
+            if let Some(note) = ledger.note.as_ref().filter(|_| ledger.verified.is_some()) {
+                continued.push(head(ledger, "the coordinator's checkpoint", note, keys)?);
+            }
+        }
         Ok(continued)
     }
 }
 
-fn head(ledger: &Ledger, file: &Path, note: &str, keys: &Keys) -> Result<Continued, OtherView> {
+fn head(ledger: &Ledger, file: &str, note: &str, keys: &Keys) -> Result<Continued, OtherView> {
     let origin = origin(&ledger.owner);
     let key = keys.of(&ledger.identity());
     let key = key.ok_or_else(|| OtherView::NoKey { file: file.to_owned(), origin: origin.clone() })?;
