@@ -54,9 +54,12 @@ struct Tilted {
 impl Composition<'_> {
     /// Returns the curve of the sum, sharp around the loss that `tilt`, at least 0, makes the mean, and covering `range`.
     pub(crate) fn curve(&self, tilt: f64, range: (f64, f64)) -> Curve {
-        let window = self.window(range);
+        // What the lattice adds to the deviation: at most half a spacing for each step.
+        let blur = self.spacing * sqrt(self.total()) / 2.0;
+        let shift = (1.0 + tilt) * blur * blur;
+        let window = self.window((range.0 - DEVIATIONS * blur, range.1 + DEVIATIONS * blur + shift));
         let top = (window.first + window.length as i64 - 1) as f64 * self.spacing;
-        let slope = self.cumulants.slope_beyond(tilt, top);
+        let slope = self.cumulants.slope_beyond(tilt, top).min(DEVIATIONS / blur);
         let tilted = self.tilted(tilt, window, slope);
         // P(L > top) <= E~[exp(s (L - top))] exp(-t top) / normalisation, twice for what rounding does.
         let above = match self.largest() <= top {
@@ -185,6 +188,9 @@ fn log_moment_of(step: &Lattice, spacing: f64, tilt: f64) -> f64 {
 
 /// Bounds the relative error of each of a step's tilted probabilities.
 const STEP_ERROR: f64 = 1e-12;
+
+/// Beyond as many standard deviations a Gaussian has exp(-32).
+const DEVIATIONS: f64 = 8.0;
 
 const LENGTH_MIN: usize = 1 << 8;
 

@@ -1,6 +1,6 @@
 //! From mechanisms to the pairs of distributions that dominate them.
 
-use libm::{exp, lgamma, log, log1p};
+use libm::{exp, lgamma, log, log1p, sqrt};
 
 use crate::accountant::mechanism::discrete_multiplier;
 use crate::accountant::pld::pair::Pair;
@@ -41,16 +41,24 @@ pub(crate) fn step_loss(mechanism: Mechanism, relation: Relation) -> Option<Step
             }
         },
         Mechanism::TruncatedPoissonGaussian { rate, multiplier, patients, cap } => {
+            if multiplier < 2.0 * MULTIPLIER_MIN {
+                return None;
+            }
             let cut = Cut::of(rate, patients, cap);
             let within = sampled(rate, multiplier, relation);
             let beyond = sampled(cut.rate, multiplier / 2.0, Relation::ReplaceOne);
-            Step::Loss(if cut.probability > 0.0 {
+            Step::Loss(if cut.probability <= 0.0 {
+                StepLoss::line(within)
+            } else if cut.probability < 1.0 {
                 StepLoss::mixture(cut.probability, beyond, within)
             } else {
-                StepLoss::line(within)
+                StepLoss::line(beyond)
             })
         }
-        Mechanism::Laplace { multiplier } => Step::Loss(StepLoss::laplace(sensitivity / multiplier)),
+        Mechanism::Laplace { multiplier } => {
+            let ratio = (sensitivity / multiplier).max(RATE_MIN);
+            Step::Loss(if ratio > RATIO_MAX { StepLoss::pure(ratio) } else { StepLoss::laplace(ratio) })
+        }
         Mechanism::DiscreteLaplace { sensitivity: 0, .. } => Step::Free,
         Mechanism::DiscreteLaplace { scale, sensitivity: steps } => {
             let steps = f64::from(steps) * sensitivity;
@@ -62,16 +70,18 @@ pub(crate) fn step_loss(mechanism: Mechanism, relation: Relation) -> Option<Step
                 )]
                 StepLoss::discrete_laplace(scale, steps as u32)
             } else {
-                StepLoss::pure(steps / scale)
+                StepLoss::pure((steps / scale).max(RATE_MIN))
             })
         }
-        Mechanism::Pure { epsilon } => Step::Loss(StepLoss::pure(epsilon * sensitivity)),
+        Mechanism::Pure { epsilon } => Step::Loss(StepLoss::pure((epsilon * sensitivity).max(RATE_MIN))),
     };
     Some(step)
 }
 
 /// Returns the pair of a Poisson sample; where noise is so small that sampling hardly matters, that without.
 fn sampled(rate: f64, multiplier: f64, relation: Relation) -> Pair {
+    // More of a sample and less noise cost more; beyond these nothing costs anything.
+    let (rate, multiplier) = (rate.max(RATE_MIN), multiplier.min(MULTIPLIER_MAX));
     match relation {
         Relation::ZeroOut if rate < 1.0 && multiplier >= MULTIPLIER_MIN => Pair::Sampled { rate, multiplier },
         Relation::ReplaceOne if rate < 1.0 && multiplier >= MULTIPLIER_MIN => {
@@ -105,8 +115,9 @@ impl Cut {
             return Self { probability: 0.0, rate };
         }
         let overfull = binomial_tail(patients, rate, cap.saturating_add(1));
+        // What either tail is rounded up by is the other's error at most.
         let rate = overfull * f64::from(cap) / (probability * f64::from(patients));
-        Self { probability: probability.min(1.0), rate: (rate * (1.0 + 1e-11)).min(1.0) }
+        Self { probability, rate: (rate * (1.0 + 2.0 * binomial_error(patients))).min(1.0) }
     }
 }
 
@@ -124,6 +135,10 @@ fn binomial_tail(trials: u32, rate: f64, least: u32) -> f64 {
         return 1.0;
     }
     let (n, k) = (f64::from(trials), f64::from(least));
+    // Chernoff: what is missing to 1 is below exp(-72).
+    if k < n * rate - 12.0 * sqrt(n * rate) {
+        return 1.0;
+    }
     let log_choose = lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0);
     let log_first = log_choose + k * log(rate) + (n - k) * log1p(-rate);
     let (mut sum, mut term) = (0.0, 1.0);
@@ -135,11 +150,23 @@ fn binomial_tail(trials: u32, rate: f64, least: u32) -> f64 {
             break;
         }
     }
-    (exp(log_first + log(sum)) * (1.0 + 1e-10)).min(1.0)
+    (exp(log_first + log(sum)) * (1.0 + binomial_error(trials))).min(1.0)
+}
+
+/// Bounds a tail's relative error: logarithms of factorials are accurate to a few ulps of themselves.
+fn binomial_error(trials: u32) -> f64 {
+    let n = f64::from(trials);
+    1e-12 + 16.0 * f64::EPSILON * n * log(n + 2.0)
 }
 
 /// Such noise hides nobody anyway, and keeps the number of points bounded.
 const MULTIPLIER_MIN: f64 = 0.1;
+
+const RATE_MIN: f64 = 1e-12;
+const MULTIPLIER_MAX: f64 = 1e12;
+
+/// Beyond, a Laplace mechanism is priced by its bound on the loss.
+const RATIO_MAX: f64 = 200.0;
 
 /// Beyond, a discrete Laplace distribution is priced by its bound on the loss.
 const POINTS_MAX: f64 = 10_000.0;

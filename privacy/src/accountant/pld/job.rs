@@ -63,7 +63,7 @@ impl Job {
             }
         }
         if inverse_squares > 0.0 {
-            let multiplier = (1.0 - 1e-14) / sqrt(inverse_squares);
+            let multiplier = ((1.0 - 1e-14) / sqrt(inverse_squares)).min(GAUSSIAN_MAX);
             if multiplier < GAUSSIAN_MIN {
                 return None;
             }
@@ -177,15 +177,20 @@ impl Job {
     fn curves(&self, aims: &[(&Direction, Aim)], deviations: f64) -> Vec<Curve> {
         let sharp = aims.iter().map(|(direction, aim)| direction.sharp(*aim));
         let coarsest = aims.iter().map(|(direction, aim)| direction.coarsest(*aim));
-        let spacing = sharp.fold(f64::INFINITY, f64::min).max(coarsest.fold(0.0, f64::max));
+        let ranges = aims.iter().map(|(direction, aim)| direction.range(*aim));
+        let (low, high) =
+            ranges.fold((0.0_f64, 0.0_f64), |all, range| (all.0.min(range.0), all.1.max(range.1)));
+        let coarsest = coarsest.fold((high - low) / PROFILE_LENGTH_MAX, f64::max);
+        let spacing = sharp.fold(f64::INFINITY, f64::min).max(coarsest);
         let lattices = self.lattices(Grid { spacing, deviations });
+        // Where the lattice had to be coarse, a tilt that multiplies its moments by more than e only blurs.
         let backwards: Vec<_> =
             lattices.iter().map(|(step, count)| (step.reversed(spacing), *count)).collect();
         let curve = |&(direction, aim): &(&Direction, Aim)| {
             let steps = if direction.back { &backwards } else { &lattices };
             let steps = steps.iter().map(|(step, count)| (step, *count)).collect();
-            Composition { steps, spacing, cumulants: &direction.cumulants }
-                .curve(aim.tilt, direction.range(aim))
+            let tilt = aim.tilt.min(sqrt(12.0 / direction.cumulants.steps()) / spacing);
+            Composition { steps, spacing, cumulants: &direction.cumulants }.curve(tilt, direction.range(aim))
         };
         aims.iter().map(curve).collect()
     }
@@ -222,7 +227,10 @@ impl Direction {
     /// Moving a loss to the ends of its bin of width h multiplies E[exp(t L)] by at most 1 + t (t + 1) h^2 / 12 where
     /// losses are spread over bins, so that at tilt t epsilon grows by T (t + 1) h^2 / 12.
     fn sharp(&self, aim: Aim) -> f64 {
-        let composed = sqrt(12.0 * aim.tolerance / ((1.0 + aim.tilt) * self.cumulants.steps()));
+        let (steps, variance) = (self.cumulants.steps(), self.cumulants.at(aim.tilt).variance);
+        let composed = sqrt(12.0 * aim.tolerance / ((1.0 + aim.tilt) * steps));
+        // It also adds up to h^2 / 6 to the variance, of which this is a thousandth: tiny losses need a tiny grid.
+        let composed = composed.min(sqrt(VARIANCE_SHARE * variance / steps).max(SPACING_MIN));
         // The losses of few steps are anything but Gaussian, and need a grid that is fine next to epsilon.
         let fine = (aim.epsilon / EPSILON_PARTS).max(composed / FINER_MAX);
         if aim.epsilon > 0.0 { composed.min(fine) } else { composed }
@@ -262,9 +270,15 @@ const DELTA_RELATIVE: f64 = 1e-5;
 const PROFILE_RELATIVE: f64 = 1e-3;
 const TILT_REACH: f64 = 2.5;
 const TILTS_MAX: f64 = 8.0;
+/// All curves of one profile together.
+const PROFILE_LENGTH_MAX: f64 = 8.0 * LENGTH_MAX as f64;
 const REFINEMENTS_MAX: usize = 4;
 
 /// Gaussian noise that is smaller has an epsilon above 1000.
 const GAUSSIAN_MIN: f64 = 0.02;
+const GAUSSIAN_MAX: f64 = 1e12;
 const EPSILON_PARTS: f64 = 64.0;
 const FINER_MAX: f64 = 16.0;
+const VARIANCE_SHARE: f64 = 6e-3;
+/// Losses that are smaller are nothing.
+const SPACING_MIN: f64 = 1e-30;

@@ -145,8 +145,11 @@ fn losses(pair: Pair, grid: Grid) -> (f64, f64) {
     reason = "floor is the point, and grids are finer than 2^50 points"
 )]
 pub(crate) fn index_below(x: f64) -> i64 {
-    x.floor() as i64
+    x.floor().clamp(-INDEX_MAX, INDEX_MAX) as i64
 }
+
+/// Where losses are out of all proportion, windows are in the wrong place, which bounds nothing but harms nothing.
+const INDEX_MAX: f64 = (1_u64 << 52) as f64;
 
 /// Gauss and Legendre's rules with 5 and 3 nodes: over a piece whose integrand's logarithm varies by w, their
 /// relative errors are about 4e-13 w^10 and 5e-7 w^6 times the Hermite factors of a Gaussian (below 945 and 15):
