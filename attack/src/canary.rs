@@ -30,7 +30,7 @@ pub struct Canaries {
 impl Canaries {
     /// Plants the canaries, takes the steps, and bounds from below what the steps cost.
     ///
-    /// A canary is called in where its [score](Evidence) is above one threshold, which a pilot with other
+    /// A canary is called in where its score (`Evidence`) is above one threshold, which a pilot with other
     /// canaries registers first: so it is fixed before anything is drawn that the bounds are about.
     ///
     /// # Errors

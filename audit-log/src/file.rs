@@ -1,4 +1,4 @@
-//! A log on a [`Disk`](crate::disk::Disk).
+//! A log on a [`Disk`].
 //!
 //! An append writes the entry and fsyncs it, then replaces `<file>.head` (the sequence and hash of the
 //! last acknowledged entry) by writing a new one, fsyncing it, renaming, and fsyncing that; only then it returns. So

@@ -55,7 +55,7 @@ pub struct ReportOn {
     /// How the study's settings were chosen, and on which data: it is on the page word for word.
     #[arg(long, value_name = "TEXT")]
     tuning: Option<String>,
-    /// The folder for <site>.<study>.html and .json; made if it is not there.
+    /// The folder for `SITE.STUDY.html` and `.json`; made if it is not there.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }

@@ -1,9 +1,9 @@
 //! Privacy-loss distributions: the sharpest bound for a job whose plan is fixed.
 //!
-//! Each mechanism has a dominating pair of distributions ([`dominating`], [`pair`], [`step`]); its loss is laid on a lattice so that
-//! no hockey-stick divergence becomes smaller ([`lattice`]); losses of all steps are added by Fourier
-//! transform, with all errors bounded and added ([`compose`], [`fft`]); the result is a [`curve`] of upper bounds on
-//! delta. [`cumulants`] choose how fine and how wide. Both directions are bounded: the patient's
+//! Each mechanism has a dominating pair of distributions (`dominating`, `pair`, `step`); its loss is laid on a lattice so that
+//! no hockey-stick divergence becomes smaller (`lattice`); losses of all steps are added by Fourier
+//! transform, with all errors bounded and added (`compose`, `fft`); the result is a `curve` of upper bounds on
+//! delta. `cumulants` choose how fine and how wide. Both directions are bounded: the patient's
 //! contribution taken away, and put back.
 //!
 //! Left out on purpose: sums over jobs of which one was chosen after seeing results of another. No
