@@ -72,11 +72,17 @@ impl CohortFile {
                 .iter()
                 .try_for_each(|scan| scan.check(source, *need).map(drop)),
             (Source::SyntheticTable(_), DataNeed::Table(need)) => synthetic::schema().fit(need),
-            (Source::SyntheticImages(_), DataNeed::Images(need)) => synthetic::check_size(*need),
-            (Source::Table(_) | Source::SyntheticTable(_), DataNeed::Images(_))
-            | (Source::Images(_) | Source::SyntheticImages(_), DataNeed::Table(_)) => {
-                Err(self.other_kind(need))
+            (Source::SyntheticImages(_), DataNeed::Images(need)) => {
+                synthetic::check_size(*need, synthetic::PHANTOM_SHAPE_MAX)
             }
+            (Source::SyntheticHippocampi(_), DataNeed::Images(need)) => {
+                synthetic::check_size(*need, synthetic::HIPPOCAMPUS_SHAPE_MAX)
+            }
+            (Source::Table(_) | Source::SyntheticTable(_), DataNeed::Images(_))
+            | (
+                Source::Images(_) | Source::SyntheticImages(_) | Source::SyntheticHippocampi(_),
+                DataNeed::Table(_),
+            ) => Err(self.other_kind(need)),
         }
     }
 
@@ -106,12 +112,18 @@ impl CohortFile {
                 images::read(&scans, source, *need, selection).map(Records::Volumes)
             }
             (Source::SyntheticImages(source), DataNeed::Images(_)) => {
-                synthetic::volumes(*source, selection).map(Records::Volumes)
+                let volume = |number| synthetic::phantom(*source, number);
+                synthetic::volumes(source.patients.get(), volume, selection).map(Records::Volumes)
+            }
+            (Source::SyntheticHippocampi(source), DataNeed::Images(_)) => {
+                let volume = |number| synthetic::hippocampus(*source, number);
+                synthetic::volumes(source.patients.get(), volume, selection).map(Records::Volumes)
             }
             (Source::Table(_) | Source::SyntheticTable(_), DataNeed::Images(_))
-            | (Source::Images(_) | Source::SyntheticImages(_), DataNeed::Table(_)) => {
-                Err(self.other_kind(need))
-            }
+            | (
+                Source::Images(_) | Source::SyntheticImages(_) | Source::SyntheticHippocampi(_),
+                DataNeed::Table(_),
+            ) => Err(self.other_kind(need)),
         }
     }
 
@@ -131,7 +143,10 @@ impl CohortFile {
 impl Check for Contents {
     fn check(&self) -> Result<(), Problem> {
         match (&self.split, &self.source) {
-            (Split::Listed(_), Source::Images(_) | Source::SyntheticImages(_)) => {
+            (
+                Split::Listed(_),
+                Source::Images(_) | Source::SyntheticImages(_) | Source::SyntheticHippocampi(_),
+            ) => {
                 let message =
                     "assigns the lines of a table, expected split.modulo or split.hashed for images";
                 Err(Problem::new("split.listed", message))

@@ -17,6 +17,8 @@ pub enum Source {
     SyntheticTable(SyntheticSource),
     /// Invented scans of phantom organs with their masks.
     SyntheticImages(SyntheticSource),
+    /// Invented scans of hippocampi with their masks, to pre-train on.
+    SyntheticHippocampi(HippocampiSource),
 }
 
 /// A table in a text file.
@@ -71,6 +73,16 @@ pub struct SyntheticSource {
     /// demonstration compares a federation with.
     #[serde(default = "one_site")]
     pub pooled_sites: Count<1, 4>,
+}
+
+/// Invented hippocampi of any form and brightness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HippocampiSource {
+    /// Another seed makes other volumes.
+    pub seed: u64,
+    /// Volumes of both parts.
+    pub patients: Count<1, 100_000>,
 }
 
 impl SyntheticSource {

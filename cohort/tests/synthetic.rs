@@ -73,6 +73,31 @@ fn brightness_alone_does_not_find_the_organ() {
 }
 
 #[test]
+fn invented_hippocampi_have_their_volume_and_are_no_brighter_than_their_surroundings() {
+    let text = |patients: u32| {
+        format!(
+            "name = 'made-up'\npatients = {patients}\n\
+             source.synthetic-hippocampi = {{ seed = 5, patients = {patients} }}\n\
+             split.modulo = {{ divisor = 1000, test = 999 }}"
+        )
+    };
+    let read = |patients: u32| {
+        let cohort = Folder::new().cohort(&text(patients)).unwrap();
+        volumes(cohort.read(&image_need(64, 48), Part::Train).unwrap())
+    };
+    let made = read(30);
+    assert_eq!(made[..2], read(2));
+    let mut found = 0.0;
+    for volume in &made {
+        let organ = volume.mask.iter().filter(|&&voxel| voxel == 1).count();
+        // 2.3 to 4.9 ml, of which a warp moves some and the frame may cut some.
+        assert!((1500..6500).contains(&organ), "{organ} mm3");
+        found += best_threshold_dice(volume) / 30.0;
+    }
+    assert!(found < 0.6, "a threshold finds {found} of the organ");
+}
+
+#[test]
 fn phantoms_larger_than_the_plans_slices_are_refused() {
     let cohort = Folder::new().cohort(&cohort_text("images", 0, 1)).unwrap();
     let message = cohort.check(&image_need(48, 48)).unwrap_err().to_string();

@@ -2,8 +2,6 @@
 
 use std::f64::consts::TAU;
 
-use crate::source::SyntheticSource;
-
 /// One patient's stream of draws: `SplitMix64` (Steele, Lea and Flood 2014, figure 18).
 pub(crate) struct Draws {
     state: u64,
@@ -11,11 +9,11 @@ pub(crate) struct Draws {
 
 impl Draws {
     /// Starts the stream of one patient at one site.
-    pub(crate) fn new(source: SyntheticSource, patient: u32) -> Self {
+    pub(crate) fn new(seed: u64, site: u32, patient: u32) -> Self {
         // Each part passes through the mixer, so that neighbouring numbers give unrelated streams.
-        let state = [u64::from(source.site.get()), u64::from(patient)]
+        let state = [u64::from(site), u64::from(patient)]
             .into_iter()
-            .fold(mix(source.seed), |state, part| mix(state ^ mix(part.wrapping_add(GOLDEN_GAMMA))));
+            .fold(mix(seed), |state, part| mix(state ^ mix(part.wrapping_add(GOLDEN_GAMMA))));
         Self { state }
     }
 
@@ -23,6 +21,12 @@ impl Draws {
     pub(crate) fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GOLDEN_GAMMA);
         mix(self.state)
+    }
+
+    /// Draws a whole number below `count`, each equally often to within `count` in 2^64.
+    pub(crate) fn below(&mut self, count: usize) -> usize {
+        let remainder = self.bits() % (count as u64);
+        usize::try_from(remainder).expect("a remainder is below what it was divided by")
     }
 
     /// Draws a number that is uniform in [0, 1).

@@ -1,10 +1,13 @@
-//! The built-in synthetic federation: four sites that differ in equipment and case mix.
+//! The built-in synthetic federation: four sites that differ in equipment and case mix; and hippocampi to
+//! pre-train on.
 //!
 //! Every patient is made from the federation's seed, the site and the patient's number alone, so that no
 //! patient depends on another, and cohorts need no files. The numbers are invented; no real patient's
 //! data went into them.
 
 mod draw;
+mod field;
+mod hippocampus;
 mod phantom;
 mod records;
 
@@ -17,6 +20,9 @@ use crate::error::CohortError;
 use crate::schema::TableSchema;
 use crate::source::SyntheticSource;
 use crate::split::{Patient, Selection};
+
+pub(crate) use hippocampus::{SHAPE_MAX as HIPPOCAMPUS_SHAPE_MAX, volume as hippocampus};
+pub(crate) use phantom::{SHAPE_MAX as PHANTOM_SHAPE_MAX, volume as phantom};
 
 /// Returns the schema of the invented health records: the heart schema that the examples ship.
 pub(crate) fn schema() -> TableSchema {
@@ -33,10 +39,9 @@ pub(crate) fn lines(source: SyntheticSource) -> impl Iterator<Item = StringRecor
     (1..=source.patients.get()).map(move |patient| records::line(source, patient))
 }
 
-/// Checks that the largest phantom fits the plan's size.
-pub(crate) fn check_size(need: ImageNeed) -> Result<(), CohortError> {
+/// Checks that volumes of at most this shape fit the plan's size.
+pub(crate) fn check_size(need: ImageNeed, [_, rows, columns]: [usize; 3]) -> Result<(), CohortError> {
     let (height, width) = (need.height.size(), need.width.size());
-    let [_, rows, columns] = phantom::SHAPE_MAX;
     if rows > height || columns > width {
         let message = format!(
             "it expects slices of at most {height} x {width}, those of phantoms are up to {rows} x {columns}"
@@ -46,16 +51,17 @@ pub(crate) fn check_size(need: ImageNeed) -> Result<(), CohortError> {
     Ok(())
 }
 
-/// Makes the selected phantoms of a site.
+/// Makes the selected ones of `count` volumes.
 pub(crate) fn volumes(
-    source: SyntheticSource,
+    count: u32,
+    volume: impl Fn(u32) -> VolumeRecord,
     mut selection: Selection,
 ) -> Result<Vec<VolumeRecord>, CohortError> {
     let mut records = Vec::new();
-    for patient in 1..=source.patients.get() {
-        let id = format!("phantom-{patient}");
-        if selection.takes(Patient { id: &id, line: u64::from(patient) })? {
-            records.push(phantom::volume(source, patient));
+    for number in 1..=count {
+        let id = format!("phantom-{number}");
+        if selection.takes(Patient { id: &id, line: u64::from(number) })? {
+            records.push(volume(number));
         }
     }
     Ok(records)

@@ -85,8 +85,7 @@ struct Anatomy {
 
 impl Anatomy {
     fn draw(draws: &mut Draws, organ_scale: f64) -> Self {
-        let shape = SHAPE_MAX
-            .map(|most| most - usize::try_from(draws.bits() % 9).expect("a remainder of 9 is small"));
+        let shape = SHAPE_MAX.map(|most| most - draws.below(9));
         let middle = shape.map(|size| size as f64 / 2.0 + draws.between(-3.0, 3.0));
         let scale = organ_scale * libm::exp(0.1 * draws.normal());
         let tilt = draws.between(-0.35, 0.35);
@@ -125,7 +124,7 @@ impl Anatomy {
 pub(crate) fn volume(source: SyntheticSource, patient: u32) -> VolumeRecord {
     let (source, patient) = source.locate(patient);
     let scanner = &SCANNERS[source.site.size()];
-    let draws = &mut Draws::new(source, patient);
+    let draws = &mut Draws::new(source.seed, source.site.get(), patient);
     let anatomy = Anatomy::draw(draws, scanner.organ_scale);
     let [slices, rows, columns] = anatomy.shape;
     let mut mask = Vec::with_capacity(slices * rows * columns);

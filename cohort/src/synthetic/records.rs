@@ -111,7 +111,7 @@ impl Person {
 pub(crate) fn line(source: SyntheticSource, patient: u32) -> StringRecord {
     let (source, patient) = source.locate(patient);
     let mix = &SITES[source.site.size()];
-    let draws = &mut Draws::new(source, patient);
+    let draws = &mut Draws::new(source.seed, source.site.get(), patient);
     let person = Person::draw(mix, draws);
     let flag = |flag: bool| (if flag { "1" } else { "0" }).to_owned();
     let pain = 1.0 + (3.0 * draws.uniform()).floor();
