@@ -18,11 +18,12 @@ use crate::trainer::TrainError;
 /// Slices of one patient, padded to one shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PaddedSlices {
-    /// `[slices, 1, height, width]`.
+    /// `[slices, channels, height, width]`, with one channel, or four where the model sees coordinates.
     pub shape: [usize; 4],
-    /// Intensities, row-major in `shape`.
+    /// Intensities and then, in channels of their own, slice, row and column, each from -1 to 1 over the
+    /// volume; row-major in `shape`.
     pub images: Vec<f32>,
-    /// 1 inside the organ and 0 outside.
+    /// 1 inside the organ and 0 outside: `[slices, 1, height, width]`.
     pub masks: Vec<f32>,
     /// 1 where the volume has a pixel and 0 where it was padded.
     pub weights: Vec<f32>,
@@ -32,18 +33,22 @@ impl PaddedSlices {
     /// Makes the record of an empty slot: it takes as long as a patient's, and its gradient is zero.
     #[must_use]
     pub fn null(shape: [usize; 4]) -> Self {
-        let zeros = vec![0.0; shape.iter().product()];
-        Self { shape, images: zeros.clone(), masks: zeros.clone(), weights: zeros }
+        let [slices, _, height, width] = shape;
+        let zeros = |values: usize| vec![0.0; values];
+        let pixels = slices * height * width;
+        Self { shape, images: zeros(shape.iter().product()), masks: zeros(pixels), weights: zeros(pixels) }
     }
 
-    /// Copies the `chosen` slices of `volume` into a fixed `shape` of `[slices, 1, height, width]`.
+    /// Copies the `chosen` slices of `volume` into a fixed `shape` of `[slices, channels, height, width]`.
     ///
     /// # Panics
-    /// If more slices are chosen than `shape` holds, or the volume's slices are larger.
+    /// If more slices are chosen than `shape` holds, the volume's slices are larger, or the channels are
+    /// neither one nor four.
     #[must_use]
     pub fn new(volume: &VolumeRecord, shape: [usize; 4], chosen: &[usize]) -> Self {
-        let [slices, _, padded_height, padded_width] = shape;
+        let [slices, channels, padded_height, padded_width] = shape;
         let [_, height, width] = volume.shape;
+        assert!(channels == 1 || channels == 4, "intensities, or intensities and coordinates");
         assert!(chosen.len() <= slices, "at most as many slices as the shape holds");
         assert!(height <= padded_height && width <= padded_width, "the cohort was checked when loaded");
         let mut padded = Self::null(shape);
@@ -51,7 +56,14 @@ impl PaddedSlices {
             for row in 0..height {
                 let from = (slice * height + row) * width;
                 let to = (slot * padded_height + row) * padded_width;
-                padded.images[to..to + width].copy_from_slice(&volume.image[from..from + width]);
+                let image = padded.image(slot, 0, row);
+                padded.images[image..image + width].copy_from_slice(&volume.image[from..from + width]);
+                for column in 0..if channels == 1 { 0 } else { width } {
+                    for (axis, index) in [slice, row, column].into_iter().enumerate() {
+                        let image = padded.image(slot, 1 + axis, row) + column;
+                        padded.images[image] = place(index, volume.shape[axis]);
+                    }
+                }
                 padded.weights[to..to + width].fill(1.0);
                 let inside = &volume.mask[from..from + width];
                 for (mask, &inside) in padded.masks[to..to + width].iter_mut().zip(inside) {
@@ -70,23 +82,35 @@ impl PaddedSlices {
     pub fn augmented(&self, size: [usize; 2], augmentation: &Augmentation, rng: &mut impl Rng) -> Self {
         let placement = Placement::draw(augmentation, rng);
         let intensities = Intensities::draw(augmentation, rng);
-        let [slices, _, height, width] = self.shape;
+        let [slices, channels, height, width] = self.shape;
         let mut changed = Self::null(self.shape);
         for (slice, row) in (0..slices).flat_map(|slice| (0..size[0]).map(move |row| (slice, row))) {
             for column in 0..size[1] {
                 let from = (slice * height + row) * width + column;
+                let image = |channel: usize| self.image(slice, channel, row) + column;
                 // Drawn for every pixel, so that the others' do not depend on which ones leave the frame.
-                let intensity = intensities.apply(self.images[from], rng);
-                let Some([row, column]) = placement.of([row, column], size, [height, width]) else {
+                let intensity = intensities.apply(self.images[image(0)], rng);
+                let Some([new_row, new_column]) = placement.of([row, column], size, [height, width]) else {
                     continue;
                 };
-                let to = (slice * height + row) * width + column;
+                let to = (slice * height + new_row) * width + new_column;
                 changed.weights[to] = self.weights[from];
                 changed.masks[to] = self.masks[from];
-                changed.images[to] = intensity * self.weights[from];
+                let moved = |channel: usize| self.image(slice, channel, new_row) + new_column;
+                changed.images[moved(0)] = intensity * self.weights[from];
+                for channel in 1..channels {
+                    // Coordinates stay with their tissue.
+                    changed.images[moved(channel)] = self.images[image(channel)];
+                }
             }
         }
         changed
+    }
+
+    /// Returns where a row of a channel begins among the images.
+    fn image(&self, slice: usize, channel: usize, row: usize) -> usize {
+        let [_, channels, height, width] = self.shape;
+        ((slice * channels + channel) * height + row) * width
     }
 
     /// Puts copies of one patient one after the other.
@@ -107,6 +131,12 @@ impl PaddedSlices {
             weights: join(|copy| &copy.weights),
         }
     }
+}
+
+/// Returns where an index lies between the first (-1) and the last (1) of `size`; the only one is in the middle.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a few thousand voxels")]
+fn place(index: usize, size: usize) -> f32 {
+    if size < 2 { 0.0 } else { (2.0 * index as f64 / (size - 1) as f64 - 1.0) as f32 }
 }
 
 /// Returns the randomness of one copy of a patient in a step: from the seed, the patient and the copy
@@ -178,6 +208,36 @@ mod tests {
     }
 
     #[test]
+    fn coordinates_go_from_minus_one_to_one_over_the_volume_and_move_with_it() {
+        let padded = PaddedSlices::new(&volume(), [1, 4, 2, 3], &[2]);
+        let (slice, row) = ([1.0, 1.0, 0.0, 0.0, 0.0, 0.0], [0.0; 6]);
+        assert_eq!(padded.images[6..], [slice, row, [-1.0, 1.0, 0.0, 0.0, 0.0, 0.0]].concat());
+        assert_eq!(padded.masks.len(), 6);
+        let augmentation = Augmentation {
+            copies: 1.try_into().unwrap(),
+            shift_px: Some(1.try_into().unwrap()),
+            gain: None,
+            offset: None,
+            gamma: None,
+            noise: None,
+            flips: vec![],
+        };
+        for seed in 0..20 {
+            let changed = padded.augmented([1, 2], &augmentation, &mut randomness(seed, PatientId(0), 0));
+            for pixel in 0..6 {
+                // Brightness 5 lies left, 6 right, in the last slice; where nothing lies, nothing is written.
+                let column = match changed.images[pixel] {
+                    5.0 => -1.0,
+                    6.0 => 1.0,
+                    _ => 0.0,
+                };
+                let coordinates = [6, 12, 18].map(|channel| changed.images[channel + pixel]);
+                assert_eq!(coordinates.to_vec(), vec![column * column, 0.0, column]);
+            }
+        }
+    }
+
+    #[test]
     fn every_slice_is_chosen_equally_often_and_never_twice() {
         let mut counts = [0_u32; 7];
         for seed in 0..7000 {
@@ -244,6 +304,7 @@ mod tests {
             height: height.try_into().unwrap(),
             width: 2.try_into().unwrap(),
             slices_per_patient: 4.try_into().unwrap(),
+            coordinates: false,
         };
         assert_eq!(check(&[volume()], &need(1)), Ok(()));
         let mut taller = volume();

@@ -185,7 +185,7 @@ impl Segmentation {
     }
 
     fn shape(&self, slices: usize) -> [usize; 4] {
-        [slices, 1, self.need.height.size(), self.need.width.size()]
+        [slices, self.need.channels().size(), self.need.height.size(), self.need.width.size()]
     }
 }
 

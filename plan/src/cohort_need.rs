@@ -63,6 +63,19 @@ pub struct ImageNeed {
     pub width: Count<1, 4096>,
     /// Slices that a patient contributes to one step: the fixed shape of a slot.
     pub slices_per_patient: Count<1, 512>,
+    /// Whether the model also sees where in its volume each pixel lies: three channels beside the intensities.
+    #[serde(default)]
+    pub coordinates: bool,
+}
+
+impl ImageNeed {
+    /// Returns the channels of a slice: intensities and, where the plan has coordinates, slice, row and column,
+    /// each from -1 to 1 over the patient's own volume.
+    #[must_use]
+    pub fn channels(&self) -> Count<1, 64> {
+        let channels = if self.coordinates { 4 } else { 1 };
+        Count::try_from(channels).expect("1 and 4 are within range")
+    }
 }
 
 impl Feature {

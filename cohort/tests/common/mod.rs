@@ -60,6 +60,7 @@ pub fn image_need(height: i64, width: i64) -> DataNeed {
         height: height.try_into().unwrap(),
         width: width.try_into().unwrap(),
         slices_per_patient: 4.try_into().unwrap(),
+        coordinates: false,
     })
 }
 

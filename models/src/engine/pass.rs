@@ -8,7 +8,8 @@ use crate::loss;
 use crate::open::dimension;
 use crate::slices::PaddedSlices;
 
-/// The patients of one pass: each tensor is `[copies * slices, slots, height, width]`.
+/// The patients of one pass: masks and weights are `[copies * slices, slots, height, width]`, images
+/// `[copies * slices, slots * channels, height, width]`.
 #[derive(Debug)]
 pub(crate) struct Pass {
     pub(crate) images: Tensor,
@@ -21,8 +22,10 @@ pub(crate) struct Pass {
 impl Pass {
     pub(crate) fn new(patients: &[PaddedSlices], objective: &Objective) -> Self {
         let tensor = |of: fn(&PaddedSlices) -> &[f32]| {
-            let slot =
-                |patient: &PaddedSlices| Tensor::from_slice(of(patient)).view(patient.shape.map(dimension));
+            let slot = |patient: &PaddedSlices| {
+                let [slices, _, height, width] = patient.shape.map(dimension);
+                Tensor::from_slice(of(patient)).view([slices, -1, height, width])
+            };
             let slots: Vec<_> = patients.iter().map(slot).collect();
             match slots.as_slice() {
                 [slot] => slot.to(objective.device),
@@ -44,7 +47,7 @@ impl Pass {
     /// No slot's gradient depends on another slot: the derivative of a sum is 1 for each of its terms.
     ///
     /// # Shapes
-    /// `logits`: as [`Pass`]. Returns a scalar.
+    /// `logits`: as the masks of [`Pass`]. Returns a scalar.
     pub(crate) fn loss(&self, logits: &Tensor) -> Tensor {
         let by_patient = |values: &Tensor| {
             let size = values.size();

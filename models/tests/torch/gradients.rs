@@ -104,11 +104,15 @@ fn unet_gradients_are_those_of_each_patients_own_loss() {
 
 #[test]
 fn engines_agree() {
-    for (base, depth) in [(1, 1), (5, 2), (8, 3)] {
-        let spec = unet(base, depth);
-        let weights = initial_values(&spec, 9);
+    let cases = [(1, 1, 4, false), (5, 2, 4, false), (8, 3, 4, false), (5, 2, 4, true), (5, 2, 1, false)];
+    for (base, depth, slices, coordinates) in cases {
+        let mut study = study(&unet(base, depth), Loss::BceDice);
+        study.need.slices_per_patient = slices.try_into().unwrap();
+        study.need.coordinates = coordinates;
+        study.spec.channels = study.need.channels();
+        let weights = initial_values(&ModelSpec::Unet(study.spec.clone()), 9);
         let [apart, together] = ENGINES.map(|engine| {
-            let mut trainer = unet_trainer_with(engine, study(&spec, Loss::BceDice), volumes(), cpu(1, 4096));
+            let mut trainer = unet_trainer_with(engine, study.clone(), volumes(), cpu(1, 4096));
             contributions(&mut trainer, &weights, &batch([0, 1, 2, 3, 4, 7]))
         });
         assert_eq!(apart.len(), 6);

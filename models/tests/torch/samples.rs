@@ -42,6 +42,7 @@ pub(crate) fn image_need() -> ImageNeed {
         height: 16.try_into().unwrap(),
         width: 16.try_into().unwrap(),
         slices_per_patient: 4.try_into().unwrap(),
+        coordinates: false,
     }
 }
 

@@ -176,8 +176,8 @@ impl<C> Plan<C> {
         };
         let family = |message: &str| Err(Problem::new("model.family", message));
         let spec = match (&self.model.family, &self.data) {
-            (Family::Unet(size), DataNeed::Images(_)) => ModelSpec::Unet(UnetSpec {
-                channels: Count::try_from(1).expect("one channel is within range"),
+            (Family::Unet(size), DataNeed::Images(need)) => ModelSpec::Unet(UnetSpec {
+                channels: need.channels(),
                 base: size.base,
                 depth: size.depth,
                 adapter_rank,

@@ -87,6 +87,7 @@ impl UnetCase {
                 height: i64::from(pixels).try_into()?,
                 width: i64::from(pixels).try_into()?,
                 slices_per_patient: i64::from(slices).try_into()?,
+                coordinates: false,
             },
             loss: Loss::BceDice,
             sampling: Ratio::ONE,
