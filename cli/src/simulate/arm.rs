@@ -28,12 +28,21 @@ pub struct Arm {
     pub federation: FederationName,
     /// The sites.
     pub sites: Vec<SimulatedSite>,
-    /// Names and texts of the drafts, in groups that run one after the other; a group's run at the same time.
-    pub drafts: Vec<Vec<(String, String)>>,
-    /// The model file that all studies begin with; their seeds draw the weights without one.
-    pub initial_model: Option<PathBuf>,
+    /// The drafts, in groups that run one after the other; a group's run at the same time.
+    pub drafts: Vec<Vec<ArmDraft>>,
     /// Score models along the way every so many rounds.
     pub score_every_rounds: u32,
+}
+
+/// One study to run.
+#[derive(Debug, Clone)]
+pub struct ArmDraft {
+    /// What messages call the draft.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// The model file that the study begins with; its seed draws the weights without one.
+    pub initial_model: Option<PathBuf>,
 }
 
 /// What an arm came to.
@@ -72,11 +81,12 @@ impl Arm {
         self.start_sites(&mut federation, &plans)?;
         let memory = MemoryWatch::start(federation.process_ids());
         let mut studies = Vec::new();
-        for group in &groups {
-            if let (Some(file), Some((_, signed))) = (&self.initial_model, group.first()) {
-                // Studies of one family begin with the same file, which is kept by its digest.
-                let chunks = initial::chunks(file)?.map_while(Result::ok);
-                researcher(&federation).await?.give_model(signed.clone(), chunks).await?;
+        for (group, drafts) in groups.iter().zip(&self.drafts) {
+            for ((_, signed), draft) in group.iter().zip(drafts) {
+                if let Some(file) = &draft.initial_model {
+                    let chunks = initial::chunks(file)?.map_while(Result::ok);
+                    researcher(&federation).await?.give_model(signed.clone(), chunks).await?;
+                }
             }
             let running =
                 group.iter().map(|(plan, signed)| run_study(&federation, plan, signed.clone(), bars));
@@ -94,8 +104,8 @@ impl Arm {
     }
 
     fn sign(&self, federation: &Federation) -> anyhow::Result<Vec<Vec<(Plan, SignedPlan)>>> {
-        let sign = |(name, text): &(String, String)| {
-            let text = match &self.initial_model {
+        let sign = |ArmDraft { name, text, initial_model }: &ArmDraft| {
+            let text = match initial_model {
                 Some(file) => name_in(name, text, file)?,
                 None => text.clone(),
             };

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use fedtwin_plan::SiteName;
 use indicatif::MultiProgress;
 
-use super::arm::{Arm, ArmOutcome};
+use super::arm::{Arm, ArmDraft, ArmOutcome};
 use super::federation::Programs;
 use super::results::{self, ArmName, Row};
 use super::site_config::SimulatedSite;
@@ -63,11 +63,12 @@ pub async fn run(arguments: &Simulate, out: &mut dyn Write) -> anyhow::Result<()
     let text =
         std::fs::read_to_string(draft).with_context(|| format!("{} cannot be read", draft.display()))?;
     let sites = arguments.sites.iter().map(simulated_site).collect::<anyhow::Result<_>>()?;
+    let draft =
+        ArmDraft { name: draft.display().to_string(), text, initial_model: arguments.initial_model.clone() };
     let arm = Arm {
         federation: "federation".parse().expect("the name is a constant"),
         sites,
-        drafts: vec![vec![(draft.display().to_string(), text)]],
-        initial_model: arguments.initial_model.clone(),
+        drafts: vec![vec![draft]],
         score_every_rounds: arguments.score_every_rounds,
     };
     let programs = Programs::beside_this_program()?;
