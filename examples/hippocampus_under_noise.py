@@ -1,8 +1,9 @@
-"""Finds how well a U-Net segments the hippocampus under per-patient privacy, after pre-training on invented volumes.
+"""Finds how well a U-Net segments the hippocampus under per-patient privacy, from pre-trained weights.
 
 Usage: python3 examples/hippocampus_under_noise.py DIR WEIGHTS [--test], where DIR holds msd_hippocampus. WEIGHTS is
-made by pre-training if it is not there, and beside it WEIGHTS.safetensors, the file that a plan can begin from.
-Needs torch, numpy, nibabel and scipy; --help lists the settings.
+a model file, as models/pretrained/hippocampus.safetensors, which hippocampus-pretraining.toml makes from invented
+volumes; with `coordinates = false` there, this script leaves them out too. Needs torch, numpy, nibabel and scipy;
+--help lists the settings.
 
 The federation's training in PyTorch: per-patient gradients of four slices, clipped and summed over all patients,
 noise, one server step per round. `shared`: the noise of the sum over sites gives epsilon; `local`: each of three
@@ -14,10 +15,10 @@ training patients train, and the test patients (id mod 5 equal to 3) are scored.
 import argparse
 import copy
 import csv
+import json
 import math
 from pathlib import Path
 
-import hippocampus_phantoms as phantoms
 import nibabel
 import numpy as np
 import torch
@@ -82,13 +83,21 @@ class Patient:
         return self.images[chosen], self.masks[chosen], self.weights[chosen]
 
 
+def normalised(image):
+    """As the product does: clipped at the percentiles 0.5 and 99.5, then mean 0 and variance 1."""
+    ordered = np.sort(image, axis=None)
+    last = len(ordered) - 1
+    image = np.clip(image, ordered[last * 5 // 1000], ordered[last * 995 // 1000])
+    return ((image - image.mean()) / image.std()).astype(np.float32)
+
+
 def cohort(folder, coordinates):
     """Returns patients by id."""
     patients = {}
     for row in csv.DictReader(open(folder / "index.csv")):
         image, mask = (np.asarray(nibabel.load(folder / kind / f"{row['id']}.nii.gz").dataobj)
                        for kind in ("images", "labels"))
-        image = phantoms.normalised(image.astype(np.float64))
+        image = normalised(image.astype(np.float64))
         patients[int(row["id"].split("_")[1])] = Patient(image, mask > 0, row["intensity_group"], coordinates)
     return patients
 
@@ -110,44 +119,14 @@ def dice(net, patients):
     return np.mean(scores)
 
 
-def pretrained(options):
-    """Adam with cosine decay on batches of eight invented volumes; the averaged weights."""
-    random = np.random.default_rng(1)
-    torch.manual_seed(0)
-    volumes = [Patient(*phantoms.volume(random), "", options.coordinates) for _ in range(options.volumes)]
-    net = Unet(volumes[0].images.shape[1]).to(memory_format=torch.channels_last)
-    average = copy.deepcopy(net)
-    optimiser = torch.optim.Adam(net.parameters(), betas=(0.9, 0.99))
-    for step in range(options.pretraining_steps):
-        decay = 0.5 * (1 + math.cos(math.pi * step / options.pretraining_steps)) + 0.01
-        optimiser.param_groups[0]["lr"] = 3e-3 * min(1, (step + 1) / 50) * decay
-        batch = [volumes[i].slices(random) for i in random.integers(len(volumes), size=8)]
-        images, masks, weights = (torch.cat(parts) for parts in zip(*batch))
-        optimiser.zero_grad()
-        value = loss(net(images.contiguous(memory_format=torch.channels_last)), masks, weights)
-        value.backward()
-        optimiser.step()
-        keep = min(0.995, (step + 1) / (step + 10))
-        with torch.no_grad():
-            for mean, now in zip(average.parameters(), net.parameters()):
-                mean.lerp_(now, 1 - keep)
-        if (step + 1) % 100 == 0:
-            print(f"pre-training step {step + 1}: loss {value.item():.3f}", flush=True)
-    return average.state_dict()
-
-
-def model_file(state):
-    """The product's model file: its header is fixed byte by byte, so no library writes it."""
-    tensors, offset = [], 0
-    for name, values in state.items():
-        end = offset + 4 * values.numel()
-        shape = ",".join(str(size) for size in values.shape)
-        tensors.append(f'"{name}":{{"dtype":"F32","shape":[{shape}],"data_offsets":[{offset},{end}]}}')
-        offset = end
-    header = "{" + ",".join(tensors) + "}"
-    header += " " * (-len(header) % 8)
-    flat = b"".join(values.contiguous().numpy().astype("<f4").tobytes() for values in state.values())
-    return len(header).to_bytes(8, "little") + header.encode() + flat
+def model_file(path):
+    """The weights of a model file: a safetensors file of 32-bit numbers."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    tensors, values = json.loads(data[8:8 + length]), memoryview(data)[8 + length:]
+    part = lambda entry: values[slice(*entry["data_offsets"])]
+    return {name: torch.from_numpy(np.frombuffer(part(entry), "<f4").reshape(entry["shape"]).copy())
+            for name, entry in tensors.items()}
 
 
 def gradients(net, parameters, patients, clip, random):
@@ -195,15 +174,12 @@ def arguments():
     parser.add_argument("data", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--test", action="store_true", help="score the test patients")
-    parser.add_argument("--coordinates", action="store_true", help="add slice, row and column as channels")
-    parser.add_argument("--volumes", type=int, default=2000)
-    parser.add_argument("--pretraining-steps", type=int, default=1200)
     parser.add_argument("--epsilon", type=float, nargs="*", default=[1, 2, 4, 8], help="0: no noise")
     parser.add_argument("--schemes", nargs="*", default=["shared", "local"], choices=["shared", "local", "alone"])
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--part", action="store_true", help="train biases and what --matching names, not everything")
     parser.add_argument("--matching", nargs="*", default=["head"], help="name prefixes, for --part")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--clip", type=float, default=0.5)
     parser.add_argument("--rate", type=float, default=1.0)
     parser.add_argument("--beta1", type=float, default=0.9)
@@ -213,16 +189,14 @@ def arguments():
 
 def main():
     options = arguments()
-    if not options.weights.exists():
-        state = pretrained(options)
-        torch.save(state, options.weights)
-        Path(f"{options.weights}.safetensors").write_bytes(model_file(state))
-    patients = cohort(options.data / "msd_hippocampus", options.coordinates)
+    state = model_file(options.weights)
+    coordinates = state["down0.conv0.weight"].shape[1] > 1
+    patients = cohort(options.data / "msd_hippocampus", coordinates)
     held_out = 3 if options.test else 1
     scored = [patient for i, patient in patients.items() if i % 5 == held_out]
     training = [patient for i, patient in patients.items() if i % 5 not in (3, held_out)]
     net = Unet(scored[0].images.shape[1])
-    net.load_state_dict(torch.load(options.weights))
+    net.load_state_dict(state)
     print(f"pre-trained alone: Dice {dice(net, scored):.4f}", flush=True)
     for epsilon in options.epsilon:
         for scheme in options.schemes:

@@ -11,6 +11,7 @@ use crate::audit;
 use crate::ca::{self, Holder, Order};
 use crate::client::{Address, Client};
 use crate::demo;
+use crate::results;
 use crate::simulate;
 use crate::study::{plan, run};
 
@@ -38,7 +39,7 @@ enum Command {
     /// Trains two models across seven hospitals on this machine, without and with privacy.
     Demo(demo::command::Demo),
     /// Makes the figures of docs/RESULTS.md anew from real data.
-    Results(demo::results_command::Results),
+    Results(results::Results),
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,7 +153,7 @@ pub async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<(
         Command::Study(command) => run_study(command, out).await,
         Command::Audit(command) => Ok(audit::run(command, out).await?),
         Command::Demo(arguments) => demo::command::run(&arguments, out).await,
-        Command::Results(arguments) => demo::results_command::run(&arguments, out).await,
+        Command::Results(arguments) => results::run(&arguments, out).await,
         Command::Simulate(arguments) => simulate::command::run(&arguments, out).await,
     }
 }

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod demo;
 mod markup;
+pub mod results;
 pub mod simulate;
 pub mod study;
 pub mod table;

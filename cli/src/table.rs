@@ -5,15 +5,15 @@ use std::fmt;
 /// Rows under a heading; the first column is aligned left, all others right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table<const COLUMNS: usize> {
-    heading: [&'static str; COLUMNS],
+    heading: [String; COLUMNS],
     rows: Vec<[String; COLUMNS]>,
 }
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
     /// Makes a table without rows.
     #[must_use]
-    pub fn new(heading: [&'static str; COLUMNS]) -> Self {
-        Self { heading, rows: Vec::new() }
+    pub fn new(heading: [&str; COLUMNS]) -> Self {
+        Self { heading: heading.map(str::to_owned), rows: Vec::new() }
     }
 
     /// Appends a row.
@@ -24,14 +24,13 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 
 impl<const COLUMNS: usize> fmt::Display for Table<COLUMNS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut widths = self.heading.map(|cell| cell.chars().count());
+        let mut widths = self.heading.each_ref().map(|cell| cell.chars().count());
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        let heading = self.heading.map(str::to_owned);
-        for row in std::iter::once(&heading).chain(&self.rows) {
+        for row in std::iter::once(&self.heading).chain(&self.rows) {
             let mut line = String::new();
             for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
                 line += &if column == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") };

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use fedtwin_plan::{Plan, SiteName};
+use fedtwin_plan::SiteName;
 use indicatif::MultiProgress;
 
 use super::cohorts::{Cohort, Data};
 use super::drafts::{self, ArmTerms, Protection};
+use super::pretrained;
 use super::score::score;
-use crate::simulate::arm::{Arm, ArmOutcome};
+use crate::simulate::arm::{Arm, ArmDraft, ArmOutcome};
 use crate::simulate::federation::Programs;
 use crate::simulate::outcome::StudyOutcome;
 use crate::simulate::results::{self, ArmName, Label, Row};
@@ -26,6 +27,25 @@ pub struct Stage<'a> {
     pub data: &'a Data,
     /// Progress bars.
     pub bars: &'a MultiProgress,
+}
+
+/// What is said of a study beside its cohort and its sites.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StudyTerms<'a> {
+    /// Its identifier.
+    pub id: &'a str,
+    /// Its rounds.
+    pub rounds: u32,
+    /// Its noise.
+    pub protection: Protection,
+}
+
+impl<'a> StudyTerms<'a> {
+    /// Says what is said of a study.
+    #[must_use]
+    pub fn new(id: &'a str, rounds: u32, protection: Protection) -> Self {
+        Self { id, rounds, protection }
+    }
 }
 
 /// Rounds of each study.
@@ -46,18 +66,29 @@ impl Stage<'_> {
     ///
     /// # Errors
     /// Fails where the data are not there.
-    pub fn draft(
+    pub fn draft(&self, cohort: Cohort, study: &StudyTerms<'_>) -> anyhow::Result<ArmDraft> {
+        self.draft_for(cohort, &cohort.write(self.data, &self.folder.join("cohorts"))?, study)
+    }
+
+    /// Returns a draft for some sites.
+    ///
+    /// # Errors
+    /// Fails where a file cannot be read or written.
+    pub fn draft_for(
         &self,
         cohort: Cohort,
-        id: &str,
-        rounds: u32,
-        protection: Protection,
-    ) -> anyhow::Result<(String, String)> {
-        let sites = cohort.write(self.data, &self.folder.join("cohorts"))?;
-        let patients = declared_patients(&sites)?;
-        let sites = sites.into_iter().map(|site| site.name).collect();
+        sites: &[SimulatedSite],
+        study: &StudyTerms<'_>,
+    ) -> anyhow::Result<ArmDraft> {
+        let patients = declared_patients(sites)?;
+        let sites = sites.iter().map(|site| site.name.clone()).collect();
+        let StudyTerms { id, rounds, protection } = *study;
         let terms = ArmTerms { id: id.to_owned(), sites, rounds, patients, protection };
-        Ok((id.to_owned(), text(cohort, &terms)))
+        let (text, initial_model) = match cohort {
+            Cohort::Heart => (drafts::heart(&terms), None),
+            Cohort::Hippocampus => (drafts::hippocampus(&terms), Some(pretrained::file(self.folder)?)),
+        };
+        Ok(ArmDraft { name: id.to_owned(), text, initial_model })
     }
 
     /// Runs both studies without noise, in a federation whose ledgers say `unbounded` from then on.
@@ -67,8 +98,8 @@ impl Stage<'_> {
     pub async fn reference(&self, lengths: Lengths) -> anyhow::Result<ArmOutcome> {
         let none = Protection::None;
         let group = vec![
-            self.draft(Cohort::Heart, "heart-none", lengths.heart, none)?,
-            self.draft(Cohort::Hippocampus, "hippocampus-none", lengths.hippocampus, none)?,
+            self.draft(Cohort::Heart, &StudyTerms::new("heart-none", lengths.heart, none))?,
+            self.draft(Cohort::Hippocampus, &StudyTerms::new("hippocampus-none", lengths.hippocampus, none))?,
         ];
         self.federation("reference-run", vec![group], 25).await
     }
@@ -82,8 +113,14 @@ impl Stage<'_> {
             let local = Protection::Local { epsilon };
             let images = format!("hippocampus-e{epsilon}");
             Ok(vec![
-                self.draft(Cohort::Heart, &format!("heart-e{epsilon}"), lengths.heart_private, local)?,
-                self.draft(Cohort::Hippocampus, &images, lengths.hippocampus_private, local)?,
+                self.draft(
+                    Cohort::Heart,
+                    &StudyTerms::new(&format!("heart-e{epsilon}"), lengths.heart_private, local),
+                )?,
+                self.draft(
+                    Cohort::Hippocampus,
+                    &StudyTerms::new(&images, lengths.hippocampus_private, local),
+                )?,
             ])
         };
         let groups = epsilons.iter().map(group).collect::<anyhow::Result<_>>()?;
@@ -97,72 +134,84 @@ impl Stage<'_> {
     pub async fn federation(
         &self,
         name: &str,
-        drafts: Vec<Vec<(String, String)>>,
+        drafts: Vec<Vec<ArmDraft>>,
         score_every_rounds: u32,
     ) -> anyhow::Result<ArmOutcome> {
         let cohorts = self.folder.join("cohorts");
         let mut sites = Cohort::Heart.write(self.data, &cohorts)?;
         sites.extend(Cohort::Hippocampus.write(self.data, &cohorts)?);
-        let arm = Arm { federation: name.parse()?, sites, drafts, initial_model: None, score_every_rounds };
+        let arm = Arm { federation: name.parse()?, sites, drafts, score_every_rounds };
         arm.run(self.folder, self.programs, self.bars).await
     }
 
-    /// Runs one study at one site alone, as a federation of one, and scores its model at all sites.
+    /// Runs one study without noise at one site alone, as a federation of one.
     ///
     /// # Errors
-    /// As [`Arm::run`], and where the trainer cannot score.
-    pub async fn alone(&self, cohort: Cohort, site: &SimulatedSite, rounds: u32) -> anyhow::Result<Alone> {
+    /// As [`Arm::run`].
+    pub async fn alone(&self, cohort: Cohort, site: &SimulatedSite, rounds: u32) -> anyhow::Result<Finished> {
         let name = format!("alone-{}", site.name);
-        let terms = ArmTerms {
-            id: format!("{}-{name}", cohort_id(cohort)),
-            sites: vec![site.name.clone()],
-            rounds,
-            patients: declared_patients(std::slice::from_ref(site))?,
-            protection: Protection::None,
-        };
+        let id = format!("{}-{name}", cohort.name());
+        let sites = std::slice::from_ref(site);
         let arm = Arm {
             federation: name.parse()?,
             sites: vec![site.clone()],
-            drafts: vec![vec![(terms.id.clone(), text(cohort, &terms))]],
-            initial_model: None,
+            drafts: vec![vec![self.draft_for(
+                cohort,
+                sites,
+                &StudyTerms::new(&id, rounds, Protection::None),
+            )?]],
             score_every_rounds: 0,
         };
         let outcome = arm.run(self.folder, self.programs, self.bars).await?;
         let study = outcome.studies.into_iter().next().context("an arm of one draft has one study")?;
-        Ok(Alone { study, federation: self.folder.join(&name) })
+        Ok(Finished { study, federation: self.folder.join(&name) })
     }
 
     /// Scores a model that one site trained on the test patients of all sites of the cohort.
     ///
     /// # Errors
     /// Fails where the trainer cannot score.
-    pub fn everywhere(&self, cohort: Cohort, alone: &Alone, arm: ArmName) -> anyhow::Result<Vec<Row>> {
-        let plan: &Plan = &alone.study.plan;
-        let site = &plan.study.sites[0];
-        let study = alone
-            .federation
-            .join("sites")
-            .join(site.as_str())
-            .join("state/studies")
-            .join(plan.study.id.as_str());
-        let spec = plan.model_spec().map_err(|problem| anyhow::anyhow!("{}", problem.message))?;
-        let trainer = self.programs.site.with_file_name("fedtwin-trainer");
-        let sites = cohort.write(self.data, &self.folder.join("cohorts"))?;
-        let mut reports = Vec::new();
-        for target in sites {
-            let file = target.cohort_files.first().context("a site of the demonstration has a cohort")?;
-            let report =
-                score(&trainer, &study.join("plan.toml"), &spec, &study.join("model.safetensors"), file)?;
-            reports.push((target.name.to_string(), report));
-        }
-        let named: Vec<_> = reports.iter().map(|(name, report)| (name.clone(), report)).collect();
-        let mut rows = results::reports(&Label::of(&alone.study), arm, &named);
+    pub fn everywhere(&self, cohort: Cohort, alone: &Finished, arm: ArmName) -> anyhow::Result<Vec<Row>> {
+        let mut rows = self.scored(cohort, alone, &alone.folder().join("model.safetensors"), arm)?;
         if arm == ArmName::Alone {
             // Which site trained is in the study's name; its figure is the mean over all test patients.
             rows.retain(|row| row.site == "mean");
-            rows.iter_mut().for_each(|row| row.site = site.to_string());
+            rows.iter_mut().for_each(|row| row.site = alone.site().to_string());
         }
         Ok(rows)
+    }
+
+    /// Scores the pre-trained weights on the hippocampus' test patients, as a study's plan needs them.
+    ///
+    /// # Errors
+    /// Fails where the trainer cannot score.
+    pub fn pretrained(&self, study: &Finished, name: &str) -> anyhow::Result<Vec<Row>> {
+        let weights = pretrained::file(self.folder)?;
+        let mut rows = self.scored(Cohort::Hippocampus, study, &weights, ArmName::Federated)?;
+        for row in &mut rows {
+            (row.study, row.privacy, row.epsilon, row.delta) = (name.parse()?, "none".into(), None, None);
+        }
+        Ok(rows)
+    }
+
+    /// Scores a model file at all sites of the cohort, under the plan of a study, which labels the figures.
+    fn scored(
+        &self,
+        cohort: Cohort,
+        study: &Finished,
+        model: &Path,
+        arm: ArmName,
+    ) -> anyhow::Result<Vec<Row>> {
+        let plan = study.folder().join("plan.toml");
+        let spec = study.study.plan.model_spec().map_err(|problem| anyhow::anyhow!("{}", problem.message))?;
+        let trainer = self.programs.site.with_file_name("fedtwin-trainer");
+        let mut reports = Vec::new();
+        for target in cohort.write(self.data, &self.folder.join("cohorts"))? {
+            let file = target.cohort_files.first().context("a site of the demonstration has a cohort")?;
+            reports.push((target.name.to_string(), score(&trainer, &plan, &spec, model, file)?));
+        }
+        let named: Vec<_> = reports.iter().map(|(name, report)| (name.clone(), report)).collect();
+        Ok(results::reports(&Label::of(&study.study), arm, &named))
     }
 
     /// Returns the one site with all patients.
@@ -171,18 +220,31 @@ impl Stage<'_> {
     /// Fails where the data are not there.
     pub fn pooled_site(&self, cohort: Cohort) -> anyhow::Result<SimulatedSite> {
         let mut site = cohort.write_pooled(self.data, &self.folder.join("cohorts"))?;
-        site.name = format!("pooled-{}", cohort_id(cohort)).parse::<SiteName>()?;
+        site.name = format!("pooled-{}", cohort.name()).parse::<SiteName>()?;
         Ok(site)
     }
 }
 
-/// A study at one site, and its federation's folder.
+/// A study that ended, and its federation's folder.
 #[derive(Debug)]
-pub struct Alone {
+pub struct Finished {
     /// The study.
     pub study: StudyOutcome,
     /// The folder.
     pub federation: PathBuf,
+}
+
+impl Finished {
+    /// Returns the study's only site, or the first.
+    fn site(&self) -> &SiteName {
+        &self.study.plan.study.sites[0]
+    }
+
+    /// Returns what that site has of the study.
+    fn folder(&self) -> PathBuf {
+        let state = self.federation.join("sites").join(self.site().as_str()).join("state");
+        state.join("studies").join(self.study.plan.study.id.as_str())
+    }
 }
 
 /// Adds up the declared training patients of sites.
@@ -194,18 +256,4 @@ fn declared_patients(sites: &[SimulatedSite]) -> anyhow::Result<u32> {
         patients += u32::try_from(declared.context("a cohort file declares its patients")?)?;
     }
     Ok(patients)
-}
-
-fn text(cohort: Cohort, terms: &ArmTerms) -> String {
-    match cohort {
-        Cohort::Heart => drafts::heart(terms),
-        Cohort::Hippocampus => drafts::hippocampus(terms),
-    }
-}
-
-fn cohort_id(cohort: Cohort) -> &'static str {
-    match cohort {
-        Cohort::Heart => "heart",
-        Cohort::Hippocampus => "hippocampus",
-    }
 }

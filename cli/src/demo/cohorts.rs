@@ -88,7 +88,9 @@ impl Cohort {
         })
     }
 
-    fn name(self) -> &'static str {
+    /// Returns the cohort's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Heart => "heart",
             Self::Hippocampus => "hippocampus",

@@ -5,6 +5,5 @@ pub mod cohorts;
 pub mod command;
 pub mod drafts;
 pub mod page;
-pub mod results_command;
-pub mod results_page;
+mod pretrained;
 pub mod score;

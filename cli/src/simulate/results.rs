@@ -1,25 +1,27 @@
 //! Figures of simulated studies, in the shape that scripts rely on.
 
+use std::borrow::Cow;
+
 use fedtwin_metrics::{Prediction, accuracy, auroc, brier, ece};
 use fedtwin_plan::StudyId;
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::plan::Privacy;
 use fedtwin_plan::report::{Report, RiskReport, SegmentationReport};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::outcome::{SiteOutcome, StudyOutcome};
 
 /// One figure.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The study.
     pub study: StudyId,
     /// Who trained, and whether each site's own intercept is in.
     pub arm: ArmName,
     /// The privacy mode: none, local, shared.
-    pub privacy: &'static str,
+    pub privacy: Cow<'static, str>,
     /// Whether epsilon is that of sums which nothing hides the parts of yet; absent where it is not.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
     /// What the study cost at each site, or would cost under secure aggregation where it is simulated; absent
     /// where nothing bounds it.
@@ -29,7 +31,7 @@ pub struct Row {
     /// A site's name, `mean` or `pooled`.
     pub site: String,
     /// What was measured.
-    pub metric: &'static str,
+    pub metric: Cow<'static, str>,
     /// The figure, the mean over `seeds`.
     pub value: f64,
     /// The lower end of the 95 % interval over seeds.
@@ -41,7 +43,7 @@ pub struct Row {
 }
 
 /// Who trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ArmName {
     /// One site alone.
     #[serde(rename = "alone")]
@@ -102,6 +104,7 @@ impl Label {
     fn row(&self, arm: ArmName, site: &str, metric: &'static str, value: f64) -> Row {
         let Self { study, privacy, simulated, epsilon, delta } = self.clone();
         let (site, low, high, seeds) = (site.to_owned(), None, None, 1);
+        let (privacy, metric) = (privacy.into(), metric.into());
         Row { study, arm, privacy, simulated, epsilon, delta, site, metric, value, low, high, seeds }
     }
 }
@@ -212,7 +215,7 @@ pub fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pivot {
     /// The metrics, in the order in which they were measured.
-    pub metrics: Vec<&'static str>,
+    pub metrics: Vec<Cow<'static, str>>,
     /// Site, arm, and a figure for each metric where there is one.
     pub lines: Vec<(String, ArmName, Vec<Option<f64>>)>,
 }
@@ -223,7 +226,7 @@ pub fn pivot(study: &StudyId, rows: &[Row]) -> Pivot {
     let mut pivot = Pivot { metrics: Vec::new(), lines: Vec::new() };
     for row in rows.iter().filter(|row| row.study == *study) {
         let column = pivot.metrics.iter().position(|metric| *metric == row.metric).unwrap_or_else(|| {
-            pivot.metrics.push(row.metric);
+            pivot.metrics.push(row.metric.clone());
             pivot.metrics.len() - 1
         });
         let line = pivot.lines.iter().position(|(site, arm, _)| (site, *arm) == (&row.site, row.arm));

@@ -37,7 +37,7 @@ pub fn print(out: &mut dyn Write, arm: &ArmOutcome, rows: &[Row]) -> io::Result<
 /// Four metrics at most: accuracy, AUROC, Brier and ECE of a risk model, three of a segmentation.
 fn figures(study: &StudyOutcome, rows: &[Row]) -> Table<6> {
     let Pivot { metrics, lines } = pivot(&study.plan.study.id, rows);
-    let metric = |index: usize| metrics.get(index).copied().unwrap_or("");
+    let metric = |index: usize| metrics.get(index).map_or("", |metric| metric.as_ref());
     let mut table = Table::new(["site", "model", metric(0), metric(1), metric(2), metric(3)]);
     for (site, arm, values) in lines {
         let value = |index: usize| values.get(index).map_or(String::new(), |value| figure(*value));

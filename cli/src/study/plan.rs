@@ -215,10 +215,10 @@ mod tests {
         let refused =
             |changes: &[(&str, &str)]| causes(&bench.sign(&draft_with(HEART, changes), "ada").unwrap_err());
         let line = 1 + HEART.lines().position(|line| line.starts_with("count =")).unwrap();
-        let unknown = refused(&[("count = 50", "cuont = 50")]);
+        let unknown = refused(&[("count = 5", "cuont = 5")]);
         assert!(unknown.contains(&format!("draft.toml:{line}: unknown field `cuont`")), "{unknown}");
-        let few = refused(&[("attempts_max = 60", "attempts_max = 40")]);
-        assert!(few.contains("rounds.attempts_max is 40, expected at least rounds.count (50)"), "{few}");
+        let few = refused(&[("attempts_max = 6", "attempts_max = 4")]);
+        assert!(few.contains("rounds.attempts_max is 4, expected at least rounds.count (5)"), "{few}");
         let twice = causes(&bench.sign(&format!("{HEART}\n[calibrated]\nm = 10\n"), "ada").unwrap_err());
         assert!(twice.contains("this draft is calibrated already"), "{twice}");
         assert!(!bench.path("plan.toml").exists(), "nothing is written");
