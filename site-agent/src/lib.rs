@@ -19,6 +19,7 @@ pub mod policy;
 pub mod proposals;
 pub mod report;
 pub mod session;
+mod slot;
 pub mod study_folder;
 pub mod study_task;
 pub mod trainer;

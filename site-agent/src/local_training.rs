@@ -275,6 +275,19 @@ mod tests {
     }
 
     #[test]
+    fn whoever_was_sampled_leaves_the_same_trace() {
+        let trace = |sampling: &str| {
+            let site = "{ sgd = { steps = 2, learning_rate = 0.1, change_max = 1.0 } }";
+            let (update, events) = run(&local(site, 2, sampling));
+            let kinds = events.iter().map(|event| event.split(' ').next().unwrap().to_owned());
+            (update.values.len(), update.noise.is_some(), kinds.collect::<Vec<_>>())
+        };
+        let nobody = trace("1/4294967295");
+        assert_eq!(nobody.2, ["noise", "data", "noise", "data"]);
+        assert!(["1", "1/2", "1/20"].iter().all(|sampling| trace(sampling) == nobody));
+    }
+
+    #[test]
     fn without_noise_a_gradient_is_the_exact_sum() {
         let privacy = "privacy.none.clip = 1.0
              calibrated = { m = 12, c_int = 4096, modulus_bits = 32, steps = 1 }";
@@ -302,6 +315,7 @@ mod tests {
         let change = run(&plan).0.values[0] as f64 * plan.update_unit(plan.clip()) / 100.0;
         assert!((change + 1.0).abs() < 1e-6, "{change}");
     }
+
     #[test]
     fn only_trained_values_move_are_noised_and_are_sent() {
         let privacy = "privacy.none.clip = 1.0

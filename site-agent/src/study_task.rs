@@ -26,6 +26,7 @@ use crate::local_training::{LocalTraining, LocalUpdate, TrainingError};
 use crate::measuring::measure;
 use crate::session::door::Outgoing;
 use crate::session::{Accepted, Work};
+use crate::slot;
 use crate::trainer::{Stopper, Trainer, TrainerError};
 use crate::witnessing::{self, WitnessError};
 
@@ -182,7 +183,7 @@ impl StudyTask {
         let slot_s = accepted.plan.rounds.slot_s.get();
         let outgoing = match work {
             Work::Resend(outgoing) => {
-                next_slot(started, slot_s).await;
+                slot::next(started, slot_s).await;
                 outgoing
             }
             Work::Train(grant) => {
@@ -202,7 +203,7 @@ impl StudyTask {
                     let scores = Scores { rounds: key.round - 1, report };
                     accepted.folder.append_scores(&scores).map_err(AttemptError::Storage)?;
                 }
-                next_slot(started, slot_s).await;
+                slot::next(started, slot_s).await;
                 tokio::task::block_in_place(|| {
                     self.shared.session().release(key, &grant, &update, clock::now())
                 })?
@@ -311,15 +312,6 @@ impl TakingPart {
             self.trainer.stopper.stop();
             self.trainer_gone = true;
         }
-    }
-}
-
-/// Waits for the next multiple of the plan's slot after the attempt's start, so that neither the time of sending
-/// nor the one in the ledger tells how many patients were sampled.
-async fn next_slot(started: Instant, slot_s: u32) {
-    if slot_s > 0 {
-        let slots = started.elapsed().as_secs() / u64::from(slot_s) + 1;
-        tokio::time::sleep_until(started + Duration::from_secs(slots * u64::from(slot_s))).await;
     }
 }
 
