@@ -1,5 +1,6 @@
 //! Building the programs as a hospital runs them, and starting one of them.
 
+use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -7,6 +8,7 @@ use crate::error::Error;
 use crate::libtorch;
 use crate::paths::Paths;
 use crate::shell::{cargo, run};
+use crate::test::data_folder;
 
 /// Builds all programs and becomes `fedtwin COMMAND ARGUMENTS...`; returns only if that fails.
 pub(crate) fn fedtwin(paths: &Paths, command: &str, arguments: &[&str]) -> Result<(), Error> {
@@ -18,7 +20,7 @@ pub(crate) fn fedtwin(paths: &Paths, command: &str, arguments: &[&str]) -> Resul
 pub(crate) fn bench(paths: &Paths, arguments: &[&str]) -> Result<(), Error> {
     build(paths)?;
     // A build of its own: together, cargo would give the programs the features that only tests may turn on.
-    run(&mut cargo(paths, ["build", "--release", "--package", "fedtwin-tests", "--bin", "fedtwin-bench"]))?;
+    run(&mut cargo(paths, ["build", "--release", "--package", "fedtwin-tests", "--bins"]))?;
     become_program(paths, "fedtwin-bench", arguments)
 }
 
@@ -45,7 +47,12 @@ fn build(paths: &Paths) -> Result<(), Error> {
 fn become_program(paths: &Paths, name: &str, arguments: &[&str]) -> Result<(), Error> {
     println!("> {name} {}", arguments.join(" "));
     let program = paths.target().join("release").join(name);
-    let source = Command::new(&program).args(arguments).exec();
+    let mut command = Command::new(&program);
+    if let Some(folder) = data_folder(env::var_os("FEDTWIN_DATA"), &paths.root) {
+        // The reference values that a benchmark compares with lie beside the data.
+        command.env("FEDTWIN_DATA", folder);
+    }
+    let source = command.args(arguments).exec();
     Err(Error::Start { command: program.display().to_string(), source })
 }
 

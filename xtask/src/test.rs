@@ -116,7 +116,7 @@ fn print_report(report: &Report) {
 }
 
 /// Finds the data sets: where the variable says (empty means nowhere), or else in `shared/data` beside the checkout.
-fn data_folder(variable: Option<OsString>, root: &Path) -> Option<PathBuf> {
+pub(crate) fn data_folder(variable: Option<OsString>, root: &Path) -> Option<PathBuf> {
     let folder = match variable {
         Some(folder) if folder.is_empty() => return None,
         // Tests run in their packages' folders, so a relative path would lead them astray.
