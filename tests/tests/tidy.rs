@@ -196,6 +196,15 @@ fn no_file_names_a_path_of_one_machine() {
 }
 
 #[test]
+fn every_claims_tests_exist() {
+    let claims = "## Claims and their tests\n| it holds | [here](a.rs): `it_holds`, `it_really_does` | |\n";
+    holds(
+        style::every_claims_tests_exist,
+        &[&[("docs/PRIVACY.md", claims), ("plan/src/a.rs", "fn it_holds() {}")]],
+    );
+}
+
+#[test]
 fn the_code_map_names_every_crate() {
     holds(
         style::the_code_map_names_every_crate,
