@@ -110,6 +110,7 @@ fn engines_agree() {
         study.need.slices_per_patient = slices.try_into().unwrap();
         study.need.coordinates = coordinates;
         study.spec.channels = study.need.channels();
+        study.trained = everything(&ModelSpec::Unet(study.spec.clone()));
         let weights = initial_values(&ModelSpec::Unet(study.spec.clone()), 9);
         let [apart, together] = ENGINES.map(|engine| {
             let mut trainer = unet_trainer_with(engine, study.clone(), volumes(), cpu(1, 4096));
