@@ -7,7 +7,7 @@ use fedtwin_plan::SiteName;
 use indicatif::MultiProgress;
 
 use super::cohorts::{Cohort, Data};
-use super::drafts::{self, ArmTerms, Protection};
+use super::drafts::{self, ArmTerms, Protection, StudyTerms};
 use super::pretrained;
 use super::score::score;
 use crate::simulate::arm::{Arm, ArmDraft, ArmOutcome};
@@ -27,25 +27,8 @@ pub struct Stage<'a> {
     pub data: &'a Data,
     /// Progress bars.
     pub bars: &'a MultiProgress,
-}
-
-/// What is said of a study beside its cohort and its sites.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StudyTerms<'a> {
-    /// Its identifier.
-    pub id: &'a str,
-    /// Its rounds.
-    pub rounds: u32,
-    /// Its noise.
-    pub protection: Protection,
-}
-
-impl<'a> StudyTerms<'a> {
-    /// Says what is said of a study.
-    #[must_use]
-    pub fn new(id: &'a str, rounds: u32, protection: Protection) -> Self {
-        Self { id, rounds, protection }
-    }
+    /// The file with the weights that hippocampus studies begin with.
+    pretrained: PathBuf,
 }
 
 /// Rounds of each study.
@@ -61,7 +44,20 @@ pub struct Lengths {
     pub hippocampus_private: u32,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    /// Prepares the folder.
+    ///
+    /// # Errors
+    /// Fails where the folder cannot be written.
+    pub fn new(
+        folder: &'a Path,
+        programs: &'a Programs,
+        data: &'a Data,
+        bars: &'a MultiProgress,
+    ) -> anyhow::Result<Self> {
+        Ok(Self { folder, programs, data, bars, pretrained: pretrained::file(folder)? })
+    }
+
     /// Returns a draft for all sites of a cohort.
     ///
     /// # Errors
@@ -82,13 +78,12 @@ impl Stage<'_> {
     ) -> anyhow::Result<ArmDraft> {
         let patients = declared_patients(sites)?;
         let sites = sites.iter().map(|site| site.name.clone()).collect();
-        let StudyTerms { id, rounds, protection } = *study;
-        let terms = ArmTerms { id: id.to_owned(), sites, rounds, patients, protection };
+        let terms = ArmTerms { study: *study, sites, patients };
         let (text, initial_model) = match cohort {
             Cohort::Heart => (drafts::heart(&terms), None),
-            Cohort::Hippocampus => (drafts::hippocampus(&terms), Some(pretrained::file(self.folder)?)),
+            Cohort::Hippocampus => (drafts::hippocampus(&terms), Some(self.pretrained.clone())),
         };
-        Ok(ArmDraft { name: id.to_owned(), text, initial_model })
+        Ok(ArmDraft { name: study.id.to_owned(), text, initial_model })
     }
 
     /// Runs both studies without noise, in a federation whose ledgers say `unbounded` from then on.
@@ -167,6 +162,22 @@ impl Stage<'_> {
         Ok(Finished { study, federation: self.folder.join(&name) })
     }
 
+    /// Returns the figures of a model that one site trained: on its own test patients for the heart, since a
+    /// hospital on its own would use its model for them, and on those of all sites for the hippocampus.
+    ///
+    /// # Errors
+    /// Fails where the trainer cannot score.
+    pub fn of_alone(&self, cohort: Cohort, alone: &Finished) -> anyhow::Result<Vec<Row>> {
+        match cohort {
+            Cohort::Heart => {
+                let mut rows = results::rows(&alone.study, ArmName::Alone);
+                rows.retain(|row| row.site == alone.site().as_str());
+                Ok(rows)
+            }
+            Cohort::Hippocampus => self.everywhere(cohort, alone, ArmName::Alone),
+        }
+    }
+
     /// Scores a model that one site trained on the test patients of all sites of the cohort.
     ///
     /// # Errors
@@ -186,8 +197,7 @@ impl Stage<'_> {
     /// # Errors
     /// Fails where the trainer cannot score.
     pub fn pretrained(&self, study: &Finished, name: &str) -> anyhow::Result<Vec<Row>> {
-        let weights = pretrained::file(self.folder)?;
-        let mut rows = self.scored(Cohort::Hippocampus, study, &weights, ArmName::Federated)?;
+        let mut rows = self.scored(Cohort::Hippocampus, study, &self.pretrained, ArmName::Federated)?;
         for row in &mut rows {
             (row.study, row.privacy, row.epsilon, row.delta) = (name.parse()?, "none".into(), None, None);
         }

@@ -10,9 +10,9 @@ use super::arms::{Lengths, Stage};
 use super::cohorts::{Cohort, Data};
 use super::page;
 use crate::simulate::arm::ArmOutcome;
-use crate::simulate::command::{rows, write_json};
+use crate::simulate::command::{rows, write_rows};
 use crate::simulate::federation::Programs;
-use crate::simulate::results::{self, ArmName, Row};
+use crate::simulate::results::{ArmName, Row};
 use crate::simulate::summary;
 use crate::table::Table;
 
@@ -51,7 +51,7 @@ pub async fn run(arguments: &Demo, out: &mut dyn Write) -> anyhow::Result<()> {
     };
     start_clean(&arguments.out)?;
     let (programs, bars) = (Programs::beside_this_program()?, MultiProgress::new());
-    let stage = Stage { folder: &arguments.out, programs: &programs, data: &data, bars: &bars };
+    let stage = Stage::new(&arguments.out, &programs, &data, &bars)?;
 
     writeln!(
         out,
@@ -86,7 +86,7 @@ fn finish(
     let page = arguments.out.join("index.html");
     std::fs::write(&page, page::render(arms, figures, &arguments.out))?;
     if let Some(path) = &arguments.json {
-        write_json(path, figures)?;
+        write_rows(path, figures)?;
     }
     writeln!(out, "curves, models, ledgers and logs: {}", page.display())?;
     Ok(())
@@ -128,15 +128,7 @@ pub async fn compare_cohort(stage: &Stage<'_>, cohort: Cohort, rounds: u32) -> a
     let mut rows = Vec::new();
     for site in cohort.write(stage.data, &stage.folder.join("cohorts"))? {
         let alone = stage.alone(cohort, &site, rounds).await?;
-        match cohort {
-            // A hospital on its own would use its model for its own patients.
-            Cohort::Heart => rows.extend(
-                results::rows(&alone.study, ArmName::Alone)
-                    .into_iter()
-                    .filter(|row| row.site == site.name.as_str()),
-            ),
-            Cohort::Hippocampus => rows.extend(stage.everywhere(cohort, &alone, ArmName::Alone)?),
-        }
+        rows.extend(stage.of_alone(cohort, &alone)?);
     }
     let pooled = stage.alone(cohort, &stage.pooled_site(cohort)?, rounds).await?;
     rows.extend(stage.everywhere(cohort, &pooled, ArmName::Pooled)?);

@@ -23,19 +23,34 @@ pub enum Protection {
     },
 }
 
+/// What is said of a study beside its cohort and its sites.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StudyTerms<'a> {
+    /// Its identifier.
+    pub id: &'a str,
+    /// Its rounds, one step each.
+    pub rounds: u32,
+    /// Its noise.
+    pub protection: Protection,
+}
+
+impl<'a> StudyTerms<'a> {
+    /// Says what is said of a study.
+    #[must_use]
+    pub fn new(id: &'a str, rounds: u32, protection: Protection) -> Self {
+        Self { id, rounds, protection }
+    }
+}
+
 /// What differs between the arms of one study.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ArmTerms {
-    /// The study's identifier.
-    pub id: String,
+pub struct ArmTerms<'a> {
+    /// What is said of the study.
+    pub study: StudyTerms<'a>,
     /// The sites.
     pub sites: Vec<SiteName>,
-    /// Rounds, one step each.
-    pub rounds: u32,
     /// Training patients of all sites together.
     pub patients: u32,
-    /// Noise.
-    pub protection: Protection,
 }
 
 /// The delta of all arms: below one in the number of patients of every site.
@@ -45,15 +60,15 @@ pub const DELTA: f64 = 1e-3;
 ///
 /// Step sizes and clips were chosen by five-fold cross-validation on training rows; see `docs/RESULTS.md`.
 #[must_use]
-pub fn heart(terms: &ArmTerms) -> String {
-    let (clip, rate) = match terms.protection {
+pub fn heart(terms: &ArmTerms<'_>) -> String {
+    let (clip, rate) = match terms.study.protection {
         Protection::None => (10.0, "0.2"),
         Protection::Local { .. } | Protection::Shared { .. } => (1.0, "1.0"),
     };
     let title = "Risk of narrowed coronary vessels from routine findings";
     fill(include_str!("drafts/heart.toml"), terms, title)
         .replace("{rate}", rate)
-        .replace("{privacy}]\n", &noise(clip, terms.protection))
+        .replace("{privacy}]\n", &noise(clip, terms.study.protection))
 }
 
 /// Returns the hippocampus draft; without noise, a step takes few patients as ordinary training does, and
@@ -61,8 +76,8 @@ pub fn heart(terms: &ArmTerms) -> String {
 ///
 /// Settings were chosen on training patients; see `docs/RESULTS.md`.
 #[must_use]
-pub fn hippocampus(terms: &ArmTerms) -> String {
-    let (clip, sampling, optimiser) = match terms.protection {
+pub fn hippocampus(terms: &ArmTerms<'_>) -> String {
+    let (clip, sampling, optimiser) = match terms.study.protection {
         Protection::None => {
             (10.0, format!("8/{}", terms.patients.max(8)), "learning_rate = 0.002\ntau = 0.000001")
         }
@@ -76,7 +91,7 @@ pub fn hippocampus(terms: &ArmTerms) -> String {
     fill(include_str!("drafts/hippocampus.toml"), terms, title)
         .replace("{sampling}", &sampling)
         .replace("{optimiser}", optimiser)
-        .replace("{privacy}]\n", &noise(clip, terms.protection))
+        .replace("{privacy}]\n", &noise(clip, terms.study.protection))
 }
 
 /// Writes the rest of a draft's section `[privacy.`.
@@ -92,9 +107,9 @@ fn noise(clip: f64, protection: Protection) -> String {
     }
 }
 
-fn fill(template: &str, terms: &ArmTerms, title: &str) -> String {
+fn fill(template: &str, terms: &ArmTerms<'_>, title: &str) -> String {
     let sites: Vec<_> = terms.sites.iter().map(SiteName::as_str).collect();
-    let away = match terms.protection {
+    let away = match terms.study.protection {
         // One site may be away in a round of many.
         Protection::None | Protection::Local { .. } => 1,
         // The noise of all others has to be in the sum.
@@ -102,10 +117,10 @@ fn fill(template: &str, terms: &ArmTerms, title: &str) -> String {
     };
     let sites_min = terms.sites.len().saturating_sub(away).max(1);
     template
-        .replace("{id}", &terms.id)
+        .replace("{id}", terms.study.id)
         .replace("{title}", title)
         .replace("{sites}", &format!("{sites:?}"))
-        .replace("{rounds}", &terms.rounds.to_string())
+        .replace("{rounds}", &terms.study.rounds.to_string())
         .replace("{sites_min}", &sites_min.to_string())
 }
 
@@ -122,11 +137,9 @@ mod tests {
         for protection in [Protection::None, Protection::Local { epsilon: 8.0 }, shared] {
             for sites in [vec!["a"], vec!["a", "b", "c"]] {
                 let terms = ArmTerms {
-                    id: "demo".to_owned(),
+                    study: StudyTerms::new("demo", 20, protection),
                     sites: sites.iter().map(|site| site.parse().unwrap()).collect(),
-                    rounds: 20,
                     patients: 160,
-                    protection,
                 };
                 for (name, text) in [("heart", heart(&terms)), ("hippocampus", hippocampus(&terms))] {
                     let draft = parse::<Draft>(name, &text);

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use indicatif::MultiProgress;
 
-use crate::demo::arms::{Finished, Stage, StudyTerms};
+use crate::demo::arms::{Finished, Stage};
 use crate::demo::cohorts::{Cohort, Data};
 use crate::demo::command::{LENGTHS, compare_cohort};
-use crate::demo::drafts::Protection;
+use crate::demo::drafts::{Protection, StudyTerms};
 use crate::simulate::arm::ArmDraft;
-use crate::simulate::command::rows;
+use crate::simulate::command::{rows, write_json};
 use crate::simulate::federation::Programs;
 
 use benches::Benches;
@@ -74,7 +74,7 @@ async fn measure(arguments: &Results, out: &mut dyn Write) -> anyhow::Result<Mea
     let data = Data::Real(folder.with_context(|| format!("there is no {}", arguments.data.display()))?);
     std::fs::create_dir_all(&arguments.out)?;
     let (programs, bars) = (Programs::beside_this_program()?, MultiProgress::new());
-    let stage = Stage { folder: &arguments.out, programs: &programs, data: &data, bars: &bars };
+    let stage = Stage::new(&arguments.out, &programs, &data, &bars)?;
     let (mut figures, mut took) = (Vec::new(), Vec::new());
 
     writeln!(out, "both studies without noise, as in the demonstration")?;
@@ -113,9 +113,7 @@ async fn measure(arguments: &Results, out: &mut dyn Write) -> anyhow::Result<Mea
     figures.extend(compare_cohort(&stage, Cohort::Hippocampus, rounds).await?);
 
     let measured = Measured { results: figures, took };
-    let text = serde_json::to_string_pretty(&measured)?;
-    std::fs::write(&arguments.json, text + "\n")
-        .with_context(|| format!("{} cannot be written", arguments.json.display()))?;
+    write_json(&arguments.json, &measured)?;
     Ok(measured)
 }
 

@@ -1,12 +1,9 @@
 //! Utility under privacy: figures at every epsilon, by who trains and whose noise hides a patient.
 
-use std::path::Path;
-
-use crate::demo::arms::{Finished, Stage, StudyTerms};
+use crate::demo::arms::{Finished, Stage};
 use crate::demo::cohorts::Cohort;
-use crate::demo::drafts::Protection;
+use crate::demo::drafts::{Protection, StudyTerms};
 use crate::simulate::arm::ArmOutcome;
-use crate::simulate::outcome::StudyOutcome;
 use crate::simulate::results::{ArmName, Row, mean, rows};
 use crate::simulate::site_config::SimulatedSite;
 
@@ -102,8 +99,13 @@ impl Grid {
         for (scheme, count) in &self.schemes {
             let mut single = vec![Vec::new(); *count as usize];
             for (job, study) in jobs.iter().zip(&outcome.studies).filter(|(job, _)| job.scheme == *scheme) {
-                let rows = self.rows(stage, job, study, &folder)?;
-                single[job.draw as usize].extend(rows);
+                single[job.draw as usize].extend(match scheme {
+                    Scheme::Alone => {
+                        let alone = Finished { study: study.clone(), federation: folder.clone() };
+                        stage.of_alone(self.cohort, &alone)?
+                    }
+                    Scheme::Local | Scheme::Shared { .. } => rows(study, ArmName::Federated),
+                });
             }
             if *scheme == Scheme::Alone {
                 single.iter_mut().for_each(add_means);
@@ -111,27 +113,6 @@ impl Grid {
             figures.extend(draws::means(&single, &cell(self.cohort, epsilon, *scheme)));
         }
         Ok((figures, outcome))
-    }
-
-    fn rows(
-        &self,
-        stage: &Stage<'_>,
-        job: &Job,
-        study: &StudyOutcome,
-        federation: &Path,
-    ) -> anyhow::Result<Vec<Row>> {
-        let Some(site) = &job.site else { return Ok(rows(study, ArmName::Federated)) };
-        match self.cohort {
-            // A hospital on its own would use its model for its own patients.
-            Cohort::Heart => {
-                let own = |row: &Row| row.site == site.name.as_str();
-                Ok(rows(study, ArmName::Alone).into_iter().filter(own).collect())
-            }
-            Cohort::Hippocampus => {
-                let alone = Finished { study: study.clone(), federation: federation.to_owned() };
-                stage.everywhere(self.cohort, &alone, ArmName::Alone)
-            }
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use fedtwin_plan::SiteName;
 use indicatif::MultiProgress;
+use serde::Serialize;
 
 use super::arm::{Arm, ArmDraft, ArmOutcome};
 use super::federation::Programs;
@@ -76,7 +77,7 @@ pub async fn run(arguments: &Simulate, out: &mut dyn Write) -> anyhow::Result<()
     let rows = rows(&outcome);
     summary::print(out, &outcome, &rows)?;
     if let Some(path) = &arguments.json {
-        write_json(path, &rows)?;
+        write_rows(path, &rows)?;
     }
     writeln!(out, "everything is in {}", arguments.out.display())?;
     Ok(())
@@ -92,8 +93,16 @@ pub fn rows(outcome: &ArmOutcome) -> Vec<Row> {
 ///
 /// # Errors
 /// Names the file that cannot be written.
-pub fn write_json(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(&serde_json::json!({ "results": rows }))?;
+pub fn write_rows(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
+    write_json(path, &serde_json::json!({ "results": rows }))
+}
+
+/// Writes JSON for people and programs.
+///
+/// # Errors
+/// Names the file that cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
     std::fs::write(path, text + "\n").with_context(|| format!("{} cannot be written", path.display()))
 }
 
