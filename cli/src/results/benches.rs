@@ -40,10 +40,10 @@ impl Benches {
             format!("| {case} | {engine} | {threads} | {time:.4} | {ratio:.0} |\n")
         });
         table(page, DP_STEP, &self.dp_step, |row| {
-            let (case, engine) = (text(row, "case"), text(row, "engine"));
+            let (case, engine, threads) = (text(row, "case"), text(row, "engine"), &row["threads"]);
             let figures = [("milliseconds", 2), ("noise_milliseconds", 2), ("ratio", 3), ("memory_ratio", 2)];
             let cells = figures.map(|(key, digits)| format!("{:.digits$}", number(row, key)));
-            format!("| {case} | {engine} | {} |\n", cells.join(" | "))
+            format!("| {case} | {engine} | {threads} | {} |\n", cells.join(" | "))
         });
         table(page, ROUND, &self.round, |row| {
             let (seconds, memory) = (number(row, "seconds"), number(row, "coordinator_mb"));
@@ -124,13 +124,14 @@ const DP_STEP: &str = "
 ## A private step of training
 
 `cargo xtask bench dp-step`: a private step (noise, sample, per-patient gradients, clip, quantise, check, sum, decode, step)
-beside an ordinary one of the same net on the same patients, in turns in one run on one thread; medians. `unet-8x1` and
+beside an ordinary one of the same net on the same patients, in turns in one run with the same threads; medians. `unet-8x1` and
 `unet-8x24` are 8 patients of 1 and 24 slices of 128 x 128 in the U-Net 16-32-64. Opacus' rows are its own private step
 beside PyTorch's ordinary one, without discrete noise. Where a patient has one slice, a pass is so short that what the
-library does for each operation beside its kernels is a quarter of it; the kernels themselves take 0.91 of the ordinary step's.
+library does for each operation beside its kernels is a quarter of it on one thread; the kernels themselves take 0.91 of the
+ordinary step's. Several threads compute several patients' passes, where the ordinary step splits each operation among them.
 
-| case | engine | milliseconds | of which noise | ratio | memory ratio |
-|---|---|---|---|---|---|
+| case | engine | threads | milliseconds | of which noise | ratio | memory ratio |
+|---|---|---|---|---|---|---|
 ";
 
 const ROUND: &str = "

@@ -28,7 +28,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    pub(crate) const HEADER: &'static str = "       case          engine  milliseconds  processor     noise     ratio  without noise        MB  MB ratio";
+    pub(crate) const HEADER: &'static str = "       case          engine threads  milliseconds  processor     noise     ratio  without noise        MB  MB ratio";
 
     /// Fills in the ratios to an ordinary step's time and memory.
     pub(crate) fn against(mut self, plain: Option<(f64, f64)>) -> Self {
@@ -43,8 +43,9 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { case, engine, milliseconds, processor_milliseconds, noise_milliseconds, .. } = self;
-        write!(f, "{case:>11} {engine:>15} {milliseconds:>13.2}")?;
+        let Self { case, engine, threads, milliseconds, processor_milliseconds, noise_milliseconds, .. } =
+            self;
+        write!(f, "{case:>11} {engine:>15} {threads:>7} {milliseconds:>13.2}")?;
         write!(f, " {processor_milliseconds:>10.2} {noise_milliseconds:>9.2}")?;
         write!(f, " {:>9.3} {:>14.3}", self.ratio, self.ratio_without_noise)?;
         write!(f, " {:>9.0} {:>9.2}", self.memory_mb, self.memory_ratio)

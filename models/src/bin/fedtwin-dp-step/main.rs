@@ -39,10 +39,11 @@ struct Arguments {
     /// Write the figures to this file too.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Threads of every kind of step, noise included.
-    #[arg(long, default_value_t = NonZeroUsize::MIN)]
-    threads: NonZeroUsize,
-    /// Seconds for each case; at least five turns are taken.
+    /// Threads of every kind of step, noise included; each given number is measured. One, as a site has by
+    /// default, and as many as there are cores, if this is not given.
+    #[arg(long, value_delimiter = ',')]
+    threads: Vec<NonZeroUsize>,
+    /// Seconds for each case and number of threads; at least five turns are taken.
     #[arg(long, default_value_t = 40.0)]
     seconds: f64,
     /// A Python with torch and Opacus, to measure those beside; without it they are left out.
@@ -61,26 +62,36 @@ struct Results {
 
 fn main() -> anyhow::Result<()> {
     keep_freed_memory()?;
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if arguments.threads.is_empty() {
+        arguments.threads = vec![NonZeroUsize::MIN, std::thread::available_parallelism()?];
+        arguments.threads.dedup();
+    }
     if let Some(kind) = arguments.peak {
         let case = arguments.cases.first().context("a case")?;
-        println!("{}", memory::peak_mb(case, kind, arguments.threads)?);
+        println!("{}", memory::peak_mb(case, kind, arguments.threads[0])?);
         return Ok(());
     }
-    println!("{} threads\n{}", arguments.threads, Figures::HEADER);
+    println!("{}", Figures::HEADER);
     let mut results = Vec::new();
     for case in &arguments.cases {
-        let mut rows = step::measure(case, arguments.threads, arguments.seconds)?;
-        if let Some(python) = &arguments.python {
-            rows.extend(opacus::measure(python, case, arguments.threads)?);
+        for &threads in &arguments.threads {
+            show(step::measure(case, threads, arguments.seconds)?, &mut results);
+            if let Some(python) = &arguments.python {
+                show(opacus::measure(python, case, threads)?, &mut results);
+            }
         }
-        rows.iter().for_each(|row| println!("{row}"));
-        results.append(&mut rows);
     }
     if let Some(path) = arguments.json {
         serde_json::to_writer_pretty(File::create(path)?, &Results { results })?;
     }
     Ok(())
+}
+
+/// Prints rows as soon as they are there: Opacus may take minutes for the next ones.
+fn show(mut rows: Vec<Figures>, results: &mut Vec<Figures>) {
+    rows.iter().for_each(|row| println!("{row}"));
+    results.append(&mut rows);
 }
 
 /// Starts this program anew as an agent starts its trainer: with an allocator that keeps what is freed.
