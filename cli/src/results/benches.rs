@@ -129,6 +129,8 @@ beside an ordinary one of the same net on the same patients, in turns in one run
 beside PyTorch's ordinary one, without discrete noise. Where a patient has one slice, a pass is so short that what the
 library does for each operation beside its kernels is a quarter of it on one thread; the kernels themselves take 0.91 of the
 ordinary step's. Several threads compute several patients' passes, where the ordinary step splits each operation among them.
+These ratios depend on who else uses the machine's caches: in five runs on it, the best engine's of `unet-8x1` was 1.23 to 1.51
+on one thread and 1.05 to 1.21 on two, and that of `unet-8x24` 0.89 to 1.08 and 0.83 to 0.84.
 
 | case | engine | threads | milliseconds | of which noise | ratio | memory ratio |
 |---|---|---|---|---|---|---|
@@ -140,7 +142,8 @@ const ROUND: &str = "
 `cargo xtask bench round`: scripted sites as processes over mutual TLS on loopback, no waiting for slots, the median of 5
 rounds after a warm-up. On such a machine NVIDIA FLARE 2.9 took 2.5, 3.1, 11.0 and 3.0 s for 4 x 117,985, 4 x 1,881,985, 4 x
 31,000,000 and 16 x 117,985 weights, with 242 to 3,328 MB at the server; Flower 1.39 took 10.0, 10.7, 29.2 and 34.2 s with
-465 to 3,053 MB.
+465 to 3,053 MB. Most of the time is SHA-256, of each model and update at both ends: these figures are of a processor without
+instructions for it (0.26 GB/s); with them 4 x 117,985, 4 x 1,881,985, 4 x 31,000,000 and 16 x 117,985 took 0.015, 0.138, 2.402 and 0.049 s.
 
 | sites x weights | seconds | coordinator MB (RssAnon) | MB both ways |
 |---|---|---|---|
