@@ -1,13 +1,13 @@
 //! The seams of an audit: what computes on patients, and what a site makes of it in one step.
 
-use fedtwin_plan::PatientId;
+use fedtwin_plan::{PatientId, WireBits};
 use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::noise::{NoiseError, NoiseSource};
 use fedtwin_privacy::patient_sum::{BoundsError, IntegerSum};
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
 use fedtwin_privacy::release::{Noise, NoisySteps};
 use fedtwin_privacy::sampling::poisson;
-use fedtwin_privacy::wire_integers::{WireBits, WrongLength, decode_add, encode};
+use fedtwin_privacy::wire_integers::{WrongLength, decode_add, encode};
 
 /// Why an attack could not be carried out.
 #[derive(Debug, thiserror::Error)]

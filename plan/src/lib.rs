@@ -20,6 +20,7 @@ pub mod stand_in;
 pub mod text_file;
 pub mod time;
 pub mod trained;
+pub mod wire_bits;
 
 pub use digest::Digest;
 pub use model::ModelSpec;
@@ -29,6 +30,7 @@ pub use plan::Plan;
 pub use record::PatientId;
 pub use time::Timestamp;
 pub use trained::Trained;
+pub use wire_bits::WireBits;
 
 #[cfg(test)]
 mod plan_tests;

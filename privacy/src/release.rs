@@ -4,14 +4,14 @@
 //! or plain, which only a study with an unbounded entry in the ledger can make. Its bytes leave together
 //! with the [`Receipt`] of the same digest and not without.
 
-use fedtwin_plan::Digest;
+use fedtwin_plan::{Digest, WireBits};
 use zeroize::Zeroize;
 
 use crate::accountant::NoiseBits;
 use crate::ledger::{BlockGrant, Receipt, Spend};
 use crate::noise::{NoiseError, NoiseSource};
 use crate::patient_sum::IntegerSum;
-use crate::wire_integers::{WireBits, encode};
+use crate::wire_integers::encode;
 
 /// Noise for one sum, drawn before any patient is read; adding it uses it up.
 pub struct Noise {

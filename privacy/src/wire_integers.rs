@@ -3,46 +3,7 @@
 //! Values wrap around; the plan chooses k so that the sum over all sites does not, and only the sum is
 //! ever read as a number.
 
-/// The width of a value on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum WireBits {
-    /// Modulo 2^32.
-    B32,
-    /// Modulo 2^40.
-    B40,
-    /// Modulo 2^64.
-    B64,
-}
-
-/// A width that the format does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} bits per value, expected 32, 40 or 64")]
-pub struct NoSuchWidth(u32);
-
-impl TryFrom<u32> for WireBits {
-    type Error = NoSuchWidth;
-
-    fn try_from(bits: u32) -> Result<Self, NoSuchWidth> {
-        match bits {
-            32 => Ok(Self::B32),
-            40 => Ok(Self::B40),
-            64 => Ok(Self::B64),
-            _ => Err(NoSuchWidth(bits)),
-        }
-    }
-}
-
-impl WireBits {
-    /// Returns the bytes of one value.
-    #[must_use]
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::B32 => 4,
-            Self::B40 => 5,
-            Self::B64 => 8,
-        }
-    }
-}
+use fedtwin_plan::WireBits;
 
 /// Bytes that are not as many values as expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -149,6 +110,5 @@ mod tests {
                 assert_eq!(sums, [7; 3]);
             }
         }
-        assert_eq!(WireBits::try_from(48), Err(NoSuchWidth(48)));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fedtwin_plan::{Digest, StudyId};
-use fedtwin_privacy::wire_integers::{WireBits, encode};
+use fedtwin_plan::{Digest, StudyId, WireBits};
+use fedtwin_privacy::wire_integers::encode;
 use fedtwin_proto::domain::{Event, RoundKey, UpdateHeader};
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use fedtwin_tests::hand_made::{End, HandMadeSite, HandMadeUpdate};

@@ -4,10 +4,9 @@ use fedtwin_attack::bounds::LowerBounds;
 use fedtwin_attack::canary::Canaries;
 use fedtwin_attack::claim::Claim;
 use fedtwin_attack::step::{Chance, PrivateStep};
-use fedtwin_plan::Ratio;
+use fedtwin_plan::{Ratio, WireBits};
 use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::noise::FastNoise;
-use fedtwin_privacy::wire_integers::WireBits;
 
 use crate::common::{Seeded, event, full_batch};
 

@@ -2,9 +2,8 @@
 
 use fedtwin_attack::inversion::{Target, invert_releases, invert_sums};
 use fedtwin_attack::step::{Chance, Contributions, PrivateStep};
-use fedtwin_plan::PatientId;
+use fedtwin_plan::{PatientId, WireBits};
 use fedtwin_privacy::noise::FastNoise;
-use fedtwin_privacy::wire_integers::WireBits;
 
 use crate::common::{Seeded, full_batch};
 use crate::logistic::Logistic;

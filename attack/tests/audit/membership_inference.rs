@@ -4,11 +4,10 @@ use fedtwin_attack::claim::Claim;
 use fedtwin_attack::membership::{Inference, OperatingPoint, Variant, Victim, Whom, infer_membership};
 use fedtwin_attack::planted::{Bug, Planted};
 use fedtwin_attack::step::{AttackError, Chance, Contributions, PrivateStep, Restricted, Step};
-use fedtwin_plan::PatientId;
 use fedtwin_plan::record::Value;
+use fedtwin_plan::{PatientId, WireBits};
 use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::noise::FastNoise;
-use fedtwin_privacy::wire_integers::WireBits;
 
 use crate::common::{Seeded, full_batch};
 use crate::logistic::Logistic;

@@ -2,10 +2,9 @@
 
 use fedtwin_attack::neighbours::{compare_cohorts, compare_releases};
 use fedtwin_attack::step::{Chance, Contributions, PrivateStep};
-use fedtwin_plan::Ratio;
+use fedtwin_plan::{Ratio, WireBits};
 use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::noise::FastNoise;
-use fedtwin_privacy::wire_integers::WireBits;
 
 use crate::common::Seeded;
 use crate::logistic::Logistic;

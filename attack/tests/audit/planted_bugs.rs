@@ -8,11 +8,10 @@ use fedtwin_attack::neighbours::{Differences, compare_releases};
 use fedtwin_attack::planted::{Bug, Planted};
 use fedtwin_attack::sampling::{SamplingStatistics, watch_samples};
 use fedtwin_attack::step::{AttackError, Chance, Contributions, PrivateStep, Step, read_back};
-use fedtwin_plan::{PatientId, Ratio};
+use fedtwin_plan::{PatientId, Ratio, WireBits};
 use fedtwin_privacy::accountant::{GaussianEvent, NoiseShares};
 use fedtwin_privacy::noise::FastNoise;
 use fedtwin_privacy::patient_sum::IntegerSum;
-use fedtwin_privacy::wire_integers::WireBits;
 
 use crate::common::{Seeded, event, full_batch};
 use crate::logistic::Logistic;

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use fedtwin_plan::model_file::{VALUE_BYTES, header};
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::plan::{AdaptiveClip, SiteTraining};
-use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId, Trained};
-use fedtwin_privacy::wire_integers::{self, WireBits};
+use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId, Trained, WireBits};
+use fedtwin_privacy::wire_integers;
 
 use self::moments::Moments;
 use crate::average::Averaging;

@@ -7,8 +7,7 @@ use fedtwin_plan::model::VectorSpec;
 use fedtwin_plan::numbers::{Count, Positive};
 use fedtwin_plan::plan::{Family, SiteTraining};
 use fedtwin_plan::report::Report;
-use fedtwin_plan::{PatientId, Plan};
-use fedtwin_privacy::wire_integers::WireBits;
+use fedtwin_plan::{PatientId, Plan, WireBits};
 
 use crate::local_training::LocalTraining;
 use crate::trainer::{Stopper, Trainer, TrainerError};

@@ -4,7 +4,7 @@ use super::*;
 use crate::noise::OpendpNoise;
 use crate::patient_sum::IntegerSum;
 use crate::release::{Noise, NoisySteps, Release, ReleaseError};
-use crate::wire_integers::WireBits;
+use fedtwin_plan::WireBits;
 
 #[test]
 fn a_study_runs_from_reservation_to_refund() {
