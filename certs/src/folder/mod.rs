@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use crate::authority::{Authority, LoadAuthorityError};
 use crate::certificate::{AuthorityCertificate, CertificateError};
 use crate::credentials::{Credentials, CredentialsError, Parts};
+use crate::identity::Identity;
+use crate::signature::PublicKey;
 
 use self::pem_file::{Kind, create_folder, read, read_file, sync, write};
 
@@ -72,6 +74,22 @@ pub fn load_authority_certificate(file: &Path) -> Result<AuthorityCertificate, F
     let der = read_file(file, Kind::Certificate)?.to_vec();
     AuthorityCertificate::parse(der)
         .map_err(|source| FolderError::Certificate { file: file.to_owned(), source })
+}
+
+/// Loads an identity certificate that the authority issued, and the identity key in it.
+///
+/// # Errors
+/// Names the file and what is wrong with it.
+pub fn load_identity(
+    file: &Path,
+    authority: &AuthorityCertificate,
+) -> Result<(Identity, PublicKey), FolderError> {
+    let der = read_file(file, Kind::Certificate)?;
+    let verified = authority.verify(&der);
+    let verified = verified.and_then(|certificate| Ok((certificate.signing_key()?, certificate.identity)));
+    let (key, identity) =
+        verified.map_err(|source| FolderError::Certificate { file: file.to_owned(), source })?;
+    Ok((identity, key))
 }
 
 /// Why a folder was not written or loaded.

@@ -1,13 +1,11 @@
 //! By which keys logs are verified: identity certificates under the federation's authority, or a bare key.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use fedtwin_audit_log::PublicKey;
-use fedtwin_certs::certificate::CertificateError;
+use fedtwin_certs::Identity;
 use fedtwin_certs::folder::{self, FolderError};
-use fedtwin_certs::{AuthorityCertificate, Identity};
 use fedtwin_plan::Digest;
 
 /// Whom to believe, as arguments.
@@ -28,33 +26,6 @@ pub struct Trust {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Keys(Vec<(Option<Identity>, PublicKey)>);
 
-/// Why there is no key.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The authority's certificate cannot be read.
-    #[error(transparent)]
-    Authority(#[from] FolderError),
-    /// The identity certificate cannot be read.
-    #[error("{file} cannot be read")]
-    Io {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file holds something else.
-    #[error("{0} does not hold exactly one PEM block \"CERTIFICATE\"")]
-    NotPem(PathBuf),
-    /// The certificate does not hold.
-    #[error("{file} is not accepted")]
-    Certificate {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: CertificateError,
-    },
-}
-
 impl Trust {
     /// Reads and verifies the certificates.
     ///
@@ -62,13 +33,13 @@ impl Trust {
     ///
     /// # Errors
     /// Refuses certificates that the authority did not issue for signing.
-    pub fn load(&self) -> Result<Keys, KeyError> {
+    pub fn load(&self) -> Result<Keys, FolderError> {
         let mut keys: Vec<_> = self.key.iter().map(|key| (None, *key)).collect();
         if let Some(ca) = &self.ca {
             let authority = folder::load_authority_certificate(ca)?;
             for file in &self.identity {
-                let (identity, key) = load_identity(file, &authority)?;
-                keys.push((Some(identity), key));
+                let (identity, key) = folder::load_identity(file, &authority)?;
+                keys.push((Some(identity), PublicKey(*key.as_bytes())));
             }
         }
         Ok(Keys(keys))
@@ -98,17 +69,6 @@ impl Keys {
             [] | [_, _, ..] => None,
         }
     }
-}
-
-fn load_identity(file: &Path, authority: &AuthorityCertificate) -> Result<(Identity, PublicKey), KeyError> {
-    let text = std::fs::read(file).map_err(|source| KeyError::Io { file: file.to_owned(), source })?;
-    let block = pem::parse(text).ok().filter(|block| block.tag() == "CERTIFICATE");
-    let block = block.ok_or_else(|| KeyError::NotPem(file.to_owned()))?;
-    let verified = authority.verify(block.contents());
-    let verified = verified.and_then(|certificate| Ok((certificate.signing_key()?, certificate.identity)));
-    let (key, identity) =
-        verified.map_err(|source| KeyError::Certificate { file: file.to_owned(), source })?;
-    Ok((identity, PublicKey(*key.as_bytes())))
 }
 
 fn public_key(text: &str) -> Result<PublicKey, &'static str> {

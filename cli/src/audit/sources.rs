@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use fedtwin_certs::folder::FolderError;
 
-use super::keys::{KeyError, Keys, Trust};
+use super::keys::{Keys, Trust};
 use super::ledger::{Ledger, LedgerRefused};
 use crate::client::{Address, Client, ClientError};
 
@@ -36,7 +37,7 @@ pub enum NoLedger {
     NotNamed,
     /// There is no key to verify with.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Key(#[from] FolderError),
     /// A ledger is not shown.
     #[error(transparent)]
     Ledger(#[from] LedgerRefused),

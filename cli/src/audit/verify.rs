@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fedtwin_audit_log::{FirstBad, Summary, verify};
+use fedtwin_certs::folder::FolderError;
 use fedtwin_plan::{Digest, SiteName};
 use serde::Serialize;
 
-use super::keys::{KeyError, Keys};
+use super::keys::Keys;
 use super::ledger::{Ledger, LedgerRefused, owner};
 use super::proof::{self, Inclusion, NotProven};
 use super::sources::{NoLedger, Sources};
@@ -75,7 +76,7 @@ pub enum NotVerified {
     NoLedger(#[from] NoLedger),
     /// There is no key to verify with.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Key(#[from] FolderError),
     /// The file cannot be read.
     #[error("{file} cannot be read")]
     Io {
