@@ -1,0 +1,146 @@
+//! What an attempt is bound to: sites that differ in any of it derive other masks.
+
+use std::collections::BTreeSet;
+
+use fedtwin_plan::digest::RunningDigest;
+use fedtwin_plan::{Digest, Plan, SiteName, StudyId, WireBits};
+
+/// What all sites of an attempt must agree on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// The signed plan.
+    pub plan: Digest,
+    /// The study.
+    pub study: StudyId,
+    /// The round, from 1.
+    pub round: u32,
+    /// The attempt, counted over the whole study and never used twice.
+    pub attempt: u32,
+    /// The model that the vectors belong to.
+    pub model: Digest,
+    /// The sites of the attempt.
+    pub members: BTreeSet<SiteName>,
+    /// Vectors without which nothing is opened: what the plan's noise is calibrated for.
+    pub survivors_min: usize,
+    /// Values of a vector.
+    pub values: u64,
+    /// The width of a value.
+    pub bits: WireBits,
+}
+
+/// Returns how many of `sites` must agree: more than two thirds.
+///
+/// Two sets of so many share more than a third of all. With at most a third of the sites on its side, a server
+/// cannot get honest majorities for two different splits. (Bonawitz et al. 2017, theorem 6.5.)
+#[must_use]
+pub const fn threshold(sites: usize) -> usize {
+    2 * sites / 3 + 1
+}
+
+/// Which attempt at which round, among whom.
+#[derive(Debug, Clone)]
+pub struct AttemptPlace {
+    /// The round, from 1.
+    pub round: u32,
+    /// The attempt, counted over the whole study.
+    pub attempt: u32,
+    /// The round's global model.
+    pub model: Digest,
+    /// The sites that are invited.
+    pub members: BTreeSet<SiteName>,
+}
+
+impl Context {
+    /// Returns the context of an attempt under a signed plan with that digest; nothing where the plan is without
+    /// secure aggregation.
+    ///
+    /// # Panics
+    /// If the plan was not checked.
+    #[must_use]
+    pub fn of(plan: &Plan, digest: Digest, place: AttemptPlace) -> Option<Self> {
+        if !plan.privacy.is_secure() {
+            return None;
+        }
+        let trained = plan.trained().expect("a checked plan trains some parameters");
+        let bits = plan.calibrated.modulus_bits.get();
+        let AttemptPlace { round, attempt, model, members } = place;
+        Some(Self {
+            plan: digest,
+            study: plan.study.id.clone(),
+            round,
+            attempt,
+            model,
+            members,
+            survivors_min: plan.rounds.sites_min.size(),
+            values: plan.update_values(&trained) as u64,
+            bits: bits.try_into().expect("a checked plan has a width of the format"),
+        })
+    }
+
+    /// Returns a digest of everything, under which adverts are signed.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut running = RunningDigest::new();
+        running.update(b"fedtwin/secagg-context/v1\0");
+        running.update(&self.plan.0);
+        running.update(&self.model.0);
+        let numbers = [
+            self.round.into(),
+            self.attempt.into(),
+            self.survivors_min as u64,
+            self.values,
+            self.bits.bytes() as u64,
+            self.members.len() as u64,
+        ];
+        numbers.iter().for_each(|number: &u64| running.update(&number.to_le_bytes()));
+        // Names have no zero byte, so that each ends where it ends.
+        for name in [self.study.as_str()].into_iter().chain(self.members.iter().map(SiteName::as_str)) {
+            running.update(name.as_bytes());
+            running.update(&[0]);
+        }
+        running.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_changes_the_digest() {
+        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        let context = Context {
+            plan: Digest::of(b"plan"),
+            study: "heart".parse().unwrap(),
+            round: 1,
+            attempt: 2,
+            model: Digest::of(b"model"),
+            members: names(&["a", "b", "c"]),
+            survivors_min: 3,
+            values: 10,
+            bits: WireBits::B40,
+        };
+        let others = [
+            Context { plan: Digest::of(b"other"), ..context.clone() },
+            Context { study: "hearts".parse().unwrap(), ..context.clone() },
+            Context { round: 2, attempt: 1, ..context.clone() },
+            Context { attempt: 3, ..context.clone() },
+            Context { model: Digest::of(b"other"), ..context.clone() },
+            Context { members: names(&["a", "b", "d"]), ..context.clone() },
+            Context { members: names(&["a", "bc", "d"]), ..context.clone() },
+            Context { survivors_min: 2, ..context.clone() },
+            Context { values: 11, ..context.clone() },
+            Context { bits: WireBits::B32, ..context.clone() },
+        ];
+        let mut digests: Vec<_> = others.iter().chain([&context]).map(Context::digest).collect();
+        digests.sort_unstable();
+        digests.dedup();
+        assert_eq!(digests.len(), 11);
+    }
+
+    #[test]
+    fn more_than_two_thirds_agree() {
+        let thresholds: Vec<_> = (1..=9).map(threshold).collect();
+        assert_eq!(thresholds, [1, 2, 3, 3, 4, 5, 5, 6, 7]);
+    }
+}

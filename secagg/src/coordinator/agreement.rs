@@ -1,0 +1,117 @@
+//! The middle steps: masked vectors come, and those whose vectors came agree on who they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fedtwin_plan::SiteName;
+
+use super::sharing::Roster;
+use super::{Aggregation, Effect, Failure, FromSite, Openings, awaited, failed};
+use crate::message::{Consent, Split};
+use crate::site::ToSite;
+
+/// Waits for masked vectors.
+pub struct Vectors {
+    roster: Roster,
+    /// Who sent shares.
+    sharing: BTreeSet<SiteName>,
+    pub(super) waiting: BTreeSet<SiteName>,
+    survivors: BTreeSet<SiteName>,
+}
+
+impl Vectors {
+    pub(super) fn new(roster: Roster, sharing: BTreeSet<SiteName>) -> Self {
+        Self { roster, waiting: sharing.clone(), sharing, survivors: BTreeSet::new() }
+    }
+
+    /// Says whether a site's vector is awaited.
+    #[must_use]
+    pub fn waits_for(&self, site: &SiteName) -> bool {
+        self.waiting.contains(site)
+    }
+
+    pub(super) fn take(&mut self, site: &SiteName, message: FromSite) -> Result<(), &'static str> {
+        match message {
+            FromSite::Gone => {
+                self.waiting.remove(site);
+                Ok(())
+            }
+            FromSite::Vector => {
+                awaited(&mut self.waiting, site)?;
+                self.survivors.insert(site.clone());
+                Ok(())
+            }
+            FromSite::Advert(..) | FromSite::Shares(_) | FromSite::Consent(_) | FromSite::Opening(_) => {
+                Err("masked vectors are collected")
+            }
+        }
+    }
+
+    pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {
+        let Self { roster, sharing, survivors, .. } = self;
+        if let Err(failure) = roster.terms.enough("vectors", survivors.len()) {
+            return failed(failure);
+        }
+        let dropped = sharing.difference(&survivors).cloned().collect();
+        let split = Split { survivors, dropped };
+        let effects = split
+            .survivors
+            .iter()
+            .map(|site| Effect::Send(site.clone(), ToSite::Split(split.clone())))
+            .collect();
+        let waiting = split.survivors.clone();
+        let signed = split.signed(&roster.binding);
+        let consents = Consents { roster, split, signed, waiting, given: BTreeMap::new() };
+        (Aggregation::Consents(Box::new(consents)), effects)
+    }
+}
+
+/// Collects consents.
+pub struct Consents {
+    roster: Roster,
+    split: Split,
+    signed: Vec<u8>,
+    pub(super) waiting: BTreeSet<SiteName>,
+    given: BTreeMap<SiteName, Consent>,
+}
+
+impl Consents {
+    pub(super) fn take(&mut self, site: &SiteName, message: FromSite) -> Result<(), &'static str> {
+        match message {
+            FromSite::Gone => {
+                self.waiting.remove(site);
+                Ok(())
+            }
+            FromSite::Consent(consent) => {
+                let key = self.roster.identities.get(site);
+                let valid = key.is_some_and(|key| key.verifies(&self.signed, &consent.signature));
+                if consent.site != *site || !valid {
+                    return Err("the consent is not signed by the site for this split");
+                }
+                awaited(&mut self.waiting, site)?;
+                self.given.insert(site.clone(), consent);
+                Ok(())
+            }
+            FromSite::Advert(..) | FromSite::Shares(_) | FromSite::Vector | FromSite::Opening(_) => {
+                Err("consents are collected")
+            }
+        }
+    }
+
+    pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {
+        let Self { roster, split, given, .. } = self;
+        let agreed: BTreeSet<_> = given.keys().cloned().collect();
+        // A site opens nothing without the consents of enough of its neighbourhood.
+        let can_open = |site: &&SiteName| roster.neighbours(site, &agreed).count() + 1 >= roster.threshold;
+        let opening: BTreeSet<_> = agreed.iter().filter(can_open).cloned().collect();
+        let least = roster.threshold;
+        if opening.len() < least {
+            return failed(Failure::TooFew { step: "consents", found: opening.len(), least });
+        }
+        let effects = opening.iter().map(|site| {
+            let consents = roster.neighbours(site, &agreed).map(|peer| given[peer].clone()).collect();
+            Effect::Send(site.clone(), ToSite::Consents(consents))
+        });
+        let effects = effects.collect();
+        (Aggregation::Openings(Box::new(Openings::new(roster, split, opening))), effects)
+    }
+}
