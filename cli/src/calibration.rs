@@ -69,7 +69,7 @@ pub fn calibrate(draft: &Draft) -> Result<Calibrated, CannotCalibrate> {
 /// Returns the lines that calibration appends to a draft.
 #[must_use]
 pub fn section(calibrated: &Calibrated) -> String {
-    let Calibrated { m, c_int, modulus_bits, steps, epsilon, epsilon_of_sum, metrics } = calibrated;
+    let Calibrated { m, c_int, modulus_bits, steps, epsilon, metrics } = calibrated;
     let mut section = format!(
         "[calibrated]\nm = {}\nc_int = {c_int}\nmodulus_bits = {}\nsteps = {steps}\n",
         m.get(),
@@ -77,9 +77,6 @@ pub fn section(calibrated: &Calibrated) -> String {
     );
     if let Some(epsilon) = epsilon {
         writeln!(section, "epsilon = {:?}", epsilon.get()).expect("writing to a String does not fail");
-    }
-    if let Some(epsilon) = epsilon_of_sum {
-        writeln!(section, "epsilon_of_sum = {:?}", epsilon.get()).expect("writing to a String does not fail");
     }
     if let Some(MetricsNoise { m, c_int, releases, epsilon }) = metrics {
         let (m, c_int, epsilon) = (m.get(), c_int.get(), epsilon.get());
@@ -105,10 +102,8 @@ pub fn event(plan: &Plan, sites: u32) -> Result<GaussianEvent, OutOfRange> {
 /// Takes the narrowest modulus whose grid is fine enough, and the largest m for which its sums fit.
 ///
 /// A larger m costs nothing but bits, and makes the grid of contributions finer: C_int is 2^m over the
-/// noise multiplier, times the root of the sites whose noise the target counts. The claim is what one site's
-/// noise alone is worth: the target itself, unless noise is shared.
+/// noise multiplier, times the root of the sites whose noise the target counts.
 fn noised(draft: &Draft, delta: f64, target: Target) -> Result<Calibrated, CannotCalibrate> {
-    let one_site = NoiseShares::try_from(1).expect("1 is within range");
     let shares = i64::from(draft.noise_shares());
     let shares = NoiseShares::try_from(shares).expect("a checked draft has 1 to 10,000 shares");
     let (sampling, steps) = (draft.training.sampling, draft.steps());
@@ -119,10 +114,9 @@ fn noised(draft: &Draft, delta: f64, target: Target) -> Result<Calibrated, Canno
         }
         Target::NoiseMultiplier(multiplier) => multiplier.get(),
     };
-    let alone = multiplier / f64::from(shares.get()).sqrt();
-    let segment = Segment { rate: sampling.to_f64(), multiplier: alone, steps };
+    let segment = Segment { rate: sampling.to_f64(), multiplier, steps };
     if !accountant::epsilon_of(&[segment], delta).value.is_finite() {
-        return Err(CannotCalibrate::Unbounded(alone));
+        return Err(CannotCalibrate::Unbounded(multiplier));
     }
     let c_int = |m: NoiseBits| u64::try_from(c_int_for(m, shares, multiplier)).unwrap_or(0);
     let grid = Grid::of(draft)?;
@@ -145,20 +139,14 @@ fn noised(draft: &Draft, delta: f64, target: Target) -> Result<Calibrated, Canno
             GaussianEvent { noise_shares: shares, ..event.expect("the chosen integers are within range") }
         }
     };
-    let claim = |noise_shares| {
-        let epsilon = accountant::epsilon(&[GaussianEvent { noise_shares, ..event }], delta).value;
-        let claim = Positive::try_from(round_up(epsilon).max(CLAIM_MIN));
-        claim.map_err(|_infinite| CannotCalibrate::Unbounded(alone))
-    };
-    let epsilon_of_sum =
-        if matches!(draft.privacy, Privacy::Shared(_)) { Some(claim(shares)?) } else { None };
+    let epsilon = accountant::epsilon(&[event], delta).value;
+    let claim = Positive::try_from(round_up(epsilon).max(CLAIM_MIN));
     Ok(Calibrated {
         m: event.m,
         c_int: event.c_int.get().into(),
         modulus_bits: bits_of(bits),
         steps,
-        epsilon: Some(claim(one_site)?),
-        epsilon_of_sum,
+        epsilon: Some(claim.map_err(|_infinite| CannotCalibrate::Unbounded(multiplier))?),
         metrics: None,
     })
 }
@@ -180,7 +168,6 @@ fn none(draft: &Draft) -> Result<Calibrated, CannotCalibrate> {
         modulus_bits: bits_of(bits),
         steps: draft.steps(),
         epsilon: None,
-        epsilon_of_sum: None,
         metrics: None,
     })
 }
@@ -305,8 +292,7 @@ mod tests {
     #[test]
     fn shared_noise_meets_the_target_with_less_at_each_site() {
         let shared = |colluders: u32, dropouts: u32| {
-            let lines =
-                format!("[privacy.shared]\ncolluders = {colluders}\ndropouts = {dropouts}\nsimulated = true");
+            let lines = format!("[privacy.shared]\ncolluders = {colluders}\ndropouts = {dropouts}");
             calibrated(&[("[privacy.local]", &lines)]).unwrap()
         };
         let multiplier = |found: &Calibrated| {
@@ -315,14 +301,12 @@ mod tests {
             f64::from(found.m.get()).exp2() / c_int
         };
         let local = calibrated(&[]).unwrap();
-        assert_eq!(local.epsilon_of_sum, None);
         // 4 sites: 3 or 2 of them surely add their noise.
         for (found, shares) in [(shared(0, 1), 3.0_f64), (shared(1, 1), 2.0)] {
-            let (sum, alone) = (found.epsilon_of_sum.unwrap().get(), found.epsilon.unwrap().get());
+            let sum = found.epsilon.unwrap().get();
             assert!(sum <= 1.0 && sum > 0.999, "{sum}");
             let ratio = multiplier(&local) / multiplier(&found);
             assert!((ratio / shares.sqrt() - 1.0).abs() < 1e-3, "{ratio}");
-            assert!(alone > 1.2, "a site charges what its own noise is worth: {alone}");
         }
     }
 

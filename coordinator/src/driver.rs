@@ -9,6 +9,7 @@ use fedtwin_daemon::{clock, program};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, StudyId};
 use fedtwin_proto::domain::{Counts, Event, Notice, PlanAnswer, RoundDeclined, RoundKey, StudyEvent};
+use fedtwin_secagg::coordinator::FromSite;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,8 @@ pub enum Command {
     Metrics(SiteName, Counts, oneshot::Sender<Result<(), String>>),
     /// A site's update was unusable.
     Unusable(SiteName, RoundKey, String),
+    /// A site's message under secure aggregation.
+    Secure(SiteName, RoundKey, FromSite, oneshot::Sender<Result<(), String>>),
     /// A site sends no update.
     Decline(SiteName, RoundDeclined),
     /// Somebody watches a study.
@@ -177,6 +180,11 @@ impl Driver {
                 if study.is_some_and(|study| study.open_attempt() == Some(&key) && study.has_member(&site)) {
                     self.publish(&key.study, Event::SiteFailed { site, reason });
                 }
+            }
+            Command::Secure(site, key, message, reply) => {
+                let study = key.study.clone();
+                let refusal = self.feed(&study, Input::Secure(site, key, message))?;
+                answer(reply, refusal.map_or(Ok(()), Err));
             }
             Command::Decline(site, RoundDeclined { study, attempt, reason }) => {
                 self.feed(&study, Input::Declined(site, attempt, reason))?;

@@ -14,6 +14,7 @@ pub mod mirror;
 pub mod optimiser;
 pub mod record;
 pub mod round;
+pub mod secure;
 pub mod server;
 pub mod services;
 pub mod spool;

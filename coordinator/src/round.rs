@@ -1,13 +1,17 @@
 //! One attempt at a round: a synchronous state machine without IO, clock or randomness.
 //!
 //! Invite (wait until the members are connected) → collect (one update per member, until the
-//! deadline) → closed. A bad message from one site is an [`Effect::Reject`], never a failed round.
+//! deadline), or the steps of [`crate::secure`] → closed. A bad message from one site is an [`Effect::Reject`], never a failed round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fedtwin_plan::{SiteName, Timestamp};
+use fedtwin_secagg::coordinator::FromSite;
+use fedtwin_secagg::mask::Masks;
+use fedtwin_secagg::site::ToSite;
 
+use crate::secure::{Secure, SecureTerms};
 use crate::spool::Update;
 
 /// The states of an attempt.
@@ -17,6 +21,8 @@ pub enum Round {
     Invite(Invite),
     /// Waits for the invited sites' updates.
     Collect(Collect),
+    /// Waits for the invited sites' messages and masked updates.
+    Secure(Box<Secure>),
     /// Over.
     Closed(Outcome),
 }
@@ -32,6 +38,8 @@ pub struct Terms {
     pub join: Duration,
     /// How long to wait for updates.
     pub collect: Duration,
+    /// What secure aggregation needs, where the plan asks for it.
+    pub secure: Option<SecureTerms>,
 }
 
 /// Waits until all members are connected, or enough of them when the time is up.
@@ -46,6 +54,7 @@ pub struct Invite {
 #[derive(Debug)]
 pub struct Collect {
     sites_min: usize,
+    invited: BTreeSet<SiteName>,
     waiting: BTreeSet<SiteName>,
     updates: BTreeMap<SiteName, Update>,
     gone: BTreeSet<SiteName>,
@@ -61,6 +70,8 @@ pub struct Outcome {
     pub updates: BTreeMap<SiteName, Update>,
     /// The members without one.
     pub missing: BTreeSet<SiteName>,
+    /// The masks that are left in the updates' sum, under secure aggregation.
+    pub masks: Option<Masks>,
 }
 
 /// What can happen to an attempt.
@@ -72,6 +83,8 @@ pub enum Input {
     Absent(SiteName),
     /// A site sent a complete, verified update.
     Updated(SiteName, Update),
+    /// A site's message under secure aggregation.
+    Secure(SiteName, FromSite),
     /// A site says that it will send none, and why.
     Declined(SiteName, String),
     /// Time passed.
@@ -81,14 +94,18 @@ pub enum Input {
 /// What the driver must do.
 #[derive(Debug)]
 pub enum Effect {
-    /// Ask the site for its update.
-    Invite(SiteName, Duration),
+    /// Ask the site for its update, and say who else is asked.
+    Invite(SiteName, Duration, BTreeSet<SiteName>),
+    /// Tell the site the next message under secure aggregation.
+    Tell(SiteName, ToSite),
     /// The site's update is part of the attempt.
     Accept(SiteName, u64),
     /// The site's message does not count; drop what came with it.
     Reject(SiteName, &'static str),
     /// An invited site will send no update, and says why.
     Decline(SiteName, String),
+    /// Secure aggregation opened nothing, and why.
+    Fail(String),
 }
 
 impl Round {
@@ -110,9 +127,13 @@ impl Round {
         let (round, caused) = match round {
             Self::Invite(invite) => invite.step(input, now),
             Self::Collect(collect) => collect.step(input, now),
+            Self::Secure(secure) => secure.step(input, now),
             Self::Closed(outcome) => {
                 let caused = match input {
-                    Input::Updated(site, _update) => vec![Effect::Reject(site, "the attempt is closed")],
+                    Input::Updated(site, _) => vec![Effect::Reject(site, CLOSED)],
+                    // The sum was opened without it.
+                    Input::Secure(_, FromSite::Opening(_)) => Vec::new(),
+                    Input::Secure(site, _) => vec![Effect::Reject(site, CLOSED)],
                     Input::Present(_) | Input::Absent(_) | Input::Declined(..) | Input::Tick => Vec::new(),
                 };
                 (Self::Closed(outcome), caused)
@@ -126,6 +147,7 @@ impl Round {
         match self {
             Self::Invite(invite) => invite.proceed(now),
             Self::Collect(collect) if now >= collect.deadline => (Self::Closed(collect.close()), Vec::new()),
+            Self::Secure(secure) => secure.pass_time(now),
             open_or_closed @ (Self::Collect(_) | Self::Closed(_)) => (open_or_closed, Vec::new()),
         }
     }
@@ -136,6 +158,7 @@ impl Round {
         match self {
             Self::Invite(invite) => Some(invite.deadline),
             Self::Collect(collect) => Some(collect.deadline),
+            Self::Secure(secure) => Some(secure.deadline),
             Self::Closed(_) => None,
         }
     }
@@ -150,7 +173,7 @@ impl Invite {
             Input::Absent(site) => {
                 self.present.remove(&site);
             }
-            Input::Updated(site, _update) => {
+            Input::Updated(site, _) | Input::Secure(site, _) => {
                 return (Round::Invite(self), vec![Effect::Reject(site, "the attempt has not begun")]);
             }
             Input::Present(_) | Input::Declined(..) | Input::Tick => {}
@@ -165,7 +188,8 @@ impl Invite {
             return self.collect(now);
         }
         if now >= self.deadline {
-            let outcome = Outcome { enough: false, updates: BTreeMap::new(), missing: self.terms.members };
+            let (updates, missing) = (BTreeMap::new(), self.terms.members);
+            let outcome = Outcome { enough: false, updates, missing, masks: None };
             return (Round::Closed(outcome), Vec::new());
         }
         (Round::Invite(self), Vec::new())
@@ -173,10 +197,16 @@ impl Invite {
 
     fn collect(self, now: Timestamp) -> (Round, Vec<Effect>) {
         let Self { terms, present, .. } = self;
-        let invitations = present.iter().map(|site| Effect::Invite(site.clone(), terms.collect)).collect();
+        let gone = terms.members.difference(&present).cloned().collect();
+        if let Some(secure) = terms.secure {
+            return Secure::begin(secure, present, gone, now);
+        }
+        let invite = |site: &SiteName| Effect::Invite(site.clone(), terms.collect, present.clone());
+        let invitations = present.iter().map(invite).collect();
         let collect = Collect {
             sites_min: terms.sites_min,
-            gone: terms.members.difference(&present).cloned().collect(),
+            invited: present.clone(),
+            gone,
             waiting: present,
             updates: BTreeMap::new(),
             deadline: now + terms.collect,
@@ -194,12 +224,15 @@ impl Collect {
                     self.waiting.insert(site.clone());
                 }
                 if self.waiting.contains(&site) {
-                    vec![Effect::Invite(site, self.deadline.since(now))]
+                    vec![Effect::Invite(site, self.deadline.since(now), self.invited.clone())]
                 } else {
                     Vec::new()
                 }
             }
             Input::Updated(site, update) => vec![self.receive(site, update)],
+            Input::Secure(site, _) => {
+                vec![Effect::Reject(site, "the attempt is without secure aggregation")]
+            }
             Input::Declined(site, reason) => {
                 if self.waiting.remove(&site) {
                     self.gone.insert(site.clone());
@@ -233,6 +266,9 @@ impl Collect {
     fn close(self) -> Outcome {
         let mut missing = self.gone;
         missing.extend(self.waiting);
-        Outcome { enough: self.updates.len() >= self.sites_min, updates: self.updates, missing }
+        let enough = self.updates.len() >= self.sites_min;
+        Outcome { enough, updates: self.updates, missing, masks: None }
     }
 }
+
+const CLOSED: &str = "the attempt is closed";

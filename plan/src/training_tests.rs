@@ -136,30 +136,24 @@ fn an_initial_model_is_named_by_its_digest() {
 }
 
 /// The heart plan with shared noise; its sites_min is 3 of 4.
-fn shared(colluders: u32, dropouts: u32, simulated: bool) -> String {
-    let lines = format!("colluders = {colluders}\ndropouts = {dropouts}\nsimulated = {simulated}\n");
-    let text = HEART.replace("[privacy.local]\n", &format!("[privacy.shared]\n{lines}"));
-    text.replace("epsilon = 1.0\n", "epsilon = 1.0\nepsilon_of_sum = 0.5\n")
+fn shared(colluders: u32, dropouts: u32) -> String {
+    let lines = format!("colluders = {colluders}\ndropouts = {dropouts}\n");
+    HEART.replace("[privacy.local]\n", &format!("[privacy.shared]\n{lines}"))
 }
 
 #[test]
 fn shared_noise_counts_the_sites_that_surely_add_theirs() {
     for (colluders, dropouts, shares) in [(0, 1, 3), (1, 1, 2), (2, 1, 1)] {
-        assert_eq!(plan(&shared(colluders, dropouts, true)).noise_shares(), shares);
+        assert_eq!(plan(&shared(colluders, dropouts)).noise_shares(), shares);
     }
     assert_eq!((plan(HEART).noise_shares(), plan(HIPPOCAMPUS).noise_shares()), (1, 1));
     for (text, expected) in [
-        (shared(1, 1, false), "privacy.shared.simulated is false, expected true"),
-        (shared(3, 1, true), "privacy.shared.colluders and dropouts leave none of the 4 sites"),
-        (shared(10_000, 10_000, true), "privacy.shared.colluders and dropouts leave none"),
-        (shared(0, 0, true), "rounds.sites_min is 3, expected at least the sites without dropouts (4)"),
+        (shared(0, 2), "privacy.shared.dropouts is 2, expected fewer than a third of the sites (4)"),
+        (shared(3, 1), "privacy.shared.colluders and dropouts leave none of the 4 sites"),
+        (shared(10_000, 1), "privacy.shared.colluders and dropouts leave none"),
+        (shared(0, 0), "rounds.sites_min is 3, expected at least the sites without dropouts (4)"),
         (
-            shared(0, 1, true).replace("epsilon_of_sum = 0.5\n", ""),
-            "epsilon_of_sum expected with shared noise",
-        ),
-        (HEART.replace("epsilon = 1.0\n", "epsilon = 1.0\nepsilon_of_sum = 0.5\n"), "and only then"),
-        (
-            shared(0, 1, true).replace(
+            shared(0, 1).replace(
                 "site = \"gradient\"",
                 "site.sgd = { steps = 1, learning_rate = 0.1, change_max = 1.0 }",
             ),
@@ -169,6 +163,22 @@ fn shared_noise_counts_the_sites_that_surely_add_theirs() {
         let message = refused(&text);
         assert!(message.contains(expected), "{message}");
     }
+}
+
+#[test]
+fn secure_aggregation_takes_three_sites_and_more_than_two_thirds_of_them() {
+    let with = |sites_min: u32| {
+        let text = HEART.replace("sites_min = 3", &format!("sites_min = {sites_min}"));
+        let text = text.replace("[privacy.local]\n", "[privacy.none]\nsums_only = true\n");
+        let lines = text.lines().filter(|line| !line.starts_with("delta") && !line.starts_with("target"));
+        lines.filter(|line| !line.starts_with("epsilon")).collect::<Vec<_>>().join("\n")
+    };
+    assert!(plan(&with(3)).privacy.is_secure() && !plan(HEART).privacy.is_secure());
+    let message = refused(&with(2));
+    assert!(
+        message.contains("rounds.sites_min is 2, expected more than two thirds of the sites (4)"),
+        "{message}"
+    );
 }
 
 #[test]

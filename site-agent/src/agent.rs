@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{CallError, Client};
 use crate::config::SiteConfig;
+use crate::inbox::Inbox;
 use crate::session::Session;
 use crate::study_task::{StudyNotice, StudyTask};
 use crate::trainer::NewTrainer;
@@ -134,6 +135,7 @@ impl Agent {
             Notice::Measurement(invitation) => {
                 (invitation.key.study.clone(), StudyNotice::Measurement(invitation))
             }
+            Notice::Secure(notice) => (notice.key.study.clone(), StudyNotice::Secure(notice)),
             Notice::Closed(closed) => (closed.study, StudyNotice::Closed(closed.outcome)),
         };
         let running = self.studies.get(&study).filter(|sender| !sender.is_closed());
@@ -141,15 +143,19 @@ impl Agent {
             (Some(sender), _) => sender.clone(),
             (None, StudyNotice::Offer(..)) => {
                 let (sender, queue) = mpsc::channel(NOTICES_QUEUED);
-                let task = StudyTask::new(study.clone(), Arc::clone(&self.shared), client.clone());
-                self.tasks.spawn(task.run(queue));
+                let (shared, inbox) = (Arc::clone(&self.shared), Inbox::new(queue));
+                self.tasks.spawn(StudyTask::new(study.clone(), shared, client.clone(), inbox).run());
                 self.studies.insert(study, sender.clone());
                 sender
             }
             // The study's task has ended: there is nothing left to do for it.
-            (None, StudyNotice::Invitation(_) | StudyNotice::Measurement(_) | StudyNotice::Closed(_)) => {
-                return Ok(());
-            }
+            (
+                None,
+                StudyNotice::Invitation(_)
+                | StudyNotice::Measurement(_)
+                | StudyNotice::Secure(_)
+                | StudyNotice::Closed(_),
+            ) => return Ok(()),
         };
         while self.tasks.try_join_next().is_some() {}
         // A task that ends while it is told loses nothing by it.
@@ -158,5 +164,6 @@ impl Agent {
     }
 }
 
-/// A study has at most an offer, an invitation and an end waiting, and repeats of them after reconnecting.
+/// A study has at most an offer, an invitation, a message of secure aggregation and an end waiting, and repeats of
+/// them after reconnecting.
 const NOTICES_QUEUED: usize = 16;

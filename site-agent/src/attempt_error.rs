@@ -2,6 +2,7 @@
 
 use crate::client::CallError;
 use crate::local_training::TrainingError;
+use crate::secure::SecureError;
 use crate::session::SessionError;
 use crate::trainer::TrainerError;
 use crate::witnessing::WitnessError;
@@ -23,6 +24,14 @@ pub(crate) enum AttemptError {
     Session(#[from] SessionError),
     #[error(transparent)]
     Training(#[from] TrainingError),
+    #[error(transparent)]
+    Secure(#[from] SecureError),
+    #[error("this site's policy has no section `secure_aggregation`")]
+    NoPeers,
+    #[error(
+        "this site restarted in the middle of an attempt under secure aggregation, and has its keys no more"
+    )]
+    KeysLost,
     #[error("the study's folder cannot be written")]
     Storage(#[source] std::io::Error),
 }
@@ -45,6 +54,9 @@ impl AttemptError {
             | Self::TooLate
             | Self::Call(_)
             | Self::Witness(_)
+            | Self::Secure(_)
+            | Self::NoPeers
+            | Self::KeysLost
             | Self::Session(_) => self.to_string(),
         }
     }

@@ -8,7 +8,8 @@ use fedtwin_plan::model_file::{Decoder, ModelFileError};
 use fedtwin_plan::{Digest, ModelSpec};
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_proto::domain::{
-    Growth, LedgerEntries, Malformed, MirrorState, Notice, PlanAnswer, RoundDeclined, RoundKey, Sighting,
+    Growth, LedgerEntries, Malformed, MirrorState, Notice, PlanAnswer, RoundDeclined, RoundKey,
+    SecureMessage, Sighting,
 };
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use fedtwin_proto::wire;
@@ -146,6 +147,16 @@ impl Client {
         });
         let parts = iter(std::iter::once(header).chain(chunks));
         self.0.send_update(parts.map(|part| wire::UpdateMessage { part: Some(part) })).await?;
+        Ok(())
+    }
+
+    /// Sends a message of secure aggregation: keys, sealed shares, signatures, and shares of keys and seeds, none of
+    /// which depend on patients.
+    ///
+    /// # Errors
+    /// Returns the coordinator's refusal or a failed connection.
+    pub async fn send_secure(&mut self, message: SecureMessage) -> Result<(), CallError> {
+        self.0.send_secure(timed(wire::SecureMessage::from(message))).await?;
         Ok(())
     }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 
-use fedtwin_plan::numbers::{Positive, Probability};
-use fedtwin_plan::plan::Privacy;
+use fedtwin_plan::numbers::{Count, Positive, Probability};
+use fedtwin_plan::plan::{NoNoise, Privacy};
 use fedtwin_plan::{CohortName, Plan, SiteName};
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ pub struct Policy {
     pub researchers: BTreeSet<String>,
     /// How releases may be protected.
     pub modes: BTreeSet<Mode>,
-    /// The least ratio of noise to clip in one step.
+    /// The least ratio of noise to clip in one step; of shared noise, that which surely counts.
     pub noise_multiplier_min: Positive,
     /// The largest delta that a plan may state its epsilon at.
     pub delta_max: Probability,
@@ -33,6 +34,19 @@ pub struct Policy {
     pub sites_min: u32,
     /// What plans may ask of metrics; without it no plan with metrics is accepted.
     pub metrics: Option<MetricsPolicy>,
+    /// Whom this site hides among; without it no plan with shared noise is accepted.
+    pub secure_aggregation: Option<SecurePolicy>,
+}
+
+/// Whom this site hides among.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecurePolicy {
+    /// The folder with the identity certificates of the other sites, which people here have checked: `NAME.pem`
+    /// each. Nobody else counts, whatever the federation's authority certifies.
+    pub peers: PathBuf,
+    /// The fewest sites to hide among, this one included.
+    pub sites_min: Count<3, 10_000>,
 }
 
 /// What plans may ask of metrics.
@@ -51,19 +65,21 @@ pub struct MetricsPolicy {
 pub enum Mode {
     /// Not at all: the cohort's total reads `unbounded` from then on.
     None,
+    /// By secure aggregation alone, which opens sums without noise: the total reads `unbounded` all the same.
+    SumsOnly,
     /// By this site's own noise.
     Local,
-    /// By noise that would suffice if only the sum of all sites were seen. Nothing hides single updates yet,
-    /// so that this site charges what its own noise alone is worth.
-    SharedSimulated,
+    /// By the noise of several sites, in sums that secure aggregation opens and nothing else.
+    Shared,
 }
 
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "none",
+            Self::SumsOnly => "sums-only",
             Self::Local => "local",
-            Self::SharedSimulated => "shared-simulated",
+            Self::Shared => "shared",
         })
     }
 }
@@ -126,7 +142,8 @@ impl Policy {
             sites_min.to_string(),
         )?;
         self.check_metrics(plan)?;
-        self.check_noise(plan)
+        self.check_noise(plan)?;
+        self.check_secure_aggregation(plan)
     }
 
     fn check_metrics(&self, plan: &Plan) -> Result<(), Denied> {
@@ -148,11 +165,28 @@ impl Policy {
         Ok(())
     }
 
+    fn check_secure_aggregation(&self, plan: &Plan) -> Result<(), Denied> {
+        if !plan.privacy.is_secure() {
+            return Ok(());
+        }
+        let Some(SecurePolicy { sites_min, .. }) = &self.secure_aggregation else {
+            let rule = "has no line `secure_aggregation`: there is nobody to hide among".to_owned();
+            return Err(Denied { rule, asked: "secure aggregation".to_owned() });
+        };
+        let asked = plan.rounds.sites_min.get();
+        if asked < sites_min.get() {
+            let rule = format!("hides among at least {} sites", sites_min.get());
+            return Err(Denied { rule, asked: asked.to_string() });
+        }
+        Ok(())
+    }
+
     fn check_noise(&self, plan: &Plan) -> Result<(), Denied> {
         let mode = match plan.privacy {
-            Privacy::None(_) => Mode::None,
+            Privacy::None(NoNoise { sums_only: false, .. }) => Mode::None,
+            Privacy::None(NoNoise { sums_only: true, .. }) => Mode::SumsOnly,
             Privacy::Local(_) => Mode::Local,
-            Privacy::Shared(_) => Mode::SharedSimulated,
+            Privacy::Shared(_) => Mode::Shared,
         };
         if !self.modes.contains(&mode) {
             let rule = format!("allows the privacy modes {}", list(&self.modes));
@@ -165,6 +199,7 @@ impl Policy {
         }
         #[expect(clippy::cast_precision_loss, reason = "c_int is below 2^31")]
         let multiplier = f64::from(plan.calibrated.m.get()).exp2() / plan.calibrated.c_int as f64;
+        let multiplier = multiplier * f64::from(plan.noise_shares()).sqrt();
         if multiplier < self.noise_multiplier_min.get() {
             let rule = format!("asks for a noise multiplier of at least {}", self.noise_multiplier_min.get());
             return Err(Denied { rule, asked: format!("{multiplier:.3}") });
@@ -302,16 +337,24 @@ mod tests {
     #[test]
     fn shared_noise_is_allowed_by_its_own_line_alone() {
         let shared = PLAN
-            .replace("[privacy.local]", "[privacy.shared]\ncolluders = 0\ndropouts = 0\nsimulated = true")
-            .replace("epsilon = 3.0", "epsilon = 3.0\nepsilon_of_sum = 2.0");
+            .replace("[privacy.local]", "[privacy.shared]\ncolluders = 0\ndropouts = 0")
+            .replace(r#""other"]"#, r#""other", "third"]"#)
+            .replace("sites_min = 2", "sites_min = 3");
         let plan: Plan = parse("the plan", &shared).unwrap();
-        let check = |modes: &str| {
-            let policy: Policy = toml::from_str(&POLICY.replace(r#"["local"]"#, modes)).unwrap();
+        let check = |modes: &str, line: &str| {
+            let text = format!("{}\n{line}", POLICY.replace(r#"["local"]"#, modes));
+            let policy: Policy = toml::from_str(&text).unwrap();
             policy.check(&plan, "ada", &"va".parse().unwrap()).map_err(|denied| denied.to_string())
         };
-        assert_eq!(check(r#"["shared-simulated"]"#), Ok(()));
-        let denied = check(r#"["local", "none"]"#).unwrap_err();
-        assert!(denied.contains("asks for shared-simulated"), "{denied}");
+        let line =
+            |sites_min: u32| format!("secure_aggregation = {{ peers = \"peers\", sites_min = {sites_min} }}");
+        assert_eq!(check(r#"["shared"]"#, &line(3)), Ok(()));
+        let denied = check(r#"["local", "none"]"#, &line(3)).unwrap_err();
+        assert!(denied.contains("asks for shared"), "{denied}");
+        let denied = check(r#"["shared"]"#, "").unwrap_err();
+        assert!(denied.contains("has no line `secure_aggregation`"), "{denied}");
+        let denied = check(r#"["shared"]"#, &line(4)).unwrap_err();
+        assert!(denied.contains("hides among at least 4 sites; the plan asks for 3"), "{denied}");
     }
 
     #[test]

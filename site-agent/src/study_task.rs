@@ -1,29 +1,28 @@
 //! One study at this site, from offer to end: the order of steps in an attempt is all here.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fedtwin_certs::Identity;
 use fedtwin_daemon::{clock, program};
-use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::plan::Family;
-use fedtwin_plan::report::{Report, Scores};
+use fedtwin_plan::report::Scores;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId};
 use fedtwin_privacy::ledger::Purpose;
-use fedtwin_privacy::random::SecureRandom;
 use fedtwin_proto::domain::{
-    Answer, Invitation, PlanAnswer, RoundDeclined, RoundKey, StudyOutcome, as_reason,
+    Answer, Invitation, PlanAnswer, RoundDeclined, RoundKey, SecureNotice, StudyOutcome, as_reason,
 };
-use tokio::sync::mpsc;
+use fedtwin_secagg::{AttemptPlace, Context};
 use tokio::time::{Instant, timeout_at};
 
 use crate::agent::Shared;
 use crate::attempt_error::AttemptError;
 use crate::client::{CallError, Client};
-use crate::config::NoiseSampler;
-use crate::local_training::{LocalTraining, LocalUpdate, TrainingError};
-use crate::measuring::measure;
+use crate::computation::{Computation, locked};
+use crate::inbox::Inbox;
+use crate::local_training::TrainingError;
+use crate::secure::SecureAttempt;
 use crate::session::door::Outgoing;
 use crate::session::{Accepted, Work};
 use crate::slot;
@@ -39,8 +38,20 @@ pub enum StudyNotice {
     Invitation(Invitation),
     /// Metrics to release, of the model that an attempt made.
     Measurement(Invitation),
+    /// A message of an attempt under secure aggregation.
+    Secure(SecureNotice),
     /// The study's end.
     Closed(StudyOutcome),
+}
+
+impl StudyNotice {
+    /// Says whether an attempt that is being worked at is over with it.
+    pub(crate) fn ends_attempts(&self) -> bool {
+        match self {
+            Self::Invitation(_) | Self::Measurement(_) | Self::Closed(_) => true,
+            Self::Offer(..) | Self::Secure(_) => false,
+        }
+    }
 }
 
 /// The task of one study.
@@ -48,6 +59,7 @@ pub struct StudyTask {
     study: StudyId,
     shared: Arc<Shared>,
     client: Client,
+    inbox: Inbox,
     taking_part: Option<TakingPart>,
 }
 
@@ -56,6 +68,8 @@ struct TakingPart {
     accepted: Accepted,
     /// The plan's text, for trainers.
     text: String,
+    /// The plan's digest.
+    digest: Digest,
     trainer: RunningTrainer,
     /// Whether the trainer was stopped or ended by itself: the next attempt needs another.
     trainer_gone: bool,
@@ -70,14 +84,13 @@ struct RunningTrainer {
 impl StudyTask {
     /// Makes the task.
     #[must_use]
-    pub fn new(study: StudyId, shared: Arc<Shared>, client: Client) -> Self {
-        Self { study, shared, client, taking_part: None }
+    pub fn new(study: StudyId, shared: Arc<Shared>, client: Client, inbox: Inbox) -> Self {
+        Self { study, shared, client, inbox, taking_part: None }
     }
 
     /// Runs until the study has ended.
-    pub async fn run(mut self, mut notices: mpsc::Receiver<StudyNotice>) {
-        let mut next = notices.recv().await;
-        while let Some(notice) = next {
+    pub async fn run(mut self) {
+        while let Some(notice) = self.inbox.next().await {
             match notice {
                 StudyNotice::Offer(plan, signer, signed) => {
                     if let Err(error) = self.offered(*plan, &signer, &signed).await {
@@ -85,7 +98,9 @@ impl StudyTask {
                     }
                 }
                 // Only the newest attempt can still be open.
-                StudyNotice::Invitation(_) if !notices.is_empty() => {}
+                StudyNotice::Invitation(_) if self.inbox.has_moved_on() => {}
+                // Of an attempt that is over for this site.
+                StudyNotice::Secure(_) => {}
                 StudyNotice::Invitation(invitation) => self.invited(Purpose::Training, &invitation).await,
                 StudyNotice::Measurement(invitation) => self.invited(Purpose::Metrics, &invitation).await,
                 StudyNotice::Closed(outcome) => {
@@ -93,7 +108,6 @@ impl StudyTask {
                     return;
                 }
             }
-            next = notices.recv().await;
         }
     }
 
@@ -136,7 +150,8 @@ impl StudyTask {
         match start_trainer(&self.shared, &text, &accepted).await {
             Ok(trainer) => {
                 tracing::info!(study = %self.study, "taking part");
-                Ok(TakingPart { accepted, text, trainer, trainer_gone: false })
+                let digest = signed.digest();
+                Ok(TakingPart { accepted, text, digest, trainer, trainer_gone: false })
             }
             Err(error) => {
                 tracing::error!(study = %self.study, error = %program::describe(&error), "the trainer cannot load the cohort");
@@ -162,8 +177,8 @@ impl StudyTask {
         }
     }
 
-    /// Fetch and check the model, charge, train, noise, wait for the slot, store, record, mirror, send: in this
-    /// order.
+    /// Fetch and check the model, agree on masks, charge, train, noise, mask, wait for the slot, store, record,
+    /// mirror, send, open the sum: in this order.
     async fn attempt(
         &mut self,
         purpose: Purpose,
@@ -172,22 +187,36 @@ impl StudyTask {
     ) -> Result<(), AttemptError> {
         let key = &invitation.key;
         self.need_trainer().await?;
-        let Some(TakingPart { accepted, trainer, .. }) = &self.taking_part else {
+        let Some(TakingPart { accepted, trainer, digest, .. }) = &self.taking_part else {
             return Err(AttemptError::NotTakingPart);
         };
         if !accepted.plan.allows_clip(invitation.clip) {
             return Err(AttemptError::OtherClip(invitation.clip.get()));
         }
         let weights = self.client.fetch_model(&invitation.model, &accepted.spec).await?;
+        let context = match purpose {
+            Purpose::Training => secure_context(&accepted.plan, *digest, invitation),
+            Purpose::Metrics => None,
+        };
+        let secure = match context {
+            None => None,
+            Some(context) => {
+                let me = self.shared.session().secure_me().ok_or(AttemptError::NoPeers)?;
+                let wire = (&mut self.client, &mut self.inbox);
+                Some(SecureAttempt::begin(key.clone(), context, &me, wire).await?)
+            }
+        };
         let work = tokio::task::block_in_place(|| self.shared.session().invited(purpose, key, clock::now()))?;
         let slot_s = accepted.plan.rounds.slot_s.get();
         let outgoing = match work {
+            // Its masks are of keys that nobody has any more.
+            Work::Resend(_) if secure.is_some() => return Err(AttemptError::KeysLost),
             Work::Resend(outgoing) => {
                 slot::next(started, slot_s).await;
                 outgoing
             }
             Work::Train(grant) => {
-                let training = Training {
+                let computation = Computation {
                     purpose,
                     plan: accepted.plan.clone(),
                     patients: accepted.patients,
@@ -196,9 +225,12 @@ impl StudyTask {
                     noise: self.shared.config.noise,
                     score: purpose == Purpose::Training && self.wants_scores(key),
                 };
-                let (update, scores) = tokio::task::spawn_blocking(move || training.run(&weights))
+                let (mut update, scores) = tokio::task::spawn_blocking(move || computation.run(&weights))
                     .await
                     .expect("training does not panic")?;
+                if let Some((_, masks)) = &secure {
+                    tokio::task::block_in_place(|| masks.add_to(0, &mut update.values));
+                }
                 if let Some(report) = scores {
                     let scores = Scores { rounds: key.round - 1, report };
                     accepted.folder.append_scores(&scores).map_err(AttemptError::Storage)?;
@@ -209,7 +241,11 @@ impl StudyTask {
                 })?
             }
         };
-        self.send(&outgoing).await
+        self.send(&outgoing).await?;
+        if let Some((attempt, _)) = secure {
+            attempt.finish(&mut self.client, &mut self.inbox).await?;
+        }
+        Ok(())
     }
 
     /// Starts another trainer where the last one was stopped or ended.
@@ -315,6 +351,13 @@ impl TakingPart {
     }
 }
 
+/// Returns what the sites of an attempt agree on, where its plan has secure aggregation.
+fn secure_context(plan: &Plan, digest: Digest, invitation: &Invitation) -> Option<Context> {
+    let Invitation { key: RoundKey { round, attempt, .. }, model, members, .. } = invitation;
+    let (round, attempt) = (*round, *attempt);
+    Context::of(plan, digest, AttemptPlace { round, attempt, model: *model, members: members.clone() })
+}
+
 /// Starts a trainer and has it load the cohort.
 async fn start_trainer(
     shared: &Shared,
@@ -330,42 +373,6 @@ async fn start_trainer(
         Ok(RunningTrainer { trainer: Arc::new(Mutex::new(trainer)), stopper })
     });
     loading.await.expect("loading does not panic")
-}
-
-/// The part of an attempt that computes, on a thread where it may block.
-struct Training {
-    purpose: Purpose,
-    plan: Plan,
-    patients: u32,
-    clip: Positive,
-    trainer: Arc<Mutex<Box<dyn Trainer>>>,
-    noise: NoiseSampler,
-    score: bool,
-}
-
-impl Training {
-    fn run(&self, weights: &[f32]) -> Result<(LocalUpdate, Option<Report>), AttemptError> {
-        let mut trainer = locked(&self.trainer);
-        match self.purpose {
-            Purpose::Training => {}
-            Purpose::Metrics => return Ok((measure(&self.plan, trainer.as_mut(), weights)?, None)),
-        }
-        let scores = if self.score { Some(trainer.score(weights, false)?) } else { None };
-        let mut training = LocalTraining {
-            plan: &self.plan,
-            patients: self.patients,
-            clip: self.clip,
-            trainer: trainer.as_mut(),
-            noise: self.noise.source(),
-            random: &mut SecureRandom::new(),
-        };
-        Ok((training.run(weights)?, scores))
-    }
-}
-
-fn locked(trainer: &Mutex<Box<dyn Trainer>>) -> std::sync::MutexGuard<'_, Box<dyn Trainer>> {
-    // A trainer whose caller panicked answers out of step and is found out by its next answer.
-    trainer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A coordinator that restarts needs about this long.

@@ -104,6 +104,13 @@ impl Sites for Lies {
         Ok(Response::new(wire::Acknowledged {}))
     }
 
+    async fn send_secure(
+        &self,
+        _request: Request<wire::SecureMessage>,
+    ) -> Result<Response<wire::Acknowledged>, Status> {
+        Ok(Response::new(wire::Acknowledged {}))
+    }
+
     async fn decline_round(
         &self,
         _request: Request<wire::RoundDeclined>,

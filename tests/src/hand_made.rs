@@ -53,7 +53,11 @@ impl HandMadeSite {
             let notice = self.notices.message().await?.context("the notices ended")?;
             match Notice::try_from(notice)? {
                 Notice::Invitation(invitation) if invitation.key.study == *study => return Ok(invitation),
-                Notice::Invitation(_) | Notice::Measurement(_) | Notice::Offer(_) | Notice::Closed(_) => {}
+                Notice::Invitation(_)
+                | Notice::Measurement(_)
+                | Notice::Secure(_)
+                | Notice::Offer(_)
+                | Notice::Closed(_) => {}
             }
         }
     }

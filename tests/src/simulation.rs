@@ -105,12 +105,19 @@ impl Updates {
     /// Makes an update whose bytes, and with them its digest, are `content`.
     #[must_use]
     pub fn make(&self, content: u8) -> Update {
-        let key = RoundKey { study: "s".parse().expect("a name"), round: 1, attempt: 1 };
-        let header = UpdateHeader { key, length: 1, digest: Digest::of(&[content]) };
+        self.of_bytes(&[content])
+    }
+
+    /// Makes an update of some bytes, few enough for one chunk.
+    #[must_use]
+    pub fn of_bytes(&self, bytes: &[u8]) -> Update {
+        let (key, length) =
+            (RoundKey { study: "s".parse().expect("a name"), round: 1, attempt: 1 }, bytes.len());
+        let header = UpdateHeader { key, length: length as u64, digest: Digest::of(bytes) };
         self.made.set(self.made.get() + 1);
         let path = self.folder.path().join(self.made.get().to_string());
-        let mut spool = Spool::create(path, header, 1).expect("the file is new");
-        spool.append(0, &[content]).expect("the first chunk fits");
+        let mut spool = Spool::create(path, header, length as u64).expect("the file is new");
+        spool.append(0, bytes).expect("the first chunk fits");
         spool.finish().expect("the update is complete")
     }
 

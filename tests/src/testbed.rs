@@ -11,6 +11,7 @@ use fedtwin_certs::{Credentials, folder};
 use fedtwin_cli::client::{Address, Client, Events};
 use fedtwin_cli::simulate::budget::Budget;
 use fedtwin_cli::simulate::federation::{Federation, Programs, RESEARCHER};
+use fedtwin_cli::simulate::site_config::PEERS;
 use fedtwin_daemon::clock;
 use fedtwin_plan::{Digest, SiteName, StudyId};
 use fedtwin_privacy::ledger::Purpose;
@@ -219,9 +220,10 @@ impl SiteTerms {
         );
         let config = format!(
             "[policy]\nmodels = [\"vector\", \"linear-risk\"]\nparameters_max = 1_000_000_000\n\
-             cohorts = [\"{COHORT}\"]\nmodes = [\"none\", \"local\"]\nnoise_multiplier_min = 0.5\n\
+             cohorts = [\"{COHORT}\"]\nmodes = [\"none\", \"local\", \"shared\", \"sums-only\"]\nnoise_multiplier_min = 0.5\n\
              delta_max = 1e-3\nattempts_max = 1000\nsites_min = 1\n\
              metrics = {{ noise_patients_min = 0.1, releases_max = 10 }}\n\
+             secure_aggregation = {{ peers = \"{PEERS}\", sites_min = 3 }}\n\
              [[cohort]]\nfile = \"cohort.toml\"\n"
         );
         let budget = Budget { purpose: Purpose::Training, epsilon: 4.0, delta: 1e-5, order: 8.0 };
@@ -268,6 +270,7 @@ impl Watch {
             | Event::UpdateReceived { .. }
             | Event::MetricsReleased(_)
             | Event::SiteFailed { .. }
+            | Event::AttemptFailed { .. }
             | Event::StudyClosed(_) => None,
         })
         .await
@@ -285,6 +288,7 @@ impl Watch {
             | Event::UpdateReceived { .. }
             | Event::MetricsReleased(_)
             | Event::SiteFailed { .. }
+            | Event::AttemptFailed { .. }
             | Event::RoundClosed { .. } => None,
         })
         .await

@@ -63,6 +63,18 @@ pub enum Family {
 pub enum VectorPrivacy {
     /// Not at all.
     None,
+    /// By secure aggregation alone.
+    SumsOnly,
+    /// By the noise of the sites together, of 2^20 units each, which is `noise_multiplier` times the largest contribution;
+    /// the plan claims `epsilon`.
+    Shared {
+        /// The ratio of one site's noise to the clip: a power of two.
+        noise_multiplier: u32,
+        /// Sites that may be missing.
+        dropouts: u32,
+        /// The claim.
+        epsilon: f64,
+    },
     /// By each site's noise of 2^20 units, which is `noise_multiplier` times the largest contribution; the
     /// plan claims `epsilon`.
     Local {
@@ -192,6 +204,17 @@ impl VectorPrivacy {
     fn sections(self) -> (String, String) {
         match self {
             Self::None => ("[privacy.none]\nclip = 1.0".to_owned(), format!("m = 10\nc_int = {C_INT}")),
+            Self::SumsOnly => (
+                "[privacy.none]\nclip = 1.0\nsums_only = true".to_owned(),
+                format!("m = 10\nc_int = {C_INT}"),
+            ),
+            Self::Shared { noise_multiplier, dropouts, epsilon } => (
+                format!(
+                    "[privacy.shared]\nclip = 1.0\ndelta = 1e-5\ncolluders = 0\ndropouts = {dropouts}\n\
+                     target.noise-multiplier = {noise_multiplier}.0"
+                ),
+                format!("m = 20\nc_int = {}\nepsilon = {epsilon:?}", (1 << 20) / noise_multiplier),
+            ),
             Self::Local { noise_multiplier, epsilon } => (
                 format!(
                     "[privacy.local]\nclip = 1.0\ndelta = 1e-5\n\

@@ -182,6 +182,7 @@ async fn a_good_update_made_by_hand_counts_once_and_the_researcher_sees_what_fai
             Event::SiteAnswered { .. }
             | Event::RoundStarted { .. }
             | Event::UpdateReceived { .. }
+            | Event::AttemptFailed { .. }
             | Event::MetricsReleased(_)
             | Event::RoundClosed { .. }
             | Event::StudyClosed(_) => false,

@@ -118,6 +118,7 @@ async fn a_site_whose_trainer_fails_is_missing_at_once_and_says_nothing_of_why()
             Event::SiteAnswered { .. }
             | Event::RoundStarted { .. }
             | Event::UpdateReceived { .. }
+            | Event::AttemptFailed { .. }
             | Event::MetricsReleased(_)
             | Event::RoundClosed { .. }
             | Event::StudyClosed(_) => None,

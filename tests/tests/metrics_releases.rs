@@ -42,6 +42,7 @@ fn released(watch: &Watch) -> Vec<MetricsReleased> {
         | Event::RoundStarted { .. }
         | Event::UpdateReceived { .. }
         | Event::SiteFailed { .. }
+        | Event::AttemptFailed { .. }
         | Event::RoundClosed { .. }
         | Event::StudyClosed(_) => None,
     });
@@ -111,6 +112,7 @@ async fn metrics_without_a_budget_are_refused_before_the_trainer_is_asked() {
                     Event::RoundStarted { .. }
                     | Event::UpdateReceived { .. }
                     | Event::SiteFailed { .. }
+                    | Event::AttemptFailed { .. }
                     | Event::RoundClosed { .. }
                     | Event::MetricsReleased(_)
                     | Event::StudyClosed(_) => None,

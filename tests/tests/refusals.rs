@@ -128,6 +128,7 @@ async fn refused(testbed: &Testbed, study: &VectorStudy) -> anyhow::Result<Strin
         | Event::UpdateReceived { .. }
         | Event::MetricsReleased(_)
         | Event::SiteFailed { .. }
+        | Event::AttemptFailed { .. }
         | Event::RoundClosed { .. }
         | Event::StudyClosed(_) => None,
     });

@@ -52,6 +52,7 @@ async fn refusal(watch: &mut Watch, site: &str) -> anyhow::Result<String> {
             }
             Event::SiteAnswered { .. }
             | Event::SiteFailed { .. }
+            | Event::AttemptFailed { .. }
             | Event::RoundStarted { .. }
             | Event::UpdateReceived { .. }
             | Event::RoundClosed { .. }

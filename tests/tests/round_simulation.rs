@@ -48,6 +48,7 @@ impl World {
             sites_min,
             join: Duration::from_millis(JOIN_MS),
             collect: Duration::from_millis(COLLECT_MS),
+            secure: None,
         };
         let began = Timestamp(1_000_000);
         let present = present.iter().copied().map(site).collect();
@@ -75,7 +76,7 @@ impl World {
     fn outcome(&self) -> Option<&Outcome> {
         match self.round() {
             Round::Closed(outcome) => Some(outcome),
-            Round::Invite(_) | Round::Collect(_) => None,
+            Round::Invite(_) | Round::Collect(_) | Round::Secure(_) => None,
         }
     }
 
@@ -109,7 +110,7 @@ impl World {
         let mut rejected = false;
         for effect in effects {
             match effect {
-                Effect::Invite(site, closes_in) => {
+                Effect::Invite(site, closes_in, _others) => {
                     assert!(!closes_in.is_zero(), "{site} was invited to an attempt that is over");
                     assert!(self.terms.members.contains(&site), "{site} is not a member");
                     self.invited.insert(site);
@@ -127,6 +128,9 @@ impl World {
                 }
                 Effect::Decline(site, _reason) => {
                     assert!(self.invited.contains(&site), "{site} declined uninvited");
+                }
+                Effect::Tell(..) | Effect::Fail(_) => {
+                    unreachable!("the attempt is without secure aggregation")
                 }
             }
         }

@@ -85,7 +85,7 @@ impl Bench {
                     self.released.push(released);
                 }
                 Effect::Reject(reason) => self.rejection = Some(reason),
-                Effect::Notify(_, Notice::Offer(_))
+                Effect::Notify(_, Notice::Offer(_) | Notice::Secure(_))
                 | Effect::Publish(_)
                 | Effect::Accept
                 | Effect::Aggregate(_) => {}

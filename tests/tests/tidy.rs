@@ -200,7 +200,13 @@ fn every_claims_tests_exist() {
     let claims = "## Claims and their tests\n| it holds | [here](a.rs): `it_holds`, `it_really_does` | |\n";
     holds(
         style::every_claims_tests_exist,
-        &[&[("docs/PRIVACY.md", claims), ("plan/src/a.rs", "fn it_holds() {}")]],
+        &[
+            &[("docs/PRIVACY.md", claims), ("plan/src/a.rs", "fn it_holds() {}")],
+            &[(
+                "docs/PROTOCOL.md",
+                "## What is covered, and by which test\n| a lie | refused | `it_holds` |\n",
+            )],
+        ],
     );
 }
 

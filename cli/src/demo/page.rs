@@ -99,13 +99,10 @@ fn price(study: &StudyOutcome) -> String {
         Ok(Price::Unbounded) => {
             "No privacy: the ledgers of these sites read <b>unbounded</b> from here on.".to_owned()
         }
-        Ok(Price::Bounded(Epsilons { delta, alone, coordinator, model_users, simulated_sum })) => {
-            let simulated = simulated_sum.map_or(String::new(), |sum| {
-                format!(" Simulated: <b>{sum:.3}</b> if the coordinator saw the sites' sums alone.")
-            });
+        Ok(Price::Bounded(Epsilons { delta, alone, coordinator, model_users })) => {
             format!(
                 "Per patient, delta {delta}: epsilon <b>{alone:.3}</b> if everybody else colludes, \
-                 <b>{coordinator:.3}</b> against the coordinator (charged), <b>{model_users:.3}</b> against users of the models.{simulated}"
+                 <b>{coordinator:.3}</b> against the coordinator (charged), <b>{model_users:.3}</b> against users of the models."
             )
         }
         Err(error) => escape(&error.to_string()),

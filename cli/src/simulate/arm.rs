@@ -210,6 +210,7 @@ impl Follow {
                 self.bar.println(format!("{site} refused: {reason}"));
             }
             Event::SiteFailed { site, reason } => self.bar.println(format!("{site}: {reason}")),
+            Event::AttemptFailed { reason } => self.bar.println(reason),
             Event::MetricsReleased(released) => self.bar.println(metrics::line(&released)),
             Event::RoundStarted { attempt: 1, .. } => self.first_start = time,
             Event::UpdateReceived { bytes, .. } => self.update_bytes += bytes,

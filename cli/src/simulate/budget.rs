@@ -50,7 +50,7 @@ impl Budget {
         let events: Vec<_> = plans
             .iter()
             .filter(|plan| plan.privacy.delta().is_some())
-            .filter_map(|plan| calibration::event(plan, 1).ok())
+            .filter_map(|plan| calibration::event(plan, plan.noise_shares()).ok())
             .collect();
         let cost = |order: Order| events.iter().map(|event| rdp_cost(event, order)).sum::<f64>();
         let best = Order::grid()

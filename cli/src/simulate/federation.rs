@@ -85,8 +85,13 @@ impl Federation {
         };
         issue(Role::Coordinator, COORDINATOR, vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
         let researcher = issue(Role::Researcher, RESEARCHER, Vec::new())?;
+        // People at the sites would compare these by telephone.
+        let peers = credentials.join("peers");
+        fs::create_dir(&peers)?;
         for site in sites {
             issue(Role::Site, site.as_str(), Vec::new())?;
+            let identity = credentials.join(site.as_str()).join("identity.pem");
+            fs::copy(identity, peers.join(site.as_str()).with_extension("pem"))?;
         }
 
         let (coordinator, address) = start_coordinator(folder, &programs, "127.0.0.1:0")?;

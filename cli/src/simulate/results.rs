@@ -20,11 +20,7 @@ pub struct Row {
     pub arm: ArmName,
     /// The privacy mode: none, local, shared.
     pub privacy: Cow<'static, str>,
-    /// Whether epsilon is that of sums which nothing hides the parts of yet; absent where it is not.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub simulated: bool,
-    /// What the study cost at each site, or would cost under secure aggregation where it is simulated; absent
-    /// where nothing bounds it.
+    /// What the study cost at each site; absent where nothing bounds it.
     pub epsilon: Option<f64>,
     /// At which delta.
     pub delta: Option<f64>,
@@ -79,8 +75,6 @@ pub struct Label {
     pub study: StudyId,
     /// The privacy mode.
     pub privacy: &'static str,
-    /// Whether it is simulated.
-    pub simulated: bool,
     /// What it cost.
     pub epsilon: Option<f64>,
     /// At which delta.
@@ -92,20 +86,20 @@ impl Label {
     #[must_use]
     pub fn of(outcome: &StudyOutcome) -> Self {
         let plan = &outcome.plan;
-        let (privacy, simulated) = match &plan.privacy {
-            Privacy::None(_) => ("none", false),
-            Privacy::Local(_) => ("local", false),
-            Privacy::Shared(_) => ("shared", true),
+        let privacy = match &plan.privacy {
+            Privacy::None(_) => "none",
+            Privacy::Local(_) => "local",
+            Privacy::Shared(_) => "shared",
         };
-        let epsilon = plan.calibrated.epsilon_of_sum.or(plan.calibrated.epsilon).map(Positive::get);
-        Self { study: plan.study.id.clone(), privacy, simulated, epsilon, delta: plan.privacy.delta() }
+        let epsilon = plan.calibrated.epsilon.map(Positive::get);
+        Self { study: plan.study.id.clone(), privacy, epsilon, delta: plan.privacy.delta() }
     }
 
     fn row(&self, arm: ArmName, site: &str, metric: &'static str, value: f64) -> Row {
-        let Self { study, privacy, simulated, epsilon, delta } = self.clone();
+        let Self { study, privacy, epsilon, delta } = self.clone();
         let (site, low, high, seeds) = (site.to_owned(), None, None, 1);
         let (privacy, metric) = (privacy.into(), metric.into());
-        Row { study, arm, privacy, simulated, epsilon, delta, site, metric, value, low, high, seeds }
+        Row { study, arm, privacy, epsilon, delta, site, metric, value, low, high, seeds }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use fedtwin_plan::plan::Privacy;
+use fedtwin_plan::plan::{NoNoise, Privacy};
 use fedtwin_plan::{Plan, SiteName};
 
 /// What a site of a simulation has.
@@ -46,10 +46,15 @@ fn policy(plans: &[&Plan]) -> String {
             format!("metrics = {{ noise_patients_min = 1e-6, releases_max = {releases} }}\n")
         }
     };
+    let peers = if plans.iter().any(|plan| plan.privacy.is_secure()) {
+        format!("secure_aggregation = {{ peers = {}, sites_min = 3 }}\n", quoted(Path::new(PEERS)))
+    } else {
+        String::new()
+    };
     format!(
         "# A simulation allows what its own plans ask for.\n[policy]\nmodels = {models:?}\n\
          parameters_max = {parameters}\ncohorts = {cohorts:?}\nmodes = {modes:?}\n\
-         noise_multiplier_min = 1e-6\ndelta_max = 0.5\nattempts_max = {attempts}\nsites_min = {sites}\n{metrics}"
+         noise_multiplier_min = 1e-6\ndelta_max = 0.5\nattempts_max = {attempts}\nsites_min = {sites}\n{metrics}{peers}"
     )
 }
 
@@ -57,11 +62,15 @@ fn policy(plans: &[&Plan]) -> String {
 #[must_use]
 pub fn mode(plan: &Plan) -> &'static str {
     match plan.privacy {
-        Privacy::None(_) => "none",
+        Privacy::None(NoNoise { sums_only: false, .. }) => "none",
+        Privacy::None(NoNoise { sums_only: true, .. }) => "sums-only",
         Privacy::Local(_) => "local",
-        Privacy::Shared(_) => "shared-simulated",
+        Privacy::Shared(_) => "shared",
     }
 }
+
+/// Where a site finds the identity certificates of all sites, from its own folder.
+pub const PEERS: &str = "../../credentials/peers";
 
 /// Writes a path as a TOML text.
 #[must_use]

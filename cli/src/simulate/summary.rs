@@ -49,15 +49,12 @@ fn figures(study: &StudyOutcome, rows: &[Row]) -> Table<6> {
 fn costs(out: &mut dyn Write, study: &StudyOutcome) -> io::Result<()> {
     match Report::of(&study.plan).map(|report| report.price()) {
         Ok(Price::Unbounded) => writeln!(out, "privacy: none; the sites' totals read `unbounded`")?,
-        Ok(Price::Bounded(Epsilons { delta, alone, coordinator, model_users, simulated_sum })) => {
+        Ok(Price::Bounded(Epsilons { delta, alone, coordinator, model_users })) => {
             writeln!(
                 out,
                 "privacy per patient at delta {delta}: epsilon {alone:.4} alone, {coordinator:.4} coordinator \
                  (charged), {model_users:.4} model users"
             )?;
-            if let Some(sum) = simulated_sum {
-                writeln!(out, "simulated: epsilon {sum:.4} if the coordinator saw the sites' sums alone")?;
-            }
         }
         Err(error) => writeln!(out, "privacy: cannot be stated: {error}")?,
     }

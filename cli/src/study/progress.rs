@@ -65,7 +65,10 @@ fn show_on(bar: &ProgressBar, event: &Event) {
             }
             bar.println(line(event).unwrap_or_default());
         }
-        Event::SiteAnswered { .. } | Event::SiteFailed { .. } | Event::MetricsReleased(_) => {
+        Event::SiteAnswered { .. }
+        | Event::SiteFailed { .. }
+        | Event::AttemptFailed { .. }
+        | Event::MetricsReleased(_) => {
             bar.println(line(event).unwrap_or_default());
         }
         Event::StudyClosed(_) => {}
@@ -80,6 +83,7 @@ pub fn line(event: &Event) -> Option<String> {
         Event::SiteAnswered { site, refused: Some(reason) } => Some(format!("{site} refused: {reason}")),
         Event::RoundStarted { .. } | Event::UpdateReceived { .. } | Event::StudyClosed(_) => None,
         Event::SiteFailed { site, reason } => Some(format!("{site} failed: {reason}")),
+        Event::AttemptFailed { reason } => Some(format!("nothing was opened: {reason}")),
         Event::MetricsReleased(released) => Some(metrics::line(released)),
         Event::RoundClosed { round, attempt, included, missing, model } => {
             let with = if included.is_empty() { "nobody".to_owned() } else { list(included) };

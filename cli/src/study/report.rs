@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fedtwin_plan::numbers::{OutOfRange, Positive};
-use fedtwin_plan::plan::{Privacy, SiteTraining};
+use fedtwin_plan::plan::SiteTraining;
 use fedtwin_plan::{Plan, StudyId};
 use fedtwin_privacy::accountant::{self, GaussianEvent};
 
@@ -14,6 +14,7 @@ use crate::calibration;
 pub struct Report {
     study: StudyId,
     event: GaussianEvent,
+    noise_shares: u32,
     modulus_bits: u32,
     price: Price,
 }
@@ -34,13 +35,11 @@ pub struct Epsilons {
     pub delta: f64,
     /// Everybody else colludes against the patient's site.
     pub alone: f64,
-    /// The coordinator, which sees each site's own noisy sums; this one is charged, with shared noise too.
+    /// The coordinator, which sees each site's own noisy sums, or with shared noise sums over the sites alone, and
+    /// the noise of those that collude with it; this one is charged.
     pub coordinator: f64,
     /// Those who see the published models and took no part.
     pub model_users: f64,
-    /// With shared noise: what the coordinator and its colluders would have if it saw sums alone. Simulated:
-    /// it sees each site's update, and what they cost is above.
-    pub simulated_sum: Option<f64>,
 }
 
 /// A plan that no site accepts.
@@ -70,26 +69,16 @@ impl Report {
             None => Price::Unbounded,
             Some(delta) => {
                 let epsilon = |event| accountant::epsilon(&[event], delta).value;
-                let found = hold(plan.calibrated.epsilon, epsilon(event))?;
-                let simulated_sum = match &plan.privacy {
-                    Privacy::None(_) | Privacy::Local(_) => None,
-                    Privacy::Shared(_) => {
-                        let sum = epsilon(calibration::event(plan, plan.noise_shares())?);
-                        Some(hold(plan.calibrated.epsilon_of_sum, sum)?)
-                    }
-                };
+                let charged = calibration::event(plan, plan.noise_shares())?;
+                let coordinator = hold(plan.calibrated.epsilon, epsilon(charged))?;
                 let published = calibration::event(plan, published_noise(plan))?;
-                Price::Bounded(Epsilons {
-                    delta,
-                    alone: found,
-                    coordinator: found,
-                    model_users: epsilon(published),
-                    simulated_sum,
-                })
+                let (alone, model_users) = (epsilon(event), epsilon(published));
+                Price::Bounded(Epsilons { delta, alone, coordinator, model_users })
             }
         };
         let modulus_bits = plan.calibrated.modulus_bits.get();
-        Ok(Self { study: plan.study.id.clone(), event, modulus_bits, price })
+        let (study, noise_shares) = (plan.study.id.clone(), plan.noise_shares());
+        Ok(Self { study, event, noise_shares, modulus_bits, price })
     }
 
     /// Returns what the study costs.
@@ -132,22 +121,15 @@ impl fmt::Display for Report {
         };
         writeln!(f, "  m                 {}: noise of 2^{} grid units at each site", m.get(), m.get())?;
         writeln!(f, "  noise multiplier  {:.4}", self.event.noise_multiplier())?;
-        let Epsilons { delta, alone, coordinator, model_users, simulated_sum } = epsilons;
+        let Epsilons { delta, alone, coordinator, model_users } = epsilons;
         writeln!(f, "epsilon at delta {delta}, for one patient at one site, over the whole study")?;
         writeln!(f, "  alone             {}  if everybody else colludes", upward(alone))?;
-        writeln!(
-            f,
-            "  coordinator       {}  who sees each site's own sums; this one is charged",
-            upward(coordinator)
-        )?;
-        write!(f, "  model users       {}  who sees the models and took no part", upward(model_users))?;
-        let Some(sum) = simulated_sum else { return Ok(()) };
-        write!(
-            f,
-            "\n  simulated         {}  the coordinator and its colluders, if they saw sums alone; nothing hides \
-             single updates yet",
-            upward(sum)
-        )
+        let sees = match self.noise_shares {
+            1 => "each site's own sums".to_owned(),
+            shares => format!("sums over the sites, in which the noise of {shares} surely counts"),
+        };
+        writeln!(f, "  coordinator       {}  who sees {sees}; this one is charged", upward(coordinator))?;
+        write!(f, "  model users       {}  who sees the models and took no part", upward(model_users))
     }
 }
 
@@ -189,17 +171,15 @@ mod tests {
     }
 
     #[test]
-    fn shared_noise_is_priced_as_it_is_and_as_it_would_be() {
-        let lines = "[privacy.shared]\ncolluders = 0\ndropouts = 1\nsimulated = true";
-        let changes = [("[privacy.local]", lines)];
-        let Epsilons { alone, coordinator, model_users, simulated_sum, .. } = epsilons(&changes);
-        let sum = simulated_sum.unwrap();
-        assert!(sum <= 1.0 && sum > 0.999, "{sum}");
-        // sites_min is 3, and so are the shares: who sees sums alone is safe as planned, without simulation.
-        assert!(alone > 1.5 && coordinator >= alone && (model_users - sum).abs() < 1e-9);
+    fn shared_noise_is_charged_as_the_sum_and_alone_is_worth_less() {
+        let changes = [("[privacy.local]", "[privacy.shared]\ncolluders = 0\ndropouts = 1")];
+        let Epsilons { alone, coordinator, model_users, .. } = epsilons(&changes);
+        assert!(coordinator <= 1.0 && coordinator > 0.999, "{coordinator}");
+        // sites_min is 3, and so are the shares.
+        assert!(alone > 1.5 && (model_users - coordinator).abs() < 1e-9, "{alone} {model_users}");
         let text = report(&changes).to_string();
-        assert!(text.contains("\n  simulated         "), "{text}");
-        assert!(!report(&[]).to_string().contains("simulated"));
+        assert!(text.contains("in which the noise of 3 surely counts; this one is charged"), "{text}");
+        assert!(report(&[]).to_string().contains("who sees each site's own sums; this one is charged"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod tests;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use fedtwin_plan::model_file::{VALUE_BYTES, header};
@@ -16,6 +17,7 @@ use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::plan::{AdaptiveClip, SiteTraining};
 use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId, Trained, WireBits};
 use fedtwin_privacy::wire_integers;
+use fedtwin_secagg::mask::Masks;
 
 use self::moments::Moments;
 use crate::average::Averaging;
@@ -36,6 +38,8 @@ pub struct Aggregation {
     pub model: Digest,
     /// The updates' files.
     pub spools: Vec<PathBuf>,
+    /// The masks that are left in the sum of the updates, under secure aggregation.
+    pub masks: Option<Masks>,
     /// The width of one integer.
     pub bits: WireBits,
     /// What one integer unit of the summed updates moves the mean by, along the direction to step in.
@@ -97,6 +101,7 @@ impl Aggregation {
             trained: plan.trained().expect("a checked plan trains some parameters"),
             model: job.model,
             spools: job.spools,
+            masks: job.masks,
             bits: bits.try_into().expect("a checked plan has a width of the format"),
             scale,
             step: Step::new(&plan.training.server, round),
@@ -140,7 +145,7 @@ pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateEr
     let mut moments = Moments::open(job, store)?;
     let mut models = NewModels::start(job, store, &header)?;
 
-    let (mut chunk, mut place) = (Chunk::default(), 0);
+    let (mut chunk, mut place) = (Chunk::new(job.masks.as_ref()), 0);
     for range in job.trained.ranges() {
         models.copy(&mut model, range.start - place)?;
         let mut left = range.len();
@@ -218,16 +223,26 @@ impl NewModels {
 }
 
 /// The buffers of one chunk, reused for all.
-#[derive(Default)]
-struct Chunk {
+struct Chunk<'a> {
+    masks: Option<&'a Masks>,
+    threads: usize,
+    /// The chunk's first value, counted from the updates' beginning.
+    first: u64,
     bytes: Vec<u8>,
     sum: Vec<i64>,
     direction: Vec<f32>,
     weights: Vec<f32>,
 }
 
-impl Chunk {
-    /// Adds the next integers of all spools, modulo 2^k, and scales them to the direction.
+impl<'a> Chunk<'a> {
+    fn new(masks: Option<&'a Masks>) -> Self {
+        // Masks take as long as a site has neighbours; without them a thread is not worth its start.
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let (sum, direction, weights) = (Vec::new(), Vec::new(), Vec::new());
+        Self { masks, threads, first: 0, bytes: Vec::new(), sum, direction, weights }
+    }
+
+    /// Adds the next integers of all spools, modulo 2^k, takes the masks off, and scales them to the direction.
     fn sum(
         &mut self,
         spools: &mut [BufReader<File>],
@@ -242,6 +257,11 @@ impl Chunk {
             wire_integers::decode_add(&self.bytes, job.bits, &mut self.sum)
                 .expect("the buffer holds exactly the chunk's values");
         }
+        if let Some(masks) = self.masks {
+            masks.take_from_on(self.threads, self.first, &mut self.sum);
+            self.sum.iter_mut().for_each(|sum| *sum = job.bits.least(*sum));
+        }
+        self.first += values as u64;
         self.direction.clear();
         #[expect(
             clippy::cast_possible_truncation,

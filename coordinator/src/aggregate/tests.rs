@@ -25,6 +25,7 @@ fn job(folder: &Path, spec: ModelSpec, choice: Option<&Trainable>, weights: &[f3
         spec,
         model: model.commit().unwrap(),
         spools: Vec::new(),
+        masks: None,
         bits: WireBits::B32,
         scale: 0.5,
         step: Step::Average { rate: 1.0 },

@@ -117,6 +117,15 @@ impl Mirrors {
         Ok(())
     }
 
+    /// Returns the identity key that a site subscribed with.
+    ///
+    /// # Errors
+    /// Refuses a site that has not subscribed.
+    pub fn identity(&self, site: &SiteName) -> Result<LogKey, MirrorError> {
+        let mirror = self.mirror(site)?;
+        Ok(lock(&mirror).key)
+    }
+
     /// Returns the sites that have a mirror.
     ///
     /// # Errors

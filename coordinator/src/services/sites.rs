@@ -11,11 +11,12 @@ use fedtwin_certs::Role;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::SiteName;
 use fedtwin_proto::domain::{
-    Counts, Growth, LedgerEntries, Malformed, Notice, PlanAnswer, RoundDeclined, Sighting, UpdateHeader,
-    as_reason, digest,
+    Counts, Growth, LedgerEntries, Malformed, Notice, PlanAnswer, RoundDeclined, SecureMessage, SecureStep,
+    Sighting, UpdateHeader, as_reason, digest,
 };
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::sites_server::Sites;
+use fedtwin_secagg::coordinator::FromSite;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_stream::Stream;
@@ -195,6 +196,26 @@ impl Sites for SitesService {
         let site = site(&request)?;
         let counts = Counts::try_from(request.into_inner())?;
         let taken = self.context.ask(|reply| Command::Metrics(site, counts, reply)).await?;
+        taken.map_err(Status::failed_precondition)?;
+        Ok(Response::new(wire::Acknowledged {}))
+    }
+
+    async fn send_secure(
+        &self,
+        request: Request<wire::SecureMessage>,
+    ) -> Result<Response<wire::Acknowledged>, Status> {
+        let site = site(&request)?;
+        let SecureMessage { key, step } = SecureMessage::try_from(request.into_inner())?;
+        let message = match step {
+            SecureStep::Advert(advert) => {
+                let identity = self.context.mirrors.identity(&site).map_err(refused)?;
+                FromSite::Advert(advert, identity)
+            }
+            SecureStep::Shares(shares) => FromSite::Shares(shares),
+            SecureStep::Consent(consent) => FromSite::Consent(consent),
+            SecureStep::Opening(opening) => FromSite::Opening(opening),
+        };
+        let taken = self.context.ask(|reply| Command::Secure(site, key, message, reply)).await?;
         taken.map_err(Status::failed_precondition)?;
         Ok(Response::new(wire::Acknowledged {}))
     }

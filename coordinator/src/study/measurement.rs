@@ -43,7 +43,7 @@ impl Measurement {
         self.pending.insert(site);
         let closes_in = self.deadline.since(now);
         let (key, model) = (self.key.clone(), self.model());
-        let invitation = Invitation { key, model, closes_in, clip };
+        let invitation = Invitation { key, model, closes_in, clip, members: BTreeSet::new() };
         Some(Notice::Measurement(invitation))
     }
 

@@ -13,6 +13,8 @@ use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, Timestamp};
 use fedtwin_proto::domain::{Answer, Event, Notice, RoundKey, StudyOutcome};
+use fedtwin_secagg::coordinator::FromSite;
+use fedtwin_secagg::mask::Masks;
 
 use self::measurement::Measurement;
 use self::turn::Turn;
@@ -69,6 +71,8 @@ pub enum Input {
     Answered(SiteName, Answer),
     /// A site sent a complete, verified update.
     Updated(SiteName, u32, Update),
+    /// A site's message under secure aggregation.
+    Secure(SiteName, RoundKey, FromSite),
     /// A site will send no update for an attempt.
     Declined(SiteName, u32, String),
     /// A site released noised counts of a model's scores.
@@ -109,6 +113,8 @@ pub struct Job {
     pub patients: u64,
     /// The updates' files.
     pub spools: Vec<std::path::PathBuf>,
+    /// The masks that are left in their sum, under secure aggregation.
+    pub masks: Option<Masks>,
 }
 
 /// What a round begins with or comes to.

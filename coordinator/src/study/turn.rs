@@ -1,11 +1,19 @@
 //! One input to a study: the transitions between its phases, and what they ask for.
 
-use fedtwin_plan::{SiteName, Timestamp};
-use fedtwin_proto::domain::{Answer, Event, Invitation, Notice, RoundKey, StudyClosed, StudyOutcome};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fedtwin_plan::{Digest, SiteName, Timestamp};
+use fedtwin_proto::domain::{
+    Answer, Event, Invitation, Notice, RoundKey, SecureNotice, StudyClosed, StudyOutcome,
+};
+use fedtwin_secagg::coordinator::FromSite;
+use fedtwin_secagg::{AttemptPlace, Context};
 
 use super::{Attempt, Base, Effect, Input, Job, Models, Phase, join};
 use crate::record::Record;
 use crate::round::{self, Outcome, Round, Terms};
+use crate::secure::SecureTerms;
 
 /// The study while it takes one input.
 pub(super) struct Turn<'a> {
@@ -47,6 +55,22 @@ impl Turn<'_> {
                 | Phase::Closed(_) => {
                     let reason = format!("attempt {number} of {} is not open", self.base.plan.study.id);
                     self.effects.push(Effect::Reject(reason));
+                    phase
+                }
+            },
+            Input::Secure(site, key, message) => match &phase {
+                Phase::Running { attempt, .. } if attempt.key == key => {
+                    self.round_step(phase, round::Input::Secure(site, message))
+                }
+                Phase::Joining { .. }
+                | Phase::Running { .. }
+                | Phase::Aggregating { .. }
+                | Phase::Measuring(_)
+                | Phase::Closed(_) => {
+                    // A sum is opened as soon as enough openings are in; the others come later.
+                    if !matches!(message, FromSite::Opening(_)) {
+                        self.effects.push(Effect::Reject(format!("{key} is not open")));
+                    }
                     phase
                 }
             },
@@ -160,11 +184,21 @@ impl Turn<'_> {
             sites_min,
             join: join(&self.base.plan),
             collect: self.base.plan.deadline(),
+            secure: self.secure_terms(round, attempt, model),
         };
         let stepped = Round::begin(terms, &self.base.connected, self.now);
         let clip = models.clip.unwrap_or(self.base.plan.clip());
         let attempt = Attempt { key: RoundKey { study, round, attempt }, model, clip, members };
         self.after_round_step(attempt, stepped)
+    }
+
+    fn secure_terms(&self, round: u32, attempt: u32, model: Digest) -> Option<SecureTerms> {
+        let plan = &self.base.plan;
+        // Who is invited shows when the attempt begins.
+        let place = AttemptPlace { round, attempt, model, members: BTreeSet::new() };
+        let context = Context::of(plan, self.base.signed.digest(), place)?;
+        let collect = plan.deadline();
+        Some(SecureTerms { context, step: collect.min(SMALL_STEP_MAX), collect })
     }
 
     fn round_step(&mut self, phase: Phase, input: round::Input) -> Phase {
@@ -179,10 +213,13 @@ impl Turn<'_> {
     fn after_round_step(&mut self, attempt: Attempt, (round, stepped): (Round, Vec<round::Effect>)) -> Phase {
         self.effects.extend(stepped.into_iter().flat_map(|effect| translate(effect, &attempt)));
         let outcome = match round {
-            open @ (Round::Invite(_) | Round::Collect(_)) => return Phase::Running { attempt, round: open },
+            open @ (Round::Invite(_) | Round::Collect(_) | Round::Secure(_)) => {
+                return Phase::Running { attempt, round: open };
+            }
             Round::Closed(outcome) => outcome,
         };
         let Attempt { key, model, clip, members } = attempt;
+        let mut outcome = outcome;
         if !outcome.enough {
             let rounds = key.round - 1;
             self.publish_closed(key, &outcome, None);
@@ -194,6 +231,7 @@ impl Turn<'_> {
             clip,
             patients: outcome.updates.keys().map(|site| u64::from(members[site])).sum(),
             spools: outcome.updates.values().map(|update| update.path().to_path_buf()).collect(),
+            masks: outcome.masks.take(),
         }));
         Phase::Aggregating { key, outcome }
     }
@@ -248,11 +286,16 @@ impl Turn<'_> {
 
 fn translate(effect: round::Effect, attempt: &Attempt) -> Vec<Effect> {
     match effect {
-        round::Effect::Invite(site, closes_in) => {
-            let invitation =
-                Invitation { key: attempt.key.clone(), model: attempt.model, closes_in, clip: attempt.clip };
+        round::Effect::Invite(site, closes_in, members) => {
+            let (key, model, clip) = (attempt.key.clone(), attempt.model, attempt.clip);
+            let invitation = Invitation { key, model, closes_in, clip, members };
             vec![Effect::Notify(site, Notice::Invitation(invitation))]
         }
+        round::Effect::Tell(site, step) => {
+            let notice = SecureNotice { key: attempt.key.clone(), step };
+            vec![Effect::Notify(site, Notice::Secure(notice))]
+        }
+        round::Effect::Fail(reason) => vec![Effect::Publish(Event::AttemptFailed { reason })],
         round::Effect::Accept(site, bytes) => {
             vec![Effect::Accept, Effect::Publish(Event::UpdateReceived { site, bytes })]
         }
@@ -265,3 +308,6 @@ fn translate(effect: round::Effect, attempt: &Attempt) -> Vec<Effect> {
         }
     }
 }
+
+/// Longer than any site needs for a message of some kilobytes and a few signatures.
+const SMALL_STEP_MAX: Duration = Duration::from_secs(20);

@@ -52,6 +52,7 @@ impl<C> Plan<C> {
             return Err(Problem::new("metrics", "expected a model whose scores are counted"));
         }
         self.check_adaptive_clip()?;
+        self.check_secure_aggregation(sites)?;
         self.check_shared_noise(sites)?;
         self.check_data()
     }
@@ -73,13 +74,31 @@ impl<C> Plan<C> {
         Ok(())
     }
 
+    /// More than two thirds have to agree on whose updates are in a sum, and one site has nobody to hide among.
+    fn check_secure_aggregation(&self, sites: u32) -> Result<(), Problem> {
+        if !self.privacy.is_secure() {
+            return Ok(());
+        }
+        if sites < 3 {
+            let message = format!("has {sites}, expected at least 3 for secure aggregation");
+            return Err(Problem::new("study.sites", message));
+        }
+        let sites_min = self.rounds.sites_min.get();
+        if 3 * sites_min <= 2 * sites {
+            let message = format!("is {sites_min}, expected more than two thirds of the sites ({sites})");
+            return Err(Problem::new("rounds.sites_min", message));
+        }
+        Ok(())
+    }
+
     fn check_shared_noise(&self, sites: u32) -> Result<(), Problem> {
-        let Privacy::Shared(SharedNoise { dropouts, simulated, .. }) = &self.privacy else {
+        let Privacy::Shared(SharedNoise { dropouts, .. }) = &self.privacy else {
             return Ok(());
         };
-        if !simulated {
-            let message = "is false, expected true: no secure aggregation hides single updates yet";
-            return Err(Problem::new("privacy.shared.simulated", message));
+        if 3 * dropouts.get() >= sites {
+            let message =
+                format!("is {}, expected fewer than a third of the sites ({sites})", dropouts.get());
+            return Err(Problem::new("privacy.shared.dropouts", message));
         }
         if self.noise_shares() == 0 {
             let message = format!("and dropouts leave none of the {sites} sites whose noise counts");
@@ -149,7 +168,7 @@ impl<C> Plan<C> {
 
 impl Plan {
     fn check_calibration(&self) -> Result<(), Problem> {
-        let Calibrated { m, c_int, modulus_bits, steps, epsilon, epsilon_of_sum, metrics } = &self.calibrated;
+        let Calibrated { m, c_int, modulus_bits, steps, epsilon, metrics } = &self.calibrated;
         if ![32, 40, 64].contains(&modulus_bits.get()) {
             let message = format!("is {}, expected 32, 40 or 64", modulus_bits.get());
             return Err(Problem::new("calibrated.modulus_bits", message));
@@ -160,10 +179,6 @@ impl Plan {
         }
         if epsilon.is_some() != self.privacy.delta().is_some() {
             return Err(Problem::new("calibrated.epsilon", "expected with noise, and only then"));
-        }
-        if epsilon_of_sum.is_some() != matches!(self.privacy, Privacy::Shared(_)) {
-            let message = "expected with shared noise, and only then";
-            return Err(Problem::new("calibrated.epsilon_of_sum", message));
         }
         let sites = self.study.sites.len() as u128;
         let largest = u128::from(self.cohort.patients_max.get()) * u128::from(*c_int) * sites;

@@ -22,9 +22,19 @@ impl Privacy {
     #[must_use]
     pub fn clip(&self) -> Positive {
         match self {
-            Self::None(NoNoise { clip })
+            Self::None(NoNoise { clip, .. })
             | Self::Local(LocalNoise { clip, .. })
             | Self::Shared(SharedNoise { clip, .. }) => *clip,
+        }
+    }
+
+    /// Says whether secure aggregation hides single updates.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        match self {
+            Self::None(NoNoise { sums_only, .. }) => *sums_only,
+            Self::Local(_) => false,
+            Self::Shared(_) => true,
         }
     }
 
@@ -46,6 +56,10 @@ impl Privacy {
 pub struct NoNoise {
     /// Largest L2 norm of one patient's gradient.
     pub clip: Positive,
+    /// Whether secure aggregation opens sums over the sites alone: no single update is seen, and nothing bounds what a
+    /// sum says about a patient.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sums_only: bool,
 }
 
 /// Noise at each site.
@@ -63,9 +77,8 @@ pub struct LocalNoise {
 /// Noise that is shared by the sites of a sum.
 ///
 /// Every site draws noise of 2^m grid units, and the noise multiplier of the target is that of the sum of
-/// k = sites - colluders - dropouts of them. Until secure aggregation hides single updates, the coordinator
-/// sees each of them with its own site's noise alone: that is what a site charges, whatever the target, and
-/// the target is what the same sums would cost under secure aggregation. So it is called `simulated`.
+/// k = sites - colluders - dropouts of them. Secure aggregation opens sums alone, of all sites but `dropouts` at
+/// least; so that is what anybody sees but for the colluders, who know their own noise, and what a site charges.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SharedNoise {
@@ -77,10 +90,8 @@ pub struct SharedNoise {
     pub target: Target,
     /// Sites that may pool what they know with the coordinator: their noise does not count.
     pub colluders: Count<0, 10_000>,
-    /// Sites that may be missing from a sum: their noise does not count either.
+    /// Sites that may be missing from a sum: their noise does not count either. Fewer than a third of all.
     pub dropouts: Count<0, 10_000>,
-    /// Has to be true: no secure aggregation hides single updates yet.
-    pub simulated: bool,
 }
 
 /// What calibration aims at.
@@ -107,9 +118,6 @@ pub struct Calibrated {
     pub steps: u64,
     /// The claim: no site's accountant may find more. Absent where nothing bounds it.
     pub epsilon: Option<Positive>,
-    /// What the sum alone costs with the noise of all sites that surely count: with shared noise, and only then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epsilon_of_sum: Option<Positive>,
     /// The same for metrics, where the plan has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsNoise>,

@@ -49,6 +49,11 @@ pub enum Event {
         /// What happened.
         reason: String,
     },
+    /// Secure aggregation opened nothing in an attempt.
+    AttemptFailed {
+        /// Why.
+        reason: String,
+    },
     /// An attempt closed.
     RoundClosed {
         /// The round, from 1.
@@ -87,6 +92,7 @@ impl TryFrom<wire::StudyEvent> for StudyEvent {
             wire::study_event::Event::SiteFailed(e) => {
                 Event::SiteFailed { site: name("site", &e.site)?, reason: e.reason }
             }
+            wire::study_event::Event::AttemptFailed(e) => Event::AttemptFailed { reason: e.reason },
             wire::study_event::Event::RoundClosed(e) => Event::RoundClosed {
                 round: e.round,
                 attempt: e.attempt,
@@ -123,6 +129,9 @@ impl From<StudyEvent> for wire::StudyEvent {
             }
             Event::SiteFailed { site, reason } => {
                 wire::study_event::Event::SiteFailed(wire::SiteFailed { site: site.into(), reason })
+            }
+            Event::AttemptFailed { reason } => {
+                wire::study_event::Event::AttemptFailed(wire::AttemptFailed { reason })
             }
             Event::RoundClosed { round, attempt, included, missing, model } => {
                 wire::study_event::Event::RoundClosed(wire::RoundClosed {

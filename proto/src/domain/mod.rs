@@ -4,12 +4,14 @@ mod event;
 mod ledger;
 mod metrics;
 mod round;
+mod secure;
 mod study;
 
 pub use event::{Event, StudyEvent};
 pub use ledger::{Growth, LedgerEntries, MirrorState, Sighting};
 pub use metrics::{Counts, MetricsReleased};
 pub use round::{Invitation, RoundDeclined, RoundKey, UpdateHeader};
+pub use secure::{SecureMessage, SecureNotice, SecureStep};
 pub use study::{Answer, Notice, PlanAnswer, StudyClosed, StudyOutcome};
 
 use fedtwin_plan::Digest;

@@ -1,11 +1,12 @@
 //! Messages of one attempt at a round.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::{Digest, StudyId};
+use fedtwin_plan::{Digest, SiteName, StudyId};
 
-use super::{Malformed, digest, digest_bytes, name, reason};
+use super::{Malformed, digest, digest_bytes, name, names, reason};
 use crate::wire;
 
 /// What names an attempt: stored bytes, charges and noise belong to exactly one.
@@ -45,6 +46,8 @@ pub struct Invitation {
     pub closes_in: Duration,
     /// The round's clip, which the plan has to allow.
     pub clip: Positive,
+    /// The sites that are invited; none for metrics.
+    pub members: BTreeSet<SiteName>,
 }
 
 impl TryFrom<wire::Invitation> for Invitation {
@@ -56,6 +59,7 @@ impl TryFrom<wire::Invitation> for Invitation {
             model: digest("model", &wire.model)?,
             closes_in: Duration::from_millis(wire.closes_in_ms),
             clip: wire.clip.try_into().map_err(|error| Malformed::new("clip", error))?,
+            members: names("members", &wire.members)?.into_iter().collect(),
         })
     }
 }
@@ -69,6 +73,7 @@ impl From<Invitation> for wire::Invitation {
             model: digest_bytes(&invitation.model),
             closes_in_ms: u64::try_from(invitation.closes_in.as_millis()).unwrap_or(u64::MAX),
             clip: invitation.clip.get(),
+            members: invitation.members.into_iter().map(String::from).collect(),
         }
     }
 }

@@ -4,6 +4,7 @@ use fedtwin_plan::signed::{PLAN_BYTES_MAX, SignedPlan};
 use fedtwin_plan::{Digest, StudyId};
 
 use super::round::Invitation;
+use super::secure::SecureNotice;
 use super::{Malformed, digest_bytes, name, optional_digest, reason};
 use crate::wire;
 
@@ -16,6 +17,8 @@ pub enum Notice {
     Invitation(Invitation),
     /// Metrics to release, of the model that an attempt made.
     Measurement(Invitation),
+    /// The next message of an attempt under secure aggregation.
+    Secure(SecureNotice),
     /// A study has ended.
     Closed(StudyClosed),
 }
@@ -28,6 +31,7 @@ impl TryFrom<wire::Notice> for Notice {
             wire::notice::Notice::Offer(plan) => signed_plan(plan).map(Self::Offer),
             wire::notice::Notice::Invitation(invitation) => invitation.try_into().map(Self::Invitation),
             wire::notice::Notice::Measurement(invitation) => invitation.try_into().map(Self::Measurement),
+            wire::notice::Notice::Secure(notice) => notice.try_into().map(Self::Secure),
             wire::notice::Notice::Closed(closed) => closed.try_into().map(Self::Closed),
         }
     }
@@ -39,6 +43,7 @@ impl From<Notice> for wire::Notice {
             Notice::Offer(plan) => wire::notice::Notice::Offer(plan.into()),
             Notice::Invitation(invitation) => wire::notice::Notice::Invitation(invitation.into()),
             Notice::Measurement(invitation) => wire::notice::Notice::Measurement(invitation.into()),
+            Notice::Secure(notice) => wire::notice::Notice::Secure(notice.into()),
             Notice::Closed(closed) => wire::notice::Notice::Closed(closed.into()),
         };
         Self { notice: Some(notice) }

@@ -46,13 +46,12 @@ impl Probe {
         let mut probing = plan.clone();
         probing.study.sites.truncate(1);
         let clip_value = Positive::try_from(clip).map_err(AttackError::step)?;
-        probing.privacy = Privacy::None(NoNoise { clip: clip_value });
+        probing.privacy = Privacy::None(NoNoise { clip: clip_value, sums_only: false });
         probing.rounds.sites_min = Count::try_from(1).map_err(AttackError::step)?;
         probing.calibrated = Calibrated {
             c_int: FINE,
             modulus_bits: Count::try_from(64).map_err(AttackError::step)?,
             epsilon: None,
-            epsilon_of_sum: None,
             ..plan.calibrated.clone()
         };
         let text = toml::to_string(&probing).map_err(AttackError::step)?;

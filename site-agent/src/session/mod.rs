@@ -9,6 +9,7 @@ pub mod door;
 #[cfg(test)]
 mod metrics_tests;
 pub mod others;
+mod pricing;
 mod refusal;
 mod standing;
 #[cfg(test)]
@@ -22,26 +23,26 @@ use std::sync::Arc;
 
 use fedtwin_certs::{Credentials, Identity, LogSigner};
 use fedtwin_cohort::CohortFile;
-use fedtwin_plan::plan::{LocalNoise, Privacy, SharedNoise};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
-use fedtwin_privacy::accountant::{self, GaussianEvent};
-use fedtwin_privacy::histogram::release_event;
 use fedtwin_privacy::ledger::{
-    Attempt, AttemptCost, BlockGrant, ClaimRequest, Ledger, LedgerError, Opened, Outcome, Purpose, Round,
-    StudyRequest,
+    Attempt, BlockGrant, Ledger, LedgerError, Opened, Outcome, Purpose, Round, StudyRequest,
 };
 use fedtwin_privacy::release::{Release, ReleaseError};
 use fedtwin_proto::domain::RoundKey;
+use fedtwin_secagg::site::Floor;
 
 use self::others::Others;
+use self::pricing::claims;
 pub use self::refusal::Refusal;
 pub use self::standing::NotWhole;
 use self::standing::Standing;
 use crate::config::SiteConfig;
 use crate::local_training::LocalUpdate;
-use crate::policy::Policy;
+use crate::peers::pinned;
+use crate::policy::{Policy, SecurePolicy};
 use crate::proposals::{EnterError, Proposals};
+use crate::secure::Me;
 use crate::study_folder::StudyFolder;
 use door::Outgoing;
 
@@ -54,6 +55,8 @@ pub struct Session {
     standing: Standing,
     others: Others,
     credentials: Arc<Credentials>,
+    /// The sites to hide among, where the policy has them.
+    floor: Option<Floor>,
     state: PathBuf,
     studies: BTreeMap<StudyId, Accepted>,
     /// What this run has refused: a coordinator that offers again must not make the ledger grow.
@@ -134,12 +137,36 @@ impl Session {
         let (studies, refused) = (BTreeMap::new(), BTreeMap::new());
         let policy = config.policy.clone();
         let others = Others::open(state.join("witnessed"), Arc::clone(credentials))?;
+        let floor = match &policy.secure_aggregation {
+            None => None,
+            Some(SecurePolicy { peers, sites_min }) => {
+                let pinned = pinned(&base.join(peers), credentials)?;
+                Some(Floor { pinned, sites_min: sites_min.size() })
+            }
+        };
         let (standing, credentials) = (Standing::Unchecked, Arc::clone(credentials));
-        let mut session =
-            Self { site, policy, cohorts, ledger, standing, others, credentials, state, studies, refused };
+        let mut session = Self {
+            site,
+            policy,
+            cohorts,
+            ledger,
+            standing,
+            others,
+            credentials,
+            floor,
+            state,
+            studies,
+            refused,
+        };
         session.enter_budgets(now)?;
         session.check_cohorts()?;
         Ok(session)
+    }
+
+    /// Returns who this site is in secure aggregation, where its policy says whom it hides among.
+    pub(crate) fn secure_me(&self) -> Option<Me> {
+        let signer = LogSigner(Arc::clone(&self.credentials));
+        self.floor.clone().map(|floor| Me { site: self.site.clone(), signer, floor })
     }
 
     /// Returns what this site remembers of the others' ledgers.
@@ -228,6 +255,7 @@ impl Session {
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
         self.policy.check(&plan, signer.name.as_str(), &self.site)?;
+        self.check_peers(&plan)?;
         let name = &plan.cohort.name;
         let (path, cohort) = self.cohorts.get(name).ok_or_else(|| Refusal::NoCohort(name.clone()))?;
         let (declared, room) = (cohort.patients(), plan.cohort.patients_max.get());
@@ -250,6 +278,19 @@ impl Session {
         let folder = StudyFolder::open(&self.state, &plan.study.id)?;
         folder.save_plan(&signed.text)?;
         Ok(Accepted { spec, patients: declared, cohort_file: path.clone(), folder, plan })
+    }
+
+    /// Refuses to hide among sites whose identity keys nobody here has pinned: they might be anybody's.
+    fn check_peers(&self, plan: &Plan) -> Result<(), Refusal> {
+        if !plan.privacy.is_secure() {
+            return Ok(());
+        }
+        let pinned =
+            |site: &SiteName| self.floor.as_ref().is_some_and(|floor| floor.pinned.contains_key(site));
+        match plan.study.sites.iter().find(|site| !pinned(site)) {
+            Some(stranger) => Err(Refusal::NotPinned(stranger.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Pays for an attempt's update or metrics, before it reads data; or finds what it released already.
@@ -333,61 +374,6 @@ pub fn ledger_path(state: &Path) -> PathBuf {
 
 fn ledger_key(key: &RoundKey) -> (Round, Attempt) {
     (Round(key.round), Attempt(key.attempt))
-}
-
-/// Says what a plan wants to do with the cohort, for each purpose.
-fn claims(plan: &Plan) -> Result<BTreeMap<Purpose, ClaimRequest>, Refusal> {
-    let mut claims = BTreeMap::from([(Purpose::Training, training_claim(plan)?)]);
-    if let Some(claim) = metrics_claim(plan)? {
-        claims.insert(Purpose::Metrics, claim);
-    }
-    Ok(claims)
-}
-
-/// Each release of metrics is an attempt and a block of its own: what never happens is given back.
-fn metrics_claim(plan: &Plan) -> Result<Option<ClaimRequest>, Refusal> {
-    let Some((metrics, noise)) = plan.metrics.as_ref().zip(plan.calibrated.metrics.as_ref()) else {
-        return Ok(None);
-    };
-    let (event, releases, delta) = (release_event(noise), noise.releases, metrics.delta.get());
-    let all = GaussianEvent { steps: releases.into(), ..event };
-    hold_to_claim(&all, noise.epsilon.get(), delta)?;
-    let attempt = AttemptCost::Noised(event);
-    Ok(Some(ClaimRequest { attempts_max: releases, blocks: releases, attempt }))
-}
-
-fn training_claim(plan: &Plan) -> Result<ClaimRequest, Refusal> {
-    let (attempts_max, blocks) = (plan.rounds.attempts_max.get(), plan.rounds.blocks.get());
-    Ok(ClaimRequest { attempts_max, blocks, attempt: attempt_cost(plan)? })
-}
-
-/// Prices one attempt, and holds the plan to its claim.
-///
-/// The coordinator sees this site's update by itself, so that only this site's noise counts, whatever other
-/// sites add: with shared noise too, as long as nothing hides single updates.
-fn attempt_cost(plan: &Plan) -> Result<AttemptCost, Refusal> {
-    let (delta, claimed) = match (&plan.privacy, plan.calibrated.epsilon) {
-        (
-            Privacy::Local(LocalNoise { delta, .. }) | Privacy::Shared(SharedNoise { delta, .. }),
-            Some(claimed),
-        ) => (delta.get(), claimed.get()),
-        (Privacy::None(_), _) => return Ok(AttemptCost::Unbounded("none".to_owned())),
-        (Privacy::Local(_) | Privacy::Shared(_), None) => {
-            return Err(Refusal::Calibration("it claims no epsilon".to_owned()));
-        }
-    };
-    let event = |steps: u64| {
-        let (m, c_int) = (plan.calibrated.m.get(), plan.calibrated.c_int);
-        GaussianEvent::local(plan.training.sampling, m, c_int, steps)
-            .map_err(|error| Refusal::Calibration(error.to_string()))
-    };
-    hold_to_claim(&event(plan.steps())?, claimed, delta)?;
-    Ok(AttemptCost::Noised(event(plan.local_steps().into())?))
-}
-
-fn hold_to_claim(event: &GaussianEvent, claimed: f64, delta: f64) -> Result<(), Refusal> {
-    let found = accountant::epsilon(std::slice::from_ref(event), delta).value;
-    if found > claimed { Err(Refusal::Claim { claimed, found, delta }) } else { Ok(()) }
 }
 
 /// Counts are few: the widest format has room for every sum.

@@ -1,7 +1,7 @@
 //! Why this site refuses a study: in full for its own log, and in what may be known outside.
 
 use fedtwin_cohort::CohortError;
-use fedtwin_plan::CohortName;
+use fedtwin_plan::{CohortName, SiteName};
 use fedtwin_privacy::ledger::LedgerError;
 
 use crate::policy::Denied;
@@ -14,6 +14,11 @@ pub enum Refusal {
     /// The site's rules.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// The site would hide among sites that it does not know.
+    #[error(
+        "the plan hides this site among others, one of which is {0}, whose identity key this site has not pinned"
+    )]
+    NotPinned(SiteName),
     /// There is no such cohort.
     #[error("this site has no cohort {0}")]
     NoCohort(CohortName),
@@ -67,6 +72,7 @@ impl Refusal {
     pub fn for_the_coordinator(&self) -> String {
         match self {
             Self::Denied(_)
+            | Self::NotPinned(_)
             | Self::NoCohort(_)
             | Self::TooManyPatients { .. }
             | Self::Calibration(_)

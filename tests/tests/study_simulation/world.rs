@@ -277,6 +277,7 @@ impl World {
                 assert!(!invitation.closes_in.is_zero());
             }
             Notice::Measurement(_) => unreachable!("the simulated plan has no metrics"),
+            Notice::Secure(_) => unreachable!("the simulated plan is without secure aggregation"),
             Notice::Closed(_) => assert!(self.seen.closed, "told before it was on disk"),
         }
     }

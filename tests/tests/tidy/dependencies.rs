@@ -80,7 +80,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("plan", &[]),
     ("audit-log", &[]),
     ("metrics", &[]),
-    ("secagg", &[]),
+    ("secagg", &["plan", "audit-log"]),
     ("certs", &["plan", "audit-log"]),
     ("privacy", &["plan", "audit-log"]),
     ("attack", &["plan", "privacy"]),

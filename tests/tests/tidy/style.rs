@@ -105,21 +105,27 @@ pub(crate) fn the_code_map_names_every_crate(sources: &[Source]) -> Vec<Finding>
 
 /// A claim rests on a test that exists.
 pub(crate) fn every_claims_tests_exist(sources: &[Source]) -> Vec<Finding> {
-    let Some(claims) = sources.iter().find(|source| source.path == "docs/PRIVACY.md") else {
-        return Vec::new();
-    };
     let is_test = |name: &str| {
         let function = format!("fn {name}(");
         sources
             .iter()
             .any(|source| source.is_rust() && source.lines().any(|(_, code)| code.contains(&function)))
     };
-    let rows = claims.lines().skip_while(|(_, line)| !line.starts_with("## Claims"));
-    rows.filter(|(_, line)| line.starts_with('|'))
-        .flat_map(|(number, line)| line.split('`').skip(1).step_by(2).map(move |name| (number, name)))
-        .filter(|(_, name)| !is_test(name))
-        .map(|(number, name)| claims.finding(number, format!("there is no test {name}")))
-        .collect()
+    let claims = |source: &'_ Source| {
+        let (_, section) = CLAIMS.iter().find(|(path, _)| source.path == *path)?;
+        let rows = source.lines().skip_while(|(_, line)| !line.starts_with(section));
+        let names = rows
+            .filter(|(_, line)| line.starts_with('|'))
+            .flat_map(|(number, line)| line.split('`').skip(1).step_by(2).map(move |name| (number, name)))
+            .filter(|(_, name)| !is_test(name))
+            .map(|(number, name)| source.finding(number, format!("there is no test {name}")));
+        Some(names.collect::<Vec<_>>())
+    };
+    sources.iter().filter_map(claims).flatten().collect()
 }
+
+/// Documents with tables of claims and the tests that would fail, and the sections that these are in.
+const CLAIMS: [(&str, &str); 2] =
+    [("docs/PRIVACY.md", "## Claims"), ("docs/PROTOCOL.md", "## What is covered, and by which test")];
 
 const LINES_MAX: usize = 400;

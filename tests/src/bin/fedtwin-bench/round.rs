@@ -8,7 +8,7 @@ use anyhow::Context;
 use fedtwin_plan::Timestamp;
 use fedtwin_proto::domain::Event;
 use fedtwin_tests::testbed::{Testbed, Watch};
-use fedtwin_tests::vector_study::VectorStudy;
+use fedtwin_tests::vector_study::{VectorPrivacy, VectorStudy};
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
@@ -17,8 +17,8 @@ use crate::memory::PeakMemory;
 /// Sites and weights of one measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Case {
-    sites: usize,
-    parameters: u32,
+    pub(crate) sites: usize,
+    pub(crate) parameters: u32,
 }
 
 impl fmt::Display for Case {
@@ -44,10 +44,10 @@ pub(crate) struct Figures {
     sites: usize,
     parameters: u32,
     /// The median round from its start to its close, by the coordinator's events.
-    seconds: f64,
+    pub(crate) seconds: f64,
     /// The median time between two closes, at a watcher.
     wall_seconds: f64,
-    coordinator_mb: f64,
+    pub(crate) coordinator_mb: f64,
     /// Models down and updates up, of one round.
     bytes: u64,
 }
@@ -57,7 +57,7 @@ pub(crate) async fn run(cases: &[Case]) -> anyhow::Result<Vec<Figures>> {
     println!("{:>14} {:>9} {:>9} {:>15} {:>10}", "case", "seconds", "wall", "coordinator MB", "MB moved");
     let mut results = Vec::new();
     for &case in if cases.is_empty() { &CASES } else { cases } {
-        let measured = timeout(CASE_TIME_MAX, measure(case)).await;
+        let measured = timeout(CASE_TIME_MAX, measure(case, VectorPrivacy::None)).await;
         let figures = measured.with_context(|| format!("{case} took too long"))??;
         let Figures { seconds, wall_seconds, coordinator_mb, bytes, .. } = &figures;
         #[expect(clippy::cast_precision_loss, reason = "megabytes, for people")]
@@ -71,13 +71,15 @@ pub(crate) async fn run(cases: &[Case]) -> anyhow::Result<Vec<Figures>> {
     Ok(results)
 }
 
-async fn measure(case: Case) -> anyhow::Result<Figures> {
+/// Measures the rounds of a study that is protected like this.
+pub(crate) async fn measure(case: Case, privacy: VectorPrivacy) -> anyhow::Result<Figures> {
     let testbed = Testbed::start_with_sites(case.sites)?;
     let study = VectorStudy {
         parameters: case.parameters,
         rounds: WARM_UP + ROUNDS,
         attempts_max: WARM_UP + ROUNDS,
         deadline_s: 120,
+        privacy,
         ..VectorStudy::new("bench", &testbed.sites)
     };
     let mut watch = testbed.open(&study).await?;
@@ -123,6 +125,7 @@ fn seconds_of_rounds(watch: &Watch) -> Vec<f64> {
             | Event::UpdateReceived { .. }
             | Event::MetricsReleased(_)
             | Event::SiteFailed { .. }
+            | Event::AttemptFailed { .. }
             | Event::StudyClosed(_) => {}
         }
     }

@@ -1,0 +1,197 @@
+//! An attempt under secure aggregation: the steps of `secagg`, their deadlines, and the masked updates.
+//!
+//! Keys → shares → vectors → consents → openings, each over when nobody is awaited or at its deadline. What a site is
+//! told is told again when its connection comes back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::{Discriminant, discriminant};
+use std::time::Duration;
+
+use fedtwin_plan::{SiteName, Timestamp};
+use fedtwin_secagg::Context;
+use fedtwin_secagg::coordinator::{self as secagg, Aggregation, FromSite, Opened};
+use fedtwin_secagg::site::ToSite;
+
+use crate::round::{Effect, Input, Outcome, Round};
+use crate::spool::Update;
+
+/// What secure aggregation needs to know of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecureTerms {
+    /// What sites agree on; its members are those that are invited.
+    pub context: Context,
+    /// How long to wait for small messages.
+    pub step: Duration,
+    /// How long to wait for vectors.
+    pub collect: Duration,
+}
+
+impl SecureTerms {
+    /// Returns the time that all steps have together.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        self.collect + SMALL_STEPS * self.step
+    }
+}
+
+/// An attempt among the sites that are invited.
+#[derive(Debug)]
+pub struct Secure {
+    aggregation: Aggregation,
+    terms: SecureTerms,
+    /// Members that were not there when the attempt began.
+    absent: BTreeSet<SiteName>,
+    updates: BTreeMap<SiteName, Update>,
+    /// The last message to each site.
+    told: BTreeMap<SiteName, ToSite>,
+    /// The last message of each site that counts.
+    heard: BTreeMap<SiteName, FromSite>,
+    closes: Timestamp,
+    /// When the step ends.
+    pub(crate) deadline: Timestamp,
+}
+
+impl Secure {
+    /// Invites the sites that are there.
+    pub(crate) fn begin(
+        terms: SecureTerms,
+        present: BTreeSet<SiteName>,
+        absent: BTreeSet<SiteName>,
+        now: Timestamp,
+    ) -> (Round, Vec<Effect>) {
+        let context = Context { members: present, ..terms.context };
+        let terms = SecureTerms { context, ..terms };
+        let aggregation = Aggregation::begin(terms.context.clone());
+        let (closes, deadline) = (now + terms.time(), now + terms.step);
+        let (updates, told, heard) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let secure = Self { aggregation, terms, absent, updates, told, heard, closes, deadline };
+        let invite = |site: &SiteName| secure.invite(site.clone(), now);
+        let effects = secure.terms.context.members.iter().map(invite).collect();
+        (Round::Secure(Box::new(secure)), effects)
+    }
+
+    fn invite(&self, site: SiteName, now: Timestamp) -> Effect {
+        Effect::Invite(site, self.closes.since(now), self.terms.context.members.clone())
+    }
+
+    pub(crate) fn step(self, input: Input, now: Timestamp) -> (Round, Vec<Effect>) {
+        match input {
+            Input::Present(site) => {
+                let mut effects = Vec::new();
+                if self.terms.context.members.contains(&site) {
+                    effects.push(self.invite(site.clone(), now));
+                    let again = self.told.get(&site).cloned();
+                    effects.extend(again.map(|message| Effect::Tell(site, message)));
+                }
+                (Round::Secure(Box::new(self)), effects)
+            }
+            Input::Secure(site, message) => self.take(&site, message, now),
+            Input::Updated(site, update) => self.updated(site, update, now),
+            Input::Declined(site, reason) => {
+                let (round, mut effects) = self.take(&site, FromSite::Gone, now);
+                effects.push(Effect::Decline(site, reason));
+                (round, effects)
+            }
+            Input::Absent(_) | Input::Tick => (Round::Secure(Box::new(self)), Vec::new()),
+        }
+    }
+
+    /// Goes on with those who answered once the step's time is up.
+    pub(crate) fn pass_time(self, now: Timestamp) -> (Round, Vec<Effect>) {
+        if now < self.deadline {
+            return (Round::Secure(Box::new(self)), Vec::new());
+        }
+        let before = discriminant(&self.aggregation);
+        let Self { aggregation, .. } = self;
+        let (aggregation, effects) = aggregation.close();
+        Self { aggregation, ..self }.proceed(before, effects, now)
+    }
+
+    fn take(mut self, site: &SiteName, message: FromSite, now: Timestamp) -> (Round, Vec<Effect>) {
+        if self.heard.get(site) == Some(&message) {
+            // Its acknowledgement was lost on its way.
+            return (Round::Secure(Box::new(self)), Vec::new());
+        }
+        let before = discriminant(&self.aggregation);
+        let Self { aggregation, .. } = self;
+        let (aggregation, effects) = aggregation.step(site, message.clone());
+        let rejected =
+            |effect: &secagg::Effect| matches!(effect, secagg::Effect::Reject(by, _) if by == site);
+        if !effects.iter().any(rejected) {
+            self.heard.insert(site.clone(), message);
+        }
+        Self { aggregation, ..self }.proceed(before, effects, now)
+    }
+
+    fn updated(mut self, site: SiteName, update: Update, now: Timestamp) -> (Round, Vec<Effect>) {
+        if let Some(first) = self.updates.get(&site) {
+            // The same bytes again: the acknowledgement was lost on its way.
+            let effect = if first.digest == update.digest {
+                Effect::Accept(site, update.bytes)
+            } else {
+                Effect::Reject(site, "another update of this site is part of the attempt already")
+            };
+            return (Round::Secure(Box::new(self)), vec![effect]);
+        }
+        let waits = matches!(&self.aggregation, Aggregation::Vectors(vectors) if vectors.waits_for(&site));
+        if !waits {
+            return (
+                Round::Secure(Box::new(self)),
+                vec![Effect::Reject(site, "no vector of the site is awaited")],
+            );
+        }
+        let accepted = Effect::Accept(site.clone(), update.bytes);
+        self.updates.insert(site.clone(), update);
+        let (round, effects) = self.take(&site, FromSite::Vector, now);
+        (round, [accepted].into_iter().chain(effects).collect())
+    }
+
+    /// Performs what a step of the aggregation asks for, and closes the attempt when it is over.
+    fn proceed(
+        mut self,
+        before: Discriminant<Aggregation>,
+        effects: Vec<secagg::Effect>,
+        now: Timestamp,
+    ) -> (Round, Vec<Effect>) {
+        let mut caused = Vec::new();
+        for effect in effects {
+            caused.push(match effect {
+                secagg::Effect::Send(site, message) => {
+                    self.told.insert(site.clone(), message.clone());
+                    Effect::Tell(site, message)
+                }
+                secagg::Effect::Reject(site, reason) => Effect::Reject(site, reason),
+            });
+        }
+        if discriminant(&self.aggregation) != before {
+            let vectors = matches!(self.aggregation, Aggregation::Vectors(_));
+            self.deadline = now + if vectors { self.terms.collect } else { self.terms.step };
+        }
+        let Self { aggregation, terms, mut absent, mut updates, .. } = self;
+        let (enough, masks) = match aggregation {
+            Aggregation::Opened(Opened { survivors, masks }) => {
+                updates.retain(|site, _| survivors.contains(site));
+                (true, Some(masks))
+            }
+            Aggregation::Failed(failure) => {
+                caused.push(Effect::Fail(failure.to_string()));
+                updates.clear();
+                (false, None)
+            }
+            aggregation @ (Aggregation::Keys(_)
+            | Aggregation::Shares(_)
+            | Aggregation::Vectors(_)
+            | Aggregation::Consents(_)
+            | Aggregation::Openings(_)) => {
+                let Self { told, heard, closes, deadline, .. } = self;
+                let open = Self { aggregation, terms, absent, updates, told, heard, closes, deadline };
+                return (Round::Secure(Box::new(open)), caused);
+            }
+        };
+        absent.extend(terms.context.members.into_iter().filter(|site| !updates.contains_key(site)));
+        (Round::Closed(Outcome { enough, updates, missing: absent, masks }), caused)
+    }
+}
+
+/// Keys, shares, consents and openings.
+const SMALL_STEPS: u32 = 4;

@@ -1,0 +1,72 @@
+//! What a plan costs a cohort, by this site's own accountant, held against what the plan claims.
+
+use std::collections::BTreeMap;
+
+use fedtwin_plan::Plan;
+use fedtwin_plan::numbers::OutOfRange;
+use fedtwin_plan::plan::{LocalNoise, NoNoise, Privacy, SharedNoise};
+use fedtwin_privacy::accountant::{self, GaussianEvent, NoiseShares};
+use fedtwin_privacy::histogram::release_event;
+use fedtwin_privacy::ledger::{AttemptCost, ClaimRequest, Purpose};
+
+use super::Refusal;
+
+/// Says what a plan wants to do with the cohort, for each purpose.
+pub(super) fn claims(plan: &Plan) -> Result<BTreeMap<Purpose, ClaimRequest>, Refusal> {
+    let mut claims = BTreeMap::from([(Purpose::Training, training_claim(plan)?)]);
+    if let Some(claim) = metrics_claim(plan)? {
+        claims.insert(Purpose::Metrics, claim);
+    }
+    Ok(claims)
+}
+
+/// Each release of metrics is an attempt and a block of its own: what never happens is given back.
+fn metrics_claim(plan: &Plan) -> Result<Option<ClaimRequest>, Refusal> {
+    let Some((metrics, noise)) = plan.metrics.as_ref().zip(plan.calibrated.metrics.as_ref()) else {
+        return Ok(None);
+    };
+    let (event, releases, delta) = (release_event(noise), noise.releases, metrics.delta.get());
+    let all = GaussianEvent { steps: releases.into(), ..event };
+    hold_to_claim(&all, noise.epsilon.get(), delta)?;
+    let attempt = AttemptCost::Noised(event);
+    Ok(Some(ClaimRequest { attempts_max: releases, blocks: releases, attempt }))
+}
+
+fn training_claim(plan: &Plan) -> Result<ClaimRequest, Refusal> {
+    let (attempts_max, blocks) = (plan.rounds.attempts_max.get(), plan.rounds.blocks.get());
+    Ok(ClaimRequest { attempts_max, blocks, attempt: attempt_cost(plan)? })
+}
+
+/// Prices one attempt, and holds the plan to its claim.
+///
+/// In mode `local` the coordinator sees this site's update by itself, so that only this site's noise counts, whatever
+/// other sites add. Shared noise is seen in sums alone, in which that of `noise_shares` sites surely counts.
+fn attempt_cost(plan: &Plan) -> Result<AttemptCost, Refusal> {
+    let (delta, claimed) = match (&plan.privacy, plan.calibrated.epsilon) {
+        (
+            Privacy::Local(LocalNoise { delta, .. }) | Privacy::Shared(SharedNoise { delta, .. }),
+            Some(claimed),
+        ) => (delta.get(), claimed.get()),
+        (Privacy::None(NoNoise { sums_only, .. }), _) => {
+            let mode = if *sums_only { "sums-only" } else { "none" };
+            return Ok(AttemptCost::Unbounded(mode.to_owned()));
+        }
+        (Privacy::Local(_) | Privacy::Shared(_), None) => {
+            return Err(Refusal::Calibration("it claims no epsilon".to_owned()));
+        }
+    };
+    let event = |steps: u64| {
+        let (m, c_int) = (plan.calibrated.m.get(), plan.calibrated.c_int);
+        let out_of_range = |error: OutOfRange| Refusal::Calibration(error.to_string());
+        let noise_shares = NoiseShares::try_from(i64::from(plan.noise_shares())).map_err(out_of_range)?;
+        let event = GaussianEvent::local(plan.training.sampling, m, c_int, steps).map_err(out_of_range)?;
+        Ok::<_, Refusal>(GaussianEvent { noise_shares, ..event })
+    };
+    hold_to_claim(&event(plan.steps())?, claimed, delta)?;
+    Ok(AttemptCost::Noised(event(plan.local_steps().into())?))
+}
+
+fn hold_to_claim(event: &GaussianEvent, claimed: f64, delta: f64) -> Result<(), Refusal> {
+    let found = accountant::epsilon(std::slice::from_ref(event), delta).value;
+    if found > claimed { Err(Refusal::Claim { claimed, found, delta }) } else { Ok(()) }
+}
