@@ -99,23 +99,19 @@ impl<'a> Stage<'a> {
         self.federation("reference-run", vec![group], 25).await
     }
 
-    /// Runs both studies with noise, at each epsilon in turn, on the same cohorts and budgets.
+    /// Runs both studies with shared noise, at each epsilon in turn, on the same cohorts and budgets.
     ///
     /// # Errors
     /// As [`Arm::run`].
     pub async fn private(&self, lengths: Lengths, epsilons: &[f64]) -> anyhow::Result<ArmOutcome> {
         let group = |&epsilon: &f64| {
-            let local = Protection::Local { epsilon };
-            let images = format!("hippocampus-e{epsilon}");
+            let study = |cohort: Cohort, rounds: u32| {
+                let id = format!("{}-e{epsilon}", cohort.name());
+                self.draft(cohort, &StudyTerms::new(&id, rounds, Protection::shared(cohort, epsilon)))
+            };
             Ok(vec![
-                self.draft(
-                    Cohort::Heart,
-                    &StudyTerms::new(&format!("heart-e{epsilon}"), lengths.heart_private, local),
-                )?,
-                self.draft(
-                    Cohort::Hippocampus,
-                    &StudyTerms::new(&images, lengths.hippocampus_private, local),
-                )?,
+                study(Cohort::Heart, lengths.heart_private)?,
+                study(Cohort::Hippocampus, lengths.hippocampus_private)?,
             ])
         };
         let groups = epsilons.iter().map(group).collect::<anyhow::Result<_>>()?;

@@ -59,7 +59,10 @@ pub async fn run(arguments: &Demo, out: &mut dyn Write) -> anyhow::Result<()> {
     )?;
     writeln!(out, "Without noise (reference run, in folders and ledgers of its own):")?;
     let reference = stage.reference(LENGTHS).await?;
-    writeln!(out, "With noise at each site, epsilon 1, then 8, on the same budgets:")?;
+    writeln!(
+        out,
+        "With noise that the sites share under secure aggregation, epsilon 1, then 8, on the same budgets:"
+    )?;
     let private = stage.private(LENGTHS, &EPSILONS).await?;
     let mut figures = rows(&reference);
     figures.extend(rows(&private));

@@ -2,6 +2,8 @@
 
 use fedtwin_plan::SiteName;
 
+use super::cohorts::Cohort;
+
 /// How an arm protects patients.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Protection {
@@ -12,15 +14,28 @@ pub enum Protection {
         /// What all rounds together cost a patient.
         epsilon: f64,
     },
-    /// The sites' noise together, calibrated to this epsilon of the sum at [`DELTA`]: simulated.
+    /// The sites' noise together, calibrated to this epsilon of the sum at [`DELTA`].
     Shared {
-        /// What all rounds together would cost a patient if only sums were seen.
+        /// What all rounds together cost a patient.
         epsilon: f64,
         /// Sites whose noise is known to the coordinator.
         colluders: usize,
         /// Sites that may be missing.
         dropouts: usize,
     },
+}
+
+impl Protection {
+    /// Shares the noise of a cohort's sites, one of which may collude with the coordinator; of four, one may be missing
+    /// as well, of three none.
+    #[must_use]
+    pub fn shared(cohort: Cohort, epsilon: f64) -> Self {
+        let dropouts = match cohort {
+            Cohort::Heart => 1,
+            Cohort::Hippocampus => 0,
+        };
+        Self::Shared { epsilon, colluders: 1, dropouts }
+    }
 }
 
 /// What is said of a study beside its cohort and its sites.
@@ -101,7 +116,7 @@ fn noise(clip: f64, protection: Protection) -> String {
         Protection::None => format!("none]\nclip = {clip:?}\n"),
         Protection::Local { epsilon } => format!("local]\nclip = {clip:?}\n{}", noised(epsilon)),
         Protection::Shared { epsilon, colluders, dropouts } => format!(
-            "shared]\nclip = {clip:?}\ncolluders = {colluders}\ndropouts = {dropouts}\nsimulated = true\n{}",
+            "shared]\nclip = {clip:?}\ncolluders = {colluders}\ndropouts = {dropouts}\n{}",
             noised(epsilon)
         ),
     }
@@ -133,18 +148,21 @@ mod tests {
 
     #[test]
     fn every_arm_is_a_draft() {
-        let shared = Protection::Shared { epsilon: 8.0, colluders: 0, dropouts: 0 };
-        for protection in [Protection::None, Protection::Local { epsilon: 8.0 }, shared] {
-            for sites in [vec!["a"], vec!["a", "b", "c"]] {
-                let terms = ArmTerms {
-                    study: StudyTerms::new("demo", 20, protection),
-                    sites: sites.iter().map(|site| site.parse().unwrap()).collect(),
-                    patients: 160,
-                };
-                for (name, text) in [("heart", heart(&terms)), ("hippocampus", hippocampus(&terms))] {
-                    let draft = parse::<Draft>(name, &text);
-                    assert!(draft.is_ok(), "{name}: {draft:?}\n{text}");
-                }
+        let local = Protection::Local { epsilon: 8.0 };
+        let (one, three) = (vec!["a"], vec!["a", "b", "c"]);
+        // Nobody hides alone.
+        let shared = (Protection::shared(Cohort::Hippocampus, 8.0), &three);
+        for (protection, sites) in
+            [(Protection::None, &one), (Protection::None, &three), (local, &one), (local, &three), shared]
+        {
+            let terms = ArmTerms {
+                study: StudyTerms::new("demo", 20, protection),
+                sites: sites.iter().map(|site| site.parse().unwrap()).collect(),
+                patients: 160,
+            };
+            for (name, text) in [("heart", heart(&terms)), ("hippocampus", hippocampus(&terms))] {
+                let draft = parse::<Draft>(name, &text);
+                assert!(draft.is_ok(), "{name}: {draft:?}\n{text}");
             }
         }
     }

@@ -146,7 +146,7 @@ fn schemes(default: Scheme) -> [(String, Scheme); 3] {
     let plain = Scheme::Shared { colluders: 0, dropouts: 0 };
     [plain, default, Scheme::Local].map(|scheme| match scheme {
         Scheme::Shared { colluders, dropouts } => {
-            (format!("all, shared noise (simulated), c = {colluders}, d = {dropouts}"), scheme)
+            (format!("all, shared noise, c = {colluders}, d = {dropouts}"), scheme)
         }
         Scheme::Local => ("all, local noise".to_owned(), scheme),
         Scheme::Alone => ("one site alone".to_owned(), scheme),
@@ -313,15 +313,14 @@ const ALONE_WITHOUT_NOISE: &str = "alone-none";
 const INTRODUCTION: &str = "\
 # Results
 
-Made by `cargo xtask bench NAME --json target/bench-NAME.json` for `privacy`, `noise`, `dp-step` and `round`, and then
+Made by `cargo xtask bench NAME --json target/bench-NAME.json` for `privacy`, `noise`, `dp-step`, `round` and `secagg`, and then
 `cargo xtask results --data DIR`, where DIR holds `uci_heart` and `msd_hippocampus`. All studies are run by the programs
 that hospitals run, as processes on one machine with 2 cores, over mutual TLS. Figures are of test patients and were read
 from the sites' own folders; intervals are 95 % for the mean over independent draws of the noise (Student's). Epsilon is per patient of
 one hospital, at delta 0.001, for the whole study.
 
 Noise is `local` where each site's own suffices, and `shared` where that of all sites together does: c sites may collude with the
-coordinator and d may be missing. Shared noise is *simulated*: the sum has the noise that it would have under secure
-aggregation, but nothing hides single updates yet, and a site charges its ledger for its own noise alone.
+coordinator and d may be missing. Shared noise is of sums that secure aggregation opens (docs/PROTOCOL.md); that is what a site charges.
 ";
 
 const HEART: &str = "

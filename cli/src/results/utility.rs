@@ -16,7 +16,7 @@ pub(super) enum Scheme {
     Alone,
     /// All sites, each with noise that suffices on its own.
     Local,
-    /// All sites, whose noise suffices together: simulated.
+    /// All sites, whose noise suffices together.
     Shared {
         /// Sites whose noise is known to the coordinator.
         colluders: usize,
