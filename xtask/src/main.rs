@@ -67,7 +67,7 @@ cargo xtask COMMAND: each does all set-up that it needs, and says what it does
   simulate PLAN --site NAME=PATH ... [--json FILE]
       runs a study of yours over local folders
   bench NAME [--json FILE]
-      measures: `noise`, `privacy`, `round`, and `dp-step` (--threads N, --python PATH with Opacus)
+      measures: `noise`, `privacy`, `round`, `secagg`, and `dp-step` (--threads N, --python PATH with Opacus)
   test [--no-data]
       builds and tests everything; FEDTWIN_DATA names the folder of the data sets
       (default: shared/data beside this checkout)

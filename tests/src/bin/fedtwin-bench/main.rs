@@ -5,6 +5,7 @@ mod memory;
 mod noise;
 mod privacy;
 mod round;
+mod secagg;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -40,6 +41,12 @@ enum Benchmark {
         /// Only these cases, as in `4x117985`.
         cases: Vec<round::Case>,
     },
+    /// Secure aggregation: masks, bytes, the coordinator's time and memory, and whole rounds.
+    Secagg {
+        /// The largest federation whose coordinator is measured.
+        #[arg(long, default_value_t = 256)]
+        sites_max: usize,
+    },
 }
 
 /// The form of every benchmark's file.
@@ -60,6 +67,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             let results = privacy::run(reference)?;
             write(arguments.json, &results)?;
             privacy::verdict(&results)
+        }
+        Benchmark::Secagg { sites_max } => {
+            memory::give_back_what_is_freed()?;
+            write(arguments.json, &secagg::run(sites_max).await?)
         }
         Benchmark::Round { cases } => write(arguments.json, &round::run(&cases).await?),
     }

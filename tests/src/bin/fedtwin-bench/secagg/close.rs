@@ -1,0 +1,86 @@
+//! What opening a sum takes at the coordinator: messages, reconstruction, and the walk over all updates.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use anyhow::ensure;
+use fedtwin_coordinator::aggregate::{Aggregation, aggregate};
+use fedtwin_coordinator::optimiser::Step;
+use fedtwin_coordinator::store::Store;
+use fedtwin_plan::model::VectorSpec;
+use fedtwin_plan::{ModelSpec, SiteName, Trained, WireBits, model_file};
+use fedtwin_privacy::wire_integers::encode;
+use tokio::time::Instant;
+
+use super::Figures;
+use super::halves::Halves;
+use crate::memory::PeakMemory;
+
+/// Measures without drop-outs, and with a fifth of the sites, rounded up, gone after they gave their shares.
+pub(super) fn measure(sites: usize) -> anyhow::Result<Vec<Figures>> {
+    [0, sites.div_ceil(5)].into_iter().map(|dropped| measure_one(sites, dropped)).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a ratio, and small integers")]
+fn measure_one(sites: usize, dropped: usize) -> anyhow::Result<Figures> {
+    let folder = tempfile::tempdir()?;
+    let store = Store::open(folder.path().to_path_buf())?;
+    std::fs::create_dir_all(folder.path().join("studies/bench"))?;
+    let spec = ModelSpec::Vector(VectorSpec { parameters: i64::try_from(VALUES)?.try_into()? });
+    let mut model = store.new_model()?;
+    model.write_all(&model_file::encode(&spec, &vec![0.0; VALUES]))?;
+    let model = model.commit()?;
+
+    let halves = Halves::new(sites, VALUES as u64, BITS)?;
+    let gone: BTreeSet<SiteName> = halves.sites().take(dropped).cloned().collect();
+    let mut spools = Vec::new();
+    let attempt = halves.attempt(&gone, &mut |_, masks| {
+        let mut vector: Vec<i64> = (0..VALUES).map(value).collect();
+        masks.add_to_on(std::thread::available_parallelism()?.get(), 0, &mut vector);
+        let path = store.spool(spools.len() as u64);
+        std::fs::write(&path, encode(&vector, BITS))?;
+        spools.push(path);
+        Ok(())
+    })?;
+    drop(halves);
+    let survivors = spools.len();
+    let job = Aggregation {
+        study: "bench".parse()?,
+        trained: Trained::new(&spec, None).map_err(|problem| anyhow::anyhow!("{problem:?}"))?,
+        spec,
+        model,
+        spools,
+        masks: Some(attempt.opened.masks),
+        bits: BITS,
+        scale: 1.0,
+        step: Step::Average { rate: 1.0 },
+        averaging: None,
+        clipping: None,
+    };
+    let (memory, start) = (PeakMemory::of(std::process::id()), Instant::now());
+    let models = aggregate(&job, &store)?;
+    let seconds = (start.elapsed() + attempt.coordinator).as_secs_f64();
+    // Of the whole process: what the sites' halves left behind is in it.
+    let coordinator_mb = memory.peak_mb();
+    let weights = model_file::decode(&job.spec, &std::fs::read(store.model(&models.global))?)?;
+    let right = weights.iter().enumerate().all(|(at, &weight)| {
+        let expected = value(at) as f64 * survivors as f64;
+        (f64::from(weight) - expected).abs() < 0.5
+    });
+    ensure!(right, "the opened sum is not the survivors'");
+    Ok(Figures {
+        case: format!("close {sites}x10^6 -{dropped}"),
+        seconds: Some(seconds),
+        coordinator_mb: Some(coordinator_mb),
+        expansion: Some(1.0 + attempt.bytes as f64 / (VALUES * BITS.bytes()) as f64),
+        ..Figures::new()
+    })
+}
+
+/// A site's value, so small that sums of 256 are exact weights.
+fn value(at: usize) -> i64 {
+    i64::try_from(at % 1001).unwrap_or(0) - 500
+}
+
+const VALUES: usize = 1_000_000;
+const BITS: WireBits = WireBits::B40;
