@@ -112,7 +112,7 @@ impl fmt::Display for Report {
         writeln!(f, "  sampling          {sampling} of the patients in each step")?;
         writeln!(f, "  steps             {steps} sums paid for, all attempts included")?;
         writeln!(f, "  C_int             {} grid units, the clip of one patient", c_int.get())?;
-        writeln!(f, "  k                 {}: sums modulo 2 to this power", self.modulus_bits)?;
+        writeln!(f, "  modulus           2^{}, of sums", self.modulus_bits)?;
         let Price::Bounded(epsilons) = self.price else {
             return write!(
                 f,
@@ -120,7 +120,14 @@ impl fmt::Display for Report {
             );
         };
         writeln!(f, "  m                 {}: noise of 2^{} grid units at each site", m.get(), m.get())?;
-        writeln!(f, "  noise multiplier  {:.4}", self.event.noise_multiplier())?;
+        writeln!(f, "  noise multiplier  {:.4}, of one site", self.event.noise_multiplier())?;
+        if self.noise_shares > 1 {
+            writeln!(
+                f,
+                "  k                 {}: sites whose noise surely counts in a sum",
+                self.noise_shares
+            )?;
+        }
         let Epsilons { delta, alone, coordinator, model_users } = epsilons;
         writeln!(f, "epsilon at delta {delta}, for one patient at one site, over the whole study")?;
         writeln!(f, "  alone             {}  if everybody else colludes", upward(alone))?;
