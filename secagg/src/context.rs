@@ -105,21 +105,11 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Federation, names};
 
     #[test]
     fn each_part_changes_the_digest() {
-        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
-        let context = Context {
-            plan: Digest::of(b"plan"),
-            study: "heart".parse().unwrap(),
-            round: 1,
-            attempt: 2,
-            model: Digest::of(b"model"),
-            members: names(&["a", "b", "c"]),
-            survivors_min: 3,
-            values: 10,
-            bits: WireBits::B40,
-        };
+        let context = Federation::new(&["a", "b", "c"], 3).context;
         let others = [
             Context { plan: Digest::of(b"other"), ..context.clone() },
             Context { study: "hearts".parse().unwrap(), ..context.clone() },

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fedtwin_plan::SiteName;
 
 use super::sharing::Roster;
-use super::{Aggregation, Effect, Failure, FromSite, Openings, awaited, failed};
+use super::{Aggregation, Effect, Failure, Openings, awaited, failed};
 use crate::message::{Consent, Split};
 use crate::site::ToSite;
 
@@ -29,21 +29,10 @@ impl Vectors {
         self.waiting.contains(site)
     }
 
-    pub(super) fn take(&mut self, site: &SiteName, message: FromSite) -> Result<(), &'static str> {
-        match message {
-            FromSite::Gone => {
-                self.waiting.remove(site);
-                Ok(())
-            }
-            FromSite::Vector => {
-                awaited(&mut self.waiting, site)?;
-                self.survivors.insert(site.clone());
-                Ok(())
-            }
-            FromSite::Advert(..) | FromSite::Shares(_) | FromSite::Consent(_) | FromSite::Opening(_) => {
-                Err("masked vectors are collected")
-            }
-        }
+    pub(super) fn take(&mut self, site: &SiteName) -> Result<(), &'static str> {
+        awaited(&mut self.waiting, site)?;
+        self.survivors.insert(site.clone());
+        Ok(())
     }
 
     pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {
@@ -75,26 +64,15 @@ pub struct Consents {
 }
 
 impl Consents {
-    pub(super) fn take(&mut self, site: &SiteName, message: FromSite) -> Result<(), &'static str> {
-        match message {
-            FromSite::Gone => {
-                self.waiting.remove(site);
-                Ok(())
-            }
-            FromSite::Consent(consent) => {
-                let key = self.roster.identities.get(site);
-                let valid = key.is_some_and(|key| key.verifies(&self.signed, &consent.signature));
-                if consent.site != *site || !valid {
-                    return Err("the consent is not signed by the site for this split");
-                }
-                awaited(&mut self.waiting, site)?;
-                self.given.insert(site.clone(), consent);
-                Ok(())
-            }
-            FromSite::Advert(..) | FromSite::Shares(_) | FromSite::Vector | FromSite::Opening(_) => {
-                Err("consents are collected")
-            }
+    pub(super) fn take(&mut self, site: &SiteName, consent: Consent) -> Result<(), &'static str> {
+        let key = self.roster.identities.get(site);
+        let valid = key.is_some_and(|key| key.verifies(&self.signed, &consent.signature));
+        if consent.site != *site || !valid {
+            return Err("the consent is not signed by the site for this split");
         }
+        awaited(&mut self.waiting, site)?;
+        self.given.insert(site.clone(), consent);
+        Ok(())
     }
 
     pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {

@@ -106,36 +106,52 @@ impl Aggregation {
 
     /// Takes a site's message.
     #[must_use]
-    pub fn step(self, site: &SiteName, message: FromSite) -> (Self, Vec<Effect>) {
-        let reject = |why| vec![Effect::Reject(site.clone(), why)];
+    pub fn step(mut self, site: &SiteName, message: FromSite) -> (Self, Vec<Effect>) {
+        let rejected = self.take(site, message).err().map(|why| Effect::Reject(site.clone(), why));
+        let mut effects: Vec<_> = rejected.into_iter().collect();
+        let (next, caused) = match self {
+            Self::Openings(openings) => openings.proceed(),
+            mut state => match state.waiting() {
+                Some(waiting) if waiting.is_empty() => state.close(),
+                Some(_) | None => (state, Vec::new()),
+            },
+        };
+        effects.extend(caused);
+        (next, effects)
+    }
+
+    /// Keeps what the step collects, or says why the message does not count.
+    fn take(&mut self, site: &SiteName, message: FromSite) -> Result<(), &'static str> {
         match (self, message) {
-            (Self::Keys(mut keys), message) => {
-                let effects = keys.take(site, message).map_or_else(reject, |()| Vec::new());
-                proceed(effects, keys.waiting.is_empty(), Self::Keys(keys))
+            (state, FromSite::Gone) => {
+                state.waiting().map(|waiting| waiting.remove(site));
+                Ok(())
             }
-            (Self::Shares(mut shares), message) => {
-                let effects = shares.take(site, message).map_or_else(reject, |()| Vec::new());
-                proceed(effects, shares.waiting.is_empty(), Self::Shares(shares))
-            }
-            (Self::Vectors(mut vectors), message) => {
-                let effects = vectors.take(site, message).map_or_else(reject, |()| Vec::new());
-                proceed(effects, vectors.waiting.is_empty(), Self::Vectors(vectors))
-            }
-            (Self::Consents(mut consents), message) => {
-                let effects = consents.take(site, message).map_or_else(reject, |()| Vec::new());
-                proceed(effects, consents.waiting.is_empty(), Self::Consents(consents))
-            }
-            (Self::Openings(mut openings), message) => {
-                let mut effects = openings.take(site, message).map_or_else(reject, |()| Vec::new());
-                let (next, caused) = openings.proceed();
-                effects.extend(caused);
-                (next, effects)
-            }
+            (Self::Keys(keys), FromSite::Advert(advert, key)) => keys.take(site, advert, key),
+            (Self::Shares(shares), FromSite::Shares(sealed)) => shares.take(site, sealed),
+            (Self::Vectors(vectors), FromSite::Vector) => vectors.take(site),
+            (Self::Consents(consents), FromSite::Consent(consent)) => consents.take(site, consent),
+            (Self::Openings(openings), FromSite::Opening(opening)) => openings.take(site, opening),
             // Openings beyond those that sufficed are as good as the others.
-            (over @ (Self::Opened(_) | Self::Failed(_)), FromSite::Gone | FromSite::Opening(_)) => {
-                (over, Vec::new())
-            }
-            (over @ (Self::Opened(_) | Self::Failed(_)), _) => (over, reject(OVER)),
+            (Self::Opened(_) | Self::Failed(_), FromSite::Opening(_)) => Ok(()),
+            (Self::Keys(_), _) => Err("keys are collected"),
+            (Self::Shares(_), _) => Err("shares are collected"),
+            (Self::Vectors(_), _) => Err("masked vectors are collected"),
+            (Self::Consents(_), _) => Err("consents are collected"),
+            (Self::Openings(_), _) => Err("openings are collected"),
+            (Self::Opened(_) | Self::Failed(_), _) => Err(OVER),
+        }
+    }
+
+    /// Returns whom the step waits for, while the attempt is open.
+    fn waiting(&mut self) -> Option<&mut BTreeSet<SiteName>> {
+        match self {
+            Self::Keys(keys) => Some(&mut keys.waiting),
+            Self::Shares(shares) => Some(&mut shares.waiting),
+            Self::Vectors(vectors) => Some(&mut vectors.waiting),
+            Self::Consents(consents) => Some(&mut consents.waiting),
+            Self::Openings(openings) => Some(&mut openings.waiting),
+            Self::Opened(_) | Self::Failed(_) => None,
         }
     }
 
@@ -154,16 +170,6 @@ impl Aggregation {
             over @ (Self::Opened(_) | Self::Failed(_)) => (over, Vec::new()),
         }
     }
-}
-
-/// Closes a step as soon as nobody is awaited.
-fn proceed(mut effects: Vec<Effect>, nobody_awaited: bool, state: Aggregation) -> (Aggregation, Vec<Effect>) {
-    if !nobody_awaited {
-        return (state, effects);
-    }
-    let (next, caused) = state.close();
-    effects.extend(caused);
-    (next, effects)
 }
 
 /// What stays the same over the attempt.

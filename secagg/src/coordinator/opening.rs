@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fedtwin_plan::SiteName;
 
 use super::sharing::Roster;
-use super::{Aggregation, Effect, Failure, FromSite, NOT_AWAITED, Opened, awaited, failed};
+use super::{Aggregation, Effect, Failure, NOT_AWAITED, Opened, awaited, failed};
 use crate::keys::{KeyPair, KeyUse};
 use crate::mask::{Masks, Sign};
 use crate::message::{Opening, Split, commitment};
@@ -24,30 +24,19 @@ impl Openings {
         Self { roster, split, waiting, given: BTreeMap::new() }
     }
 
-    pub(super) fn take(&mut self, site: &SiteName, message: FromSite) -> Result<(), &'static str> {
-        match message {
-            FromSite::Gone => {
-                self.waiting.remove(site);
-                Ok(())
-            }
-            FromSite::Opening(opening) => {
-                let holders = self.roster.holders.get(site).ok_or(NOT_AWAITED)?;
-                let held = |side: &BTreeSet<SiteName>| {
-                    holders.iter().filter(|peer| side.contains(*peer)).cloned().collect::<Vec<_>>()
-                };
-                if !held(&self.split.survivors).iter().eq(opening.seeds.keys())
-                    || !held(&self.split.dropped).iter().eq(opening.keys.keys())
-                {
-                    return Err("an opening has a share of each neighbour's seed or key");
-                }
-                awaited(&mut self.waiting, site)?;
-                self.given.insert(site.clone(), opening);
-                Ok(())
-            }
-            FromSite::Advert(..) | FromSite::Shares(_) | FromSite::Vector | FromSite::Consent(_) => {
-                Err("openings are collected")
-            }
+    pub(super) fn take(&mut self, site: &SiteName, opening: Opening) -> Result<(), &'static str> {
+        let holders = self.roster.holders.get(site).ok_or(NOT_AWAITED)?;
+        let held = |side: &BTreeSet<SiteName>| {
+            holders.iter().filter(|peer| side.contains(*peer)).cloned().collect::<Vec<_>>()
+        };
+        if !held(&self.split.survivors).iter().eq(opening.seeds.keys())
+            || !held(&self.split.dropped).iter().eq(opening.keys.keys())
+        {
+            return Err("an opening has a share of each neighbour's seed or key");
         }
+        awaited(&mut self.waiting, site)?;
+        self.given.insert(site.clone(), opening);
+        Ok(())
     }
 
     /// Opens the sum as soon as the shares suffice: who is slow now is in it anyway.

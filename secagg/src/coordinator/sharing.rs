@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fedtwin_audit_log::PublicKey;
 use fedtwin_plan::{Digest, SiteName};
 
-use super::{Aggregation, Effect, FromSite, NOT_AWAITED, Terms, Vectors, awaited, failed};
+use super::{Aggregation, Effect, NOT_AWAITED, Terms, Vectors, awaited, failed};
 use crate::graph::Graph;
 use crate::keys::SEALED_BYTES;
 use crate::message::{Advert, SealedShares, binding};
@@ -25,25 +25,19 @@ impl Keys {
         Self { terms, waiting, identities: BTreeMap::new(), adverts: BTreeMap::new() }
     }
 
-    pub(super) fn take(&mut self, site: &SiteName, message: FromSite) -> Result<(), &'static str> {
-        match message {
-            FromSite::Gone => {
-                self.waiting.remove(site);
-                Ok(())
-            }
-            FromSite::Advert(advert, key) => {
-                if advert.site != *site || !advert.is_by(&key, &self.terms.digest) {
-                    return Err("the advert is not signed by the site for this attempt");
-                }
-                awaited(&mut self.waiting, site)?;
-                self.adverts.insert(site.clone(), advert);
-                self.identities.insert(site.clone(), key);
-                Ok(())
-            }
-            FromSite::Shares(_) | FromSite::Vector | FromSite::Consent(_) | FromSite::Opening(_) => {
-                Err("keys are collected")
-            }
+    pub(super) fn take(
+        &mut self,
+        site: &SiteName,
+        advert: Advert,
+        key: PublicKey,
+    ) -> Result<(), &'static str> {
+        if advert.site != *site || !advert.is_by(&key, &self.terms.digest) {
+            return Err("the advert is not signed by the site for this attempt");
         }
+        awaited(&mut self.waiting, site)?;
+        self.adverts.insert(site.clone(), advert);
+        self.identities.insert(site.clone(), key);
+        Ok(())
     }
 
     pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {
@@ -98,29 +92,17 @@ pub struct Shares {
 }
 
 impl Shares {
-    pub(super) fn take(&mut self, site: &SiteName, message: FromSite) -> Result<(), &'static str> {
-        match message {
-            FromSite::Gone => {
-                self.waiting.remove(site);
-                Ok(())
-            }
-            FromSite::Shares(shares) => {
-                let count = shares.len();
-                let envelopes: Envelopes =
-                    shares.into_iter().map(|sealed| (sealed.peer, sealed.bytes)).collect();
-                let holders = self.roster.holders.get(site).ok_or(NOT_AWAITED)?;
-                let expected = holders.iter().filter(|holder| *holder != site);
-                if count != envelopes.len() || !expected.eq(envelopes.keys()) {
-                    return Err("shares have to be for each neighbour once");
-                }
-                awaited(&mut self.waiting, site)?;
-                self.sent.insert(site.clone(), envelopes);
-                Ok(())
-            }
-            FromSite::Advert(..) | FromSite::Vector | FromSite::Consent(_) | FromSite::Opening(_) => {
-                Err("shares are collected")
-            }
+    pub(super) fn take(&mut self, site: &SiteName, shares: Vec<SealedShares>) -> Result<(), &'static str> {
+        let count = shares.len();
+        let envelopes: Envelopes = shares.into_iter().map(|sealed| (sealed.peer, sealed.bytes)).collect();
+        let holders = self.roster.holders.get(site).ok_or(NOT_AWAITED)?;
+        let expected = holders.iter().filter(|holder| *holder != site);
+        if count != envelopes.len() || !expected.eq(envelopes.keys()) {
+            return Err("shares have to be for each neighbour once");
         }
+        awaited(&mut self.waiting, site)?;
+        self.sent.insert(site.clone(), envelopes);
+        Ok(())
     }
 
     pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {
