@@ -1,7 +1,8 @@
 //! One attempt at a round: a synchronous state machine without IO, clock or randomness.
 //!
 //! Invite (wait until the members are connected) → collect (one update per member, until the
-//! deadline), or the steps of [`crate::secure`] → closed. A bad message from one site is an [`Effect::Reject`], never a failed round.
+//! deadline), or the steps of [`crate::secure`] → closed. A bad message from one site is an
+//! [`Effect::Reject`], never a failed round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -54,7 +55,6 @@ pub struct Invite {
 #[derive(Debug)]
 pub struct Collect {
     sites_min: usize,
-    invited: BTreeSet<SiteName>,
     waiting: BTreeSet<SiteName>,
     updates: BTreeMap<SiteName, Update>,
     gone: BTreeSet<SiteName>,
@@ -94,7 +94,7 @@ pub enum Input {
 /// What the driver must do.
 #[derive(Debug)]
 pub enum Effect {
-    /// Ask the site for its update, and say who else is asked.
+    /// Ask the site for its update, and under secure aggregation say who else is asked.
     Invite(SiteName, Duration, BTreeSet<SiteName>),
     /// Tell the site the next message under secure aggregation.
     Tell(SiteName, ToSite),
@@ -201,11 +201,10 @@ impl Invite {
         if let Some(secure) = terms.secure {
             return Secure::begin(secure, present, gone, now);
         }
-        let invite = |site: &SiteName| Effect::Invite(site.clone(), terms.collect, present.clone());
+        let invite = |site: &SiteName| Effect::Invite(site.clone(), terms.collect, BTreeSet::new());
         let invitations = present.iter().map(invite).collect();
         let collect = Collect {
             sites_min: terms.sites_min,
-            invited: present.clone(),
             gone,
             waiting: present,
             updates: BTreeMap::new(),
@@ -224,7 +223,7 @@ impl Collect {
                     self.waiting.insert(site.clone());
                 }
                 if self.waiting.contains(&site) {
-                    vec![Effect::Invite(site, self.deadline.since(now), self.invited.clone())]
+                    vec![Effect::Invite(site, self.deadline.since(now), BTreeSet::new())]
                 } else {
                     Vec::new()
                 }

@@ -145,7 +145,7 @@ pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateEr
     let mut moments = Moments::open(job, store)?;
     let mut models = NewModels::start(job, store, &header)?;
 
-    let (mut chunk, mut place) = (Chunk::new(job.masks.as_ref()), 0);
+    let (mut chunk, mut place) = (Chunk::default(), 0);
     for range in job.trained.ranges() {
         models.copy(&mut model, range.start - place)?;
         let mut left = range.len();
@@ -223,9 +223,8 @@ impl NewModels {
 }
 
 /// The buffers of one chunk, reused for all.
-struct Chunk<'a> {
-    masks: Option<&'a Masks>,
-    threads: usize,
+#[derive(Default)]
+struct Chunk {
     /// The chunk's first value, counted from the updates' beginning.
     first: u64,
     bytes: Vec<u8>,
@@ -234,14 +233,7 @@ struct Chunk<'a> {
     weights: Vec<f32>,
 }
 
-impl<'a> Chunk<'a> {
-    fn new(masks: Option<&'a Masks>) -> Self {
-        // Masks take as long as a site has neighbours; without them a thread is not worth its start.
-        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let (sum, direction, weights) = (Vec::new(), Vec::new(), Vec::new());
-        Self { masks, threads, first: 0, bytes: Vec::new(), sum, direction, weights }
-    }
-
+impl Chunk {
     /// Adds the next integers of all spools, modulo 2^k, takes the masks off, and scales them to the direction.
     fn sum(
         &mut self,
@@ -257,8 +249,10 @@ impl<'a> Chunk<'a> {
             wire_integers::decode_add(&self.bytes, job.bits, &mut self.sum)
                 .expect("the buffer holds exactly the chunk's values");
         }
-        if let Some(masks) = self.masks {
-            masks.take_from_on(self.threads, self.first, &mut self.sum);
+        if let Some(masks) = &job.masks {
+            // They take as long as there are sites and more; adding alone is not worth a thread's start.
+            let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            masks.take_from_on(threads, self.first, &mut self.sum);
             self.sum.iter_mut().for_each(|sum| *sum = job.bits.least(*sum));
         }
         self.first += values as u64;

@@ -46,7 +46,7 @@ pub struct Invitation {
     pub closes_in: Duration,
     /// The round's clip, which the plan has to allow.
     pub clip: Positive,
-    /// The sites that are invited; none for metrics.
+    /// The sites that are invited, under secure aggregation; none without.
     pub members: BTreeSet<SiteName>,
 }
 
