@@ -7,3 +7,4 @@ pub mod script;
 pub mod simulation;
 pub mod testbed;
 pub mod vector_study;
+pub mod watch;

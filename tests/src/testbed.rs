@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use fedtwin_certs::{Credentials, folder};
-use fedtwin_cli::client::{Address, Client, Events};
+use fedtwin_cli::client::{Address, Client};
 use fedtwin_cli::simulate::budget::Budget;
 use fedtwin_cli::simulate::federation::{Federation, Programs, RESEARCHER};
 use fedtwin_cli::simulate::site_config::PEERS;
 use fedtwin_daemon::clock;
 use fedtwin_plan::{Digest, SiteName, StudyId};
 use fedtwin_privacy::ledger::Purpose;
-use fedtwin_proto::domain::{Event, StudyEvent, StudyOutcome};
 use tempfile::TempDir;
 
-use crate::script::{LOADED_FILE, Script};
+use crate::script::{Behaviour, LOADED_FILE, Script};
 use crate::vector_study::{COHORT, PATIENTS, VectorStudy};
+use crate::watch::Watch;
 
 /// A running federation in a folder of its own; dropping it ends all processes and removes the folder.
 #[derive(Debug)]
@@ -62,6 +62,25 @@ impl Testbed {
         for number in 0..sites {
             testbed.start_site(number, &SiteTerms::good(number))?;
         }
+        Ok(testbed)
+    }
+
+    /// Starts a coordinator and as many sites, of which the last one never has its update.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    ///
+    /// # Panics
+    /// Without a site.
+    pub fn start_with_a_silent_site(sites: usize) -> anyhow::Result<Self> {
+        let mut testbed = Self::start(sites)?;
+        let silent = sites.checked_sub(1).expect("there is a last site");
+        for number in 0..silent {
+            testbed.start_site(number, &SiteTerms::good(number))?;
+        }
+        let good = SiteTerms::good(silent);
+        let script = Script { behaviour: Behaviour::Hangs, ..good.script };
+        testbed.start_site(silent, &SiteTerms { script, ..good })?;
         Ok(testbed)
     }
 
@@ -228,81 +247,6 @@ impl SiteTerms {
         );
         let budget = Budget { purpose: Purpose::Training, epsilon: 4.0, delta: 1e-5, order: 8.0 };
         Self { script: Script::good(number), cohort, config, budget, metrics_epsilon: None }
-    }
-}
-
-/// A study's events as a researcher sees them.
-#[derive(Debug)]
-pub struct Watch {
-    events: Events,
-    /// All events so far.
-    pub seen: Vec<StudyEvent>,
-}
-
-impl Watch {
-    /// Waits for the first event, of those to come, that `choose` wants.
-    ///
-    /// # Errors
-    /// Fails where the study, or its stream, ends before.
-    pub async fn wait_for<T>(&mut self, choose: impl Fn(&Event) -> Option<T>) -> anyhow::Result<T> {
-        while let Some(event) = self.events.next().await? {
-            let chosen = choose(&event.event);
-            self.seen.push(event);
-            if let Some(chosen) = chosen {
-                return Ok(chosen);
-            }
-        }
-        bail!("the study's events ended: {:#?}", self.seen)
-    }
-
-    /// Waits for the close of a round, and returns the sites that are in it and those that are not.
-    ///
-    /// # Errors
-    /// Fails where the study ends before.
-    pub async fn round_closed(&mut self, wanted: u32) -> anyhow::Result<(Vec<SiteName>, Vec<SiteName>)> {
-        self.wait_for(|event| match event {
-            Event::RoundClosed { round, included, missing, .. } if *round == wanted => {
-                Some((included.clone(), missing.clone()))
-            }
-            Event::RoundClosed { .. }
-            | Event::SiteAnswered { .. }
-            | Event::RoundStarted { .. }
-            | Event::UpdateReceived { .. }
-            | Event::MetricsReleased(_)
-            | Event::SiteFailed { .. }
-            | Event::AttemptFailed { .. }
-            | Event::StudyClosed(_) => None,
-        })
-        .await
-    }
-
-    /// Waits for the study's end.
-    ///
-    /// # Errors
-    /// Fails where the stream ends before.
-    pub async fn outcome(&mut self) -> anyhow::Result<StudyOutcome> {
-        self.wait_for(|event| match event {
-            Event::StudyClosed(closed) => Some(closed.outcome.clone()),
-            Event::SiteAnswered { .. }
-            | Event::RoundStarted { .. }
-            | Event::UpdateReceived { .. }
-            | Event::MetricsReleased(_)
-            | Event::SiteFailed { .. }
-            | Event::AttemptFailed { .. }
-            | Event::RoundClosed { .. } => None,
-        })
-        .await
-    }
-
-    /// Waits for the study's good end, and returns its model.
-    ///
-    /// # Errors
-    /// Fails where the study does.
-    pub async fn finished(&mut self) -> anyhow::Result<Digest> {
-        match self.outcome().await? {
-            StudyOutcome::Finished { model } => Ok(model),
-            StudyOutcome::Failed { reason } => bail!("the study failed: {reason}; {:#?}", self.seen),
-        }
     }
 }
 

@@ -8,8 +8,9 @@ use fedtwin_proto::domain::{Event, RoundKey, UpdateHeader};
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use fedtwin_tests::hand_made::{End, HandMadeSite, HandMadeUpdate};
 use fedtwin_tests::script::sum;
-use fedtwin_tests::testbed::{SiteTerms, Testbed, Watch, in_time};
+use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time};
 use fedtwin_tests::vector_study::{PATIENTS, VectorStudy};
+use fedtwin_tests::watch::Watch;
 
 /// Two good sites and one made by hand, in one study after the other.
 struct Bench {

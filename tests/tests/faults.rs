@@ -2,31 +2,13 @@
 
 use fedtwin_proto::domain::Event;
 use fedtwin_tests::script::{Behaviour, Script};
-use fedtwin_tests::testbed::{SiteTerms, Testbed, Watch, in_time};
+use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time};
 use fedtwin_tests::vector_study::VectorStudy;
-
-/// Starts three sites, of which the last one never answers.
-fn testbed() -> anyhow::Result<Testbed> {
-    let mut testbed = Testbed::start(3)?;
-    for number in 0..2 {
-        testbed.start_site(number, &SiteTerms::good(number))?;
-    }
-    let script = Script { behaviour: Behaviour::Hangs, ..Script::good(2) };
-    testbed.start_site(2, &SiteTerms { script, ..SiteTerms::good(2) })?;
-    Ok(testbed)
-}
-
-async fn both_good_updates(watch: &mut Watch) -> anyhow::Result<()> {
-    for _site in 0..2 {
-        watch.wait_for(|event| matches!(event, Event::UpdateReceived { .. }).then_some(())).await?;
-    }
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_closes_at_its_deadline_without_a_site_that_never_answers() {
     in_time(async {
-        let testbed = testbed()?;
+        let testbed = Testbed::start_with_a_silent_site(3)?;
         let study = VectorStudy { sites_min: 2, deadline_s: 1, ..VectorStudy::new("silent", &testbed.sites) };
         let mut watch = testbed.open(&study).await?;
         for round in 1..=2 {
@@ -60,10 +42,10 @@ async fn a_site_whose_trainer_hung_has_another_one_in_the_next_round() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_killed_in_a_round_is_missing_there_and_in_a_later_one() {
     in_time(async {
-        let mut testbed = testbed()?;
+        let mut testbed = Testbed::start_with_a_silent_site(3)?;
         let study = VectorStudy { sites_min: 2, deadline_s: 2, ..VectorStudy::new("killed", &testbed.sites) };
         let mut watch = testbed.open(&study).await?;
-        both_good_updates(&mut watch).await?;
+        watch.updates(2).await?;
         let killed = testbed.sites[2].clone();
         testbed.federation.kill_site(&killed);
         let (included, missing) = watch.round_closed(1).await?;
@@ -82,7 +64,7 @@ async fn a_site_killed_in_a_round_is_missing_there_and_in_a_later_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_coordinator_continues_its_study() {
     in_time(async {
-        let mut testbed = testbed()?;
+        let mut testbed = Testbed::start_with_a_silent_site(3)?;
         let study = VectorStudy {
             sites_min: 2,
             deadline_s: 1,

@@ -11,8 +11,9 @@ use fedtwin_plan::report::{Report, RiskReport};
 use fedtwin_proto::domain::{Event, MetricsReleased};
 use fedtwin_tests::relay::Relay;
 use fedtwin_tests::script::{Behaviour, Script, predictions};
-use fedtwin_tests::testbed::{SiteTerms, Testbed, Watch, in_time, until};
+use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, until};
 use fedtwin_tests::vector_study::{Family, VectorMetrics, VectorPrivacy, VectorStudy};
+use fedtwin_tests::watch::Watch;
 
 /// Two rounds with metrics after each; the noise of a site's count is half a patient.
 fn measured(testbed: &Testbed) -> VectorStudy {

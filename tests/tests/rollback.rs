@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use fedtwin_audit_log::cosignature::cosigned;
 use fedtwin_audit_log::{Checkpoint, PublicKey};
-use fedtwin_proto::domain::{Event, StudyOutcome};
+use fedtwin_proto::domain::StudyOutcome;
 use fedtwin_tests::script::LOADED_FILE;
-use fedtwin_tests::testbed::{Testbed, Watch, in_time, until};
+use fedtwin_tests::testbed::{Testbed, in_time, until};
 use fedtwin_tests::vector_study::{VectorPrivacy, VectorStudy};
 
 const FILES: [&str; 2] = ["ledger.log", "ledger.log.head"];
@@ -40,28 +40,6 @@ async fn with_an_old_ledger(testbed: &mut Testbed) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until a site refuses a study or an attempt, and returns its reason.
-async fn refusal(watch: &mut Watch, site: &str) -> anyhow::Result<String> {
-    watch
-        .wait_for(|event| match event {
-            Event::SiteAnswered { site: by, refused: Some(reason) }
-            | Event::SiteFailed { site: by, reason }
-                if by.as_str() == site =>
-            {
-                Some(reason.clone())
-            }
-            Event::SiteAnswered { .. }
-            | Event::SiteFailed { .. }
-            | Event::AttemptFailed { .. }
-            | Event::RoundStarted { .. }
-            | Event::UpdateReceived { .. }
-            | Event::RoundClosed { .. }
-            | Event::MetricsReleased(_)
-            | Event::StudyClosed(_) => None,
-        })
-        .await
-}
-
 fn assert_refused(testbed: &Testbed, reason: &str) -> anyhow::Result<()> {
     assert!(reason.contains("the ledger was rolled back"), "{reason}");
     assert!(reason.contains("restore the newest backup of ledger.log"), "{reason}");
@@ -82,7 +60,7 @@ async fn a_rolled_back_ledger_is_refused_before_data_is_read() {
         let site = testbed.sites[0].clone();
         testbed.federation.restart_site(&site)?;
         let mut watch = testbed.open(&private("after", &testbed)).await?;
-        assert_refused(&testbed, &refusal(&mut watch, site.as_str()).await?)?;
+        assert_refused(&testbed, &watch.refusal(site.as_str()).await?)?;
         assert!(matches!(watch.outcome().await?, StudyOutcome::Failed { .. }));
         Ok(())
     })
@@ -104,7 +82,7 @@ async fn another_sites_memory_is_enough_to_notice() {
         let site = testbed.sites[0].clone();
         testbed.federation.restart_site(&site)?;
         let mut watch = testbed.open(&private("after", &testbed)).await?;
-        let reason = refusal(&mut watch, site.as_str()).await?;
+        let reason = watch.refusal(site.as_str()).await?;
         assert!(reason.contains("the ledger was rolled back"), "{reason}");
         Ok(())
     })

@@ -6,40 +6,11 @@ use fedtwin_plan::WireBits;
 use fedtwin_privacy::wire_integers::encode;
 use fedtwin_proto::domain::Event;
 use fedtwin_tests::script::{Behaviour, Script, sum};
-use fedtwin_tests::testbed::{SiteTerms, Testbed, Watch, in_time};
+use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time};
 use fedtwin_tests::vector_study::{VectorPrivacy, VectorStudy};
 
 fn sums_only(id: &str, testbed: &Testbed) -> VectorStudy {
     VectorStudy { privacy: VectorPrivacy::SumsOnly, ..VectorStudy::new(id, &testbed.sites) }
-}
-
-/// Starts five sites, of which the last one never has its update.
-fn with_a_silent_site() -> anyhow::Result<Testbed> {
-    let mut testbed = Testbed::start(5)?;
-    for number in 0..4 {
-        testbed.start_site(number, &SiteTerms::good(number))?;
-    }
-    let script = Script { behaviour: Behaviour::Hangs, ..Script::good(4) };
-    testbed.start_site(4, &SiteTerms { script, ..SiteTerms::good(4) })?;
-    Ok(testbed)
-}
-
-async fn refusal(watch: &mut Watch, site: &str) -> anyhow::Result<String> {
-    watch
-        .wait_for(|event| match event {
-            Event::SiteAnswered { site: by, refused: Some(reason) } if by.as_str() == site => {
-                Some(reason.clone())
-            }
-            Event::SiteAnswered { .. }
-            | Event::SiteFailed { .. }
-            | Event::AttemptFailed { .. }
-            | Event::RoundStarted { .. }
-            | Event::UpdateReceived { .. }
-            | Event::RoundClosed { .. }
-            | Event::MetricsReleased(_)
-            | Event::StudyClosed(_) => None,
-        })
-        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +37,7 @@ async fn the_sum_is_exact_and_what_left_a_site_is_not_its_vector() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_without_a_vector_is_left_out_and_its_masks_are_taken_off() {
     in_time(async {
-        let testbed = with_a_silent_site()?;
+        let testbed = Testbed::start_with_a_silent_site(5)?;
         let study = VectorStudy { sites_min: 4, deadline_s: 2, ..sums_only("silent", &testbed) };
         let mut watch = testbed.open(&study).await?;
         for round in 1..=2 {
@@ -82,12 +53,10 @@ async fn a_site_without_a_vector_is_left_out_and_its_masks_are_taken_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_site_is_missing_and_comes_back_in_a_later_round() {
     in_time(async {
-        let mut testbed = with_a_silent_site()?;
+        let mut testbed = Testbed::start_with_a_silent_site(5)?;
         let study = VectorStudy { sites_min: 4, deadline_s: 3, ..sums_only("killed", &testbed) };
         let mut watch = testbed.open(&study).await?;
-        for _site in 0..4 {
-            watch.wait_for(|event| matches!(event, Event::UpdateReceived { .. }).then_some(())).await?;
-        }
+        watch.updates(4).await?;
         let killed = testbed.sites[4].clone();
         testbed.federation.kill_site(&killed);
         let (included, missing) = watch.round_closed(1).await?;
@@ -140,7 +109,8 @@ async fn a_site_refuses_to_hide_among_sites_that_it_has_not_pinned() {
         testbed.start_site(0, &SiteTerms::good(0))?;
         let study = VectorStudy { sites_min: 3, ..sums_only("unpinned", &testbed) };
         let mut watch = testbed.open(&study).await?;
-        let reason = refusal(&mut watch, "site-0").await?;
+        let reason = watch.refusal("site-0").await?;
+        assert!(watch.seen.last().is_some_and(|seen| matches!(seen.event, Event::SiteAnswered { .. })));
         assert!(reason.contains("site-2, whose identity key this site has not pinned"), "{reason}");
         assert!(!testbed.trainer_was_loaded(0));
         Ok(())
@@ -164,7 +134,8 @@ async fn shared_noise_is_charged_as_the_sums_noise() {
             ..VectorStudy::new("understated", &testbed.sites)
         };
         let mut watch = testbed.open(&understated).await?;
-        let reason = refusal(&mut watch, "site-0").await?;
+        let reason = watch.refusal("site-0").await?;
+        assert!(watch.seen.last().is_some_and(|seen| matches!(seen.event, Event::SiteAnswered { .. })));
         assert!(reason.contains("claims epsilon 0.63"), "{reason}");
         Ok(())
     })

@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::Context;
 use fedtwin_plan::Timestamp;
 use fedtwin_proto::domain::Event;
-use fedtwin_tests::testbed::{Testbed, Watch};
+use fedtwin_tests::testbed::Testbed;
 use fedtwin_tests::vector_study::{VectorPrivacy, VectorStudy};
+use fedtwin_tests::watch::Watch;
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
