@@ -13,6 +13,7 @@ use fedtwin_privacy::random::{RandomSource, SecureRandom};
 use fedtwin_proto::domain::Notice;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{CallError, Client};
@@ -33,6 +34,8 @@ pub struct Shared {
     pub session: Mutex<Session>,
     /// Makes a study's trainer.
     pub new_trainer: NewTrainer,
+    /// Held while the others' ledgers are looked at: what is remembered must not change under a proof.
+    pub witnessing: tokio::sync::Mutex<()>,
 }
 
 impl Shared {
@@ -55,7 +58,13 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let session = Session::open(&config, base, &credentials, clock::now())?;
-    let shared = Arc::new(Shared { session: Mutex::new(session), config, credentials, new_trainer });
+    let shared = Arc::new(Shared {
+        session: Mutex::new(session),
+        config,
+        credentials,
+        new_trainer,
+        witnessing: tokio::sync::Mutex::new(()),
+    });
     let mut agent = Agent { shared, studies: HashMap::new(), tasks: JoinSet::new() };
     let serving = agent.serve();
     tokio::select! {
@@ -94,24 +103,33 @@ impl Agent {
         let mut notices = client.subscribe(shared.credentials.identity_der()).await?;
         tracing::info!(coordinator = %address, "subscribed");
         backoff.reset();
-        self.exchange_checkpoints(&mut client).await?;
-        while let Some(notice) = notices.next().await? {
-            self.dispatch(notice, &client).await?;
+        self.mirror_ledger(&mut client).await?;
+        let mut witnessed = tokio::time::interval(WITNESS_EVERY);
+        witnessed.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                notice = notices.next() => match notice? {
+                    Some(notice) => self.dispatch(notice, &client).await?,
+                    None => return Ok(()),
+                },
+                // Nobody tells a site that another's ledger has grown, and the last of a study's checkpoints comes
+                // when all have already looked.
+                _ = witnessed.tick() => witnessing::witness(&self.shared, &mut client).await?,
+            }
         }
-        Ok(())
     }
 
     /// First of all: does anybody remember more of this site's ledger than is here?
-    async fn exchange_checkpoints(&self, client: &mut Client) -> Result<(), CallError> {
+    async fn mirror_ledger(&self, client: &mut Client) -> Result<(), CallError> {
         match witnessing::mirror(&self.shared, client).await {
-            Ok(()) => {}
-            Err(WitnessError::Call(error @ (CallError::Unreachable(_) | CallError::Misbehaved(_)))) => {
-                return Err(error);
-            }
+            Ok(()) => Ok(()),
+            Err(WitnessError::Call(error @ (CallError::Unreachable(_) | CallError::Misbehaved(_)))) => Err(error),
             // Offers are still answered, with this reason.
-            Err(error) => tracing::error!(error = %program::describe(&error), "nothing is released"),
+            Err(error) => {
+                tracing::error!(error = %program::describe(&error), "nothing is released");
+                Ok(())
+            }
         }
-        witnessing::witness(&self.shared, client).await
     }
 
     async fn dispatch(&mut self, notice: Notice, client: &Client) -> Result<(), CallError> {
@@ -163,6 +181,9 @@ impl Agent {
         Ok(())
     }
 }
+
+/// How long a checkpoint waits for its witnesses at most, as long as all are connected.
+const WITNESS_EVERY: Duration = Duration::from_secs(15);
 
 /// A study has at most an offer, an invitation, a message of secure aggregation and an end waiting, and repeats of
 /// them after reconnecting.

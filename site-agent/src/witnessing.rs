@@ -52,6 +52,7 @@ pub async fn mirror(shared: &Shared, client: &mut Client) -> Result<(), WitnessE
 /// # Errors
 /// Returns the coordinator's refusal or a failed connection.
 pub async fn witness(shared: &Shared, client: &mut Client) -> Result<(), CallError> {
+    let _one_at_a_time = shared.witnessing.lock().await;
     let sightings = shared.session().others().sightings();
     let growths = client.witness(sightings).await?;
     if growths.is_empty() {
