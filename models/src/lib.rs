@@ -10,6 +10,7 @@ pub mod intercept;
 pub mod score;
 pub mod serve;
 pub mod slices;
+pub mod tiles;
 pub mod trainer;
 
 #[cfg(feature = "torch")]

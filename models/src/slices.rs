@@ -1,8 +1,8 @@
 //! A patient's slices in the plan's fixed shape: which ones, and padded how.
 //!
-//! A slice keeps its place at the top left and is padded with zeros at the bottom and the right; a
-//! slot with fewer slices than the plan asks for is filled with null slices. Padding and null slices
-//! weigh nothing in the loss.
+//! A slice keeps its place at the top left and is padded with zeros at the bottom and the right; one that
+//! is larger is cut into tiles, each of which is a slice in its turn. A slot with fewer slices than the plan
+//! asks for is filled with null slices. Padding and null slices weigh nothing in the loss.
 
 use fedtwin_plan::PatientId;
 use fedtwin_plan::cohort_need::ImageNeed;
@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment::{Intensities, Placement};
+use crate::tiles::Tile;
 use crate::trainer::TrainError;
 
 /// Slices of one patient, padded to one shape.
@@ -39,27 +40,27 @@ impl PaddedSlices {
         Self { shape, images: zeros(shape.iter().product()), masks: zeros(pixels), weights: zeros(pixels) }
     }
 
-    /// Copies the `chosen` slices of `volume` into a fixed `shape` of `[slices, channels, height, width]`.
+    /// Copies the `chosen` tiles of `volume` into a fixed `shape` of `[slices, channels, height, width]`.
     ///
     /// # Panics
-    /// If more slices are chosen than `shape` holds, the volume's slices are larger, or the channels are
-    /// neither one nor four.
+    /// If more tiles are chosen than `shape` holds, they are larger, or the channels are neither one nor four.
     #[must_use]
-    pub fn new(volume: &VolumeRecord, shape: [usize; 4], chosen: &[usize]) -> Self {
+    pub fn new(volume: &VolumeRecord, shape: [usize; 4], chosen: &[Tile]) -> Self {
         let [slices, channels, padded_height, padded_width] = shape;
-        let [_, height, width] = volume.shape;
         assert!(channels == 1 || channels == 4, "intensities, or intensities and coordinates");
         assert!(chosen.len() <= slices, "at most as many slices as the shape holds");
-        assert!(height <= padded_height && width <= padded_width, "the cohort was checked when loaded");
         let mut padded = Self::null(shape);
-        for (slot, &slice) in chosen.iter().enumerate() {
+        for (slot, tile) in chosen.iter().enumerate() {
+            let [height, width] = tile.size;
+            assert!(height <= padded_height && width <= padded_width, "the cohort was checked when loaded");
             for row in 0..height {
-                let from = (slice * height + row) * width;
+                let from = tile.row_in(volume, row);
                 let to = (slot * padded_height + row) * padded_width;
                 let image = padded.image(slot, 0, row);
                 padded.images[image..image + width].copy_from_slice(&volume.image[from..from + width]);
                 for column in 0..if channels == 1 { 0 } else { width } {
-                    for (axis, index) in [slice, row, column].into_iter().enumerate() {
+                    let indices = [tile.slice, tile.row + row, tile.column + column];
+                    for (axis, index) in indices.into_iter().enumerate() {
                         let image = padded.image(slot, 1 + axis, row) + column;
                         padded.images[image] = place(index, volume.shape[axis]);
                     }
@@ -76,7 +77,7 @@ impl PaddedSlices {
 
     /// Changes all slices of one copy of a patient alike.
     ///
-    /// `size` is that of the volume's slices. Pixels that the shift brings in are padding, and padding stays
+    /// `size` is that of the volume's tiles. Pixels that the shift brings in are padding, and padding stays
     /// zero.
     #[must_use]
     pub fn augmented(&self, size: [usize; 2], augmentation: &Augmentation, rng: &mut impl Rng) -> Self {
@@ -150,7 +151,7 @@ pub fn randomness(slice_seed: u64, patient: PatientId, copy: u32) -> ChaCha8Rng 
     ChaCha8Rng::from_seed(seed)
 }
 
-/// Returns the slices that a copy has: `count` of `slices`, uniformly without replacement, or all of them
+/// Returns the slices, or tiles, that a copy has: `count` of `slices`, uniformly without replacement, or all of them
 /// where there are fewer.
 pub fn choose(rng: &mut impl Rng, slices: usize, count: usize) -> Vec<usize> {
     index::sample(rng, slices, count.min(slices)).into_vec()
@@ -165,7 +166,7 @@ pub fn check(volumes: &[VolumeRecord], need: &ImageNeed) -> Result<(), TrainErro
     let refuse = |reason: String| Err(TrainError::CohortIncompatible { reason });
     for volume in volumes {
         let [slices, rows, columns] = volume.shape;
-        if rows > height || columns > width {
+        if !need.tiles && (rows > height || columns > width) {
             return refuse(format!("a volume has slices above the plan's {height} x {width} pixels"));
         }
         let voxels = slices * rows * columns;
@@ -189,9 +190,13 @@ mod tests {
         }
     }
 
+    fn slices(chosen: &[usize]) -> Vec<Tile> {
+        chosen.iter().map(|&slice| Tile { slice, row: 0, column: 0, size: [1, 2] }).collect()
+    }
+
     #[test]
     fn slices_stay_at_the_top_left_and_the_rest_is_null() {
-        let padded = PaddedSlices::new(&volume(), [3, 1, 2, 3], &[2, 0]);
+        let padded = PaddedSlices::new(&volume(), [3, 1, 2, 3], &slices(&[2, 0]));
         let null = [0.0; 6];
         assert_eq!(
             padded.images,
@@ -209,7 +214,7 @@ mod tests {
 
     #[test]
     fn coordinates_go_from_minus_one_to_one_over_the_volume_and_move_with_it() {
-        let padded = PaddedSlices::new(&volume(), [1, 4, 2, 3], &[2]);
+        let padded = PaddedSlices::new(&volume(), [1, 4, 2, 3], &slices(&[2]));
         let (slice, row) = ([1.0, 1.0, 0.0, 0.0, 0.0, 0.0], [0.0; 6]);
         assert_eq!(padded.images[6..], [slice, row, [-1.0, 1.0, 0.0, 0.0, 0.0, 0.0]].concat());
         assert_eq!(padded.masks.len(), 6);
@@ -235,6 +240,14 @@ mod tests {
                 assert_eq!(coordinates.to_vec(), vec![column * column, 0.0, column]);
             }
         }
+    }
+
+    #[test]
+    fn a_tile_has_the_pixels_and_the_coordinates_of_its_place() {
+        let tile = Tile { slice: 1, row: 0, column: 1, size: [1, 1] };
+        let padded = PaddedSlices::new(&volume(), [1, 4, 1, 2], &[tile]);
+        assert_eq!(padded.images, [4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!((padded.masks, padded.weights), (vec![0.0, 0.0], vec![1.0, 0.0]));
     }
 
     #[test]
@@ -267,7 +280,7 @@ mod tests {
 
     #[test]
     fn copies_are_changed_where_the_volume_has_pixels_and_padding_stays_null() {
-        let plain = PaddedSlices::new(&volume(), [3, 1, 2, 3], &[2, 0]);
+        let plain = PaddedSlices::new(&volume(), [3, 1, 2, 3], &slices(&[2, 0]));
         let augmentation = Augmentation {
             copies: 1.try_into().unwrap(),
             shift_px: Some(1.try_into().unwrap()),
@@ -305,6 +318,7 @@ mod tests {
             width: 2.try_into().unwrap(),
             slices_per_patient: 4.try_into().unwrap(),
             coordinates: false,
+            tiles: false,
         };
         assert_eq!(check(&[volume()], &need(1)), Ok(()));
         let mut taller = volume();
@@ -312,6 +326,7 @@ mod tests {
         assert!(
             check(&[taller.clone()], &need(2)).unwrap_err().to_string().contains("above the plan's 2 x 2")
         );
+        assert_eq!(check(&[taller.clone()], &ImageNeed { tiles: true, ..need(2) }), Ok(()));
         taller.mask.pop();
         assert!(check(&[taller], &need(4)).unwrap_err().to_string().contains("another size"));
     }

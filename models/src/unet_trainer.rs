@@ -16,6 +16,7 @@ use crate::open::{Parts, dimension};
 use crate::parameters::Parameters;
 use crate::score::segmentation_row;
 use crate::slices::{self, PaddedSlices};
+use crate::tiles::{Tile, Tiling};
 use crate::trainer::{Patients, SlotBatch, TrainError, Trainer, patient_count};
 use crate::unet::Unet;
 
@@ -94,10 +95,11 @@ impl UnetTrainer {
 
     /// Returns the predicted mask in the volume's own shape: probabilities above one half.
     fn predict(&self, volume: &VolumeRecord) -> Vec<bool> {
-        let [slices, height, width] = volume.shape;
-        let mut mask = Vec::with_capacity(volume.mask.len());
+        let mut mask = vec![false; volume.mask.len()];
         let layers = self.parameters.layers();
-        let all: Vec<usize> = (0..slices).collect();
+        let tiling = Tiling::new(volume.shape, &self.study.need);
+        let [height, width] = tiling.size();
+        let all: Vec<Tile> = tiling.tiles().collect();
         for chosen in all.chunks(SLICES_PER_BATCH) {
             let padded = PaddedSlices::new(volume, self.study.shape(SLICES_PER_BATCH), chosen);
             let images = Tensor::from_slice(&padded.images).view(padded.shape.map(dimension)).to(self.device);
@@ -108,7 +110,10 @@ impl UnetTrainer {
                 .narrow(3, 0, dimension(width));
             let mut values = vec![0_u8; chosen.len() * height * width];
             unpadded.to_kind(Kind::Uint8).contiguous().copy_data(&mut values, unpadded.numel());
-            mask.extend(values.iter().map(|&value| value != 0));
+            let rows = chosen.iter().flat_map(|tile| (0..height).map(move |row| tile.row_in(volume, row)));
+            for (to, predicted) in rows.zip(values.chunks(width.max(1))) {
+                mask[to..to + width].iter_mut().zip(predicted).for_each(|(to, &value)| *to = value != 0);
+            }
         }
         mask
     }
@@ -171,13 +176,14 @@ impl Segmentation {
         let Some((id, volume)) = record else {
             return PaddedSlices::null(self.shape(self.copies() * count));
         };
-        let [slices, height, width] = volume.shape;
+        let tiling = Tiling::new(volume.shape, &self.need);
         let copy = |copy: u32| {
             let mut rng = slices::randomness(slice_seed, id, copy);
-            let chosen = slices::choose(&mut rng, slices, count);
+            let chosen = slices::choose(&mut rng, tiling.count(), count);
+            let chosen: Vec<Tile> = chosen.into_iter().map(|number| tiling.tile(number)).collect();
             let plain = PaddedSlices::new(volume, self.shape(count), &chosen);
             match &self.augmentation {
-                Some(augmentation) => plain.augmented([height, width], augmentation, &mut rng),
+                Some(augmentation) => plain.augmented(tiling.size(), augmentation, &mut rng),
                 None => plain,
             }
         };

@@ -53,7 +53,7 @@ pub struct NumberRange {
     pub high: f64,
 }
 
-/// The size to which images are padded.
+/// The size to which images are padded or cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageNeed {
@@ -66,6 +66,10 @@ pub struct ImageNeed {
     /// Whether the model also sees where in its volume each pixel lies: three channels beside the intensities.
     #[serde(default)]
     pub coordinates: bool,
+    /// Whether larger slices are cut into tiles of at most this size; without it a cohort that has some does not fit
+    /// the plan. A patient's tiles then take the place of slices.
+    #[serde(default)]
+    pub tiles: bool,
 }
 
 impl ImageNeed {

@@ -61,6 +61,7 @@ pub fn image_need(height: i64, width: i64) -> DataNeed {
         width: width.try_into().unwrap(),
         slices_per_patient: 4.try_into().unwrap(),
         coordinates: false,
+        tiles: false,
     })
 }
 

@@ -1,12 +1,16 @@
 //! Gradient descent on the mean of the vectors learns.
 
+use fedtwin_models::engine::EngineKind;
 use fedtwin_models::{TrainError, Trainer};
 use fedtwin_plan::PatientId;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::plan::Loss;
+use fedtwin_plan::record::VolumeRecord;
 use fedtwin_plan::report::Report;
 
-use crate::samples::{batch, risk_trainer, rows, unet, unet_trainer, volumes};
+use crate::samples::{
+    batch, cpu, risk_trainer, rows, study, unet, unet_trainer, unet_trainer_with, volume, volumes,
+};
 
 /// Adam with the usual decays on the mean of the patients' vectors.
 fn descend(trainer: &mut dyn Trainer, weights: &mut [f32], patients: u32, steps: i32, learning_rate: f32) {
@@ -44,6 +48,52 @@ fn the_unet_learns_to_find_discs() {
     descend(&mut trainer, &mut weights, 5, 60, 1e-2);
     let after = mean_dice(&mut trainer, &weights);
     assert!(before < 0.5 && after > 0.9, "Dice went from {before} to {after}");
+}
+
+/// A picture of two tiles above each other scores as the pixels of both together.
+#[test]
+fn a_picture_in_tiles_is_scored_as_a_whole() {
+    let spec = unet(4, 2);
+    let mut weights = initial_values(&spec, 2);
+    descend(&mut unet_trainer(&spec, Loss::BceDice, volumes()), &mut weights, 5, 60, 1e-2);
+    let (upper, lower) = (volume(1, [1, 16, 16]), volume(2, [1, 16, 16]));
+    let both = VolumeRecord {
+        shape: [1, 32, 16],
+        spacing_mm: [1.0; 3],
+        image: [upper.image.clone(), lower.image.clone()].concat(),
+        mask: [upper.mask.clone(), lower.mask.clone()].concat(),
+    };
+    let rows: Vec<_> = [upper, lower, both.clone()]
+        .map(|volume| {
+            let mut study = study(&spec, Loss::BceDice);
+            study.need.tiles = volume.shape[1] > 16;
+            let truth = volume.mask.iter().map(|&inside| f64::from(inside)).sum::<f64>();
+            let mut trainer = unet_trainer_with(EngineKind::Apart, study, vec![volume], cpu(1, 4096));
+            let Report::Segmentation(report) = trainer.score(&weights, false).unwrap() else {
+                panic!("a U-Net segments")
+            };
+            // Back from scores to pixels: predicted, and predicted rightly.
+            let predicted = truth * (1.0 + report.rows[0].volume_error.unwrap());
+            (predicted, report.rows[0].dice * (predicted + truth) / 2.0)
+        })
+        .into();
+    assert!(rows[2].0 > 0.0, "something is predicted");
+    assert!((rows[0].0 + rows[1].0 - rows[2].0).abs() < 1e-6, "{rows:?}");
+    assert!((rows[0].1 + rows[1].1 - rows[2].1).abs() < 1e-6, "{rows:?}");
+}
+
+#[test]
+fn the_unet_learns_from_tiles_of_larger_pictures() {
+    let spec = unet(4, 2);
+    let mut weights = initial_values(&spec, 2);
+    let mut study = study(&spec, Loss::BceDice);
+    study.need.tiles = true;
+    let pictures: Vec<_> = (0..5).map(|seed| volume(seed, [1, 24, 20 + 4 * seed as usize])).collect();
+    let mut trainer = unet_trainer_with(EngineKind::Apart, study, pictures, cpu(1, 4096));
+    let before = mean_dice(&mut trainer, &weights);
+    descend(&mut trainer, &mut weights, 5, 60, 1e-2);
+    let after = mean_dice(&mut trainer, &weights);
+    assert!(before < 0.5 && after > 0.85, "Dice went from {before} to {after}");
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub(crate) fn image_need() -> ImageNeed {
         width: 16.try_into().unwrap(),
         slices_per_patient: 4.try_into().unwrap(),
         coordinates: false,
+        tiles: false,
     }
 }
 

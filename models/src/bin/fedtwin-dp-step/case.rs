@@ -88,6 +88,7 @@ impl UnetCase {
                 width: i64::from(pixels).try_into()?,
                 slices_per_patient: i64::from(slices).try_into()?,
                 coordinates: false,
+                tiles: false,
             },
             loss: Loss::BceDice,
             sampling: Ratio::ONE,
