@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::CohortError;
 use crate::images;
+use crate::pictures;
 use crate::schema::TableSchema;
 use crate::source::{Source, TableSource};
 use crate::split::{ModuloSplit, Selection, Split};
@@ -70,7 +71,10 @@ impl CohortFile {
             }
             (Source::Images(source), DataNeed::Images(need)) => images::list(&self.path, source)?
                 .iter()
-                .try_for_each(|scan| scan.check(source, *need).map(drop)),
+                .try_for_each(|scan| images::check(scan, source, *need).map(drop)),
+            (Source::Pictures(source), DataNeed::Images(need)) => pictures::list(&self.path, source)?
+                .iter()
+                .try_for_each(|scan| pictures::check(scan, *need).map(drop)),
             (Source::SyntheticTable(_), DataNeed::Table(need)) => synthetic::schema().fit(need),
             (Source::SyntheticImages(_), DataNeed::Images(need)) => {
                 synthetic::check_size(*need, synthetic::PHANTOM_SHAPE_MAX)
@@ -80,7 +84,10 @@ impl CohortFile {
             }
             (Source::Table(_) | Source::SyntheticTable(_), DataNeed::Images(_))
             | (
-                Source::Images(_) | Source::SyntheticImages(_) | Source::SyntheticHippocampi(_),
+                Source::Images(_)
+                | Source::Pictures(_)
+                | Source::SyntheticImages(_)
+                | Source::SyntheticHippocampi(_),
                 DataNeed::Table(_),
             ) => Err(self.other_kind(need)),
         }
@@ -111,6 +118,10 @@ impl CohortFile {
                 let scans = images::list(&self.path, source)?;
                 images::read(&scans, source, *need, selection).map(Records::Volumes)
             }
+            (Source::Pictures(source), DataNeed::Images(need)) => {
+                let scans = pictures::list(&self.path, source)?;
+                pictures::read(&scans, source, *need, selection).map(Records::Volumes)
+            }
             (Source::SyntheticImages(source), DataNeed::Images(_)) => {
                 let volume = |number| synthetic::phantom(*source, number);
                 synthetic::volumes(source.patients.get(), volume, selection).map(Records::Volumes)
@@ -121,7 +132,10 @@ impl CohortFile {
             }
             (Source::Table(_) | Source::SyntheticTable(_), DataNeed::Images(_))
             | (
-                Source::Images(_) | Source::SyntheticImages(_) | Source::SyntheticHippocampi(_),
+                Source::Images(_)
+                | Source::Pictures(_)
+                | Source::SyntheticImages(_)
+                | Source::SyntheticHippocampi(_),
                 DataNeed::Table(_),
             ) => Err(self.other_kind(need)),
         }
@@ -145,7 +159,10 @@ impl Check for Contents {
         match (&self.split, &self.source) {
             (
                 Split::Listed(_),
-                Source::Images(_) | Source::SyntheticImages(_) | Source::SyntheticHippocampi(_),
+                Source::Images(_)
+                | Source::Pictures(_)
+                | Source::SyntheticImages(_)
+                | Source::SyntheticHippocampi(_),
             ) => {
                 let message =
                     "assigns the lines of a table, expected split.modulo or split.hashed for images";

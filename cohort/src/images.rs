@@ -1,50 +1,20 @@
-//! Folders of images and masks, one volume per patient.
+//! Folders of NIfTI images and masks, one volume per patient.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fedtwin_plan::cohort_need::ImageNeed;
 use fedtwin_plan::record::VolumeRecord;
 
-use crate::cohort_file::beside;
 use crate::error::CohortError;
+use crate::folders::{self, Folders, Scan};
 use crate::nifti_file::{self, VolumeHeader};
-use crate::source::{ImageSource, IndexFilter};
+use crate::source::ImageSource;
 use crate::split::{Patient, Selection};
-use crate::table::{position, text_reader};
 
-/// One patient's image and mask.
-pub(crate) struct Scan {
-    id: String,
-    image: PathBuf,
-    mask: PathBuf,
-}
-
-/// Lists a cohort's scans, sorted by their names; every image has a mask and every mask an image.
+/// Lists a cohort's volumes.
 pub(crate) fn list(cohort_file: &Path, source: &ImageSource) -> Result<Vec<Scan>, CohortError> {
-    let images_folder = beside(cohort_file, &source.images);
-    let images = volumes_in(&images_folder)?;
-    let mut masks = volumes_in(&beside(cohort_file, &source.masks))?;
-    if let Some((_, mask)) = masks.iter().find(|(id, _)| !images.contains_key(*id)) {
-        return Err(CohortError::file(
-            mask,
-            format!("has no image of that name in {}", images_folder.display()),
-        ));
-    }
-    let only = source.only.as_ref().map(|filter| indexed(cohort_file, filter)).transpose()?;
-    if let (Some(ids), Some(filter)) = (&only, &source.only)
-        && let Some(id) = ids.iter().find(|id| !images.contains_key(*id))
-    {
-        let message = format!("names {id}, of which there is no image in {}", images_folder.display());
-        return Err(CohortError::file(&beside(cohort_file, &filter.file), message));
-    }
-    let chosen = images.into_iter().filter(|(id, _)| only.as_ref().is_none_or(|ids| ids.contains(id)));
-    chosen
-        .map(|(id, image)| match masks.remove(&id) {
-            Some(mask) => Ok(Scan { id, image, mask }),
-            None => Err(CohortError::file(&image, "has no mask of that name")),
-        })
-        .collect()
+    let ImageSource { images, masks, slice_axis: _, only } = source;
+    folders::list(cohort_file, Folders { images, masks, only: only.as_ref() }, &[".nii.gz", ".nii"])
 }
 
 /// Reads the selected scans in the order of their names.
@@ -57,54 +27,56 @@ pub(crate) fn read(
     let mut records = Vec::new();
     for (line, scan) in (1..).zip(scans) {
         if selection.takes(Patient { id: &scan.id, line })? {
-            records.push(scan.read(source, need)?);
+            records.push(read_scan(scan, source, need)?);
         }
     }
     Ok(records)
 }
 
-impl Scan {
-    /// Checks from the headers alone that the mask is the image's and that slices fit the plan's size.
-    pub(crate) fn check(&self, source: &ImageSource, need: ImageNeed) -> Result<VolumeHeader, CohortError> {
-        let (image, _) = nifti_file::open(&self.image)?;
-        let (mask, _) = nifti_file::open(&self.mask)?;
-        if mask.shape != image.shape {
-            let message = format!(
-                "is a mask of {}, expected {} as of its image {}",
-                sizes(mask.shape),
-                sizes(image.shape),
-                self.image.display()
-            );
-            return Err(CohortError::file(&self.mask, message));
-        }
-        let [_, rows, columns] = slice_axes(source).map(|axis| image.shape[axis]);
-        let (height, width) = (need.height.size(), need.width.size());
-        if rows > height || columns > width {
-            return Err(CohortError::mismatch(format!(
-                "it expects slices of at most {height} x {width}, those of {} are {rows} x {columns}",
-                self.image.display()
-            )));
-        }
-        Ok(image)
+/// Checks from the headers alone that the mask is the image's and that slices fit the plan's size.
+pub(crate) fn check(scan: &Scan, source: &ImageSource, need: ImageNeed) -> Result<VolumeHeader, CohortError> {
+    let (image, _) = nifti_file::open(&scan.image)?;
+    let (mask, _) = nifti_file::open(&scan.mask)?;
+    if mask.shape != image.shape {
+        return Err(scan.other_size(&sizes(image.shape), &sizes(mask.shape)));
     }
+    let [_, rows, columns] = slice_axes(source).map(|axis| image.shape[axis]);
+    check_size([rows, columns], need, &scan.image)?;
+    Ok(image)
+}
 
-    fn read(&self, source: &ImageSource, need: ImageNeed) -> Result<VolumeRecord, CohortError> {
-        let header = self.check(source, need)?;
-        let (_, image) = nifti_file::read(&self.image)?;
-        let (_, mask) = nifti_file::read(&self.mask)?;
-        if mask.iter().any(|x| x.is_nan()) {
-            return Err(CohortError::file(&self.mask, "is a mask with a voxel that is no number"));
-        }
-        let axes = slice_axes(source);
-        let image = normalised(&across(&image, header.shape, axes))
-            .ok_or_else(|| CohortError::file(&self.image, "has no voxel that is a number"))?;
-        Ok(VolumeRecord {
-            shape: axes.map(|axis| header.shape[axis]),
-            spacing_mm: axes.map(|axis| header.spacing_mm[axis]),
-            image,
-            mask: across(&mask, header.shape, axes).into_iter().map(|x| u8::from(x > 0.0)).collect(),
-        })
+/// Checks that slices fit the plan's size, or that it cuts larger ones into tiles.
+pub(crate) fn check_size(
+    [rows, columns]: [usize; 2],
+    need: ImageNeed,
+    image: &Path,
+) -> Result<(), CohortError> {
+    let (height, width) = (need.height.size(), need.width.size());
+    if !need.tiles && (rows > height || columns > width) {
+        return Err(CohortError::mismatch(format!(
+            "it expects slices of at most {height} x {width}, those of {} are {rows} x {columns}",
+            image.display()
+        )));
     }
+    Ok(())
+}
+
+fn read_scan(scan: &Scan, source: &ImageSource, need: ImageNeed) -> Result<VolumeRecord, CohortError> {
+    let header = check(scan, source, need)?;
+    let (_, image) = nifti_file::read(&scan.image)?;
+    let (_, mask) = nifti_file::read(&scan.mask)?;
+    if mask.iter().any(|x| x.is_nan()) {
+        return Err(CohortError::file(&scan.mask, "is a mask with a voxel that is no number"));
+    }
+    let axes = slice_axes(source);
+    let image = normalised(&across(&image, header.shape, axes))
+        .ok_or_else(|| CohortError::file(&scan.image, "has no voxel that is a number"))?;
+    Ok(VolumeRecord {
+        shape: axes.map(|axis| header.shape[axis]),
+        spacing_mm: axes.map(|axis| header.spacing_mm[axis]),
+        image,
+        mask: across(&mask, header.shape, axes).into_iter().map(|x| u8::from(x > 0.0)).collect(),
+    })
 }
 
 /// Normalises a volume by itself alone: clipped at its percentiles 0.5 and 99.5, then mean 0 and variance 1.
@@ -151,42 +123,6 @@ fn across(voxels: &[f32], shape: [usize; 3], axes: [usize; 3]) -> Vec<f32> {
         }
     }
     ordered
-}
-
-/// Lists a folder's volumes by their names without `.nii` or `.nii.gz`; other files do not count.
-fn volumes_in(folder: &Path) -> Result<BTreeMap<String, PathBuf>, CohortError> {
-    let mut volumes = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).map_err(CohortError::storage(folder))? {
-        let path = entry.map_err(CohortError::storage(folder))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let Some(id) = name.strip_suffix(".nii.gz").or_else(|| name.strip_suffix(".nii")) else {
-            continue;
-        };
-        if id.starts_with('.') {
-            continue;
-        }
-        if volumes.insert(id.to_owned(), path.clone()).is_some() {
-            return Err(CohortError::file(&path, "is there twice, plain and compressed"));
-        }
-    }
-    Ok(volumes)
-}
-
-fn indexed(cohort_file: &Path, filter: &IndexFilter) -> Result<BTreeSet<String>, CohortError> {
-    let file = beside(cohort_file, &filter.file);
-    let mut reader = text_reader(&file, b',', true)?;
-    let header = reader.headers().map_err(CohortError::csv(&file))?.clone();
-    let (id, column) = (position(&file, &header, &filter.id)?, position(&file, &header, &filter.column)?);
-    let mut ids = BTreeSet::new();
-    for record in reader.records() {
-        let record = record.map_err(CohortError::csv(&file))?;
-        if record.get(column) == Some(filter.equals.as_str())
-            && let Some(id) = record.get(id)
-        {
-            ids.insert(id.to_owned());
-        }
-    }
-    Ok(ids)
 }
 
 fn sizes([a, b, c]: [usize; 3]) -> String {

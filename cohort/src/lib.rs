@@ -10,8 +10,10 @@
 
 mod cohort_file;
 mod error;
+mod folders;
 mod images;
 mod nifti_file;
+mod pictures;
 pub mod schema;
 pub mod source;
 pub mod split;

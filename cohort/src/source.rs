@@ -2,17 +2,19 @@
 
 use std::path::PathBuf;
 
-use fedtwin_plan::numbers::Count;
+use fedtwin_plan::numbers::{Count, Positive};
 use serde::Deserialize;
 
 /// Where a cohort's records come from; paths are relative to the cohort file.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// A table in a text file, one line per patient.
     Table(TableSource),
     /// A folder of NIfTI images and one of masks, one volume per patient.
     Images(ImageSource),
+    /// A folder of PNG pictures and one of masks, one picture per patient.
+    Pictures(PictureSource),
     /// Invented health records with the columns of the heart schema.
     SyntheticTable(SyntheticSource),
     /// Invented scans of phantom organs with their masks.
@@ -42,6 +44,20 @@ pub struct ImageSource {
     /// The axis across the slices, counted from 0 in the file's order.
     pub slice_axis: Count<0, 2>,
     /// Which of the images belong to the cohort; without it, all.
+    pub only: Option<IndexFilter>,
+}
+
+/// A folder of pictures and one of masks.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PictureSource {
+    /// The folder of pictures: `<patient>.png`, grey or in colour, of 8 or 16 bits. Colours become luminance.
+    pub images: PathBuf,
+    /// The folder of masks, under the same names: grey levels, of which everything above 0 is organ.
+    pub masks: PathBuf,
+    /// The distance between neighbouring pixels in millimetres. Without it, distances in reports are in pixels.
+    pub pixel_mm: Option<Positive>,
+    /// Which of the pictures belong to the cohort; without it, all.
     pub only: Option<IndexFilter>,
 }
 

@@ -19,7 +19,7 @@ fn heart_need() -> DataNeed {
 
 #[test]
 fn example_cohorts_are_accepted() {
-    for name in ["table", "images", "synthetic-table", "synthetic-images", "hippocampi"] {
+    for name in ["table", "images", "pictures", "synthetic-table", "synthetic-images", "hippocampi"] {
         CohortFile::load(&example(&format!("{name}.toml"))).unwrap();
     }
 }

@@ -176,7 +176,7 @@ fn images_and_masks_come_in_pairs() {
     folder.write("images/._p_1.nii.gz", "what another system leaves behind");
     assert_eq!(read(&folder, COHORT).unwrap().len(), 3);
     folder.write("images/p_4.nii.gz", gzipped(&good.bytes()));
-    assert!(read(&folder, COHORT).unwrap_err().ends_with("is there twice, plain and compressed"));
+    assert!(read(&folder, COHORT).unwrap_err().ends_with("is there twice, under two endings"));
 }
 
 #[test]
