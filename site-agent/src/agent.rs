@@ -123,7 +123,9 @@ impl Agent {
     async fn mirror_ledger(&self, client: &mut Client) -> Result<(), CallError> {
         match witnessing::mirror(&self.shared, client).await {
             Ok(()) => Ok(()),
-            Err(WitnessError::Call(error @ (CallError::Unreachable(_) | CallError::Misbehaved(_)))) => Err(error),
+            Err(WitnessError::Call(error @ (CallError::Unreachable(_) | CallError::Misbehaved(_)))) => {
+                Err(error)
+            }
             // Offers are still answered, with this reason.
             Err(error) => {
                 tracing::error!(error = %program::describe(&error), "nothing is released");
