@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use fedtwin_plan::numbers::{Count, Positive, Probability};
-use fedtwin_plan::plan::{NoNoise, Privacy};
+use fedtwin_plan::plan::Mode;
 use fedtwin_plan::{CohortName, Plan, SiteName};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// The site's own rules; the coordinator can neither see nor change them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -57,31 +57,6 @@ pub struct MetricsPolicy {
     pub noise_patients_min: Positive,
     /// The most releases in one study.
     pub releases_max: u32,
-}
-
-/// How releases are protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Not at all: the cohort's total reads `unbounded` from then on.
-    None,
-    /// By secure aggregation alone, which opens sums without noise: the total reads `unbounded` all the same.
-    SumsOnly,
-    /// By this site's own noise.
-    Local,
-    /// By the noise of several sites, in sums that secure aggregation opens and nothing else.
-    Shared,
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::SumsOnly => "sums-only",
-            Self::Local => "local",
-            Self::Shared => "shared",
-        })
-    }
 }
 
 /// Why the policy refuses a plan.
@@ -182,12 +157,7 @@ impl Policy {
     }
 
     fn check_noise(&self, plan: &Plan) -> Result<(), Denied> {
-        let mode = match plan.privacy {
-            Privacy::None(NoNoise { sums_only: false, .. }) => Mode::None,
-            Privacy::None(NoNoise { sums_only: true, .. }) => Mode::SumsOnly,
-            Privacy::Local(_) => Mode::Local,
-            Privacy::Shared(_) => Mode::Shared,
-        };
+        let mode = plan.privacy.mode();
         if !self.modes.contains(&mode) {
             let rule = format!("allows the privacy modes {}", list(&self.modes));
             return Err(Denied { rule, asked: mode.to_string() });

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use fedtwin_metrics::{Prediction, accuracy, auroc, brier, ece};
 use fedtwin_plan::StudyId;
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::plan::Privacy;
 use fedtwin_plan::report::{Report, RiskReport, SegmentationReport};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +17,7 @@ pub struct Row {
     pub study: StudyId,
     /// Who trained, and whether each site's own intercept is in.
     pub arm: ArmName,
-    /// The privacy mode: none, local, shared.
+    /// The privacy mode: none, sums-only, local, shared.
     pub privacy: Cow<'static, str>,
     /// What the study cost at each site; absent where nothing bounds it.
     pub epsilon: Option<f64>,
@@ -86,11 +85,7 @@ impl Label {
     #[must_use]
     pub fn of(outcome: &StudyOutcome) -> Self {
         let plan = &outcome.plan;
-        let privacy = match &plan.privacy {
-            Privacy::None(_) => "none",
-            Privacy::Local(_) => "local",
-            Privacy::Shared(_) => "shared",
-        };
+        let privacy = plan.privacy.mode().as_str();
         let epsilon = plan.calibrated.epsilon.map(Positive::get);
         Self { study: plan.study.id.clone(), privacy, epsilon, delta: plan.privacy.delta() }
     }

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use fedtwin_plan::plan::{NoNoise, Privacy};
 use fedtwin_plan::{Plan, SiteName};
 
 /// What a site of a simulation has.
@@ -36,7 +35,7 @@ fn policy(plans: &[&Plan]) -> String {
     };
     let models = distinct(specs.iter().map(|spec| spec.family().to_owned()).collect());
     let cohorts = distinct(plans.iter().map(|plan| plan.cohort.name.to_string()).collect());
-    let modes = distinct(plans.iter().map(|plan| mode(plan).to_owned()).collect());
+    let modes = distinct(plans.iter().map(|plan| plan.privacy.mode().to_string()).collect());
     let parameters = specs.iter().map(fedtwin_plan::ModelSpec::values).max().unwrap_or(0);
     let attempts = plans.iter().map(|plan| plan.rounds.attempts_max.get()).max().unwrap_or(0);
     let sites = plans.iter().map(|plan| plan.rounds.sites_min.get()).min().unwrap_or(1);
@@ -56,17 +55,6 @@ fn policy(plans: &[&Plan]) -> String {
          parameters_max = {parameters}\ncohorts = {cohorts:?}\nmodes = {modes:?}\n\
          noise_multiplier_min = 1e-6\ndelta_max = 0.5\nattempts_max = {attempts}\nsites_min = {sites}\n{metrics}{peers}"
     )
-}
-
-/// Returns the name of a plan's privacy mode in policies.
-#[must_use]
-pub fn mode(plan: &Plan) -> &'static str {
-    match plan.privacy {
-        Privacy::None(NoNoise { sums_only: false, .. }) => "none",
-        Privacy::None(NoNoise { sums_only: true, .. }) => "sums-only",
-        Privacy::Local(_) => "local",
-        Privacy::Shared(_) => "shared",
-    }
 }
 
 /// Where a site finds the identity certificates of all sites, from its own folder.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use self::adaptive_clip::{AdaptiveClip, NormSplit};
 pub use self::augmentation::{Augmentation, Axis};
 pub use self::metrics::{Metrics, MetricsNoise};
-pub use self::privacy::{Calibrated, LocalNoise, NoNoise, Privacy, SharedNoise, Target};
+pub use self::privacy::{Calibrated, LocalNoise, Mode, NoNoise, Privacy, SharedNoise, Target};
 pub use self::training::{
     Average, Fedadagrad, Fedadam, Fedavg, Fedyogi, LocalAdam, LocalSgd, Loss, ServerOptimiser, SiteTraining,
     Training,

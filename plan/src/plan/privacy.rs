@@ -1,5 +1,7 @@
 //! What a plan says about privacy: clipping, noise, and the integers that calibration chose.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::metrics::MetricsNoise;
@@ -38,6 +40,17 @@ impl Privacy {
         }
     }
 
+    /// Returns what site policies and figures call it.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::None(NoNoise { sums_only: false, .. }) => Mode::None,
+            Self::None(NoNoise { sums_only: true, .. }) => Mode::SumsOnly,
+            Self::Local(_) => Mode::Local,
+            Self::Shared(_) => Mode::Shared,
+        }
+    }
+
     /// Returns the delta at which epsilon is stated, in (0, 1), where there is noise.
     #[must_use]
     pub fn delta(&self) -> Option<f64> {
@@ -47,6 +60,39 @@ impl Privacy {
                 Some(delta.get())
             }
         }
+    }
+}
+
+/// How releases are protected, as site policies name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Not at all: the cohort's total reads `unbounded` from then on.
+    None,
+    /// By secure aggregation alone, which opens sums without noise: the total reads `unbounded` all the same.
+    SumsOnly,
+    /// By a site's own noise.
+    Local,
+    /// By the noise of several sites, in sums that secure aggregation opens and nothing else.
+    Shared,
+}
+
+impl Mode {
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::SumsOnly => "sums-only",
+            Self::Local => "local",
+            Self::Shared => "shared",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fedtwin_plan::Plan;
 use fedtwin_plan::numbers::OutOfRange;
-use fedtwin_plan::plan::{LocalNoise, NoNoise, Privacy, SharedNoise};
+use fedtwin_plan::plan::{LocalNoise, Privacy, SharedNoise};
 use fedtwin_privacy::accountant::{self, GaussianEvent, NoiseShares};
 use fedtwin_privacy::histogram::release_event;
 use fedtwin_privacy::ledger::{AttemptCost, ClaimRequest, Purpose};
@@ -47,10 +47,7 @@ fn attempt_cost(plan: &Plan) -> Result<AttemptCost, Refusal> {
             Privacy::Local(LocalNoise { delta, .. }) | Privacy::Shared(SharedNoise { delta, .. }),
             Some(claimed),
         ) => (delta.get(), claimed.get()),
-        (Privacy::None(NoNoise { sums_only, .. }), _) => {
-            let mode = if *sums_only { "sums-only" } else { "none" };
-            return Ok(AttemptCost::Unbounded(mode.to_owned()));
-        }
+        (Privacy::None(_), _) => return Ok(AttemptCost::Unbounded(plan.privacy.mode().to_string())),
         (Privacy::Local(_) | Privacy::Shared(_), None) => {
             return Err(Refusal::Calibration("it claims no epsilon".to_owned()));
         }
