@@ -85,6 +85,8 @@ const KEPT_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use std::time::Duration;
 
     use fedtwin_plan::Digest;
@@ -103,7 +105,7 @@ mod tests {
     }
 
     fn message(attempt: u32) -> StudyNotice {
-        StudyNotice::Secure(SecureNotice { key: key(attempt), step: ToSite::Roster(Vec::new()) })
+        StudyNotice::Secure(SecureNotice { key: key(attempt), step: ToSite::Roster(Arc::default()) })
     }
 
     fn closed() -> StudyNotice {
@@ -121,8 +123,8 @@ mod tests {
     #[tokio::test]
     async fn an_attempts_messages_come_through_repeated_invitations_and_old_messages() {
         let mut inbox = inbox(vec![message(1), invitation(2), message(2), message(2)]).await;
-        assert_eq!(inbox.secure(&key(2)).await, Ok(ToSite::Roster(Vec::new())));
-        assert_eq!(inbox.secure(&key(2)).await, Ok(ToSite::Roster(Vec::new())));
+        assert_eq!(inbox.secure(&key(2)).await, Ok(ToSite::Roster(Arc::default())));
+        assert_eq!(inbox.secure(&key(2)).await, Ok(ToSite::Roster(Arc::default())));
         assert_eq!(inbox.secure(&key(2)).await, Err(Superseded), "the connection ended");
     }
 

@@ -1,6 +1,7 @@
 //! Messages of an attempt under secure aggregation.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fedtwin_plan::SiteName;
@@ -59,7 +60,7 @@ impl TryFrom<wire::SecureMessage> for SecureMessage {
 impl From<SecureMessage> for wire::SecureMessage {
     fn from(message: SecureMessage) -> Self {
         let step = match message.step {
-            SecureStep::Advert(advert) => wire::secure_message::Step::Advert(write_advert(advert)),
+            SecureStep::Advert(advert) => wire::secure_message::Step::Advert(write_advert(&advert)),
             SecureStep::Shares(shares) => wire::secure_message::Step::Shares(write_shares(shares)),
             SecureStep::Consent(consent) => wire::secure_message::Step::Consent(write_consent(consent)),
             SecureStep::Opening(opening) => wire::secure_message::Step::Opening(write_opening(opening)),
@@ -91,7 +92,7 @@ impl TryFrom<wire::SecureNotice> for SecureNotice {
     fn try_from(wire: wire::SecureNotice) -> Result<Self, Malformed> {
         let step = match wire.step.ok_or_else(|| Malformed::new("step", "is missing"))? {
             wire::secure_notice::Step::Roster(roster) => {
-                ToSite::Roster(roster.adverts.iter().map(read_advert).collect::<Result<_, _>>()?)
+                ToSite::Roster(Arc::new(roster.adverts.iter().map(read_advert).collect::<Result<_, _>>()?))
             }
             wire::secure_notice::Step::Shares(shares) => ToSite::Shares(read_shares(&shares)?),
             wire::secure_notice::Step::Split(split) => ToSite::Split(Split {
@@ -110,7 +111,7 @@ impl From<SecureNotice> for wire::SecureNotice {
     fn from(notice: SecureNotice) -> Self {
         let step = match notice.step {
             ToSite::Roster(adverts) => wire::secure_notice::Step::Roster(wire::Roster {
-                adverts: adverts.into_iter().map(write_advert).collect(),
+                adverts: adverts.iter().map(write_advert).collect(),
             }),
             ToSite::Shares(shares) => wire::secure_notice::Step::Shares(write_shares(shares)),
             ToSite::Split(Split { survivors, dropped }) => wire::secure_notice::Step::Split(wire::Split {
@@ -138,9 +139,9 @@ fn read_advert(wire: &wire::Advert) -> Result<Advert, Malformed> {
     })
 }
 
-fn write_advert(advert: Advert) -> wire::Advert {
+fn write_advert(advert: &Advert) -> wire::Advert {
     let keys = [advert.sealing, advert.masking, advert.seed.0].concat();
-    wire::Advert { site: advert.site.into(), keys: keys.into(), signature: copied(&advert.signature) }
+    wire::Advert { site: advert.site.clone().into(), keys: keys.into(), signature: copied(&advert.signature) }
 }
 
 fn read_shares(wire: &wire::SharesMessage) -> Result<Vec<SealedShares>, Malformed> {
@@ -248,7 +249,7 @@ mod tests {
         }
         let split = Split { survivors: [site("a"), site("b")].into(), dropped: [site("c")].into() };
         for step in [
-            ToSite::Roster(vec![advert()]),
+            ToSite::Roster(Arc::new(vec![advert()])),
             ToSite::Shares(sealed()),
             ToSite::Split(split),
             ToSite::Consents(vec![consent()]),
@@ -270,7 +271,7 @@ mod tests {
             refused(&|opening| opening.keys[0].share = copied(&[1; 31])).contains("is not 32 bytes long")
         );
         assert!(refused(&|opening| opening.keys[0].site = "Not A Name".into()).contains("is not a name"));
-        let mut wire = write_advert(advert());
+        let mut wire = write_advert(&advert());
         wire.keys = copied(&[1; 95]);
         assert!(read_advert(&wire).unwrap_err().to_string().contains("keys is not 96 bytes long"));
         let twice = ["a".to_owned(), "a".to_owned()];

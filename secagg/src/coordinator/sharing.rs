@@ -1,6 +1,7 @@
 //! The first two steps: keys become a roster, and each site's secrets shares at its neighbours.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fedtwin_audit_log::PublicKey;
 use fedtwin_plan::{Digest, SiteName};
@@ -45,9 +46,9 @@ impl Keys {
         if let Err(failure) = terms.enough("keys", adverts.len()) {
             return failed(failure);
         }
-        let all: Vec<_> = adverts.values().cloned().collect();
-        let effects =
-            adverts.keys().map(|site| Effect::Send(site.clone(), ToSite::Roster(all.clone()))).collect();
+        let all: Arc<Vec<_>> = Arc::new(adverts.values().cloned().collect());
+        let roster = || ToSite::Roster(Arc::clone(&all));
+        let effects = adverts.keys().map(|site| Effect::Send(site.clone(), roster())).collect();
         let binding = binding(&terms.digest, adverts.values());
         let graph = Graph::new(&binding, adverts.keys());
         let holders = adverts.keys().map(|site| (site.clone(), graph.neighbourhood(site))).collect();

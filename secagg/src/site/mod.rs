@@ -63,7 +63,7 @@ pub enum Site {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToSite {
     /// All adverts.
-    Roster(Vec<Advert>),
+    Roster(Arc<Vec<Advert>>),
     /// The shares that are for the site, each with the site that they come from.
     Shares(Vec<SealedShares>),
     /// Whose vectors are in the sum.
@@ -108,7 +108,7 @@ impl Site {
     pub fn step(self, message: ToSite) -> (Self, Result<Reply, Refusal>) {
         let next = match (self, message) {
             (Self::Joined(joined), ToSite::Roster(adverts)) => {
-                joined.roster(adverts).map(|(next, shares)| (Self::Sharing(next), Reply::Shares(shares)))
+                joined.roster(&adverts).map(|(next, shares)| (Self::Sharing(next), Reply::Shares(shares)))
             }
             (Self::Sharing(sharing), ToSite::Shares(shares)) => {
                 sharing.shares(shares).map(|(next, masks)| (Self::Masked(next), Reply::Mask(masks)))
@@ -198,7 +198,7 @@ impl Joined {
         Ok(Self { attempt, sealing_secret, random, advert })
     }
 
-    fn roster(mut self, adverts: Vec<Advert>) -> Result<(Box<Sharing>, Vec<SealedShares>), Refusal> {
+    fn roster(mut self, adverts: &[Advert]) -> Result<(Box<Sharing>, Vec<SealedShares>), Refusal> {
         let adverts = self.checked(adverts)?;
         let binding = binding(&self.attempt.digest, adverts.values());
         let graph = Graph::new(&binding, adverts.keys());
@@ -226,7 +226,7 @@ impl Joined {
     }
 
     /// Checks that each advert is of a member, who is pinned, and signed by it.
-    fn checked(&self, adverts: Vec<Advert>) -> Result<BTreeMap<SiteName, Advert>, Refusal> {
+    fn checked(&self, adverts: &[Advert]) -> Result<BTreeMap<SiteName, Advert>, Refusal> {
         let Attempt { context, digest, floor, identity, .. } = &self.attempt;
         let mut roster = BTreeMap::new();
         for advert in adverts {
@@ -237,7 +237,7 @@ impl Joined {
             if !floor.pinned.get(&site).is_some_and(|key| advert.is_by(key, digest)) {
                 return Err(Refusal::BadSignature(site));
             }
-            if roster.insert(site.clone(), advert).is_some() {
+            if roster.insert(site.clone(), advert.clone()).is_some() {
                 return Err(Refusal::Twice(site));
             }
         }

@@ -27,7 +27,7 @@ fn name(text: &str) -> SiteName {
 
 fn roster(message: &mut ToSite) -> &mut Vec<Advert> {
     let ToSite::Roster(adverts) = message else { panic!("expected a roster") };
-    adverts
+    Arc::make_mut(adverts)
 }
 
 fn shares(message: &mut ToSite) -> &mut Vec<SealedShares> {

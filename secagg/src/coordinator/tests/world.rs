@@ -1,6 +1,7 @@
 //! A federation whose network does what a schedule says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fedtwin_plan::SiteName;
 use proptest::prelude::*;
@@ -229,7 +230,7 @@ pub(super) fn changed(letter: Letter, Lie { item, byte }: Lie) -> Letter {
             match &mut message {
                 ToSite::Roster(adverts) if !adverts.is_empty() => {
                     let count = adverts.len();
-                    flip(&mut adverts[item % count].masking);
+                    flip(&mut Arc::make_mut(adverts)[item % count].masking);
                 }
                 ToSite::Shares(shares) if !shares.is_empty() => {
                     let count = shares.len();
