@@ -47,6 +47,9 @@ enum Benchmark {
         #[arg(long, default_value_t = 256)]
         sites_max: usize,
     },
+    /// The coordinator's part of `secagg`, which starts it.
+    #[command(hide = true)]
+    SecaggCoordinator { folder: PathBuf, sites: usize, values: usize, bits: u32 },
 }
 
 /// The form of every benchmark's file.
@@ -71,6 +74,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Benchmark::Secagg { sites_max } => {
             memory::give_back_what_is_freed()?;
             write(arguments.json, &secagg::run(sites_max).await?)
+        }
+        Benchmark::SecaggCoordinator { folder, sites, values, bits } => {
+            let size = secagg::halves::Size { sites, values, bits: bits.try_into()? };
+            secagg::coordinator::serve(size, &folder)
         }
         Benchmark::Round { cases } => write(arguments.json, &round::run(&cases).await?),
     }

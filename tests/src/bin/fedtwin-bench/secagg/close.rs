@@ -1,19 +1,15 @@
 //! What opening a sum takes at the coordinator: messages, reconstruction, and the walk over all updates.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 
 use anyhow::ensure;
-use fedtwin_coordinator::aggregate::{Aggregation, aggregate};
-use fedtwin_coordinator::optimiser::Step;
 use fedtwin_coordinator::store::Store;
-use fedtwin_plan::model::VectorSpec;
-use fedtwin_plan::{ModelSpec, SiteName, Trained, WireBits, model_file};
+use fedtwin_plan::{SiteName, WireBits, model_file};
 use fedtwin_privacy::wire_integers::encode;
-use tokio::time::Instant;
 
 use super::Figures;
-use super::halves::Halves;
+use super::coordinator::{self, Coordinator};
+use super::halves::{Halves, Size};
 use crate::memory::PeakMemory;
 
 /// Measures without drop-outs, and with a fifth of the sites, rounded up, gone after they gave their shares.
@@ -26,15 +22,13 @@ fn measure_one(sites: usize, dropped: usize) -> anyhow::Result<Figures> {
     let folder = tempfile::tempdir()?;
     let store = Store::open(folder.path().to_path_buf())?;
     std::fs::create_dir_all(folder.path().join("studies/bench"))?;
-    let spec = ModelSpec::Vector(VectorSpec { parameters: i64::try_from(VALUES)?.try_into()? });
-    let mut model = store.new_model()?;
-    model.write_all(&model_file::encode(&spec, &vec![0.0; VALUES]))?;
-    let model = model.commit()?;
-
-    let halves = Halves::new(sites, VALUES as u64, BITS)?;
+    let size = Size { sites, values: VALUES, bits: BITS };
+    let mut coordinator = Coordinator::start(size, folder.path())?;
+    let memory = PeakMemory::of(coordinator.process());
+    let halves = Halves::new(size)?;
     let gone: BTreeSet<SiteName> = halves.sites().take(dropped).cloned().collect();
     let mut spools = Vec::new();
-    let attempt = halves.attempt(&gone, &mut |_, masks| {
+    let bytes = halves.attempt(&mut coordinator, &gone, &mut |_, masks| {
         let mut vector: Vec<i64> = (0..VALUES).map(value).collect();
         masks.add_to_on(std::thread::available_parallelism()?.get(), 0, &mut vector);
         let path = store.spool(spools.len() as u64);
@@ -42,27 +36,10 @@ fn measure_one(sites: usize, dropped: usize) -> anyhow::Result<Figures> {
         spools.push(path);
         Ok(())
     })?;
-    drop(halves);
     let survivors = spools.len();
-    let job = Aggregation {
-        study: "bench".parse()?,
-        trained: Trained::new(&spec, None).map_err(|problem| anyhow::anyhow!("{problem:?}"))?,
-        spec,
-        model,
-        spools,
-        masks: Some(attempt.opened.masks),
-        bits: BITS,
-        scale: 1.0,
-        step: Step::Average { rate: 1.0 },
-        averaging: None,
-        clipping: None,
-    };
-    let (memory, start) = (PeakMemory::of(std::process::id()), Instant::now());
-    let models = aggregate(&job, &store)?;
-    let seconds = (start.elapsed() + attempt.coordinator).as_secs_f64();
-    // Of the whole process: what the sites' halves left behind is in it.
+    let (model, seconds) = coordinator.close(spools)?;
     let coordinator_mb = memory.peak_mb();
-    let weights = model_file::decode(&job.spec, &std::fs::read(store.model(&models.global))?)?;
+    let weights = model_file::decode(&coordinator::spec(size)?, &std::fs::read(store.model(&model))?)?;
     let right = weights.iter().enumerate().all(|(at, &weight)| {
         let expected = value(at) as f64 * survivors as f64;
         (f64::from(weight) - expected).abs() < 0.5
@@ -72,7 +49,7 @@ fn measure_one(sites: usize, dropped: usize) -> anyhow::Result<Figures> {
         case: format!("close {sites}x10^6 -{dropped}"),
         seconds: Some(seconds),
         coordinator_mb: Some(coordinator_mb),
-        expansion: Some(1.0 + attempt.bytes as f64 / (VALUES * BITS.bytes()) as f64),
+        expansion: Some(1.0 + bytes as f64 / (VALUES * BITS.bytes()) as f64),
         ..Figures::new()
     })
 }

@@ -1,7 +1,8 @@
 //! `bench secagg`: masks, bytes, what opening a sum takes at the coordinator, and whole rounds.
 
 mod close;
-mod halves;
+pub(crate) mod coordinator;
+pub(crate) mod halves;
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::round;
-use halves::Halves;
+use coordinator::Coordinator;
+use halves::{Halves, Size};
 
 /// One line of the results.
 #[derive(Debug, Default, Serialize)]
@@ -86,7 +88,10 @@ impl std::fmt::Display for Figures {
 fn mask_rate(bits: WireBits) -> anyhow::Result<f64> {
     let mut vector = vec![0_i64; MASKED_VALUES];
     let mut best = 0.0_f64;
-    Halves::new(16, MASKED_VALUES as u64, bits)?.attempt(&BTreeSet::new(), &mut |_, masks| {
+    let size = Size { sites: 16, values: MASKED_VALUES, bits };
+    let folder = tempfile::tempdir()?;
+    let mut coordinator = Coordinator::start(size, folder.path())?;
+    Halves::new(size)?.attempt(&mut coordinator, &BTreeSet::new(), &mut |_, masks| {
         let start = Instant::now();
         masks.add_to(0, &mut vector);
         let bytes = (masks.count() * MASKED_VALUES * bits.bytes()) as f64;
@@ -100,10 +105,12 @@ fn mask_rate(bits: WireBits) -> anyhow::Result<f64> {
 #[expect(clippy::cast_precision_loss, reason = "a ratio of a few digits")]
 fn expansion(sites: usize, parameters: u32) -> anyhow::Result<f64> {
     let bits = WireBits::B40;
-    let attempt =
-        Halves::new(sites, parameters.into(), bits)?.attempt(&BTreeSet::new(), &mut |_, _| Ok(()))?;
+    let size = Size { sites, values: parameters as usize, bits };
+    let folder = tempfile::tempdir()?;
+    let mut coordinator = Coordinator::start(size, folder.path())?;
+    let bytes = Halves::new(size)?.attempt(&mut coordinator, &BTreeSet::new(), &mut |_, _| Ok(()))?;
     let update = f64::from(parameters) * bits.bytes() as f64;
-    Ok(1.0 + attempt.bytes as f64 / update)
+    Ok(1.0 + bytes as f64 / update)
 }
 
 /// The U-Net of the demonstration.
