@@ -88,7 +88,8 @@ fn the_unet_learns_from_tiles_of_larger_pictures() {
     let mut weights = initial_values(&spec, 2);
     let mut study = study(&spec, Loss::BceDice);
     study.need.tiles = true;
-    let pictures: Vec<_> = (0..5).map(|seed| volume(seed, [1, 24, 20 + 4 * seed as usize])).collect();
+    let pictures: Vec<_> =
+        [20, 24, 28, 32, 36].into_iter().zip(0..).map(|(width, seed)| volume(seed, [1, 24, width])).collect();
     let mut trainer = unet_trainer_with(EngineKind::Apart, study, pictures, cpu(1, 4096));
     let before = mean_dice(&mut trainer, &weights);
     descend(&mut trainer, &mut weights, 5, 60, 1e-2);
