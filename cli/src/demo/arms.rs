@@ -31,19 +31,6 @@ pub struct Stage<'a> {
     pretrained: PathBuf,
 }
 
-/// Rounds of each study.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lengths {
-    /// Heart without noise.
-    pub heart: u32,
-    /// Heart with noise.
-    pub heart_private: u32,
-    /// Hippocampus without noise.
-    pub hippocampus: u32,
-    /// Hippocampus with noise.
-    pub hippocampus_private: u32,
-}
-
 impl<'a> Stage<'a> {
     /// Prepares the folder.
     ///
@@ -81,56 +68,60 @@ impl<'a> Stage<'a> {
         let terms = ArmTerms { study: *study, sites, patients };
         let (text, initial_model) = match cohort {
             Cohort::Heart => (drafts::heart(&terms), None),
-            Cohort::Hippocampus => (drafts::hippocampus(&terms), Some(self.pretrained.clone())),
+            Cohort::Hippocampus | Cohort::HippocampusHalves => {
+                (drafts::hippocampus(&terms), Some(self.pretrained.clone()))
+            }
+            Cohort::Nuclei => (drafts::nuclei(&terms), None),
         };
         Ok(ArmDraft { name: study.id.to_owned(), text, initial_model })
     }
 
-    /// Runs both studies without noise, in a federation whose ledgers say `unbounded` from then on.
+    /// Runs studies of some cohorts, of so many rounds each, at the same time and without noise, in a federation whose
+    /// ledgers say `unbounded` from then on.
     ///
     /// # Errors
     /// As [`Arm::run`].
-    pub async fn reference(&self, lengths: Lengths) -> anyhow::Result<ArmOutcome> {
-        let none = Protection::None;
-        let group = vec![
-            self.draft(Cohort::Heart, &StudyTerms::new("heart-none", lengths.heart, none))?,
-            self.draft(Cohort::Hippocampus, &StudyTerms::new("hippocampus-none", lengths.hippocampus, none))?,
-        ];
-        self.federation("reference-run", vec![group], 25).await
+    pub async fn reference(&self, studies: &[(Cohort, u32)]) -> anyhow::Result<ArmOutcome> {
+        let draft = |&(cohort, rounds): &(Cohort, u32)| {
+            let id = format!("{}-none", cohort.name());
+            self.draft(cohort, &StudyTerms::new(&id, rounds, Protection::None))
+        };
+        let group = studies.iter().map(draft).collect::<anyhow::Result<_>>()?;
+        self.federation("reference-run", &cohorts(studies), vec![group], 25).await
     }
 
-    /// Runs both studies with shared noise, at each epsilon in turn, on the same cohorts and budgets.
+    /// Runs studies of some cohorts, of so many rounds each, at the same time and with shared noise, at each epsilon in
+    /// turn on the same budgets.
     ///
     /// # Errors
     /// As [`Arm::run`].
-    pub async fn private(&self, lengths: Lengths, epsilons: &[f64]) -> anyhow::Result<ArmOutcome> {
+    pub async fn private(&self, studies: &[(Cohort, u32)], epsilons: &[f64]) -> anyhow::Result<ArmOutcome> {
         let group = |&epsilon: &f64| {
-            let study = |cohort: Cohort, rounds: u32| {
+            let draft = |&(cohort, rounds): &(Cohort, u32)| {
                 let id = format!("{}-e{epsilon}", cohort.name());
                 self.draft(cohort, &StudyTerms::new(&id, rounds, Protection::shared(cohort, epsilon)))
             };
-            Ok(vec![
-                study(Cohort::Heart, lengths.heart_private)?,
-                study(Cohort::Hippocampus, lengths.hippocampus_private)?,
-            ])
+            studies.iter().map(draft).collect()
         };
         let groups = epsilons.iter().map(group).collect::<anyhow::Result<_>>()?;
-        self.federation("private", groups, 10).await
+        self.federation("private", &cohorts(studies), groups, 10).await
     }
 
-    /// Runs drafts at all sites of both cohorts.
+    /// Runs drafts at all sites of some cohorts.
     ///
     /// # Errors
     /// As [`Arm::run`].
     pub async fn federation(
         &self,
         name: &str,
+        cohorts: &[Cohort],
         drafts: Vec<Vec<ArmDraft>>,
         score_every_rounds: u32,
     ) -> anyhow::Result<ArmOutcome> {
-        let cohorts = self.folder.join("cohorts");
-        let mut sites = Cohort::Heart.write(self.data, &cohorts)?;
-        sites.extend(Cohort::Hippocampus.write(self.data, &cohorts)?);
+        let mut sites = Vec::new();
+        for cohort in cohorts {
+            sites.extend(cohort.write(self.data, &self.folder.join("cohorts"))?);
+        }
         let arm = Arm { federation: name.parse()?, sites, drafts, score_every_rounds };
         arm.run(self.folder, self.programs, self.bars).await
     }
@@ -159,7 +150,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Returns the figures of a model that one site trained: on its own test patients for the heart, since a
-    /// hospital on its own would use its model for them, and on those of all sites for the hippocampus.
+    /// hospital on its own would use its model for them, and on those of all sites for images.
     ///
     /// # Errors
     /// Fails where the trainer cannot score.
@@ -170,7 +161,9 @@ impl<'a> Stage<'a> {
                 rows.retain(|row| row.site == alone.site().as_str());
                 Ok(rows)
             }
-            Cohort::Hippocampus => self.everywhere(cohort, alone, ArmName::Alone),
+            Cohort::Hippocampus | Cohort::HippocampusHalves | Cohort::Nuclei => {
+                self.everywhere(cohort, alone, ArmName::Alone)
+            }
         }
     }
 
@@ -251,6 +244,10 @@ impl Finished {
         let state = self.federation.join("sites").join(self.site().as_str()).join("state");
         state.join("studies").join(self.study.plan.study.id.as_str())
     }
+}
+
+fn cohorts(studies: &[(Cohort, u32)]) -> Vec<Cohort> {
+    studies.iter().map(|(cohort, _)| *cohort).collect()
 }
 
 /// Adds up the declared training patients of sites.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use indicatif::MultiProgress;
 
-use super::arms::{Lengths, Stage};
+use super::arms::Stage;
 use super::cohorts::{Cohort, Data};
 use super::page;
 use crate::simulate::arm::ArmOutcome;
@@ -33,9 +33,15 @@ pub struct Demo {
     out: PathBuf,
 }
 
-/// Rounds that fit six minutes on two cores.
-pub const LENGTHS: Lengths =
-    Lengths { heart: 100, heart_private: 5, hippocampus: 150, hippocampus_private: 8 };
+/// The studies without noise: rounds that fit six minutes on two cores together with the private ones.
+const REFERENCE: [(Cohort, u32); 2] =
+    [(Cohort::Heart, Cohort::Heart.rounds()), (Cohort::Hippocampus, Cohort::Hippocampus.rounds())];
+/// The studies with noise.
+const PRIVATE: [(Cohort, u32); 3] = [
+    (Cohort::Heart, Cohort::Heart.private_rounds()),
+    (Cohort::Hippocampus, Cohort::Hippocampus.private_rounds()),
+    (Cohort::HippocampusHalves, Cohort::HippocampusHalves.private_rounds()),
+];
 const EPSILONS: [f64; 2] = [1.0, 8.0];
 
 /// Runs the demonstration.
@@ -53,17 +59,17 @@ pub async fn run(arguments: &Demo, out: &mut dyn Write) -> anyhow::Result<()> {
     let (programs, bars) = (Programs::beside_this_program()?, MultiProgress::new());
     let stage = Stage::new(&arguments.out, &programs, &data, &bars)?;
 
+    writeln!(out, "Hospitals' agents and a coordinator, as processes on this machine, over mutual TLS.")?;
     writeln!(
         out,
-        "Seven hospitals' agents and a coordinator, as processes on this machine; two studies at a time."
+        "Two studies at seven hospitals without noise (reference run, in folders and ledgers of its own):"
     )?;
-    writeln!(out, "Without noise (reference run, in folders and ledgers of its own):")?;
-    let reference = stage.reference(LENGTHS).await?;
+    let reference = stage.reference(&REFERENCE).await?;
     writeln!(
         out,
-        "With noise that the sites share under secure aggregation, epsilon 1, then 8, on the same budgets:"
+        "Three studies at thirteen with noise that they share under secure aggregation, epsilon 1, then 8, on the same budgets:"
     )?;
-    let private = stage.private(LENGTHS, &EPSILONS).await?;
+    let private = stage.private(&PRIVATE, &EPSILONS).await?;
     let mut figures = rows(&reference);
     figures.extend(rows(&private));
     if arguments.compare {
@@ -117,7 +123,7 @@ fn start_clean(folder: &Path) -> anyhow::Result<()> {
 /// As the arms.
 pub async fn compare(stage: &Stage<'_>) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for (cohort, rounds) in [(Cohort::Heart, LENGTHS.heart), (Cohort::Hippocampus, LENGTHS.hippocampus)] {
+    for (cohort, rounds) in REFERENCE {
         rows.extend(compare_cohort(stage, cohort, rounds).await?);
     }
     Ok(rows)

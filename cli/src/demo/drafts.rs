@@ -1,4 +1,4 @@
-//! The demonstration's drafts: two studies, each with and without noise.
+//! The drafts of the demonstration's and the results' studies, each with and without noise.
 
 use fedtwin_plan::SiteName;
 
@@ -9,6 +9,8 @@ use super::cohorts::Cohort;
 pub enum Protection {
     /// Not at all: a reference run.
     None,
+    /// Without noise, but the coordinator sees nothing but sums.
+    SumsOnly,
     /// Each site's own noise, calibrated to this epsilon at [`DELTA`].
     Local {
         /// What all rounds together cost a patient.
@@ -26,15 +28,10 @@ pub enum Protection {
 }
 
 impl Protection {
-    /// Shares the noise of a cohort's sites, one of which may collude with the coordinator; of four, one may be missing
-    /// as well, of three none.
+    /// Shares the noise of a cohort's sites, one of which may collude with the coordinator.
     #[must_use]
     pub fn shared(cohort: Cohort, epsilon: f64) -> Self {
-        let dropouts = match cohort {
-            Cohort::Heart => 1,
-            Cohort::Hippocampus => 0,
-        };
-        Self::Shared { epsilon, colluders: 1, dropouts }
+        Self::Shared { epsilon, colluders: 1, dropouts: cohort.dropouts() }
     }
 }
 
@@ -77,7 +74,7 @@ pub const DELTA: f64 = 1e-3;
 #[must_use]
 pub fn heart(terms: &ArmTerms<'_>) -> String {
     let (clip, rate) = match terms.study.protection {
-        Protection::None => (10.0, "0.2"),
+        Protection::None | Protection::SumsOnly => (10.0, "0.2"),
         Protection::Local { .. } | Protection::Shared { .. } => (1.0, "1.0"),
     };
     let title = "Risk of narrowed coronary vessels from routine findings";
@@ -93,8 +90,8 @@ pub fn heart(terms: &ArmTerms<'_>) -> String {
 #[must_use]
 pub fn hippocampus(terms: &ArmTerms<'_>) -> String {
     let (clip, sampling, optimiser) = match terms.study.protection {
-        Protection::None => {
-            (10.0, format!("8/{}", terms.patients.max(8)), "learning_rate = 0.002\ntau = 0.000001")
+        Protection::None | Protection::SumsOnly => {
+            (10.0, few_patients(terms), "learning_rate = 0.002\ntau = 0.000001")
         }
         // With so large a tau the step is one along the momentum, whatever noise is in the second moment.
         Protection::Local { epsilon } | Protection::Shared { epsilon, .. } => {
@@ -109,11 +106,25 @@ pub fn hippocampus(terms: &ArmTerms<'_>) -> String {
         .replace("{privacy}]\n", &noise(clip, terms.study.protection))
 }
 
+/// Returns the nuclei draft, which is for training without noise.
+#[must_use]
+pub fn nuclei(terms: &ArmTerms<'_>) -> String {
+    fill(include_str!("drafts/nuclei.toml"), terms, "Outlining nuclei in micrographs")
+        .replace("{sampling}", &few_patients(terms))
+        .replace("{privacy}]\n", &noise(10.0, terms.study.protection))
+}
+
+/// Eight patients in a step, wherever they are.
+fn few_patients(terms: &ArmTerms<'_>) -> String {
+    format!("8/{}", terms.patients.max(8))
+}
+
 /// Writes the rest of a draft's section `[privacy.`.
 fn noise(clip: f64, protection: Protection) -> String {
     let noised = |epsilon: f64| format!("delta = {DELTA:?}\ntarget.epsilon = {epsilon:?}\n");
     match protection {
         Protection::None => format!("none]\nclip = {clip:?}\n"),
+        Protection::SumsOnly => format!("none]\nclip = {clip:?}\nsums_only = true\n"),
         Protection::Local { epsilon } => format!("local]\nclip = {clip:?}\n{}", noised(epsilon)),
         Protection::Shared { epsilon, colluders, dropouts } => format!(
             "shared]\nclip = {clip:?}\ncolluders = {colluders}\ndropouts = {dropouts}\n{}",
@@ -126,7 +137,7 @@ fn fill(template: &str, terms: &ArmTerms<'_>, title: &str) -> String {
     let sites: Vec<_> = terms.sites.iter().map(SiteName::as_str).collect();
     let away = match terms.study.protection {
         // One site may be away in a round of many.
-        Protection::None | Protection::Local { .. } => 1,
+        Protection::None | Protection::SumsOnly | Protection::Local { .. } => 1,
         // The noise of all others has to be in the sum.
         Protection::Shared { dropouts, .. } => dropouts,
     };
@@ -149,18 +160,26 @@ mod tests {
     #[test]
     fn every_arm_is_a_draft() {
         let local = Protection::Local { epsilon: 8.0 };
-        let (one, three) = (vec!["a"], vec!["a", "b", "c"]);
+        let (one, three, four) = (vec!["a"], vec!["a", "b", "c"], vec!["a", "b", "c", "d"]);
         // Nobody hides alone.
         let shared = (Protection::shared(Cohort::Hippocampus, 8.0), &three);
-        for (protection, sites) in
-            [(Protection::None, &one), (Protection::None, &three), (local, &one), (local, &three), shared]
-        {
+        let sums = (Protection::SumsOnly, &four);
+        for (protection, sites) in [
+            (Protection::None, &one),
+            (Protection::None, &three),
+            (local, &one),
+            (local, &three),
+            shared,
+            sums,
+        ] {
             let terms = ArmTerms {
                 study: StudyTerms::new("demo", 20, protection),
                 sites: sites.iter().map(|site| site.parse().unwrap()).collect(),
                 patients: 160,
             };
-            for (name, text) in [("heart", heart(&terms)), ("hippocampus", hippocampus(&terms))] {
+            let drafts =
+                [("heart", heart(&terms)), ("hippocampus", hippocampus(&terms)), ("nuclei", nuclei(&terms))];
+            for (name, text) in drafts {
                 let draft = parse::<Draft>(name, &text);
                 assert!(draft.is_ok(), "{name}: {draft:?}\n{text}");
             }

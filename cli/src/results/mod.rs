@@ -2,39 +2,45 @@
 
 mod benches;
 mod draws;
+mod lines;
+mod measured;
 mod page;
 mod utility;
+mod words;
 
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::ValueEnum;
 use indicatif::MultiProgress;
 
 use crate::demo::arms::{Finished, Stage};
 use crate::demo::cohorts::{Cohort, Data};
-use crate::demo::command::{LENGTHS, compare_cohort};
+use crate::demo::command::compare_cohort;
 use crate::demo::drafts::{Protection, StudyTerms};
 use crate::simulate::arm::ArmDraft;
 use crate::simulate::command::{rows, write_json};
 use crate::simulate::federation::Programs;
 
 use benches::Benches;
-use page::{Measured, Took};
+use measured::{Measured, Part, Took};
 use utility::{Grid, Scheme};
 
 /// What to measure on.
 #[derive(Debug, clap::Args)]
 pub struct Results {
-    /// The folder with the real data: uci_heart and msd_hippocampus.
+    /// The folder with the real data: uci_heart, msd_hippocampus and dsb2018_nuclei.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Write the figures as JSON.
     #[arg(long, value_name = "FILE", default_value = "target/results.json")]
     json: PathBuf,
-    /// Run nothing, and write the page from an earlier run's JSON.
-    #[arg(long)]
-    page_only: bool,
+    /// What to measure, more than one separated by commas; of all else the JSON keeps the figures of earlier runs. Empty,
+    /// and nothing is run.
+    #[arg(long, value_name = "PART", value_delimiter = ',', num_args = 0.., default_values_t = Part::value_variants().to_vec())]
+    measure: Vec<Part>,
     /// The page to write.
     #[arg(long, value_name = "FILE", default_value = "docs/RESULTS.md")]
     page: PathBuf,
@@ -55,12 +61,17 @@ pub struct Results {
     long_rounds: u32,
 }
 
-/// Measures everything and writes the page.
+/// Measures what is asked for and writes the page.
 ///
 /// # Errors
-/// As the arms, and where a file cannot be written.
+/// As the arms, and where a file cannot be read or written.
 pub async fn run(arguments: &Results, out: &mut dyn Write) -> anyhow::Result<()> {
-    let measured = if arguments.page_only { read(&arguments.json)? } else { measure(arguments, out).await? };
+    let mut measured = read(&arguments.json)?;
+    for &part in &arguments.measure {
+        measured.insert(part, measure(part, arguments, out).await?);
+        // Another part may fail an hour later.
+        write_json(&arguments.json, &measured)?;
+    }
     let benches = Benches::read(&arguments.benches)?;
     std::fs::write(&arguments.page, page::render(&measured, &benches))
         .with_context(|| format!("{} cannot be written", arguments.page.display()))?;
@@ -68,66 +79,103 @@ pub async fn run(arguments: &Results, out: &mut dyn Write) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Runs all studies and writes the JSON.
-async fn measure(arguments: &Results, out: &mut dyn Write) -> anyhow::Result<Measured> {
+/// Runs the studies of one part of the page.
+async fn measure(part: Part, arguments: &Results, out: &mut dyn Write) -> anyhow::Result<Measured> {
     let folder = arguments.data.canonicalize();
     let data = Data::Real(folder.with_context(|| format!("there is no {}", arguments.data.display()))?);
     std::fs::create_dir_all(&arguments.out)?;
     let (programs, bars) = (Programs::beside_this_program()?, MultiProgress::new());
     let stage = Stage::new(&arguments.out, &programs, &data, &bars)?;
-    let (mut figures, mut took) = (Vec::new(), Vec::new());
-
-    writeln!(out, "both studies without noise, as in the demonstration")?;
-    let reference = stage.reference(LENGTHS).await?;
-    figures.extend(rows(&reference));
-    took.extend(Took::of("demonstration, no noise", &reference));
-    figures.extend(compare_cohort(&stage, Cohort::Heart, LENGTHS.heart).await?);
-
-    for grid in grids(arguments) {
-        for &epsilon in grid.epsilons {
-            writeln!(out, "{} at epsilon {epsilon}", grid.cohort.name())?;
-            let (means, arm) = grid.run(&stage, epsilon).await?;
-            figures.extend(means);
-            took.extend(Took::of("under privacy", &arm));
+    let mut measured = Measured::default();
+    match part {
+        Part::Heart => {
+            let rounds = Cohort::Heart.rounds();
+            writeln!(out, "heart without noise: together, each hospital alone, and pooled")?;
+            measured.add("no noise", &stage.reference(&[(Cohort::Heart, rounds)]).await?);
+            measured.results.extend(compare_cohort(&stage, Cohort::Heart, rounds).await?);
         }
+        Part::Hippocampus => {
+            hippocampus_without_noise(&stage, arguments, out, &mut measured).await?;
+            hippocampus_weights(&stage, out, &mut measured).await?;
+        }
+        Part::HippocampusSix => {}
+        Part::Nuclei => nuclei(&stage, out, &mut measured).await?,
     }
-
-    writeln!(out, "the hippocampus from random weights, and the pre-trained ones alone")?;
-    let shared = Protection::Shared { epsilon: 8.0, colluders: 0, dropouts: 0 };
-    let rounds = LENGTHS.hippocampus_private;
-    let random = stage.draft(Cohort::Hippocampus, &StudyTerms::new(page::FROM_RANDOM, rounds, shared))?;
-    let random = ArmDraft { initial_model: None, ..random };
-    let random = stage.federation("from-random", vec![vec![random]], 0).await?;
-    figures.extend(rows(&random));
-    let study = random.studies.into_iter().next().context("an arm of one draft has one study")?;
-    let study = Finished { study, federation: arguments.out.join("from-random") };
-    figures.extend(stage.pretrained(&study, page::PRETRAINED)?);
-
-    let rounds = arguments.long_rounds;
-    writeln!(out, "the hippocampus for {rounds} rounds: together, each site alone, and pooled")?;
-    let long =
-        stage.draft(Cohort::Hippocampus, &StudyTerms::new("hippocampus-long", rounds, Protection::None))?;
-    let long = stage.federation("long", vec![vec![long]], 0).await?;
-    figures.extend(rows(&long));
-    took.extend(Took::of("long run", &long));
-    figures.extend(compare_cohort(&stage, Cohort::Hippocampus, rounds).await?);
-
-    let measured = Measured { results: figures, took };
-    write_json(&arguments.json, &measured)?;
+    let Some(grid) = grid(part, arguments) else { return Ok(measured) };
+    for &epsilon in grid.epsilons {
+        writeln!(out, "{} at epsilon {epsilon}", grid.cohort.name())?;
+        let (means, arm) = grid.run(&stage, epsilon).await?;
+        measured.results.extend(means);
+        measured.took.extend(Took::of("under privacy", &arm));
+    }
     Ok(measured)
 }
 
-fn read(json: &Path) -> anyhow::Result<Measured> {
-    let text = std::fs::read_to_string(json).with_context(|| format!("{} cannot be read", json.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} has no figures", json.display()))
+/// As many rounds as in the demonstration, and then many more: together, each site alone, and pooled.
+async fn hippocampus_without_noise(
+    stage: &Stage<'_>,
+    arguments: &Results,
+    out: &mut dyn Write,
+    measured: &mut Measured,
+) -> anyhow::Result<()> {
+    let (cohort, rounds) = (Cohort::Hippocampus, arguments.long_rounds);
+    writeln!(out, "hippocampus without noise, as in the demonstration")?;
+    measured.add("no noise", &stage.reference(&[(cohort, cohort.rounds())]).await?);
+    writeln!(out, "hippocampus for {rounds} rounds: together, each site alone, and pooled")?;
+    let long = stage.draft(cohort, &StudyTerms::new("hippocampus-long", rounds, Protection::None))?;
+    measured.add("long run", &stage.federation("long", &[cohort], vec![vec![long]], 0).await?);
+    measured.results.extend(compare_cohort(stage, cohort, rounds).await?);
+    Ok(())
 }
 
-fn grids(arguments: &Results) -> [Grid; 2] {
+/// What the pre-trained weights give: private training without them, and they without training.
+async fn hippocampus_weights(
+    stage: &Stage<'_>,
+    out: &mut dyn Write,
+    measured: &mut Measured,
+) -> anyhow::Result<()> {
+    writeln!(out, "hippocampus from random weights, and the pre-trained ones alone")?;
+    let shared = Protection::Shared { epsilon: 8.0, colluders: 0, dropouts: 0 };
+    let cohort = Cohort::Hippocampus;
+    let random =
+        stage.draft(cohort, &StudyTerms::new(lines::FROM_RANDOM, cohort.private_rounds(), shared))?;
+    let random = ArmDraft { initial_model: None, ..random };
+    let random = stage.federation("from-random", &[cohort], vec![vec![random]], 0).await?;
+    measured.results.extend(rows(&random));
+    let study = random.studies.into_iter().next().context("an arm of one draft has one study")?;
+    let study = Finished { study, federation: stage.folder.join("from-random") };
+    measured.results.extend(stage.pretrained(&study, lines::PRETRAINED)?);
+    Ok(())
+}
+
+/// One model that is trained under secure aggregation, each laboratory alone, and pooled.
+async fn nuclei(stage: &Stage<'_>, out: &mut dyn Write, measured: &mut Measured) -> anyhow::Result<()> {
+    let cohort = Cohort::Nuclei;
+    writeln!(out, "nuclei: together under secure aggregation, each laboratory alone, and pooled")?;
+    let study = StudyTerms::new(lines::NUCLEI, cohort.rounds(), Protection::SumsOnly);
+    let together = stage.draft(cohort, &study)?;
+    measured
+        .add("secure sums, no noise", &stage.federation("nuclei", &[cohort], vec![vec![together]], 0).await?);
+    measured.results.extend(compare_cohort(stage, cohort, cohort.rounds()).await?);
+    Ok(())
+}
+
+/// Reads what earlier runs measured.
+fn read(json: &Path) -> anyhow::Result<BTreeMap<Part, Measured>> {
+    match std::fs::read_to_string(json) {
+        Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} has no figures", json.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", json.display())),
+    }
+}
+
+/// Returns the part's studies under privacy.
+fn grid(part: Part, arguments: &Results) -> Option<Grid> {
     let shared = |colluders, dropouts| Scheme::Shared { colluders, dropouts };
     let heart = arguments.heart_draws;
     let hippocampus = arguments.hippocampus_draws;
-    [
-        Grid {
+    Some(match part {
+        Part::Heart => Grid {
             cohort: Cohort::Heart,
             epsilons: &HEART_EPSILONS,
             schemes: vec![
@@ -136,11 +184,10 @@ fn grids(arguments: &Results) -> [Grid; 2] {
                 (Scheme::Local, heart),
                 (Scheme::Alone, heart.div_ceil(5)),
             ],
-            rounds: LENGTHS.heart_private,
             // Trainers take 130 MB each, and there is one for each study and site.
             at_once: 4,
         },
-        Grid {
+        Part::Hippocampus => Grid {
             cohort: Cohort::Hippocampus,
             epsilons: &HIPPOCAMPUS_EPSILONS,
             schemes: vec![
@@ -149,14 +196,21 @@ fn grids(arguments: &Results) -> [Grid; 2] {
                 (Scheme::Local, hippocampus),
                 (Scheme::Alone, hippocampus),
             ],
-            rounds: LENGTHS.hippocampus_private,
             at_once: 2,
         },
-    ]
+        Part::HippocampusSix => Grid {
+            cohort: Cohort::HippocampusHalves,
+            epsilons: &HIPPOCAMPUS_EPSILONS,
+            schemes: vec![(DEFAULT_OF_SIX, hippocampus)],
+            at_once: 1,
+        },
+        Part::Nuclei => return None,
+    })
 }
 
-/// With four sites, one may collude and one may be missing; with three, one may collude.
+/// With four sites or six, one may collude and one may be missing; with three, one may collude.
 const DEFAULT_OF_FOUR: Scheme = Scheme::Shared { colluders: 1, dropouts: 1 };
+const DEFAULT_OF_SIX: Scheme = Scheme::Shared { colluders: 1, dropouts: 1 };
 const DEFAULT_OF_THREE: Scheme = Scheme::Shared { colluders: 1, dropouts: 0 };
 
 const HEART_EPSILONS: [f64; 5] = [0.5, 1.0, 2.0, 4.0, 8.0];

@@ -58,8 +58,6 @@ pub(super) struct Grid {
     pub(super) epsilons: &'static [f64],
     /// Who trains, with how many draws of the noise.
     pub(super) schemes: Vec<(Scheme, u32)>,
-    /// Rounds of each study.
-    pub(super) rounds: u32,
     /// Studies that run at the same time.
     pub(super) at_once: usize,
 }
@@ -87,13 +85,13 @@ impl Grid {
         let draft = |(index, job): (usize, &Job)| {
             let sites = job.site.as_ref().map_or(&sites[..], std::slice::from_ref);
             let id = format!("{}-{index}", at(self.cohort, epsilon));
-            let study = StudyTerms::new(&id, self.rounds, job.scheme.protection(epsilon));
+            let study = StudyTerms::new(&id, self.cohort.private_rounds(), job.scheme.protection(epsilon));
             stage.draft_for(self.cohort, sites, &study)
         };
         let drafts = jobs.iter().enumerate().map(draft).collect::<anyhow::Result<Vec<_>>>()?;
         let groups = drafts.chunks(self.at_once).map(<[_]>::to_vec).collect();
         let name = at(self.cohort, epsilon);
-        let outcome = stage.federation(&name, groups, 0).await?;
+        let outcome = stage.federation(&name, &[self.cohort], groups, 0).await?;
         let folder = stage.folder.join(&name);
         let mut figures = Vec::new();
         for (scheme, count) in &self.schemes {
