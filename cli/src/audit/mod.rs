@@ -7,6 +7,7 @@ mod events;
 pub mod export;
 pub mod keys;
 pub mod ledger;
+pub mod plans;
 pub mod proof;
 pub mod recompute;
 pub mod report;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use self::budgets::Budgets;
 use self::cost::NoCost;
 use self::export::{Export, NothingToExport};
+use self::plans::{NoPlan, Plans};
 use self::recompute::Recompute;
 use self::report::{NoReport, ReportOn};
 use self::sources::{NoLedger, Sources};
@@ -72,9 +74,12 @@ pub enum AuditError {
     /// There is no report.
     #[error(transparent)]
     NoReport(#[from] NoReport),
-    /// A ledger charged less than its events cost; the answer says where.
-    #[error("{} charges less than its events cost: {}", if .0.len() == 1 { "a ledger" } else { "the ledgers" }, .0.join("; "))]
-    TooLow(Vec<String>),
+    /// A ledger charged less than its events cost, or claims what its plan does not ask for; the answer says where.
+    #[error("{} not right: {}", if .0.len() == 1 { "a ledger is" } else { "the ledgers are" }, .0.join("; "))]
+    Findings(Vec<String>),
+    /// A plan is of no use.
+    #[error(transparent)]
+    NoPlan(#[from] NoPlan),
     /// The answer was not written.
     #[error("the answer cannot be written")]
     Io(#[from] io::Error),
@@ -97,10 +102,14 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
                 if asked.json { to_json(&verified) } else { verified.to_string() }
             }
         },
-        Command::Recompute(Recompute { sources, json }) => {
-            let found = recompute::recompute(&sources.load().await?);
+        Command::Recompute(Recompute { sources, plan, json }) => {
+            let found = recompute::recompute(&sources.load().await?, &Plans::read(&plan)?)?;
             writeln!(out, "{}", if json { to_json(&found) } else { recompute::text(&found) })?;
-            return if found.findings.is_empty() { Ok(()) } else { Err(AuditError::TooLow(found.findings)) };
+            return if found.findings.is_empty() {
+                Ok(())
+            } else {
+                Err(AuditError::Findings(found.findings))
+            };
         }
         Command::WhatIf(asked) => {
             let ledgers = optional(&asked.sources).await?;

@@ -9,7 +9,10 @@
 //!   comparison only, since sums of privacy-loss distributions or of Renyi divergences of the best order
 //!   bound nothing once a study was chosen after seeing another one's result.
 
+mod plan;
 mod text;
+
+use std::path::PathBuf;
 
 use clap::Args;
 use fedtwin_plan::{CohortName, Digest, FederationName, SiteName, StudyId};
@@ -22,6 +25,7 @@ pub use text::text;
 
 use super::accounts::{Accounts, of_study, planned, spent};
 use super::ledger::Ledger;
+use super::plans::{NoPlan, Plans};
 use super::sources::Sources;
 
 /// Which ledgers to compute anew.
@@ -30,6 +34,9 @@ pub struct Recompute {
     /// Which ledgers.
     #[command(flatten)]
     pub sources: Sources,
+    /// A study's plan, whose noise and attempts the ledgers' claims are held against; may be given for several.
+    #[arg(long, value_name = "PLAN.TOML")]
+    pub plan: Vec<PathBuf>,
     /// Write JSON: {"ledgers": [{"site", "cohorts": [{"adaptive", "fixed", "studies"}], "everything"}], "findings"}.
     #[arg(long)]
     pub json: bool,
@@ -40,7 +47,8 @@ pub struct Recompute {
 pub struct Recomputed {
     /// One for each ledger.
     pub ledgers: Vec<LedgerAccount>,
-    /// Charges and caps that are wrong to the disadvantage of patients, one line each.
+    /// Charges and caps that are wrong to the disadvantage of patients, and claims that are not their plan's, one line
+    /// each.
     pub findings: Vec<String>,
 }
 
@@ -160,21 +168,34 @@ pub enum Verdict {
     Below,
 }
 
-/// Computes all ledgers anew.
-#[must_use]
-pub fn recompute(ledgers: &[Ledger]) -> Recomputed {
+/// Computes all ledgers anew, and holds the claims of the plans' studies against their plans.
+///
+/// # Errors
+/// Refuses a plan that no study ran.
+pub fn recompute(ledgers: &[Ledger], plans: &Plans) -> Result<Recomputed, NoPlan> {
+    let ran = |digest| {
+        let mut cohorts = ledgers.iter().flat_map(|ledger| ledger.state.report());
+        cohorts.any(|cohort| cohort.studies.iter().any(|study| study.plan == digest))
+    };
+    if let Some((file, digest)) = plans.digests().find(|(_, digest)| !ran(*digest)) {
+        return Err(NoPlan::Unknown { file: file.to_owned(), digest });
+    }
     let mut findings = Vec::new();
-    let ledgers = ledgers.iter().map(|ledger| account(ledger, &mut findings)).collect();
-    Recomputed { ledgers, findings }
+    let ledgers = ledgers.iter().map(|ledger| account(ledger, plans, &mut findings)).collect();
+    Ok(Recomputed { ledgers, findings })
 }
 
-fn account(ledger: &Ledger, findings: &mut Vec<String>) -> LedgerAccount {
+fn account(ledger: &Ledger, plans: &Plans, findings: &mut Vec<String>) -> LedgerAccount {
     let site = &ledger.owner.site;
     let reports = ledger.state.report();
     let cohorts: Vec<_> = reports.iter().map(cohort_account).collect();
     for (report, cohort) in reports.iter().zip(&cohorts) {
         findings.extend(cohort.findings().map(|finding| format!("{site}: {finding}")));
         findings.extend(caps(report).map(|finding| format!("{site}: {finding}")));
+        for (study, plan) in report.studies.iter().filter_map(|study| Some((study, plans.get(study.plan)?))) {
+            let differ = plan::differences(study, plan).into_iter();
+            findings.extend(differ.map(|line| format!("{site}: study {}: {line}", study.study)));
+        }
     }
     LedgerAccount {
         federation: ledger.owner.federation.clone(),

@@ -3,26 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use fedtwin_attack::report::{AttackReport, VERSION};
-use fedtwin_plan::text_file::parse;
 use fedtwin_plan::{Digest, Plan};
 
 use super::NoReport;
+use crate::audit::plans::Plans;
 
 /// Plans and reports of attacks.
 #[derive(Debug, Default)]
 pub(super) struct Beside {
-    plans: Vec<(PathBuf, Digest, Plan)>,
+    plans: Plans,
     attacks: Vec<(PathBuf, AttackReport)>,
 }
 
 impl Beside {
     pub(super) fn read(plans: &[PathBuf], attacks: &[PathBuf]) -> Result<Self, NoReport> {
-        let mut beside = Self::default();
-        for file in plans {
-            let text = read(file)?;
-            let plan = parse(&file.display().to_string(), &text)?;
-            beside.plans.push((file.clone(), Digest::of(text.as_bytes()), plan));
-        }
+        let mut beside = Self { plans: Plans::read(plans)?, attacks: Vec::new() };
         for file in attacks {
             let parsed = serde_json::from_str(&read(file)?);
             let report: AttackReport =
@@ -37,12 +32,11 @@ impl Beside {
 
     /// Returns the files and the plans that they are about.
     pub(super) fn digests(&self) -> impl Iterator<Item = (&Path, Digest)> {
-        let plans = self.plans.iter().map(|(file, digest, _)| (file.as_path(), *digest));
-        plans.chain(self.attacks.iter().map(|(file, report)| (file.as_path(), report.plan)))
+        self.plans.digests().chain(self.attacks.iter().map(|(file, report)| (file.as_path(), report.plan)))
     }
 
     pub(super) fn plan(&self, digest: Digest) -> Option<&Plan> {
-        self.plans.iter().find(|(_, found, _)| *found == digest).map(|(_, _, plan)| plan)
+        self.plans.get(digest)
     }
 
     pub(super) fn attacks(&self, plan: Digest) -> Option<&AttackReport> {

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use fedtwin_attack::normal::true_positive_rate_max;
 use fedtwin_attack::report::VERSION as ATTACK_VERSION;
-use fedtwin_plan::text_file::TextError;
 use fedtwin_plan::{Digest, Plan, StudyId};
 use fedtwin_privacy::accountant::{
     Event, GaussianEvent, NoiseShares, Relation as Neighbours, best_delta, certificate, gdp_cost,
@@ -30,6 +29,7 @@ pub use page::render;
 use self::beside::Beside;
 use super::accounts::{Accounts, of_study, planned, spent};
 use super::ledger::Ledger;
+use super::plans::NoPlan;
 use super::sources::{NoLedger, Sources};
 use super::views::{Continued, Heads, OtherView};
 use crate::study::report::published_noise;
@@ -82,9 +82,9 @@ pub enum NoReport {
     /// A ledger is not the one that others saw.
     #[error(transparent)]
     OtherView(#[from] OtherView),
-    /// A plan is none.
+    /// A plan is of no use.
     #[error(transparent)]
-    Plan(#[from] TextError),
+    Plan(#[from] NoPlan),
     /// The attacks' report cannot be read.
     #[error("{file} is no report of attacks")]
     Attack {

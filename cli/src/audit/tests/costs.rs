@@ -1,8 +1,9 @@
 //! Costs computed anew from a ledger's integers, what else would fit, and what others can recompute.
 
 use fedtwin_audit_log::LogFile;
+use fedtwin_privacy::accountant::NoiseShares;
 use fedtwin_privacy::ledger::body::{BlockOpened, StudyReserved};
-use fedtwin_privacy::ledger::{Body, Cost, Spend};
+use fedtwin_privacy::ledger::{Body, Claim, Cost, Spend};
 use serde_json::Value;
 
 use super::*;
@@ -82,10 +83,34 @@ async fn a_signed_charge_below_the_events_cost_is_named_and_fails() {
     let (text, result) = outcome(&["recompute", &path]).await;
     let refusal = result.unwrap_err().to_string();
     assert!(text.contains("TOO LOW"), "{text}");
-    assert!(
-        refusal.starts_with("a ledger charges less than its events cost: va: study risk on heart"),
-        "{refusal}"
-    );
+    assert!(refusal.starts_with("a ledger is not right: va: study risk on heart"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_claim_for_other_noise_than_the_plans_is_named_where_the_plan_is_given() {
+    let (bench, _, _) = pages::planned();
+    let plan = bench.folder.path().join("plan.toml").display().to_string();
+    bench.ask("recompute", &["--plan", &plan]).await.unwrap();
+    dishonest(&bench, |body| {
+        if let Body::StudyReserved(StudyReserved { study, claims, .. }) = body
+            && study.as_str() == "heart"
+        {
+            for claim in claims.values_mut() {
+                let Spend::Priced { event, .. } = claim.spend else { panic!("the plan has noise") };
+                let event = GaussianEvent { noise_shares: NoiseShares::try_from(2).unwrap(), ..event };
+                let kind = Kind::Rdp { order_milli: Order::try_from(8000).unwrap() };
+                let delta = budget(kind, Purpose::Training).delta;
+                *claim = Claim::priced(event, claim.attempts_max, claim.blocks, (kind, delta));
+            }
+        }
+    });
+    bench.ask("recompute", &[]).await.unwrap();
+    let refusal = bench.ask("recompute", &["--plan", &plan]).await.unwrap_err().to_string();
+    assert!(refusal.contains("va: study heart: the training claim is for"), "{refusal}");
+    assert!(refusal.contains("noise of 2 sites") && refusal.contains("noise of 1 site and"), "{refusal}");
+    std::fs::write(&plan, std::fs::read_to_string(&plan).unwrap() + "# changed\n").unwrap();
+    let refusal = bench.ask("recompute", &["--plan", &plan]).await.unwrap_err().to_string();
+    assert!(refusal.contains("that no study in the ledgers ran"), "{refusal}");
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn a_study_without_bound_promises_nothing() {
 }
 
 /// A bench whose ledger also has the study of a real plan, which is in the folder as `plan.toml`.
-fn planned() -> (Bench, Digest, GaussianEvent) {
+pub(super) fn planned() -> (Bench, Digest, GaussianEvent) {
     let bench = Bench::new();
     let credentials = folder::load_credentials(&bench.folder.path().join("holders/ada")).unwrap();
     let (signed, plan) = sign_draft("draft", HEART, &credentials, NOW).unwrap();
