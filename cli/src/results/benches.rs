@@ -166,8 +166,8 @@ const SECAGG: &str = "
 `cargo xtask bench secagg`. `mask`: mask bytes that one core expands (ChaCha20) and adds to a vector, modulo 2^40 where nothing else is said.
 `bytes`: what the busiest site moves over its plain update of 117,985 weights modulo 2^40, all messages up and down with their
 frames; no certificates travel, because sites pin each other's. `close SITESx10^6 -DROPPED`: the coordinator's part, messages, secrets and the
-walk over all stored updates of 10^6 weights, on two cores; the memory is of the whole process, sites' halves included. `round`: whole rounds over mutual TLS with
-scripted sites as processes, no noise, medians of 5; on such a machine Flower 1.39's SecAgg+ took 42 s for 4 x 1,881,985 and 63 s for 8 x
+walk over all stored updates of 10^6 weights, on two cores, in a process of its own, whose memory (RssAnon) is shown. `round`: whole rounds
+over mutual TLS with scripted sites as processes, no noise, medians of 5; on such a machine Flower 1.39's SecAgg+ took 42 s for 4 x 1,881,985 and 63 s for 8 x
 117,985, at 2.0 times the bytes.
 
 | case | MB/s | bytes over plain | seconds | MB |
