@@ -4,9 +4,8 @@ pub(super) const INTRODUCTION: &str = "\
 # Results
 
 Made by `cargo xtask bench NAME --json target/bench-NAME.json` for `privacy`, `noise`, `dp-step`, `round` and `secagg`, and then
-`cargo xtask results --data DIR`, where DIR holds `uci_heart`, `msd_hippocampus` and
-`dsb2018_nuclei`. All studies are run by the programs
-that hospitals run, as processes on one machine with 2 cores, over mutual TLS. Figures are of test patients and were read
+`cargo xtask results --data DIR`, where DIR holds `uci_heart`, `msd_hippocampus` and `dsb2018_nuclei`. All studies are run
+by the programs that hospitals run, as processes on one machine with 2 cores, over mutual TLS. Figures are of test patients and were read
 from the sites' own folders; intervals are 95 % for the mean over independent draws of the noise (Student's). Epsilon is per patient of
 one hospital, at delta 0.001, for the whole study.
 
@@ -55,7 +54,8 @@ pub(super) const HIPPOCAMPUS_UTILITY: &str = "
 All patients in each of eight steps, steps of 1 along the momentum (FedAdam with tau 1), clip 0.5, below epsilon 4 clip 0.25.
 Settings were chosen on training patients with id mod 5 equal to 1 (`examples/hippocampus_under_noise.py`). What gave how much, at
 epsilon 8 with shared noise: from random weights nothing is learnt; pre-training alone and then private training are in the table
-above; that the net sees where a pixel lies gave 0.025 (0.855 after 0.830, twenty steps, three and two draws by that script).
+above; that the net sees where a pixel lies gave 0.025 (0.855 after 0.830, twenty steps, three and two draws by that script). The six
+sites have the same patients: of each scanner, those with even and those with odd numbers.
 
 ";
 
@@ -75,7 +75,7 @@ laboratory alone is a federation of one with as many steps, scored on the test p
 pub(super) const WHAT_IT_TOOK: &str = "
 ## What it took
 
-Of several studies of one kind, two.
+Of several studies of one kind, two. Seconds are of a machine that does other work too.
 
 | run | study | rounds | seconds of training | MB of updates | coordinator MB | largest site MB |
 |---|---|---|---|---|---|---|
