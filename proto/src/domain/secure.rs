@@ -71,18 +71,37 @@ impl From<SecureMessage> for wire::SecureMessage {
 }
 
 impl SecureMessage {
-    /// Returns the bytes of the message on the wire, without its frames.
+    /// Returns the message as it goes over the wire, without its frames.
     #[must_use]
-    pub fn wire_bytes(&self) -> usize {
-        wire::SecureMessage::from(self.clone()).encoded_len()
+    pub fn encode(self) -> Vec<u8> {
+        wire::SecureMessage::from(self).encode_to_vec()
+    }
+
+    /// Reads a message as it goes over the wire.
+    ///
+    /// # Errors
+    /// Says what is malformed.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        wire::SecureMessage::decode(bytes).map_err(no_message)?.try_into()
     }
 }
 
 impl SecureNotice {
-    /// Returns the bytes of the notice on the wire, without its frames.
+    /// Returns the notice as it goes over the wire, without its frames.
     #[must_use]
-    pub fn wire_bytes(&self) -> usize {
-        wire::Notice::from(Notice::Secure(self.clone())).encoded_len()
+    pub fn encode(self) -> Vec<u8> {
+        wire::Notice::from(Notice::Secure(self)).encode_to_vec()
+    }
+
+    /// Reads a notice as it goes over the wire.
+    ///
+    /// # Errors
+    /// Says what is malformed, and refuses other notices.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        match wire::Notice::decode(bytes).map_err(no_message)?.notice {
+            Some(wire::notice::Notice::Secure(notice)) => notice.try_into(),
+            Some(_) | None => Err(Malformed::new("notice", "is not one of secure aggregation")),
+        }
     }
 }
 
@@ -125,6 +144,10 @@ impl From<SecureNotice> for wire::SecureNotice {
         let RoundKey { study, round, attempt } = notice.key;
         Self { study: study.into(), round, attempt, step: Some(step) }
     }
+}
+
+fn no_message(error: prost::DecodeError) -> Malformed {
+    Malformed::new("message", error.to_string())
 }
 
 fn read_advert(wire: &wire::Advert) -> Result<Advert, Malformed> {
@@ -245,7 +268,7 @@ mod tests {
             SecureStep::Opening(opening()),
         ] {
             let message = SecureMessage { key: key(), step };
-            assert_eq!(SecureMessage::try_from(wire::SecureMessage::from(message.clone())), Ok(message));
+            assert_eq!(SecureMessage::decode(&message.clone().encode()), Ok(message));
         }
         let split = Split { survivors: [site("a"), site("b")].into(), dropped: [site("c")].into() };
         for step in [
@@ -255,7 +278,7 @@ mod tests {
             ToSite::Consents(vec![consent()]),
         ] {
             let notice = SecureNotice { key: key(), step };
-            assert_eq!(SecureNotice::try_from(wire::SecureNotice::from(notice.clone())), Ok(notice));
+            assert_eq!(SecureNotice::decode(&notice.clone().encode()), Ok(notice));
         }
     }
 
@@ -278,5 +301,7 @@ mod tests {
         assert!(site_names("survivors", &twice).unwrap_err().to_string().contains("a site twice"));
         let empty = wire::SecureNotice { study: "s".into(), round: 1, attempt: 1, step: None };
         assert!(SecureNotice::try_from(empty).unwrap_err().to_string().contains("step is missing"));
+        assert!(SecureNotice::decode(&[0xff; 9]).unwrap_err().to_string().contains("message"));
+        assert!(SecureNotice::decode(&[]).unwrap_err().to_string().contains("not one of secure aggregation"));
     }
 }

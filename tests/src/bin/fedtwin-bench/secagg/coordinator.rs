@@ -12,11 +12,9 @@ use fedtwin_coordinator::store::Store;
 use fedtwin_plan::model::VectorSpec;
 use fedtwin_plan::pipe::{read_frame, write_frame};
 use fedtwin_plan::{Digest, ModelSpec, SiteName, Trained, model_file};
-use fedtwin_proto::domain::{self, RoundKey, SecureMessage, SecureNotice, SecureStep};
-use fedtwin_proto::wire;
+use fedtwin_proto::domain::{RoundKey, SecureMessage, SecureNotice, SecureStep};
 use fedtwin_secagg::coordinator::{Aggregation, Effect, FromSite};
 use fedtwin_secagg::site::ToSite;
-use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -93,17 +91,13 @@ impl Coordinator {
             FromSite::Vector => (Said::Vector, None),
             FromSite::Gone => (Said::Gone, None),
         };
-        let message = step.map(|step| wire::SecureMessage::from(SecureMessage { key: round_key(), step }));
-        let message = message.map(|message| message.encode_to_vec()).unwrap_or_default();
+        let message = step.map(|step| SecureMessage { key: round_key(), step }.encode()).unwrap_or_default();
         let request = Request::Say { site: site.clone(), said };
         self.ask(&request, &message)?;
         let mut notices = Vec::new();
         while let (Response::Tell { site }, notice) = self.answer()? {
-            let bytes = notice.len();
-            let wire::Notice { notice } = wire::Notice::decode(notice.as_slice())?;
-            let Some(wire::notice::Notice::Secure(notice)) = notice else { bail!("another notice") };
-            let step = SecureNotice::try_from(notice)?.step;
-            notices.push(Notice { site, bytes, step });
+            let step = SecureNotice::decode(&notice)?.step;
+            notices.push(Notice { site, bytes: notice.len(), step });
         }
         Ok(Told { sent: message.len(), notices })
     }
@@ -184,8 +178,7 @@ fn tell(effects: Vec<Effect>, output: &mut impl io::Write) -> anyhow::Result<()>
     for effect in effects {
         match effect {
             Effect::Send(site, step) => {
-                let notice = domain::Notice::Secure(SecureNotice { key: round_key(), step });
-                let notice = wire::Notice::from(notice).encode_to_vec();
+                let notice = SecureNotice { key: round_key(), step }.encode();
                 write_frame(output, &Response::Tell { site }, &notice)?;
             }
             Effect::Reject(site, why) => bail!("{site}: {why}"),
@@ -199,7 +192,7 @@ fn read_message(said: Said, payload: &[u8]) -> anyhow::Result<FromSite> {
         ensure!(payload.is_empty(), "nothing follows");
         return Ok(if matches!(said, Said::Gone) { FromSite::Gone } else { FromSite::Vector });
     }
-    Ok(match (SecureMessage::try_from(wire::SecureMessage::decode(payload)?)?.step, said) {
+    Ok(match (SecureMessage::decode(payload)?.step, said) {
         (SecureStep::Advert(advert), Said::Advert { key }) => FromSite::Advert(advert, PublicKey(key)),
         (SecureStep::Shares(shares), Said::Message) => FromSite::Shares(shares),
         (SecureStep::Consent(consent), Said::Message) => FromSite::Consent(consent),
