@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::CohortError;
+use crate::folders::{self, Scan};
 use crate::images;
 use crate::pictures;
 use crate::schema::TableSchema;
@@ -116,11 +117,13 @@ impl CohortFile {
             }
             (Source::Images(source), DataNeed::Images(need)) => {
                 let scans = images::list(&self.path, source)?;
-                images::read(&scans, source, *need, selection).map(Records::Volumes)
+                let read = |scan: &Scan| images::read_scan(scan, source, *need);
+                folders::read(&scans, selection, read).map(Records::Volumes)
             }
             (Source::Pictures(source), DataNeed::Images(need)) => {
                 let scans = pictures::list(&self.path, source)?;
-                pictures::read(&scans, source, *need, selection).map(Records::Volumes)
+                let read = |scan: &Scan| pictures::read_scan(scan, source, *need);
+                folders::read(&scans, selection, read).map(Records::Volumes)
             }
             (Source::SyntheticImages(source), DataNeed::Images(_)) => {
                 let volume = |number| synthetic::phantom(*source, number);

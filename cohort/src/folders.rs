@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use fedtwin_plan::record::VolumeRecord;
+
 use crate::cohort_file::beside;
 use crate::error::CohortError;
 use crate::source::IndexFilter;
+use crate::split::{Patient, Selection};
 use crate::table::{position, text_reader};
 
 /// Where images and masks are, relative to the cohort file.
@@ -20,7 +23,7 @@ pub(crate) struct Folders<'a> {
 /// One patient's image and mask.
 pub(crate) struct Scan {
     /// The hospital's identifier: the file's name.
-    pub(crate) id: String,
+    id: String,
     pub(crate) image: PathBuf,
     pub(crate) mask: PathBuf,
 }
@@ -55,6 +58,21 @@ pub(crate) fn list(
             None => Err(CohortError::file(&image, "has no mask of that name")),
         })
         .collect()
+}
+
+/// Reads the selected scans in the order of their names.
+pub(crate) fn read(
+    scans: &[Scan],
+    mut selection: Selection,
+    read_scan: impl Fn(&Scan) -> Result<VolumeRecord, CohortError>,
+) -> Result<Vec<VolumeRecord>, CohortError> {
+    let mut records = Vec::new();
+    for (line, scan) in (1..).zip(scans) {
+        if selection.takes(Patient { id: &scan.id, line })? {
+            records.push(read_scan(scan)?);
+        }
+    }
+    Ok(records)
 }
 
 impl Scan {

@@ -9,28 +9,11 @@ use crate::error::CohortError;
 use crate::folders::{self, Folders, Scan};
 use crate::nifti_file::{self, VolumeHeader};
 use crate::source::ImageSource;
-use crate::split::{Patient, Selection};
 
 /// Lists a cohort's volumes.
 pub(crate) fn list(cohort_file: &Path, source: &ImageSource) -> Result<Vec<Scan>, CohortError> {
     let ImageSource { images, masks, slice_axis: _, only } = source;
     folders::list(cohort_file, Folders { images, masks, only: only.as_ref() }, &[".nii.gz", ".nii"])
-}
-
-/// Reads the selected scans in the order of their names.
-pub(crate) fn read(
-    scans: &[Scan],
-    source: &ImageSource,
-    need: ImageNeed,
-    mut selection: Selection,
-) -> Result<Vec<VolumeRecord>, CohortError> {
-    let mut records = Vec::new();
-    for (line, scan) in (1..).zip(scans) {
-        if selection.takes(Patient { id: &scan.id, line })? {
-            records.push(read_scan(scan, source, need)?);
-        }
-    }
-    Ok(records)
 }
 
 /// Checks from the headers alone that the mask is the image's and that slices fit the plan's size.
@@ -61,7 +44,12 @@ pub(crate) fn check_size(
     Ok(())
 }
 
-fn read_scan(scan: &Scan, source: &ImageSource, need: ImageNeed) -> Result<VolumeRecord, CohortError> {
+/// Reads one patient's volume and its mask.
+pub(crate) fn read_scan(
+    scan: &Scan,
+    source: &ImageSource,
+    need: ImageNeed,
+) -> Result<VolumeRecord, CohortError> {
     let header = check(scan, source, need)?;
     let (_, image) = nifti_file::read(&scan.image)?;
     let (_, mask) = nifti_file::read(&scan.mask)?;

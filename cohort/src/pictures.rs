@@ -12,28 +12,11 @@ use crate::error::CohortError;
 use crate::folders::{self, Folders, Scan};
 use crate::images::{check_size, normalised};
 use crate::source::PictureSource;
-use crate::split::{Patient, Selection};
 
 /// Lists a cohort's pictures.
 pub(crate) fn list(cohort_file: &Path, source: &PictureSource) -> Result<Vec<Scan>, CohortError> {
     let PictureSource { images, masks, pixel_mm: _, only } = source;
     folders::list(cohort_file, Folders { images, masks, only: only.as_ref() }, &[".png"])
-}
-
-/// Reads the selected pictures in the order of their names.
-pub(crate) fn read(
-    scans: &[Scan],
-    source: &PictureSource,
-    need: ImageNeed,
-    mut selection: Selection,
-) -> Result<Vec<VolumeRecord>, CohortError> {
-    let mut records = Vec::new();
-    for (line, scan) in (1..).zip(scans) {
-        if selection.takes(Patient { id: &scan.id, line })? {
-            records.push(read_scan(scan, source, need)?);
-        }
-    }
-    Ok(records)
 }
 
 /// Checks from the headers alone that the mask is the picture's and that the picture fits the plan's size; returns
@@ -48,7 +31,12 @@ pub(crate) fn check(scan: &Scan, need: ImageNeed) -> Result<[usize; 2], CohortEr
     Ok(image)
 }
 
-fn read_scan(scan: &Scan, source: &PictureSource, need: ImageNeed) -> Result<VolumeRecord, CohortError> {
+/// Reads one patient's picture and its mask.
+pub(crate) fn read_scan(
+    scan: &Scan,
+    source: &PictureSource,
+    need: ImageNeed,
+) -> Result<VolumeRecord, CohortError> {
     let [rows, columns] = check(scan, need)?;
     // Colours become luminance, as Rec. 709 weighs them; transparency does not count.
     let image = normalised(&decode(&scan.image)?.to_luma32f().into_raw())
