@@ -94,9 +94,7 @@ pub fn section(calibrated: &Calibrated) -> String {
 /// # Errors
 /// Refuses integers that no mechanism has.
 pub fn event(plan: &Plan, sites: u32) -> Result<GaussianEvent, OutOfRange> {
-    let Calibrated { m, c_int, steps, .. } = plan.calibrated;
-    let event = GaussianEvent::local(plan.training.sampling, m.get(), c_int, steps)?;
-    Ok(GaussianEvent { noise_shares: NoiseShares::try_from(i64::from(sites))?, ..event })
+    GaussianEvent::of_updates(plan, sites, plan.calibrated.steps)
 }
 
 /// Takes the narrowest modulus whose grid is fine enough, and the largest m for which its sums fit.

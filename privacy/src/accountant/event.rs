@@ -1,7 +1,7 @@
 //! Events as integers: exactly what was done, from which anyone can compute what it cost.
 
-use fedtwin_plan::Ratio;
 use fedtwin_plan::numbers::{Count, OutOfRange};
+use fedtwin_plan::{Plan, Ratio};
 use serde::{Deserialize, Serialize};
 
 /// The m of noise with standard deviation 2^m grid units; below 10 the lemma of
@@ -43,6 +43,17 @@ impl GaussianEvent {
             noise_shares: NoiseShares::try_from(1)?,
             steps,
         })
+    }
+
+    /// Makes `steps` noisy sums of a plan's updates, in each of which the noise of `noise_shares` sites counts.
+    ///
+    /// # Errors
+    /// Refuses integers that no mechanism has.
+    pub fn of_updates(plan: &Plan, noise_shares: u32, steps: u64) -> Result<Self, OutOfRange> {
+        let (m, c_int) = (plan.calibrated.m.get(), plan.calibrated.c_int);
+        let noise_shares = NoiseShares::try_from(i64::from(noise_shares))?;
+        let event = Self::local(plan.training.sampling, m, c_int, steps)?;
+        Ok(Self { noise_shares, ..event })
     }
 
     /// Returns the noise multiplier of the continuous Gaussian mechanism that costs at least as much:

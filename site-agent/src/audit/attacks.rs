@@ -39,11 +39,9 @@ pub(super) struct Attacks<'a> {
 impl<'a> Attacks<'a> {
     pub(super) fn new(target: &'a Target) -> Result<Self, AttackError> {
         let plan = &target.plan;
-        let calibrated = &plan.calibrated;
-        // What the coordinator sees has this site's noise alone, with shared noise too.
+        // The update that is attacked has this site's noise alone, as if all others colluded with the coordinator.
         let delta = plan.privacy.delta();
-        let event = GaussianEvent::local(plan.training.sampling, calibrated.m.get(), calibrated.c_int, 1);
-        let event = event.map_err(AttackError::step)?;
+        let event = GaussianEvent::of_updates(plan, 1, 1).map_err(AttackError::step)?;
         let spec = plan.model_spec().map_err(|problem| AttackError::step(problem.message))?;
         Ok(Self {
             target,

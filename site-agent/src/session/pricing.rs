@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use fedtwin_plan::Plan;
-use fedtwin_plan::numbers::OutOfRange;
 use fedtwin_plan::plan::{LocalNoise, Privacy, SharedNoise};
-use fedtwin_privacy::accountant::{self, GaussianEvent, NoiseShares};
+use fedtwin_privacy::accountant::{self, GaussianEvent};
 use fedtwin_privacy::histogram::release_event;
 use fedtwin_privacy::ledger::{AttemptCost, ClaimRequest, Purpose};
 
@@ -53,11 +52,8 @@ fn attempt_cost(plan: &Plan) -> Result<AttemptCost, Refusal> {
         }
     };
     let event = |steps: u64| {
-        let (m, c_int) = (plan.calibrated.m.get(), plan.calibrated.c_int);
-        let out_of_range = |error: OutOfRange| Refusal::Calibration(error.to_string());
-        let noise_shares = NoiseShares::try_from(i64::from(plan.noise_shares())).map_err(out_of_range)?;
-        let event = GaussianEvent::local(plan.training.sampling, m, c_int, steps).map_err(out_of_range)?;
-        Ok::<_, Refusal>(GaussianEvent { noise_shares, ..event })
+        let event = GaussianEvent::of_updates(plan, plan.noise_shares(), steps);
+        event.map_err(|error| Refusal::Calibration(error.to_string()))
     };
     hold_to_claim(&event(plan.steps())?, claimed, delta)?;
     Ok(AttemptCost::Noised(event(plan.local_steps().into())?))

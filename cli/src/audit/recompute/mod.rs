@@ -173,15 +173,13 @@ pub enum Verdict {
 /// # Errors
 /// Refuses a plan that no study ran.
 pub fn recompute(ledgers: &[Ledger], plans: &Plans) -> Result<Recomputed, NoPlan> {
-    let ran = |digest| {
-        let mut cohorts = ledgers.iter().flat_map(|ledger| ledger.state.report());
-        cohorts.any(|cohort| cohort.studies.iter().any(|study| study.plan == digest))
-    };
+    let mut findings = Vec::new();
+    let ledgers: Vec<_> = ledgers.iter().map(|ledger| account(ledger, plans, &mut findings)).collect();
+    let cohorts = || ledgers.iter().flat_map(|ledger| &ledger.cohorts);
+    let ran = |digest| cohorts().flat_map(|cohort| &cohort.studies).any(|study| study.plan == digest);
     if let Some((file, digest)) = plans.digests().find(|(_, digest)| !ran(*digest)) {
         return Err(NoPlan::Unknown { file: file.to_owned(), digest });
     }
-    let mut findings = Vec::new();
-    let ledgers = ledgers.iter().map(|ledger| account(ledger, plans, &mut findings)).collect();
     Ok(Recomputed { ledgers, findings })
 }
 
