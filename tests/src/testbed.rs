@@ -84,6 +84,30 @@ impl Testbed {
         Ok(testbed)
     }
 
+    /// Runs a study of two rounds, kills the site that hangs when the others' updates are in, and checks that it is
+    /// missing in the first round and back in the second.
+    ///
+    /// # Errors
+    /// Fails where the study or the programs do.
+    ///
+    /// # Panics
+    /// If another site is missing, or the killed one in both rounds.
+    pub async fn assert_last_site_comes_back(&mut self, study: &VectorStudy) -> anyhow::Result<()> {
+        let last = self.sites.len() - 1;
+        let mut watch = self.open(study).await?;
+        watch.updates(last).await?;
+        let killed = self.sites[last].clone();
+        self.federation.kill_site(&killed);
+        let (included, missing) = watch.round_closed(1).await?;
+        assert_eq!((included.as_slice(), missing.as_slice()), self.sites.split_at(last));
+        Script::good(u32::try_from(last)?).save(&self.site_folder(last))?;
+        self.federation.restart_site(&killed)?;
+        let (included, missing) = watch.round_closed(2).await?;
+        assert_eq!((included, missing), (self.sites.clone(), Vec::new()));
+        watch.finished().await?;
+        Ok(())
+    }
+
     /// Starts a site.
     ///
     /// # Errors

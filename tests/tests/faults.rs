@@ -44,19 +44,7 @@ async fn a_site_killed_in_a_round_is_missing_there_and_in_a_later_one() {
     in_time(async {
         let mut testbed = Testbed::start_with_a_silent_site(3)?;
         let study = VectorStudy { sites_min: 2, deadline_s: 2, ..VectorStudy::new("killed", &testbed.sites) };
-        let mut watch = testbed.open(&study).await?;
-        watch.updates(2).await?;
-        let killed = testbed.sites[2].clone();
-        testbed.federation.kill_site(&killed);
-        let (included, missing) = watch.round_closed(1).await?;
-        assert_eq!((included.as_slice(), missing.as_slice()), testbed.sites.split_at(2));
-
-        Script::good(2).save(&testbed.site_folder(2))?;
-        testbed.federation.restart_site(&killed)?;
-        let (included, missing) = watch.round_closed(2).await?;
-        assert_eq!((included, missing), (testbed.sites.clone(), Vec::new()));
-        watch.finished().await?;
-        Ok(())
+        testbed.assert_last_site_comes_back(&study).await
     })
     .await;
 }

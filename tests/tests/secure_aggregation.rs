@@ -55,18 +55,7 @@ async fn a_killed_site_is_missing_and_comes_back_in_a_later_round() {
     in_time(async {
         let mut testbed = Testbed::start_with_a_silent_site(5)?;
         let study = VectorStudy { sites_min: 4, deadline_s: 3, ..sums_only("killed", &testbed) };
-        let mut watch = testbed.open(&study).await?;
-        watch.updates(4).await?;
-        let killed = testbed.sites[4].clone();
-        testbed.federation.kill_site(&killed);
-        let (included, missing) = watch.round_closed(1).await?;
-        assert_eq!((included.as_slice(), missing.as_slice()), testbed.sites.split_at(4));
-        Script::good(4).save(&testbed.site_folder(4))?;
-        testbed.federation.restart_site(&killed)?;
-        let (included, missing) = watch.round_closed(2).await?;
-        assert_eq!((included, missing), (testbed.sites.clone(), Vec::new()));
-        watch.finished().await?;
-        Ok(())
+        testbed.assert_last_site_comes_back(&study).await
     })
     .await;
 }
