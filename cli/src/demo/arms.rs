@@ -76,35 +76,35 @@ impl<'a> Stage<'a> {
         Ok(ArmDraft { name: study.id.to_owned(), text, initial_model })
     }
 
-    /// Runs studies of some cohorts, of so many rounds each, at the same time and without noise, in a federation whose
-    /// ledgers say `unbounded` from then on.
+    /// Runs studies of some cohorts at the same time and without noise, in a federation whose ledgers say `unbounded`
+    /// from then on.
     ///
     /// # Errors
     /// As [`Arm::run`].
-    pub async fn reference(&self, studies: &[(Cohort, u32)]) -> anyhow::Result<ArmOutcome> {
-        let draft = |&(cohort, rounds): &(Cohort, u32)| {
+    pub async fn reference(&self, cohorts: &[Cohort]) -> anyhow::Result<ArmOutcome> {
+        let draft = |&cohort: &Cohort| {
             let id = format!("{}-none", cohort.name());
-            self.draft(cohort, &StudyTerms::new(&id, rounds, Protection::None))
+            self.draft(cohort, &StudyTerms::new(&id, cohort.rounds(), Protection::None))
         };
-        let group = studies.iter().map(draft).collect::<anyhow::Result<_>>()?;
-        self.federation("reference-run", &cohorts(studies), vec![group], 25).await
+        let group = cohorts.iter().map(draft).collect::<anyhow::Result<_>>()?;
+        self.federation("reference-run", cohorts, vec![group], 25).await
     }
 
-    /// Runs studies of some cohorts, of so many rounds each, at the same time and with shared noise, at each epsilon in
-    /// turn on the same budgets.
+    /// Runs studies of some cohorts at the same time and with shared noise, at each epsilon in turn on the same budgets.
     ///
     /// # Errors
     /// As [`Arm::run`].
-    pub async fn private(&self, studies: &[(Cohort, u32)], epsilons: &[f64]) -> anyhow::Result<ArmOutcome> {
+    pub async fn private(&self, cohorts: &[Cohort], epsilons: &[f64]) -> anyhow::Result<ArmOutcome> {
         let group = |&epsilon: &f64| {
-            let draft = |&(cohort, rounds): &(Cohort, u32)| {
+            let draft = |&cohort: &Cohort| {
                 let id = format!("{}-e{epsilon}", cohort.name());
-                self.draft(cohort, &StudyTerms::new(&id, rounds, Protection::shared(cohort, epsilon)))
+                let protection = Protection::shared(cohort, epsilon);
+                self.draft(cohort, &StudyTerms::new(&id, cohort.private_rounds(), protection))
             };
-            studies.iter().map(draft).collect()
+            cohorts.iter().map(draft).collect()
         };
         let groups = epsilons.iter().map(group).collect::<anyhow::Result<_>>()?;
-        self.federation("private", &cohorts(studies), groups, 10).await
+        self.federation("private", cohorts, groups, 10).await
     }
 
     /// Runs drafts at all sites of some cohorts.
@@ -244,10 +244,6 @@ impl Finished {
         let state = self.federation.join("sites").join(self.site().as_str()).join("state");
         state.join("studies").join(self.study.plan.study.id.as_str())
     }
-}
-
-fn cohorts(studies: &[(Cohort, u32)]) -> Vec<Cohort> {
-    studies.iter().map(|(cohort, _)| *cohort).collect()
 }
 
 /// Adds up the declared training patients of sites.

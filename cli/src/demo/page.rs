@@ -17,13 +17,14 @@ use crate::study::report::{Epsilons, Price, Report as PlanReport};
 pub fn render(arms: &[&ArmOutcome], figures: &[Row], folder: &Path) -> String {
     let mut page = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><title>fedtwin demonstration</title><style>{STYLE}</style>\
-         <h1>fedtwin: two models trained across hospitals</h1><p>Every hospital's agent ran as its own process and \
+         <h1>fedtwin: models trained across hospitals</h1><p>Every hospital's agent ran as its own process and \
          dialled the coordinator over mutual TLS. What follows was read from the hospitals' own folders, which only \
          a demonstration on one machine can do.</p>"
     );
     for arm in arms {
         let reference = arm.studies.iter().all(|study| study.plan.calibrated.epsilon.is_none());
-        let title = if reference { "Reference run, without noise" } else { "With noise at each site" };
+        let title =
+            if reference { "Reference run, without noise" } else { "With noise that the sites share" };
         push(&mut page, format_args!("<h2>{title}</h2>"));
         for study in &arm.studies {
             study_section(&mut page, arm, study, figures, folder);

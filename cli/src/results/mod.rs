@@ -89,10 +89,10 @@ async fn measure(part: Part, arguments: &Results, out: &mut dyn Write) -> anyhow
     let mut measured = Measured::default();
     match part {
         Part::Heart => {
-            let rounds = Cohort::Heart.rounds();
+            let cohort = Cohort::Heart;
             writeln!(out, "heart without noise: together, each hospital alone, and pooled")?;
-            measured.add("no noise", &stage.reference(&[(Cohort::Heart, rounds)]).await?);
-            measured.results.extend(compare_cohort(&stage, Cohort::Heart, rounds).await?);
+            measured.add("no noise", &stage.reference(&[cohort]).await?);
+            measured.results.extend(compare_cohort(&stage, cohort, cohort.rounds()).await?);
         }
         Part::Hippocampus => {
             hippocampus_without_noise(&stage, arguments, out, &mut measured).await?;
@@ -120,7 +120,7 @@ async fn hippocampus_without_noise(
 ) -> anyhow::Result<()> {
     let (cohort, rounds) = (Cohort::Hippocampus, arguments.long_rounds);
     writeln!(out, "hippocampus without noise, as in the demonstration")?;
-    measured.add("no noise", &stage.reference(&[(cohort, cohort.rounds())]).await?);
+    measured.add("no noise", &stage.reference(&[cohort]).await?);
     writeln!(out, "hippocampus for {rounds} rounds: together, each site alone, and pooled")?;
     let long = stage.draft(cohort, &StudyTerms::new("hippocampus-long", rounds, Protection::None))?;
     measured.add("long run", &stage.federation("long", &[cohort], vec![vec![long]], 0).await?);

@@ -20,28 +20,19 @@ pub(super) fn render(parts: &BTreeMap<Part, Measured>, benches: &Benches) -> Str
     let mut page = String::from(words::INTRODUCTION);
     page.push_str(words::HEART);
     lines(&mut page, &figures, &lines::heart());
-    for row in of_alone(&figures, Cohort::Heart).filter(|row| row.metric == "accuracy") {
-        line(
-            &mut page,
-            &format!("{} alone, no noise, on its own test patients: accuracy", row.site),
-            Some(row),
-            "",
-        );
-    }
+    let on_its_own = "no noise, on its own test patients: accuracy";
+    lines_alone(&mut page, &figures, (Cohort::Heart, "accuracy"), on_its_own);
     page.push_str(words::HEART_UTILITY);
     utility(&mut page, &figures, &lines::heart_under_privacy());
     page.push_str(words::HIPPOCAMPUS);
     lines(&mut page, &figures, &lines::hippocampus());
-    for row in of_alone(&figures, Cohort::Hippocampus).filter(|row| row.metric == "dice") {
-        line(&mut page, &format!("{} alone, as many steps as the long run: Dice", row.site), Some(row), "");
-    }
+    let long = "as many steps as the long run: Dice";
+    lines_alone(&mut page, &figures, (Cohort::Hippocampus, "dice"), long);
     page.push_str(words::HIPPOCAMPUS_UTILITY);
     utility(&mut page, &figures, &lines::hippocampus_under_privacy());
     page.push_str(words::NUCLEI);
     lines(&mut page, &figures, &lines::nuclei());
-    for row in of_alone(&figures, Cohort::Nuclei).filter(|row| row.metric == "dice") {
-        line(&mut page, &format!("{} alone, all test pictures: Dice", row.site), Some(row), "");
-    }
+    lines_alone(&mut page, &figures, (Cohort::Nuclei, "dice"), "all test pictures: Dice");
     what_it_took(&mut page, parts.values().flat_map(|measured| &measured.took));
     benches.render(&mut page);
     page
@@ -98,6 +89,13 @@ fn shown(row: Option<&Row>) -> String {
 fn lines(page: &mut String, figures: &[Row], lines: &[Line]) {
     for (what, key, asked) in lines {
         line(page, what, find(figures, *key), asked);
+    }
+}
+
+/// Writes one metric of every site that trained alone without noise.
+fn lines_alone(page: &mut String, figures: &[Row], (cohort, metric): (Cohort, &str), what: &str) {
+    for row in of_alone(figures, cohort).filter(|row| row.metric == metric) {
+        line(page, &format!("{} alone, {what}", row.site), Some(row), "");
     }
 }
 

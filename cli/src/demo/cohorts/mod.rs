@@ -113,7 +113,7 @@ impl Cohort {
 
     /// Returns the rounds of a study without noise.
     #[must_use]
-    pub const fn rounds(self) -> u32 {
+    pub fn rounds(self) -> u32 {
         match self {
             Self::Heart => 100,
             Self::Hippocampus | Self::HippocampusHalves | Self::Nuclei => 150,
@@ -122,7 +122,7 @@ impl Cohort {
 
     /// Returns the rounds of a study with noise.
     #[must_use]
-    pub const fn private_rounds(self) -> u32 {
+    pub fn private_rounds(self) -> u32 {
         match self {
             Self::Heart => 5,
             Self::Hippocampus | Self::HippocampusHalves | Self::Nuclei => 8,
@@ -132,7 +132,7 @@ impl Cohort {
     /// Returns how many sites may be missing in a study with shared noise, beside the one that may collude with the
     /// coordinator.
     #[must_use]
-    pub const fn dropouts(self) -> usize {
+    pub fn dropouts(self) -> usize {
         match self {
             Self::Hippocampus => 0,
             Self::Heart | Self::HippocampusHalves | Self::Nuclei => 1,
