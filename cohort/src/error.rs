@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use fedtwin_plan::text_file::TextError;
 
+use crate::mismatch::Mismatch;
+
 /// Why a cohort cannot be used.
 ///
 /// No message holds a patient's value. Messages do hold names of files, which may identify a patient:
@@ -50,12 +52,9 @@ pub enum CohortError {
         /// What is wrong and what was expected.
         message: String,
     },
-    /// The plan asks for something else than the cohort has; neither need be wrong.
-    #[error("the plan does not fit this cohort: {message}")]
-    PlanMismatch {
-        /// What the plan expects and what the cohort has.
-        message: String,
-    },
+    /// The plan asks for something else than the cohort has.
+    #[error("the plan does not fit this cohort")]
+    PlanMismatch(#[from] Mismatch),
     /// There are more training patients than the cohort file declares.
     #[error(
         "{file} declares {declared} patients, and there are more training patients: declare the true number"
@@ -83,9 +82,5 @@ impl CohortError {
 
     pub(crate) fn file(file: &Path, message: impl Into<String>) -> Self {
         Self::File { file: file.to_owned(), message: message.into() }
-    }
-
-    pub(crate) fn mismatch(message: impl Into<String>) -> Self {
-        Self::PlanMismatch { message: message.into() }
     }
 }

@@ -3,12 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use fedtwin_plan::record::VolumeRecord;
-
 use crate::cohort_file::beside;
 use crate::error::CohortError;
 use crate::source::IndexFilter;
-use crate::split::{Patient, Selection};
 use crate::table::{position, text_reader};
 
 /// Where images and masks are, relative to the cohort file.
@@ -23,7 +20,7 @@ pub(crate) struct Folders<'a> {
 /// One patient's image and mask.
 pub(crate) struct Scan {
     /// The hospital's identifier: the file's name.
-    id: String,
+    pub(crate) id: String,
     pub(crate) image: PathBuf,
     pub(crate) mask: PathBuf,
 }
@@ -60,19 +57,10 @@ pub(crate) fn list(
         .collect()
 }
 
-/// Reads the selected scans in the order of their names.
-pub(crate) fn read(
-    scans: &[Scan],
-    mut selection: Selection,
-    read_scan: impl Fn(&Scan) -> Result<VolumeRecord, CohortError>,
-) -> Result<Vec<VolumeRecord>, CohortError> {
-    let mut records = Vec::new();
-    for (line, scan) in (1..).zip(scans) {
-        if selection.takes(Patient { id: &scan.id, line })? {
-            records.push(read_scan(scan)?);
-        }
-    }
-    Ok(records)
+/// Returns all files of the scans, and the index that chose them.
+pub(crate) fn files(cohort_file: &Path, scans: &[Scan], only: Option<&IndexFilter>) -> Vec<PathBuf> {
+    let of_scans = scans.iter().flat_map(|scan| [scan.image.clone(), scan.mask.clone()]);
+    of_scans.chain(only.map(|index| beside(cohort_file, &index.file))).collect()
 }
 
 impl Scan {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use fedtwin_plan::cohort_need::ImageNeed;
 use fedtwin_plan::record::VolumeRecord;
 
 use crate::error::CohortError;
@@ -16,41 +15,19 @@ pub(crate) fn list(cohort_file: &Path, source: &ImageSource) -> Result<Vec<Scan>
     folders::list(cohort_file, Folders { images, masks, only: only.as_ref() }, &[".nii.gz", ".nii"])
 }
 
-/// Checks from the headers alone that the mask is the image's and that slices fit the plan's size.
-pub(crate) fn check(scan: &Scan, source: &ImageSource, need: ImageNeed) -> Result<VolumeHeader, CohortError> {
+/// Checks from the headers alone that the mask is the image's.
+fn check(scan: &Scan) -> Result<VolumeHeader, CohortError> {
     let (image, _) = nifti_file::open(&scan.image)?;
     let (mask, _) = nifti_file::open(&scan.mask)?;
     if mask.shape != image.shape {
         return Err(scan.other_size(&sizes(image.shape), &sizes(mask.shape)));
     }
-    let [_, rows, columns] = slice_axes(source).map(|axis| image.shape[axis]);
-    check_size([rows, columns], need, &scan.image)?;
     Ok(image)
 }
 
-/// Checks that slices fit the plan's size, or that it cuts larger ones into tiles.
-pub(crate) fn check_size(
-    [rows, columns]: [usize; 2],
-    need: ImageNeed,
-    image: &Path,
-) -> Result<(), CohortError> {
-    let (height, width) = (need.height.size(), need.width.size());
-    if !need.tiles && (rows > height || columns > width) {
-        return Err(CohortError::mismatch(format!(
-            "it expects slices of at most {height} x {width}, those of {} are {rows} x {columns}",
-            image.display()
-        )));
-    }
-    Ok(())
-}
-
 /// Reads one patient's volume and its mask.
-pub(crate) fn read_scan(
-    scan: &Scan,
-    source: &ImageSource,
-    need: ImageNeed,
-) -> Result<VolumeRecord, CohortError> {
-    let header = check(scan, source, need)?;
+pub(crate) fn read_scan(scan: &Scan, source: &ImageSource) -> Result<VolumeRecord, CohortError> {
+    let header = check(scan)?;
     let (_, image) = nifti_file::read(&scan.image)?;
     let (_, mask) = nifti_file::read(&scan.mask)?;
     if mask.iter().any(|x| x.is_nan()) {

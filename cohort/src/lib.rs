@@ -10,15 +10,22 @@
 
 mod cohort_file;
 mod error;
+mod fingerprint;
 mod folders;
 mod images;
+mod limits;
+mod mismatch;
 mod nifti_file;
 mod pictures;
+mod scans;
 pub mod schema;
 pub mod source;
 pub mod split;
 mod synthetic;
 mod table;
+mod tally;
 
 pub use cohort_file::CohortFile;
 pub use error::CohortError;
+pub use limits::{Limits, SliceSize};
+pub use mismatch::{Kind, Mismatch, Values};

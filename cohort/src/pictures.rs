@@ -4,13 +4,12 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use fedtwin_plan::cohort_need::ImageNeed;
 use fedtwin_plan::record::VolumeRecord;
 use image::{DynamicImage, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::error::CohortError;
 use crate::folders::{self, Folders, Scan};
-use crate::images::{check_size, normalised};
+use crate::images::normalised;
 use crate::source::PictureSource;
 
 /// Lists a cohort's pictures.
@@ -19,25 +18,19 @@ pub(crate) fn list(cohort_file: &Path, source: &PictureSource) -> Result<Vec<Sca
     folders::list(cohort_file, Folders { images, masks, only: only.as_ref() }, &[".png"])
 }
 
-/// Checks from the headers alone that the mask is the picture's and that the picture fits the plan's size; returns
-/// rows and columns.
-pub(crate) fn check(scan: &Scan, need: ImageNeed) -> Result<[usize; 2], CohortError> {
+/// Checks from the headers alone that the mask is the picture's; returns rows and columns.
+fn check(scan: &Scan) -> Result<[usize; 2], CohortError> {
     let (image, mask) = (size(&scan.image)?, size(&scan.mask)?);
     let words = |[rows, columns]: [usize; 2]| format!("{rows} x {columns} pixels");
     if image != mask {
         return Err(scan.other_size(&words(image), &words(mask)));
     }
-    check_size(image, need, &scan.image)?;
     Ok(image)
 }
 
 /// Reads one patient's picture and its mask.
-pub(crate) fn read_scan(
-    scan: &Scan,
-    source: &PictureSource,
-    need: ImageNeed,
-) -> Result<VolumeRecord, CohortError> {
-    let [rows, columns] = check(scan, need)?;
+pub(crate) fn read_scan(scan: &Scan, source: &PictureSource) -> Result<VolumeRecord, CohortError> {
+    let [rows, columns] = check(scan)?;
     // Colours become luminance, as Rec. 709 weighs them; transparency does not count.
     let image = normalised(&decode(&scan.image)?.to_luma32f().into_raw())
         .ok_or_else(|| CohortError::file(&scan.image, "has no pixel"))?;

@@ -6,7 +6,7 @@ use fedtwin_plan::cohort_need::{DataNeed, Feature, NumberRange, TableNeed};
 use fedtwin_plan::text_file::{Check, Problem};
 use serde::Deserialize;
 
-use crate::error::CohortError;
+use crate::mismatch::{Mismatch, Values};
 
 /// A table's columns: names, types, units, categories, plausible ranges and the codes that mean missing.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -104,28 +104,28 @@ impl TableSchema {
     /// Returns all that the schema offers, in the form in which a plan asks for it.
     #[must_use]
     pub fn need(&self) -> DataNeed {
+        DataNeed::Table(self.all())
+    }
+
+    /// Returns all columns, as a plan that asks for each of them.
+    pub(crate) fn all(&self) -> TableNeed {
         let features = self.features.iter().map(|(name, column)| (name.clone(), column.feature()));
-        DataNeed::Table(TableNeed { outcome: self.outcome.name.clone(), features: features.collect() })
+        TableNeed { outcome: self.outcome.name.clone(), features: features.collect() }
     }
 
     /// Checks that the schema has all that a plan asks for, in its units and categories.
-    pub(crate) fn fit(&self, need: &TableNeed) -> Result<(), CohortError> {
+    pub(crate) fn fit(&self, need: &TableNeed) -> Result<(), Mismatch> {
         if need.outcome != self.outcome.name {
-            let (plan, own) = (&need.outcome, &self.outcome.name);
-            return Err(CohortError::mismatch(format!(
-                "it predicts outcome {plan:?}, the cohort has {own:?}"
-            )));
+            let (plan, cohort) = (need.outcome.clone(), self.outcome.name.clone());
+            return Err(Mismatch::Outcome { plan, cohort });
         }
-        for (name, feature) in &need.features {
-            let column = self.features.get(name).ok_or_else(|| {
-                let own = self.features.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-                CohortError::mismatch(format!("it expects a column {name:?}, the cohort has {own}"))
-            })?;
-            column
-                .fit(feature)
-                .map_err(|message| CohortError::mismatch(format!("column {name:?}: {message}")))?;
-        }
-        Ok(())
+        need.features.iter().try_for_each(|(name, feature)| match self.features.get(name) {
+            Some(column) => column.fit(name, feature),
+            None => {
+                let cohort = self.features.keys().cloned().collect();
+                Err(Mismatch::Feature { plan: name.clone(), cohort })
+            }
+        })
     }
 }
 
@@ -142,35 +142,37 @@ impl FeatureColumn {
         }
     }
 
-    fn fit(&self, feature: &Feature) -> Result<(), String> {
+    fn fit(&self, name: &str, feature: &Feature) -> Result<(), Mismatch> {
+        let of = name.to_owned();
         match (self, feature) {
             (Self::Number(own), Feature::Number(plan)) => {
                 if own.unit != plan.unit {
-                    return Err(format!("the plan expects {:?}, the cohort has {:?}", plan.unit, own.unit));
+                    let (plan, cohort) = (plan.unit.clone(), own.unit.clone());
+                    return Err(Mismatch::Unit { feature: of, plan, cohort });
                 }
-                // Disjoint ranges betray another quantity under the same name and unit.
                 if plan.high <= own.low || own.high <= plan.low {
-                    let (low, high) = (plan.low, plan.high);
-                    return Err(format!(
-                        "the plan expects {low} to {high} {}, the cohort's values are plausible from {} to {}",
-                        own.unit, own.low, own.high
-                    ));
+                    return Err(Mismatch::Range {
+                        feature: of,
+                        unit: own.unit.clone(),
+                        plan: [plan.low, plan.high],
+                        cohort: [own.low, own.high],
+                    });
                 }
                 Ok(())
             }
             (Self::Category(own), Feature::Category(plan)) => {
-                own.codes.values().find(|name| !plan.contains(name)).map_or(Ok(()), |name| {
-                    Err(format!(
-                        "the cohort has category {name:?}, the plan expects one of {}",
-                        plan.join(", ")
-                    ))
-                })
+                match own.codes.values().find(|name| !plan.contains(name)) {
+                    Some(cohort) => {
+                        Err(Mismatch::Category { feature: of, plan: plan.clone(), cohort: cohort.clone() })
+                    }
+                    None => Ok(()),
+                }
             }
             (Self::Number(_), Feature::Category(_)) => {
-                Err("the plan expects categories, the cohort has numbers".to_owned())
+                Err(Mismatch::Values { feature: of, plan: Values::Categories, cohort: Values::Numbers })
             }
             (Self::Category(_), Feature::Number(_)) => {
-                Err("the plan expects numbers, the cohort has categories".to_owned())
+                Err(Mismatch::Values { feature: of, plan: Values::Numbers, cohort: Values::Categories })
             }
         }
     }

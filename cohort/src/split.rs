@@ -67,10 +67,9 @@ pub(crate) struct Patient<'a> {
     pub line: u64,
 }
 
-/// Assigns patients to the part that is asked for, and counts those that train against the declared size.
+/// Assigns patients to parts, and counts those that train against the declared size.
 pub(crate) struct Selection {
     rule: Rule,
-    part: Part,
     trained: u32,
     declared: u32,
     cohort_file: PathBuf,
@@ -84,12 +83,7 @@ enum Rule {
 
 impl Selection {
     /// Prepares the split of the cohort file at `cohort_file`, which declares `declared` patients.
-    pub(crate) fn new(
-        split: &Split,
-        part: Part,
-        cohort_file: &Path,
-        declared: u32,
-    ) -> Result<Self, CohortError> {
+    pub(crate) fn new(split: &Split, cohort_file: &Path, declared: u32) -> Result<Self, CohortError> {
         let rule = match split {
             Split::Listed(listed) => {
                 let file = crate::cohort_file::beside(cohort_file, &listed.file);
@@ -99,22 +93,20 @@ impl Selection {
             Split::Modulo(modulo) => Rule::Modulo(*modulo),
             Split::Hashed(hashed) => Rule::Hashed(*hashed),
         };
-        Ok(Self { rule, part, trained: 0, declared, cohort_file: cohort_file.to_owned() })
+        Ok(Self { rule, trained: 0, declared, cohort_file: cohort_file.to_owned() })
     }
 
-    /// Says whether the patient is in the part that is asked for; each patient is asked about once.
-    pub(crate) fn takes(&mut self, patient: Patient<'_>) -> Result<bool, CohortError> {
-        let Some(part) = self.part_of(patient)? else {
-            return Ok(false);
-        };
-        if part == Part::Train {
+    /// Returns the patient's part, if it is in one; each patient is asked about once.
+    pub(crate) fn assign(&mut self, patient: Patient<'_>) -> Result<Option<Part>, CohortError> {
+        let part = self.part_of(patient)?;
+        if part == Some(Part::Train) {
             if self.trained == self.declared {
                 let file = self.cohort_file.clone();
                 return Err(CohortError::Undeclared { file, declared: self.declared });
             }
             self.trained += 1;
         }
-        Ok(part == self.part)
+        Ok(part)
     }
 
     /// Checks that the list names no line beyond the last.

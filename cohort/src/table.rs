@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use csv::{Reader, ReaderBuilder, StringRecord};
 use fedtwin_plan::cohort_need::{Feature, TableNeed};
-use fedtwin_plan::record::{TableRecord, Value};
+use fedtwin_plan::record::{Part, TableRecord, Value};
 
 use crate::error::CohortError;
 use crate::schema::{CategoryColumn, FeatureColumn, NumberColumn, OutcomeRule, TableSchema};
@@ -51,15 +51,16 @@ impl Table {
         Self { file: described_by.to_owned(), columns, lines: Box::new(lines) }
     }
 
-    /// Reads the selected patients in the order of their lines.
+    /// Reads the patients of both parts in the order of their lines.
     pub(crate) fn read(
         self,
         schema: &TableSchema,
         need: &TableNeed,
         mut selection: Selection,
-    ) -> Result<Vec<TableRecord>, CohortError> {
+        mut each: impl FnMut(Part, TableRecord),
+    ) -> Result<(), CohortError> {
         let layout = Layout::new(schema, need, &self)?;
-        let (mut records, mut seen, mut last_line) = (Vec::new(), BTreeMap::new(), 0);
+        let (mut seen, mut last_line) = (BTreeMap::new(), 0);
         for line in self.lines {
             let Line { number, cells } = line.map_err(CohortError::csv(&self.file))?;
             let refuse = |message: String| CohortError::table(&self.file, number, message);
@@ -73,17 +74,16 @@ impl Table {
                     "is of the same patient as line {first}, expected one line per patient"
                 )));
             }
-            if selection.takes(Patient { id: &id, line: number })? {
-                records.push(layout.record(&cells).map_err(refuse)?);
+            if let Some(part) = selection.assign(Patient { id: &id, line: number })? {
+                each(part, layout.record(&cells).map_err(refuse)?);
             }
         }
-        selection.finish(last_line)?;
-        Ok(records)
+        selection.finish(last_line)
     }
 }
 
 /// Where in a line the cells are that a plan asks for, and how they are read.
-pub(crate) struct Layout {
+struct Layout {
     missing: Vec<String>,
     patient_id: Option<usize>,
     outcome: Cell<OutcomeRule>,
@@ -108,9 +108,8 @@ struct Code {
 }
 
 impl Layout {
-    /// Finds the plan's features in the order of the plan.
-    pub(crate) fn new(schema: &TableSchema, need: &TableNeed, table: &Table) -> Result<Self, CohortError> {
-        schema.fit(need)?;
+    /// Finds the plan's features, which the schema has, in the order of the plan.
+    fn new(schema: &TableSchema, need: &TableNeed, table: &Table) -> Result<Self, CohortError> {
         let find = |column: &str| position(&table.file, &table.columns, column);
         let features = need.features.iter().map(|(name, feature)| {
             let own = &schema.features[name];

@@ -30,7 +30,7 @@ fn example_synthetic_cohorts_have_the_patients_that_they_declare() {
         [("synthetic-table.toml", heart_need(), 60), ("synthetic-images.toml", image_need(64, 48), 8)]
     {
         let cohort = CohortFile::load(&example(name)).unwrap();
-        cohort.check(&need).unwrap();
+        cohort.fits(&need).unwrap();
         let patients = |part| cohort.read(&need, part).unwrap().patients();
         assert_eq!(
             (patients(Part::Train), patients(Part::Test)),

@@ -4,6 +4,7 @@
 
 mod common;
 
+use fedtwin_plan::cohort_need::{DataNeed, ImageNeed};
 use fedtwin_plan::record::{Part, VolumeRecord};
 
 use common::{Folder, Nifti, gzipped, image_need, volumes};
@@ -147,7 +148,7 @@ fn unusable_volumes_are_refused_by_name() {
 fn a_mask_of_another_shape_is_refused_before_voxels_are_read() {
     let good = Nifti::float32(SHAPE, &[]);
     let folder = folder(&good, &Nifti::uint8([2, 4, 3], vec![]));
-    let error = folder.cohort(COHORT).unwrap().check(&image_need(4, 4)).unwrap_err();
+    let error = folder.cohort(COHORT).unwrap().read(&image_need(4, 4), Part::Train).unwrap_err();
     assert_eq!(
         folder.message(&error),
         "masks/p_1.nii: is a mask of 2 x 4 x 3 voxels, expected 2 x 3 x 4 voxels as of its image images/p_1.nii.gz"
@@ -155,11 +156,59 @@ fn a_mask_of_another_shape_is_refused_before_voxels_are_read() {
 }
 
 #[test]
-fn slices_larger_than_the_plans_are_refused_before_voxels_are_read() {
-    let folder = folder(&Nifti::float32(SHAPE, &[]), &Nifti::uint8(SHAPE, vec![]));
-    let error = folder.cohort(COHORT).unwrap().check(&image_need(4, 2)).unwrap_err();
-    let message = folder.message(&error);
-    assert!(message.ends_with("slices of at most 4 x 2, those of images/p_1.nii.gz are 3 x 4"), "{message}");
+fn declared_slices_are_held_against_the_plan_without_a_file() {
+    let folder = Folder::new();
+    let fits = |limits: &str, need: &DataNeed| {
+        let cohort = folder.cohort(&format!("limits = {limits}\n{COHORT}")).unwrap();
+        cohort.fits(need).map_err(|mismatch| mismatch.to_string())
+    };
+    let declared = "{ slice_max = { height = 5, width = 4 }, slices_max = 9 }";
+    assert_eq!(fits(declared, &image_need(5, 4)), Ok(()));
+    let refused = "it expects slices of at most 4 x 4, the cohort's are declared to be up to 5 x 4";
+    assert_eq!(fits(declared, &image_need(4, 4)), Err(refused.to_owned()));
+    assert_eq!(fits("{}", &image_need(4, 4)), Ok(()));
+    let DataNeed::Images(need) = image_need(4, 4) else { panic!("images") };
+    assert_eq!(fits(declared, &DataNeed::Images(ImageNeed { tiles: true, ..need })), Ok(()));
+}
+
+#[test]
+fn a_scan_beyond_the_declared_limits_is_the_cohorts_fault() {
+    let folder = folder(&Nifti::float32(SHAPE, &ramp(SHAPE)), &good_mask());
+    let taken = |limits: &str| {
+        let cohort = folder.cohort(&format!("limits = {limits}\n{COHORT}")).unwrap();
+        cohort.take_inventory().map(|inventory| inventory.train).map_err(|e| folder.message(&e))
+    };
+    assert_eq!(taken("{ slice_max = { height = 3, width = 4 }, slices_max = 2, records_max = 1 }"), Ok(1));
+    assert_eq!(
+        taken("{ slice_max = { height = 2, width = 4 } }"),
+        Err("images/p_1.nii.gz: has slices of 3 x 4, limits.slice_max declares at most 2 x 4".to_owned())
+    );
+    assert_eq!(
+        taken("{ slices_max = 1 }"),
+        Err("images/p_1.nii.gz: has 2 slices, limits.slices_max declares at most 1".to_owned())
+    );
+}
+
+/// Whether a plan is refused must not tell how large the largest scan is.
+#[test]
+fn without_a_declared_limit_a_scan_larger_than_the_plans_slices_is_an_empty_place() {
+    let good = Nifti::float32(SHAPE, &ramp(SHAPE));
+    let folder = folder(&good, &good_mask());
+    for name in ["p_2", "p_3", "p_8"] {
+        let [a, b, c] = if name == "p_2" { [2, 3, 5] } else { SHAPE };
+        let voxels = (0..a * b * c).map(f32::from).collect::<Vec<_>>();
+        folder.write(&format!("images/{name}.nii"), Nifti::float32([a, b, c], &voxels).bytes());
+        folder.write(&format!("masks/{name}.nii"), Nifti::uint8([a, b, c], vec![1; voxels.len()]).bytes());
+    }
+    folder.write("images/p_8.nii", Nifti::float32([2, 3, 5], &[1.0; 30]).bytes());
+    folder.write("masks/p_8.nii", Nifti::uint8([2, 3, 5], vec![1; 30]).bytes());
+    let cohort = folder.cohort(COHORT).unwrap();
+    cohort.fits(&image_need(3, 4)).unwrap();
+    let part = |part| volumes(cohort.read(&image_need(3, 4), part).unwrap());
+    assert_eq!(part(Part::Train).iter().map(VolumeRecord::is_null).collect::<Vec<_>>(), [false, true]);
+    // p_3 and p_8 test: of whom the plan cannot see there is no score.
+    assert_eq!(part(Part::Test).len(), 1);
+    assert_eq!(volumes(cohort.read(&image_need(3, 5), Part::Test).unwrap()).len(), 2);
 }
 
 #[test]

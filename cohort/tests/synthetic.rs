@@ -100,8 +100,8 @@ fn invented_hippocampi_have_their_volume_and_are_no_brighter_than_their_surround
 #[test]
 fn phantoms_larger_than_the_plans_slices_are_refused() {
     let cohort = Folder::new().cohort(&cohort_text("images", 0, 1)).unwrap();
-    let message = cohort.check(&image_need(48, 48)).unwrap_err().to_string();
-    assert!(message.ends_with("at most 48 x 48, those of phantoms are up to 54 x 40"), "{message}");
+    let message = cohort.fits(&image_need(48, 48)).unwrap_err().to_string();
+    assert!(message.ends_with("at most 48 x 48, the cohort's are declared to be up to 54 x 40"), "{message}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn cells_become_typed_values_in_the_order_of_lines() {
     let folder = folder(ROWS);
     let cohort = folder.cohort(COHORT).unwrap();
     assert_eq!((cohort.name().as_str(), cohort.patients()), ("small", 3));
-    cohort.check(&good_need()).unwrap();
+    cohort.fits(&good_need()).unwrap();
     let train = rows(cohort.read(&good_need(), Part::Train).unwrap());
     let values: Vec<_> = train.iter().map(|row| row.values.clone()).collect();
     assert_eq!(
@@ -92,15 +92,15 @@ fn tables_without_header_and_with_other_delimiters_are_read() {
 }
 
 #[test]
-fn a_plan_that_does_not_fit_is_refused_before_lines_are_read() {
-    // The second line would be refused too, if it were read.
-    let folder = folder("id,pressure,sex,died\np1,secret\n");
+fn a_plan_that_does_not_fit_is_refused_without_the_table() {
+    let folder = folder(ROWS);
+    std::fs::remove_file(folder.path("rows.csv")).unwrap();
     let cohort = folder.cohort(COHORT).unwrap();
     let check = |need: DataNeed, expected: &str| {
-        let message = folder.message(&cohort.check(&need).unwrap_err());
+        let message = cohort.fits(&need).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
     };
-    cohort.check(&good_need()).unwrap();
+    cohort.fits(&good_need()).unwrap();
     check(
         DataNeed::Table(need("kPa", &["male", "female"])),
         "column \"sbp\": the plan expects \"kPa\", the cohort has \"mmHg\"",
@@ -125,13 +125,13 @@ fn a_plan_that_does_not_fit_is_refused_before_lines_are_read() {
     );
     let other = TableNeed { outcome: "lived".into(), ..need("mmHg", &["male", "female"]) };
     check(DataNeed::Table(other), "it predicts outcome \"lived\", the cohort has \"died\"");
-    check(common::image_need(64, 48), "it expects images, cohort small has a table");
+    check(common::image_need(64, 48), "it expects images, the cohort has a table");
 }
 
 #[test]
 fn a_table_without_the_schemas_column_is_refused() {
     let folder = folder("id,sex,died\n");
-    let error = folder.cohort(COHORT).unwrap().check(&good_need()).unwrap_err();
+    let error = folder.cohort(COHORT).unwrap().take_inventory().unwrap_err();
     assert_eq!(folder.message(&error), "rows.csv:1: expected a column \"pressure\", found id, sex, died");
 }
 
@@ -212,7 +212,7 @@ fn impossible_descriptions_are_refused_with_their_line() {
     let check = |cohort: &str, schema: &str, expected: &str| {
         let folder = folder(ROWS);
         folder.write("schema.toml", schema);
-        let error = folder.cohort(cohort).and_then(|cohort| cohort.check(&good_need())).unwrap_err();
+        let error = folder.cohort(cohort).unwrap_err();
         let message = folder.message(&error);
         assert!(message.contains(expected), "{message}");
     };
@@ -250,6 +250,9 @@ fn files_that_are_not_there_are_named() {
     let folder = Folder::new();
     let message = folder.message(&CohortFile::load(&folder.path("cohort.toml")).unwrap_err());
     assert!(message.starts_with("cannot read cohort.toml: "), "{message}");
-    let message = folder.message(&folder.cohort(COHORT).unwrap().check(&good_need()).unwrap_err());
+    let message = folder.message(&folder.cohort(COHORT).unwrap_err());
     assert!(message.starts_with("cannot read schema.toml: "), "{message}");
+    folder.write("schema.toml", SCHEMA);
+    let message = folder.message(&folder.cohort(COHORT).unwrap().take_inventory().unwrap_err());
+    assert!(message.starts_with("cannot read rows.csv: "), "{message}");
 }

@@ -7,6 +7,7 @@
 pub mod cohort_need;
 pub mod digest;
 pub mod histogram;
+pub mod inventory;
 pub mod model;
 pub mod model_file;
 pub mod names;

@@ -42,6 +42,20 @@ pub struct VolumeRecord {
     pub mask: Vec<u8>,
 }
 
+impl VolumeRecord {
+    /// Returns a volume without a slice, which contributes nothing.
+    #[must_use]
+    pub fn null() -> Self {
+        Self { shape: [0, 1, 1], spacing_mm: [1.0; 3], image: Vec::new(), mask: Vec::new() }
+    }
+
+    /// Says whether there is no slice.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.shape[0] == 0
+    }
+}
+
 /// The records of one part of a cohort, one per patient, in the order of [`PatientId`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Records {
@@ -58,6 +72,15 @@ impl Records {
         match self {
             Self::Table(rows) => rows.len(),
             Self::Volumes(volumes) => volumes.len(),
+        }
+    }
+
+    /// Returns how many of the patients have a volume without a slice.
+    #[must_use]
+    pub fn null_volumes(&self) -> usize {
+        match self {
+            Self::Table(_) => 0,
+            Self::Volumes(volumes) => volumes.iter().filter(|volume| volume.is_null()).count(),
         }
     }
 }

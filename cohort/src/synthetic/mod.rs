@@ -12,14 +12,10 @@ mod phantom;
 mod records;
 
 use csv::StringRecord;
-use fedtwin_plan::cohort_need::ImageNeed;
-use fedtwin_plan::record::VolumeRecord;
 use fedtwin_plan::text_file;
 
-use crate::error::CohortError;
 use crate::schema::TableSchema;
 use crate::source::SyntheticSource;
-use crate::split::{Patient, Selection};
 
 pub(crate) use hippocampus::{SHAPE_MAX as HIPPOCAMPUS_SHAPE_MAX, volume as hippocampus};
 pub(crate) use phantom::{SHAPE_MAX as PHANTOM_SHAPE_MAX, volume as phantom};
@@ -37,34 +33,6 @@ pub(crate) fn columns() -> StringRecord {
 /// Makes a site's health records, one line per patient.
 pub(crate) fn lines(source: SyntheticSource) -> impl Iterator<Item = StringRecord> {
     (1..=source.patients.get()).map(move |patient| records::line(source, patient))
-}
-
-/// Checks that volumes of at most this shape fit the plan's size.
-pub(crate) fn check_size(need: ImageNeed, [_, rows, columns]: [usize; 3]) -> Result<(), CohortError> {
-    let (height, width) = (need.height.size(), need.width.size());
-    if rows > height || columns > width {
-        let message = format!(
-            "it expects slices of at most {height} x {width}, those of phantoms are up to {rows} x {columns}"
-        );
-        return Err(CohortError::mismatch(message));
-    }
-    Ok(())
-}
-
-/// Makes the selected ones of `count` volumes.
-pub(crate) fn volumes(
-    count: u32,
-    volume: impl Fn(u32) -> VolumeRecord,
-    mut selection: Selection,
-) -> Result<Vec<VolumeRecord>, CohortError> {
-    let mut records = Vec::new();
-    for number in 1..=count {
-        let id = format!("phantom-{number}");
-        if selection.takes(Patient { id: &id, line: u64::from(number) })? {
-            records.push(volume(number));
-        }
-    }
-    Ok(records)
 }
 
 const HEART_SCHEMA: &str = include_str!("../../../examples/cohorts/heart.schema.toml");

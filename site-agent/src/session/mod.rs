@@ -263,7 +263,7 @@ impl Session {
             return Err(Refusal::TooManyPatients { declared, room });
         }
         let spec = plan.model_spec().expect("a checked plan has a model");
-        cohort.check(&plan.data).map_err(Refusal::Cohort)?;
+        cohort.fits(&plan.data)?;
         let request = StudyRequest {
             study: plan.study.id.clone(),
             plan: signed.digest(),

@@ -1,6 +1,6 @@
 //! Why this site refuses a study: in full for its own log, and in what may be known outside.
 
-use fedtwin_cohort::CohortError;
+use fedtwin_cohort::Mismatch;
 use fedtwin_plan::{CohortName, SiteName};
 use fedtwin_privacy::ledger::LedgerError;
 
@@ -32,7 +32,7 @@ pub enum Refusal {
     },
     /// The cohort lacks what the plan needs.
     #[error("the cohort does not fit the plan")]
-    Cohort(#[source] CohortError),
+    Cohort(#[from] Mismatch),
     /// The plan's numbers are out of the accountant's range.
     #[error("the plan's calibration is out of range: {0}")]
     Calibration(String),
@@ -79,10 +79,7 @@ impl Refusal {
             | Self::NotWhole(_)
             | Self::Before(_)
             | Self::Claim { .. } => self.to_string(),
-            Self::Cohort(CohortError::PlanMismatch { message }) => {
-                format!("the cohort does not fit the plan: {message}")
-            }
-            Self::Cohort(_) => "the cohort cannot be used; the site's log says why".to_owned(),
+            Self::Cohort(mismatch) => format!("the cohort does not fit the plan: {mismatch}"),
             // Budgets, unlike what is in a cohort, are for researchers to plan with.
             Self::Ledger(LedgerError::Refused(violation)) => violation.to_string(),
             Self::Ledger(_) | Self::Budgets(_) | Self::Storage(_) => {

@@ -55,6 +55,10 @@ fn open(load: &Load, memory_mb: u64) -> Result<Box<dyn Trainer>, Box<dyn Error>>
     let need = &load.plan.data;
     let file = CohortFile::load(&load.cohort_file)?;
     let mut train = file.read(need, Part::Train)?;
+    let empty = train.null_volumes();
+    if empty > 0 {
+        warn!(empty, "training patients whose slices are larger than the plan's have empty places");
+    }
     if let Some((patient, stand_in)) = load.altered {
         stand_in.replace(&mut train, patient);
     }

@@ -1,0 +1,66 @@
+//! What a check tells the hospital's people of a cohort.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
+
+mod common;
+
+use fedtwin_cohort::CohortFile;
+use fedtwin_plan::inventory::FeatureCount;
+
+use common::Folder;
+
+const COHORT: &str = "
+name = 'small'
+patients = 4
+source.table = { file = 'rows.csv', schema = 'schema.toml' }
+split.modulo = { divisor = 5, test = 0 }
+";
+
+const SCHEMA: &str = "
+patient_id = 'id'
+outcome = { name = 'died', rule = { above = 0 } }
+features.temp.number = { unit = 'Cel', low = 30, high = 45 }
+features.sex.category.codes = { 0 = 'female', 1 = 'male' }
+";
+
+const ROWS: &str = "id,temp,sex,died\np1,37,1,0\np2,98.6,,0\np3,,0,1\np5,36.5,1,1\n";
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.write("rows.csv", ROWS);
+    folder.write("schema.toml", SCHEMA);
+    folder
+}
+
+fn cohort(folder: &Folder) -> CohortFile {
+    folder.cohort(COHORT).unwrap()
+}
+
+#[test]
+fn an_inventory_counts_both_parts_and_every_features_cells() {
+    let inventory = cohort(&folder()).take_inventory().unwrap();
+    assert_eq!((inventory.declared, inventory.train, inventory.test), (4, 3, 1));
+    let count = |name: &str, missing, implausible| FeatureCount { name: name.into(), missing, implausible };
+    assert_eq!(inventory.features, [count("sex", 1, 0), count("temp", 1, 1)]);
+    assert_eq!(inventory.left_out, []);
+}
+
+#[test]
+fn the_digest_is_of_every_file_and_of_nothing_else() {
+    let folder = folder();
+    let digest = || cohort(&folder).digest().unwrap();
+    let before = digest();
+    assert_eq!(cohort(&folder).take_inventory().unwrap().digest, before);
+    folder.write("notes.txt", "not of the cohort");
+    assert_eq!(digest(), before);
+    for (name, text) in [("rows.csv", ROWS), ("schema.toml", SCHEMA)] {
+        folder.write(name, format!("{text}\n"));
+        assert_ne!(digest(), before, "{name}");
+        folder.write(name, text);
+    }
+    assert_eq!(digest(), before);
+    assert_ne!(folder.cohort(&format!("{COHORT}\n")).unwrap().digest().unwrap(), before, "the cohort file");
+    // The same files elsewhere are the same cohort.
+    let moved = self::folder();
+    assert_eq!(cohort(&moved).digest().unwrap(), before);
+}

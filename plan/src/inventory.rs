@@ -1,0 +1,134 @@
+//! What a cohort held when it was read as a whole: for people at the site, and never beyond it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+
+/// A cohort as it was checked: how many patients there are, who was left out and why, and what their values are like.
+///
+/// Integers and words of the hospital's own schema; no identifier, no line, no value. It depends on patients all
+/// the same, so it stays at the site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inventory {
+    /// The declared, public number of training patients.
+    pub declared: u32,
+    /// Training patients found, at most as many as declared.
+    pub train: u32,
+    /// Test patients found.
+    pub test: u32,
+    /// Who or what is in neither part, by reason; only reasons that occurred.
+    pub left_out: Vec<LeftOut>,
+    /// The features of both parts' patients; empty where the records are images.
+    pub features: Vec<FeatureCount>,
+    /// Of the bytes and names of every file that the cohort is made of.
+    pub digest: Digest,
+}
+
+/// How many were left out for one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    /// Why.
+    pub reason: LeftOutReason,
+    /// How many patients, or files.
+    pub count: u32,
+}
+
+/// Why somebody, or some file, is in neither part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftOutReason {
+    /// The split's list does not name the patient.
+    NotInSplit,
+    /// The index does not choose the image.
+    NotInIndex,
+    /// The schema says that this outcome is not known.
+    OutcomeUnknown,
+    /// The file's name has none of the endings that count.
+    OtherFile,
+}
+
+/// What one feature's cells are like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureCount {
+    /// The feature's name in the schema.
+    pub name: String,
+    /// Patients without a value.
+    pub missing: u32,
+    /// Patients whose value is outside the schema's plausible range.
+    pub implausible: u32,
+}
+
+impl Inventory {
+    /// Returns the patients of both parts.
+    #[must_use]
+    pub fn patients(&self) -> u32 {
+        self.train.saturating_add(self.test)
+    }
+}
+
+impl fmt::Display for Inventory {
+    /// Writes a line of patients, a line of those left out, and a line per feature that lacks values or has implausible ones.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { declared, train, test, .. } = self;
+        write!(f, "{train} of {declared} declared training patients and {test} test patients")?;
+        for (nth, LeftOut { reason, count }) in self.left_out.iter().enumerate() {
+            let between = if nth == 0 { "\nleft out: " } else { ", " };
+            write!(f, "{between}{count} {reason}")?;
+        }
+        let patients = self.patients();
+        for FeatureCount { name, missing, implausible } in &self.features {
+            match (missing, implausible) {
+                (0, 0) => {}
+                (missing, 0) => write!(f, "\n{name}: {missing} of {patients} missing")?,
+                (missing, implausible) => write!(
+                    f,
+                    "\n{name}: {missing} of {patients} missing, {implausible} outside the plausible range"
+                )?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for LeftOutReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotInSplit => "that the split's list does not name",
+            Self::NotInIndex => "that the index does not choose",
+            Self::OutcomeUnknown => "whose outcome is not known",
+            Self::OtherFile => "files of other kinds",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_what_was_found_and_what_was_not() {
+        let left_out = [(LeftOutReason::NotInSplit, 3), (LeftOutReason::OutcomeUnknown, 1)];
+        let feature =
+            |name: &str, missing, implausible| FeatureCount { name: name.into(), missing, implausible };
+        let inventory = Inventory {
+            declared: 60,
+            train: 48,
+            test: 12,
+            left_out: left_out.map(|(reason, count)| LeftOut { reason, count }).to_vec(),
+            features: vec![feature("age", 0, 0), feature("chol", 7, 0), feature("temp", 0, 30)],
+            digest: Digest::of(b""),
+        };
+        assert_eq!(
+            inventory.to_string(),
+            "48 of 60 declared training patients and 12 test patients\n\
+             left out: 3 that the split's list does not name, 1 whose outcome is not known\n\
+             chol: 7 of 60 missing\n\
+             temp: 0 of 60 missing, 30 outside the plausible range"
+        );
+    }
+}
