@@ -1,4 +1,4 @@
-//! Why an attempt came to nothing at this site: in full for its own log, and in what may be known outside.
+//! Why an attempt came to nothing at this site, in full: for its own log.
 
 use crate::client::CallError;
 use crate::local_training::TrainingError;
@@ -39,25 +39,5 @@ pub(crate) enum AttemptError {
 impl From<TrainerError> for AttemptError {
     fn from(error: TrainerError) -> Self {
         Self::Training(error.into())
-    }
-}
-
-impl AttemptError {
-    /// What of it may be known outside: nothing that could depend on patients.
-    pub(crate) fn for_the_coordinator(&self) -> String {
-        match self {
-            Self::Training(_) | Self::Storage(_) => {
-                "the site could not compute its update; its log says why".to_owned()
-            }
-            Self::NotTakingPart
-            | Self::OtherClip(_)
-            | Self::TooLate
-            | Self::Call(_)
-            | Self::Witness(_)
-            | Self::Secure(_)
-            | Self::NoPeers
-            | Self::KeysLost
-            | Self::Session(_) => self.to_string(),
-        }
     }
 }

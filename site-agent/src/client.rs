@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use fedtwin_plan::digest::RunningDigest;
 use fedtwin_plan::model_file::{Decoder, ModelFileError};
-use fedtwin_plan::{Digest, ModelSpec};
+use fedtwin_plan::{Digest, ModelSpec, StudyId};
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_proto::domain::{
-    Growth, LedgerEntries, Malformed, MirrorState, Notice, PlanAnswer, RoundDeclined, RoundKey,
+    Answer, Growth, LedgerEntries, Malformed, MirrorState, Notice, PlanAnswer, RoundDeclined, RoundKey,
     SecureMessage, Sighting,
 };
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
@@ -18,6 +18,7 @@ use tokio_stream::{StreamExt, iter};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
 
+use crate::reason::PublicReason;
 use crate::session::door::Outgoing;
 
 /// A call that did not succeed.
@@ -82,11 +83,20 @@ impl Client {
         Ok(Notices(self.0.subscribe(request).await?.into_inner()))
     }
 
-    /// Accepts or refuses a plan.
+    /// Accepts a plan, with the cohort's declared size, or refuses it.
     ///
     /// # Errors
     /// Returns the coordinator's refusal or a failed connection.
-    pub async fn answer(&mut self, answer: PlanAnswer) -> Result<(), CallError> {
+    pub async fn answer(
+        &mut self,
+        study: &StudyId,
+        answer: Result<u32, &PublicReason>,
+    ) -> Result<(), CallError> {
+        let answer = match answer {
+            Ok(patients) => Answer::Accepted { patients },
+            Err(reason) => Answer::Refused { reason: reason.to_string() },
+        };
+        let answer = PlanAnswer { study: study.clone(), answer };
         self.0.answer_plan(timed(wire::PlanAnswer::from(answer))).await?;
         Ok(())
     }
@@ -95,7 +105,9 @@ impl Client {
     ///
     /// # Errors
     /// Returns the coordinator's refusal or a failed connection.
-    pub async fn decline(&mut self, declined: RoundDeclined) -> Result<(), CallError> {
+    pub async fn decline(&mut self, key: &RoundKey, reason: &PublicReason) -> Result<(), CallError> {
+        let (study, attempt, reason) = (key.study.clone(), key.attempt, reason.to_string());
+        let declined = RoundDeclined { study, attempt, reason };
         self.0.decline_round(timed(wire::RoundDeclined::from(declined))).await?;
         Ok(())
     }

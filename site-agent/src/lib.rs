@@ -20,6 +20,7 @@ pub mod optimiser;
 mod peers;
 pub mod policy;
 pub mod proposals;
+pub mod reason;
 pub mod report;
 mod secure;
 pub mod session;

@@ -59,14 +59,63 @@ pub struct MetricsPolicy {
     pub releases_max: u32,
 }
 
-/// Why the policy refuses a plan.
+/// Why the policy refuses a plan: for people at the site. What others may know of it is the line alone.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("this site's policy {rule}; the plan asks for {asked}")]
 pub struct Denied {
-    /// The rule.
+    /// The plan's line that asks for too much.
+    pub line: PlanLine,
+    /// The rule, with this site's own limits and lists.
     pub rule: String,
     /// What the plan asks for.
     pub asked: String,
+}
+
+/// What a plan asks for and a policy may deny, by the words of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanLine {
+    /// The sites.
+    Sites,
+    /// Who signed it.
+    Signer,
+    /// The model's family.
+    ModelFamily,
+    /// How many weights the model has.
+    ModelSize,
+    /// The cohort.
+    Cohort,
+    /// The attempts.
+    Attempts,
+    /// The fewest sites that it goes on with.
+    SitesMin,
+    /// The metrics.
+    Metrics,
+    /// How releases are protected.
+    Mode,
+    /// The delta.
+    Delta,
+    /// The noise.
+    Noise,
+    /// The sites that hide each other.
+    Hiding,
+}
+
+impl fmt::Display for PlanLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sites => "study.sites",
+            Self::Signer => "its signer",
+            Self::ModelFamily => "model.family",
+            Self::ModelSize => "the size of its model",
+            Self::Cohort => "cohort.name",
+            Self::Attempts => "rounds.attempts_max",
+            Self::SitesMin | Self::Hiding => "rounds.sites_min",
+            Self::Metrics => "metrics",
+            Self::Mode => "the mode of its privacy",
+            Self::Delta => "privacy.delta",
+            Self::Noise => "its noise",
+        })
+    }
 }
 
 impl Policy {
@@ -76,42 +125,49 @@ impl Policy {
     /// Returns the first rule that the plan breaks.
     pub fn check(&self, plan: &Plan, researcher: &str, site: &SiteName) -> Result<(), Denied> {
         let spec = plan.model_spec().expect("a checked plan has a model");
-        let rule = |holds: bool, rule: String, asked: String| {
-            if holds { Ok(()) } else { Err(Denied { rule, asked }) }
+        let rule = |line: PlanLine, holds: bool, rule: String, asked: String| {
+            if holds { Ok(()) } else { Err(Denied { line, rule, asked }) }
         };
         rule(
+            PlanLine::Sites,
             plan.study.sites.contains(site),
             format!("is that of {site}"),
             format!("the sites {}", list(&plan.study.sites)),
         )?;
         rule(
+            PlanLine::Signer,
             self.researchers.is_empty() || self.researchers.contains(researcher),
             format!("allows the researchers {}", list(&self.researchers)),
             researcher.to_owned(),
         )?;
         rule(
+            PlanLine::ModelFamily,
             self.models.contains(spec.family()),
             format!("allows the models {}", list(&self.models)),
             spec.family().to_owned(),
         )?;
         rule(
+            PlanLine::ModelSize,
             spec.values() <= self.parameters_max,
             format!("allows {} weights", self.parameters_max),
             spec.values().to_string(),
         )?;
         rule(
+            PlanLine::Cohort,
             self.cohorts.contains(&plan.cohort.name),
             format!("allows the cohorts {}", list(&self.cohorts)),
             plan.cohort.name.to_string(),
         )?;
         let attempts = plan.rounds.attempts_max.get();
         rule(
+            PlanLine::Attempts,
             attempts <= self.attempts_max,
             format!("allows {} attempts", self.attempts_max),
             attempts.to_string(),
         )?;
         let sites_min = plan.rounds.sites_min.get();
         rule(
+            PlanLine::SitesMin,
             sites_min >= self.sites_min,
             format!("asks for at least {} sites", self.sites_min),
             sites_min.to_string(),
@@ -123,7 +179,7 @@ impl Policy {
 
     fn check_metrics(&self, plan: &Plan) -> Result<(), Denied> {
         let Some(noise) = &plan.calibrated.metrics else { return Ok(()) };
-        let denied = |rule: String, asked: String| Err(Denied { rule, asked });
+        let denied = |rule: String, asked: String| Err(Denied { line: PlanLine::Metrics, rule, asked });
         let Some(MetricsPolicy { noise_patients_min, releases_max }) = &self.metrics else {
             let rule = "has no line `metrics`: no score leaves, noised or not".to_owned();
             return denied(rule, format!("{} releases of metrics", noise.releases));
@@ -146,12 +202,13 @@ impl Policy {
         }
         let Some(SecurePolicy { sites_min, .. }) = &self.secure_aggregation else {
             let rule = "has no line `secure_aggregation`: there is nobody to hide among".to_owned();
-            return Err(Denied { rule, asked: "secure aggregation".to_owned() });
+            let asked = "secure aggregation".to_owned();
+            return Err(Denied { line: PlanLine::Mode, rule, asked });
         };
         let asked = plan.rounds.sites_min.get();
         if asked < sites_min.get() {
             let rule = format!("hides among at least {} sites", sites_min.get());
-            return Err(Denied { rule, asked: asked.to_string() });
+            return Err(Denied { line: PlanLine::Hiding, rule, asked: asked.to_string() });
         }
         Ok(())
     }
@@ -160,19 +217,19 @@ impl Policy {
         let mode = plan.privacy.mode();
         if !self.modes.contains(&mode) {
             let rule = format!("allows the privacy modes {}", list(&self.modes));
-            return Err(Denied { rule, asked: mode.to_string() });
+            return Err(Denied { line: PlanLine::Mode, rule, asked: mode.to_string() });
         }
         let Some(delta) = plan.privacy.delta() else { return Ok(()) };
         if delta > self.delta_max.get() {
             let rule = format!("allows a delta of at most {}", self.delta_max.get());
-            return Err(Denied { rule, asked: delta.to_string() });
+            return Err(Denied { line: PlanLine::Delta, rule, asked: delta.to_string() });
         }
         #[expect(clippy::cast_precision_loss, reason = "c_int is below 2^31")]
         let multiplier = f64::from(plan.calibrated.m.get()).exp2() / plan.calibrated.c_int as f64;
         let multiplier = multiplier * f64::from(plan.noise_shares()).sqrt();
         if multiplier < self.noise_multiplier_min.get() {
             let rule = format!("asks for a noise multiplier of at least {}", self.noise_multiplier_min.get());
-            return Err(Denied { rule, asked: format!("{multiplier:.3}") });
+            return Err(Denied { line: PlanLine::Noise, rule, asked: format!("{multiplier:.3}") });
         }
         Ok(())
     }

@@ -10,9 +10,7 @@ use fedtwin_plan::report::Scores;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId};
 use fedtwin_privacy::ledger::Purpose;
-use fedtwin_proto::domain::{
-    Answer, Invitation, PlanAnswer, RoundDeclined, RoundKey, SecureNotice, StudyOutcome, as_reason,
-};
+use fedtwin_proto::domain::{Invitation, RoundKey, SecureNotice, StudyOutcome};
 use fedtwin_secagg::{AttemptPlace, Context};
 use tokio::time::{Instant, timeout_at};
 
@@ -22,6 +20,7 @@ use crate::client::{CallError, Client};
 use crate::computation::{Computation, locked};
 use crate::inbox::Inbox;
 use crate::local_training::TrainingError;
+use crate::reason::PublicReason;
 use crate::secure::SecureAttempt;
 use crate::session::door::Outgoing;
 use crate::session::{Accepted, Work};
@@ -116,16 +115,14 @@ impl StudyTask {
             match self.consider(plan, signer, signed).await {
                 Ok(taking_part) => self.taking_part = Some(taking_part),
                 Err(reason) => {
-                    let answer = Answer::Refused { reason };
-                    self.client.answer(PlanAnswer { study: self.study.clone(), answer }).await?;
+                    self.client.answer(&self.study, Err(&reason)).await?;
                     self.exchange_checkpoints().await;
                     return Ok(());
                 }
             }
         }
         if let Some(TakingPart { accepted, .. }) = &self.taking_part {
-            let answer = Answer::Accepted { patients: accepted.patients };
-            self.client.answer(PlanAnswer { study: self.study.clone(), answer }).await?;
+            self.client.answer(&self.study, Ok(accepted.patients)).await?;
         }
         self.exchange_checkpoints().await;
         Ok(())
@@ -137,14 +134,14 @@ impl StudyTask {
         plan: Plan,
         signer: &Identity,
         signed: &SignedPlan,
-    ) -> Result<TakingPart, String> {
+    ) -> Result<TakingPart, PublicReason> {
         let decision = {
             let mut session = self.shared.session();
             tokio::task::block_in_place(|| session.offered(plan, signer, signed, clock::now()))
         };
         let accepted = decision.map_err(|refusal| {
             tracing::warn!(study = %self.study, reason = %program::describe(&refusal), "a study was refused");
-            as_reason(&refusal.for_the_coordinator())
+            PublicReason::from(&refusal)
         })?;
         let text = String::from_utf8_lossy(&signed.text).into_owned();
         match start_trainer(&self.shared, &text, &accepted).await {
@@ -156,7 +153,7 @@ impl StudyTask {
             Err(error) => {
                 tracing::error!(study = %self.study, error = %program::describe(&error), "the trainer cannot load the cohort");
                 self.end(false);
-                Err("the site cannot load its cohort; its own log says why".to_owned())
+                Err(PublicReason::from(&AttemptError::from(error)))
             }
         }
     }
@@ -170,9 +167,7 @@ impl StudyTask {
         if let Some(taking_part) = &mut self.taking_part {
             taking_part.after(&error);
         }
-        let reason = as_reason(&error.for_the_coordinator());
-        let declined = RoundDeclined { study: key.study.clone(), attempt: key.attempt, reason };
-        if let Err(error) = self.client.decline(declined).await {
+        if let Err(error) = self.client.decline(key, &PublicReason::from(&error)).await {
             tracing::warn!(%key, error = %program::describe(&error), "the coordinator was not told either");
         }
     }

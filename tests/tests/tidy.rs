@@ -73,6 +73,7 @@ fn i3_tokens_are_made_in_one_place() {
         &[
             &[("site-agent/src/session/mod.rs", "let out = Outgoing { key, digest, bytes };")],
             &[("privacy/src/sampling.rs", "Ok(Receipt { study, round })")],
+            &[("site-agent/src/study_task.rs", "let reason = PublicReason { why };")],
         ],
     );
 }
@@ -97,6 +98,38 @@ fn i3_updates_are_sent_only_from_an_outgoing() {
     holds(
         boundaries::updates_are_sent_only_from_an_outgoing,
         &[&[("site-agent/src/client.rs", sends)], &[("site-agent/src/agent.rs", elsewhere)]],
+    );
+}
+
+#[test]
+fn i3_reasons_are_said_only_as_public_ones() {
+    let client = "site-agent/src/client.rs";
+    let text = "fn decline(&mut self, reason: String) {\n    self.0.decline_round(reason);\n}\n";
+    let elsewhere =
+        "fn decline(&mut self, reason: &PublicReason) {\n    client.0.decline_round(reason);\n}\n";
+    let entered =
+        "fn offered(&mut self) {\n    self.ledger.refuse(&study, plan, &error.to_string(), now)?;\n}\n";
+    holds(
+        boundaries::reasons_are_said_only_as_public_ones,
+        &[
+            &[(client, text)],
+            &[("site-agent/src/agent.rs", elsewhere)],
+            &[("site-agent/src/session/mod.rs", entered)],
+            &[("site-agent/src/study_task.rs", "let answer = Answer::Refused { reason };")],
+        ],
+    );
+}
+
+#[test]
+fn i3_reasons_hold_public_words_alone() {
+    let file = "site-agent/src/reason.rs";
+    holds(
+        boundaries::reasons_hold_public_words_alone,
+        &[
+            &[(file, "enum Why {\n    Cohort(String),\n}\n")],
+            &[(file, "enum Why {\n    Policy(PlanLine),\n    File { name: PathBuf, size: u32 },\n}\n")],
+            &[(file, "enum Why {\n    Trainer(TrainerError),\n}\n")],
+        ],
     );
 }
 

@@ -42,6 +42,7 @@ use crate::local_training::LocalUpdate;
 use crate::peers::pinned;
 use crate::policy::{Policy, SecurePolicy};
 use crate::proposals::{EnterError, Proposals};
+use crate::reason::PublicReason;
 use crate::secure::Me;
 use crate::study_folder::StudyFolder;
 use door::Outgoing;
@@ -60,7 +61,7 @@ pub struct Session {
     state: PathBuf,
     studies: BTreeMap<StudyId, Accepted>,
     /// What this run has refused: a coordinator that offers again must not make the ledger grow.
-    refused: BTreeMap<Digest, String>,
+    refused: BTreeMap<Digest, PublicReason>,
 }
 
 /// A study that this site takes part in.
@@ -237,11 +238,12 @@ impl Session {
                 self.studies.insert(study, accepted.clone());
             }
             Err(refusal) => {
-                self.refused.insert(digest, refusal.for_the_coordinator());
+                let reason = PublicReason::from(refusal);
                 // What breaks the ledger's own rules is logged by the ledger itself.
                 if !matches!(refusal, Refusal::Ledger(_)) {
-                    self.ledger.refuse(&study, digest, &refusal.to_string(), now)?;
+                    reason.enter_study(&mut self.ledger, (&study, digest), now)?;
                 }
+                self.refused.insert(digest, reason);
             }
         }
         decision
@@ -263,7 +265,9 @@ impl Session {
             return Err(Refusal::TooManyPatients { declared, room });
         }
         let spec = plan.model_spec().expect("a checked plan has a model");
-        cohort.fits(&plan.data)?;
+        if let Err(mismatch) = cohort.fits(&plan.data) {
+            return Err(Refusal::Misfit { mismatch, need: Box::new(plan.data) });
+        }
         let request = StudyRequest {
             study: plan.study.id.clone(),
             plan: signed.digest(),
@@ -312,14 +316,26 @@ impl Session {
         }
         if purpose == Purpose::Metrics && !accepted.plan.measures_after(key.round) {
             let reason = SessionError::NotMeasured(key.round);
-            self.ledger.refuse_attempt(&key.study, ledger_key(key), &reason.to_string(), now)?;
+            self.enter_refusal(key, &reason, now)?;
             return Err(reason);
         }
         let grant = self.ledger.admit(&key.study, purpose, ledger_key(key), now);
-        if let Err(LedgerError::Refused(violation)) = &grant {
-            self.ledger.refuse_attempt(&key.study, ledger_key(key), &violation.to_string(), now)?;
+        let grant = grant.map_err(SessionError::from);
+        if let Err(refused @ SessionError::Ledger(LedgerError::Refused(_))) = &grant {
+            self.enter_refusal(key, refused, now)?;
         }
         Ok(Work::Train(grant?))
+    }
+
+    /// Enters a refused attempt in the ledger.
+    fn enter_refusal(
+        &mut self,
+        key: &RoundKey,
+        refused: &SessionError,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let attempt = (&key.study, ledger_key(key));
+        PublicReason::from(refused).enter_attempt(&mut self.ledger, attempt, now)
     }
 
     /// Stores an attempt's update, records it, and lets it out.

@@ -48,12 +48,12 @@ fn attempt_cost(plan: &Plan) -> Result<AttemptCost, Refusal> {
         ) => (delta.get(), claimed.get()),
         (Privacy::None(_), _) => return Ok(AttemptCost::Unbounded(plan.privacy.mode().to_string())),
         (Privacy::Local(_) | Privacy::Shared(_), None) => {
-            return Err(Refusal::Calibration("it claims no epsilon".to_owned()));
+            return Err(Refusal::NoEpsilon);
         }
     };
     let event = |steps: u64| {
         let event = GaussianEvent::of_updates(plan, plan.noise_shares(), steps);
-        event.map_err(|error| Refusal::Calibration(error.to_string()))
+        event.map_err(Refusal::Calibration)
     };
     hold_to_claim(&event(plan.steps())?, claimed, delta)?;
     Ok(AttemptCost::Noised(event(plan.local_steps().into())?))

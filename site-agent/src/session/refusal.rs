@@ -1,11 +1,14 @@
-//! Why this site refuses a study: in full for its own log, and in what may be known outside.
+//! Why this site refuses a study, in full: for its own log. What others may know of it is a [`PublicReason`].
 
 use fedtwin_cohort::Mismatch;
+use fedtwin_plan::cohort_need::DataNeed;
+use fedtwin_plan::numbers::OutOfRange;
 use fedtwin_plan::{CohortName, SiteName};
 use fedtwin_privacy::ledger::LedgerError;
 
 use crate::policy::Denied;
 use crate::proposals::EnterError;
+use crate::reason::PublicReason;
 use crate::session::NotWhole;
 
 /// Why a study is refused.
@@ -32,10 +35,19 @@ pub enum Refusal {
     },
     /// The cohort lacks what the plan needs.
     #[error("the cohort does not fit the plan")]
-    Cohort(#[from] Mismatch),
+    Misfit {
+        /// What it lacks.
+        #[source]
+        mismatch: Mismatch,
+        /// What the plan needs.
+        need: Box<DataNeed>,
+    },
+    /// The plan asks for noise and claims nothing.
+    #[error("the plan claims no epsilon")]
+    NoEpsilon,
     /// The plan's numbers are out of the accountant's range.
-    #[error("the plan's calibration is out of range: {0}")]
-    Calibration(String),
+    #[error("the plan's calibration is out of range")]
+    Calibration(#[source] OutOfRange),
     /// The plan costs more than it claims.
     #[error("the plan claims epsilon {claimed:.6}, this site's accountant finds {found:.6} at delta {delta}")]
     Claim {
@@ -57,34 +69,8 @@ pub enum Refusal {
     Budgets(#[from] EnterError),
     /// The same plan was refused a while ago; restarting the agent has it considered anew.
     #[error("{0}")]
-    Before(String),
+    Before(PublicReason),
     /// The study's folder.
     #[error("this site cannot keep the study")]
     Storage(#[from] std::io::Error),
-}
-
-impl Refusal {
-    /// Returns what the coordinator and the researcher may know.
-    ///
-    /// File names can identify patients, and the state of a budget is the site's own; what is public is
-    /// what the plan itself says.
-    #[must_use]
-    pub fn for_the_coordinator(&self) -> String {
-        match self {
-            Self::Denied(_)
-            | Self::NotPinned(_)
-            | Self::NoCohort(_)
-            | Self::TooManyPatients { .. }
-            | Self::Calibration(_)
-            | Self::NotWhole(_)
-            | Self::Before(_)
-            | Self::Claim { .. } => self.to_string(),
-            Self::Cohort(mismatch) => format!("the cohort does not fit the plan: {mismatch}"),
-            // Budgets, unlike what is in a cohort, are for researchers to plan with.
-            Self::Ledger(LedgerError::Refused(violation)) => violation.to_string(),
-            Self::Ledger(_) | Self::Budgets(_) | Self::Storage(_) => {
-                "the site's ledger cannot be used; its log says why".to_owned()
-            }
-        }
-    }
 }

@@ -364,7 +364,7 @@ fn a_rolled_back_ledger_releases_nothing_and_gets_no_entry() {
     assert!(matches!(rolled_back, NotWhole::RolledBack(_)), "{rolled_back}");
     assert!(session.recollected(&[]).is_err(), "who keeps silent later does not make it whole");
     let refused = site.offer(&mut session, "s", 1024).unwrap_err();
-    let reason = refused.for_the_coordinator();
+    let reason = PublicReason::from(&refused).to_string();
     assert!(reason.contains("rolled back") && reason.contains("restore the newest backup"), "{reason}");
     assert!(session.invited(Purpose::Training, &key(1, 1), NOW).is_err());
     assert_eq!(site.ledger().into_bytes(), backup[0], "an entry would fork it");

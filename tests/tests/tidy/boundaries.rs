@@ -54,7 +54,7 @@ pub(crate) fn tokens_are_sealed(sources: &[Source]) -> Vec<Finding> {
             );
             let derived = lines[..at].iter().rev().take_while(|(_, code)| code.trim().starts_with("#["));
             let forged = derived.filter(|(_, code)| {
-                let copied = *token != "Outgoing" && names(code, "Clone");
+                let copied = !RESENT.contains(token) && names(code, "Clone");
                 copied || names(code, "Default") || names(code, "Deserialize")
             });
             findings
@@ -81,6 +81,48 @@ pub(crate) fn updates_are_sent_only_from_an_outgoing(sources: &[Source]) -> Vec<
                 let advice = "only Client::send(&Outgoing) sends an update: take it from session::door";
                 findings.push(source.finding(*line, advice));
             }
+        }
+    }
+    findings
+}
+
+/// I3: a site says why it refuses or declines, and enters it in its ledger, only from a `PublicReason`.
+pub(crate) fn reasons_are_said_only_as_public_ones(sources: &[Source]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in sources.iter().filter(|source| source.path.starts_with("site-agent/")) {
+        let lines: Vec<_> = source.production().collect();
+        for (at, (line, code)) in lines.iter().enumerate() {
+            let said = SAYS.iter().find(|(call, _, _)| names(code, call));
+            let Some((_, file, token)) = said else { continue };
+            let head = lines[..at].iter().rposition(|(_, code)| names(code, "fn ")).unwrap_or(0);
+            let sealed = lines[..at].iter().skip(head).any(|(_, code)| code.contains(token));
+            if source.path != *file || !sealed {
+                let advice = format!("only {file} says why, from a PublicReason: make one of the error");
+                findings.push(source.finding(*line, advice));
+            }
+        }
+    }
+    findings
+}
+
+/// I3: what a `PublicReason` can hold are names that plans contain and public numbers.
+pub(crate) fn reasons_hold_public_words_alone(sources: &[Source]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in sources.iter().filter(|source| source.path == REASONS) {
+        let mut inside = false;
+        for (line, code) in source.production() {
+            inside = (inside || code.starts_with("enum ")) && code != "}";
+            let variant = code.starts_with("    ") && code.trim().starts_with(char::is_uppercase);
+            if !(inside && variant) {
+                continue;
+            }
+            let fields = code.trim().trim_start_matches(char::is_alphanumeric);
+            let words = fields.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+            let types = words.filter(|word| !word.is_empty() && !word.ends_with(':'));
+            let others = types.filter(|word| !PUBLIC.contains(word));
+            findings.extend(
+                others.map(|word| source.finding(line, format!("{word} is not public: {PUBLIC:?} are"))),
+            );
         }
     }
     findings
@@ -155,6 +197,37 @@ const TOKENS: &[(&str, &[&str])] = &[
     ("Receipt", &["privacy/src/ledger/grant.rs", "privacy/src/ledger/mod.rs"]),
     ("BlockGrant", &["privacy/src/ledger/grant.rs", "privacy/src/ledger/mod.rs"]),
     ("Outgoing", &["site-agent/src/session/door.rs"]),
+    ("PublicReason", &[REASONS]),
+];
+
+/// What may be said again as it was.
+const RESENT: &[&str] = &["Outgoing", "PublicReason"];
+
+/// What says why, the one file that may, and the token that its function takes.
+const SAYS: &[(&str, &str, &str)] = &[
+    (".answer_plan(", "site-agent/src/client.rs", "&PublicReason"),
+    (".decline_round(", "site-agent/src/client.rs", "&PublicReason"),
+    ("Answer::Refused {", "site-agent/src/client.rs", "&PublicReason"),
+    ("RoundDeclined {", "site-agent/src/client.rs", "&PublicReason"),
+    (".refuse(", REASONS, "&self"),
+    (".refuse_attempt(", REASONS, "&self"),
+];
+
+const REASONS: &str = "site-agent/src/reason.rs";
+
+/// What reasons may hold: words of plans, counts that people declared, and this project's own words.
+const PUBLIC: &[&str] = &[
+    "u32",
+    "u64",
+    "f64",
+    "SiteName",
+    "CohortName",
+    "PlanLine",
+    "PlanFeature",
+    "Misfit",
+    "Violation",
+    "NotWhole",
+    "NotHidden",
 ];
 
 const SETS_BUDGETS: &[&str] = &["privacy/src/ledger/mod.rs", "site-agent/src/proposals.rs"];

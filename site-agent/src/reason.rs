@@ -1,0 +1,261 @@
+//! What others may know of why this site refuses a study or has nothing to send: sealed, and made here alone.
+//!
+//! Whatever goes wrong has two texts. The whole chain of causes, with files, lines and limits, is for this site's own
+//! log. Outside, and in the ledger, which has copies outside, stands a [`PublicReason`]. It is one of the cases of
+//! `Why`, whose fields are names that the plan contains and numbers that are public: no text of another origin has a
+//! place in it. A case that depends on patients' data has no field at all.
+//!
+//! Each error of this crate that may end a study or an attempt is turned into a reason by a match without a rest, so
+//! that a new error cannot be forgotten here. Left out on purpose: any way from a text to a reason.
+
+#[cfg(test)]
+mod tests;
+
+use fedtwin_cohort::{Kind, Mismatch, Values};
+use fedtwin_plan::cohort_need::{DataNeed, TableNeed};
+use fedtwin_plan::{CohortName, Digest, SiteName, StudyId, Timestamp};
+use fedtwin_privacy::ledger::{Attempt, Ledger, LedgerError, Round, Violation};
+use fedtwin_proto::domain::as_reason;
+use fedtwin_secagg::site::Refusal as NotHidden;
+
+use crate::attempt_error::AttemptError;
+use crate::policy::PlanLine;
+use crate::secure::SecureError;
+use crate::session::{NotWhole, Refusal, SessionError};
+use crate::witnessing::WitnessError;
+
+/// A reason that may leave the hospital.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublicReason {
+    why: Why,
+}
+
+/// All that can be said.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+enum Why {
+    #[error("this site's policy does not allow what the plan asks for: {0}")]
+    Policy(PlanLine),
+    #[error("{0} takes part, whose identity key this site has not pinned")]
+    NotPinned(SiteName),
+    #[error("this site has no cohort {0}")]
+    NoCohort(CohortName),
+    #[error("the cohort has {declared} patients, the plan has room for {room}")]
+    TooManyPatients { declared: u32, room: u32 },
+    #[error("the cohort does not fit the plan: {0}")]
+    Misfit(Misfit),
+    #[error("the plan's calibration is out of range")]
+    Calibration,
+    #[error("the plan claims epsilon {claimed:.6}, this site's accountant finds {found:.6} at delta {delta}")]
+    Claim { claimed: f64, found: f64, delta: f64 },
+    // Budgets, unlike what is in a cohort, are for researchers to plan with.
+    #[error("{0}")]
+    Ledger(Violation),
+    #[error("{0}")]
+    NotWhole(NotWhole),
+    #[error("the site's ledger cannot be used; its log says why")]
+    LedgerUnusable,
+    #[error("the site cannot take part at the moment; its log says why")]
+    NotNow,
+    #[error("this site does not take part in the study")]
+    NotTakingPart,
+    #[error("the coordinator asks for a clip that the plan does not allow")]
+    OtherClip,
+    #[error("the plan asks for no metrics after round {0}")]
+    NotMeasured(u32),
+    #[error("a call to the coordinator failed, or its answer was not one")]
+    Call,
+    #[error("the coordinator has gone on to another attempt, or closed the study")]
+    Superseded,
+    #[error("secure aggregation: {0}")]
+    NotHidden(NotHidden),
+    #[error("secure aggregation: fewer sites take part than this one hides among")]
+    TooFewSites,
+    #[error("this site's policy does not say whom it hides among")]
+    NoPeers,
+    #[error(
+        "this site restarted in the middle of an attempt under secure aggregation, and has its keys no more"
+    )]
+    KeysLost,
+    #[error("the site could not compute its update; its log says why")]
+    Failed,
+}
+
+/// How a cohort does not fit a plan: in the plan's words, and never in the cohort's.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+enum Misfit {
+    #[error("it expects a table, the cohort has images")]
+    NoTable,
+    #[error("it expects images, the cohort has a table")]
+    NoImages,
+    #[error("it predicts another outcome than the cohort has")]
+    Outcome,
+    #[error("it expects a column {0}, which the cohort does not have")]
+    NoFeature(PlanFeature),
+    #[error("column {0}: the plan expects numbers, the cohort has categories")]
+    NoNumbers(PlanFeature),
+    #[error("column {0}: the plan expects categories, the cohort has numbers")]
+    NoCategories(PlanFeature),
+    #[error("column {0}: the cohort has another unit than the plan")]
+    Unit(PlanFeature),
+    #[error("column {0}: none of the cohort's plausible values is in the plan's range")]
+    Range(PlanFeature),
+    #[error("column {0}: the cohort has a category that the plan does not name")]
+    Category(PlanFeature),
+    #[error("it expects slices of at most {height} x {width}, the cohort declares larger ones")]
+    Slices { height: u32, width: u32 },
+}
+
+/// A feature's name, as the plan has it.
+#[derive(Debug, Clone, PartialEq)]
+struct PlanFeature(Option<String>);
+
+impl PlanFeature {
+    /// Takes a name that the plan contains; of any other nothing is said.
+    fn of(need: &DataNeed, name: &str) -> Self {
+        let DataNeed::Table(TableNeed { features, .. }) = need else { return Self(None) };
+        Self(features.get_key_value(name).map(|(name, _)| name.clone()))
+    }
+}
+
+impl std::fmt::Display for PlanFeature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(name) => write!(f, "{name:?}"),
+            None => f.write_str("of another name"),
+        }
+    }
+}
+
+impl std::fmt::Display for PublicReason {
+    /// Writes what a message may hold: one line of bounded length.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&as_reason(&self.why.to_string()))
+    }
+}
+
+impl PublicReason {
+    /// Enters in the ledger that a study was refused.
+    ///
+    /// # Errors
+    /// Fails when the disk does.
+    pub(crate) fn enter_study(
+        &self,
+        ledger: &mut Ledger,
+        (study, plan): (&StudyId, Digest),
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        ledger.refuse(study, plan, &self.to_string(), now)
+    }
+
+    /// Enters in the ledger that an attempt was refused.
+    ///
+    /// # Errors
+    /// Fails when the disk does.
+    pub(crate) fn enter_attempt(
+        &self,
+        ledger: &mut Ledger,
+        (study, key): (&StudyId, (Round, Attempt)),
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        ledger.refuse_attempt(study, key, &self.to_string(), now)
+    }
+}
+
+impl From<&Refusal> for PublicReason {
+    fn from(refusal: &Refusal) -> Self {
+        let why = match refusal {
+            Refusal::Denied(denied) => Why::Policy(denied.line),
+            Refusal::NotPinned(site) => Why::NotPinned(site.clone()),
+            Refusal::NoCohort(name) => Why::NoCohort(name.clone()),
+            &Refusal::TooManyPatients { declared, room } => Why::TooManyPatients { declared, room },
+            Refusal::Misfit { mismatch, need } => Why::Misfit(misfit(mismatch, need)),
+            Refusal::Storage(_) => Why::NotNow,
+            Refusal::NoEpsilon | Refusal::Calibration(_) => Why::Calibration,
+            &Refusal::Claim { claimed, found, delta } => Why::Claim { claimed, found, delta },
+            Refusal::Ledger(error) => ledger(error),
+            Refusal::NotWhole(not_whole) => Why::NotWhole(*not_whole),
+            Refusal::Budgets(_) => Why::LedgerUnusable,
+            Refusal::Before(reason) => return reason.clone(),
+        };
+        Self { why }
+    }
+}
+
+impl From<&SessionError> for PublicReason {
+    fn from(error: &SessionError) -> Self {
+        Self { why: session(error) }
+    }
+}
+
+impl From<&AttemptError> for PublicReason {
+    fn from(error: &AttemptError) -> Self {
+        let why = match error {
+            AttemptError::NotTakingPart => Why::NotTakingPart,
+            AttemptError::OtherClip(_) => Why::OtherClip,
+            AttemptError::Session(error) => session(error),
+            AttemptError::Call(_) => Why::Call,
+            AttemptError::Witness(error) => witness(error),
+            AttemptError::Secure(error) => secure(error),
+            AttemptError::NoPeers => Why::NoPeers,
+            AttemptError::KeysLost => Why::KeysLost,
+            AttemptError::TooLate | AttemptError::Training(_) | AttemptError::Storage(_) => Why::Failed,
+        };
+        Self { why }
+    }
+}
+
+fn session(error: &SessionError) -> Why {
+    match error {
+        SessionError::NotTakingPart(_) => Why::NotTakingPart,
+        SessionError::NotMeasured(round) => Why::NotMeasured(*round),
+        SessionError::Ledger(error) => ledger(error),
+        SessionError::NotWhole(not_whole) => Why::NotWhole(*not_whole),
+        SessionError::Release(_) | SessionError::Storage(_) => Why::Failed,
+    }
+}
+
+fn ledger(error: &LedgerError) -> Why {
+    match error {
+        LedgerError::Refused(violation) => Why::Ledger(violation.clone()),
+        LedgerError::Log(_) | LedgerError::Inconsistent { .. } | LedgerError::Foreign(_) => {
+            Why::LedgerUnusable
+        }
+    }
+}
+
+fn witness(error: &WitnessError) -> Why {
+    match error {
+        WitnessError::Call(_) => Why::Call,
+        WitnessError::NotWhole(not_whole) => Why::NotWhole(*not_whole),
+        WitnessError::Storage(_) => Why::LedgerUnusable,
+    }
+}
+
+fn secure(error: &SecureError) -> Why {
+    match error {
+        // How many this site hides among is its own.
+        SecureError::Refused(NotHidden::TooFew { .. }) => Why::TooFewSites,
+        SecureError::Refused(refusal) => Why::NotHidden(refusal.clone()),
+        SecureError::Call(_) => Why::Call,
+        SecureError::Superseded(_) => Why::Superseded,
+        SecureError::Randomness(_) => Why::Failed,
+    }
+}
+
+fn misfit(mismatch: &Mismatch, need: &DataNeed) -> Misfit {
+    let feature = |name: &str| PlanFeature::of(need, name);
+    match mismatch {
+        Mismatch::Kind { plan: Kind::Table, cohort: _ } => Misfit::NoTable,
+        Mismatch::Kind { plan: Kind::Images, cohort: _ } => Misfit::NoImages,
+        Mismatch::Outcome { .. } => Misfit::Outcome,
+        Mismatch::Feature { plan, .. } => Misfit::NoFeature(feature(plan)),
+        Mismatch::Values { feature: name, plan: Values::Numbers, .. } => Misfit::NoNumbers(feature(name)),
+        Mismatch::Values { feature: name, plan: Values::Categories, .. } => {
+            Misfit::NoCategories(feature(name))
+        }
+        Mismatch::Unit { feature: name, .. } => Misfit::Unit(feature(name)),
+        Mismatch::Range { feature: name, .. } => Misfit::Range(feature(name)),
+        Mismatch::Category { feature: name, .. } => Misfit::Category(feature(name)),
+        &Mismatch::SliceSize { plan: [height, width], .. } => Misfit::Slices { height, width },
+    }
+}

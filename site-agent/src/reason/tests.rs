@@ -1,0 +1,214 @@
+//! Every way to refuse, to decline and to fail, with an identifier planted wherever an error holds a text.
+
+use std::io;
+use std::sync::Arc;
+
+use fedtwin_audit_log::LogError;
+use fedtwin_plan::numbers::Count;
+use fedtwin_privacy::noise::NoiseError;
+use fedtwin_privacy::release::ReleaseError;
+use fedtwin_proto::limits::REASON_BYTES_MAX;
+use tonic::Status;
+
+use super::*;
+use crate::client::CallError;
+use crate::inbox::Superseded;
+use crate::local_training::TrainingError;
+use crate::policy::Denied;
+use crate::proposals::{EnterError, ProposalError};
+use crate::trainer::TrainerError;
+
+/// A patient, as names of files, folders and columns and cells may have them.
+const PLANTED: &str = "Zebulon-Quux-48151";
+
+/// Makes one sample of each case; a case without a sample does not compile.
+macro_rules! samples {
+    ($name:ident: $type:ty { $($case:pat => $sample:expr,)+ }) => {
+        fn $name() -> Vec<$type> {
+            let samples: Vec<$type> = vec![$($sample),+];
+            let mut at = samples.iter();
+            $(assert!(matches!(at.next(), Some($case)), "{}", stringify!($case));)+
+            for sample in &samples {
+                match sample {
+                    $($case => {})+
+                }
+            }
+            samples
+        }
+    };
+}
+
+samples!(mismatches: Mismatch {
+    Mismatch::Kind { .. } => Mismatch::Kind { plan: Kind::Table, cohort: Kind::Images },
+    Mismatch::Outcome { .. } => Mismatch::Outcome { plan: planted(), cohort: planted() },
+    Mismatch::Feature { .. } => Mismatch::Feature { plan: planted(), cohort: vec![planted(), planted()] },
+    Mismatch::Values { .. } => {
+        Mismatch::Values { feature: planted(), plan: Values::Numbers, cohort: Values::Categories }
+    },
+    Mismatch::Unit { .. } => Mismatch::Unit { feature: planted(), plan: planted(), cohort: planted() },
+    Mismatch::Range { .. } => {
+        Mismatch::Range { feature: planted(), unit: planted(), plan: [0.0, 1.0], cohort: [4815.0, 1623.0] }
+    },
+    Mismatch::Category { .. } => {
+        Mismatch::Category { feature: planted(), plan: vec![planted()], cohort: planted() }
+    },
+    Mismatch::SliceSize { .. } => Mismatch::SliceSize { plan: [1, 1], cohort: [4815, 1623] },
+});
+
+samples!(ledgers: LedgerError {
+    LedgerError::Log(_) => LedgerError::Log(LogError::Locked(planted().into())),
+    LedgerError::Inconsistent { .. } => {
+        LedgerError::Inconsistent { sequence: 1, violation: Violation::NotOpened }
+    },
+    LedgerError::Foreign(_) => LedgerError::Foreign(fedtwin_privacy::ledger::Opened {
+        federation: "fed".parse().unwrap(),
+        site: "va".parse().unwrap(),
+    }),
+    LedgerError::Refused(_) => LedgerError::Refused(Violation::StudyExists("s".parse().unwrap())),
+});
+
+samples!(refusals: Refusal {
+    Refusal::Denied(_) => {
+        Refusal::Denied(Denied { line: PlanLine::Attempts, rule: planted(), asked: planted() })
+    },
+    Refusal::NotPinned(_) => Refusal::NotPinned("vb".parse().unwrap()),
+    Refusal::NoCohort(_) => Refusal::NoCohort("heart".parse().unwrap()),
+    Refusal::TooManyPatients { .. } => Refusal::TooManyPatients { declared: 80, room: 70 },
+    Refusal::Misfit { .. } => {
+        Refusal::Misfit { mismatch: mismatches().swap_remove(1), need: Box::new(need()) }
+    },
+    Refusal::NoEpsilon => Refusal::NoEpsilon,
+    Refusal::Calibration(_) => {
+        Refusal::Calibration(Count::<1, 2>::try_from(48_151_i64).expect_err("it is out of range"))
+    },
+    Refusal::Claim { .. } => Refusal::Claim { claimed: 1.0, found: 2.0, delta: 1e-5 },
+    Refusal::Ledger(_) => Refusal::Ledger(ledgers().swap_remove(0)),
+    Refusal::NotWhole(_) => Refusal::NotWhole(NotWhole::Unchecked),
+    Refusal::Budgets(_) => {
+        let source = io::Error::other(PLANTED);
+        Refusal::Budgets(EnterError::Proposals(ProposalError::Storage { path: planted().into(), source }))
+    },
+    Refusal::Before(_) => Refusal::Before(PublicReason::from(&Refusal::NoEpsilon)),
+    Refusal::Storage(_) => Refusal::Storage(io::Error::other(PLANTED)),
+});
+
+samples!(sessions: SessionError {
+    SessionError::NotTakingPart(_) => SessionError::NotTakingPart("s".parse().unwrap()),
+    SessionError::NotMeasured(_) => SessionError::NotMeasured(1),
+    SessionError::Ledger(_) => SessionError::Ledger(ledgers().swap_remove(0)),
+    SessionError::NotWhole(_) => SessionError::NotWhole(NotWhole::Unchecked),
+    SessionError::Release(_) => SessionError::Release(ReleaseError::OtherBytes),
+    SessionError::Storage(_) => SessionError::Storage(io::Error::other(PLANTED)),
+});
+
+samples!(trainings: TrainingError {
+    TrainingError::Trainer(_) => TrainingError::Trainer(TrainerError::Failed(planted())),
+    TrainingError::Noise(_) => TrainingError::Noise(NoiseError::Sampler(planted())),
+    TrainingError::Randomness(_) => TrainingError::Randomness(fedtwin_privacy::random::NoRandomness),
+});
+
+samples!(calls: CallError {
+    CallError::Refused(_) => CallError::Refused(Status::not_found(PLANTED)),
+    CallError::Unreachable(_) => CallError::Unreachable(Arc::new(Status::unavailable(PLANTED))),
+    CallError::Misbehaved(_) => CallError::Misbehaved(planted()),
+});
+
+samples!(witnesses: WitnessError {
+    WitnessError::Call(_) => WitnessError::Call(calls().swap_remove(2)),
+    WitnessError::NotWhole(_) => WitnessError::NotWhole(NotWhole::Unchecked),
+    WitnessError::Storage(_) => WitnessError::Storage(io::Error::other(PLANTED)),
+});
+
+samples!(secures: SecureError {
+    SecureError::Refused(_) => SecureError::Refused(NotHidden::TooFew { found: 2, least: 4815 }),
+    SecureError::Call(_) => SecureError::Call(calls().swap_remove(2)),
+    SecureError::Superseded(_) => SecureError::Superseded(Superseded),
+    SecureError::Randomness(_) => SecureError::Randomness(fedtwin_privacy::random::NoRandomness),
+});
+
+samples!(attempts: AttemptError {
+    AttemptError::NotTakingPart => AttemptError::NotTakingPart,
+    AttemptError::OtherClip(_) => AttemptError::OtherClip(4815.0),
+    AttemptError::TooLate => AttemptError::TooLate,
+    AttemptError::Call(_) => AttemptError::Call(calls().swap_remove(0)),
+    AttemptError::Witness(_) => AttemptError::Witness(witnesses().swap_remove(2)),
+    AttemptError::Session(_) => AttemptError::Session(sessions().swap_remove(5)),
+    AttemptError::Training(_) => AttemptError::Training(trainings().swap_remove(0)),
+    AttemptError::Secure(_) => AttemptError::Secure(secures().swap_remove(0)),
+    AttemptError::NoPeers => AttemptError::NoPeers,
+    AttemptError::KeysLost => AttemptError::KeysLost,
+    AttemptError::Storage(_) => AttemptError::Storage(io::Error::other(PLANTED)),
+});
+
+fn planted() -> String {
+    PLANTED.to_owned()
+}
+
+/// A plan's table, of which no word is planted.
+fn need() -> DataNeed {
+    toml::from_str(
+        "table = { outcome = \"ill\", features.age.number = { unit = \"years\", low = 0, high = 9 } }",
+    )
+    .unwrap()
+}
+
+/// Every error that ends a study or an attempt: its chain of causes for the site's log, and what leaves.
+fn said() -> Vec<(String, String)> {
+    let pair = |error: &dyn std::error::Error, reason: PublicReason| {
+        (fedtwin_daemon::program::describe(error), reason.to_string())
+    };
+    let misfits = mismatches().into_iter().map(|mismatch| {
+        let misfit = Refusal::Misfit { mismatch, need: Box::new(need()) };
+        pair(&misfit, PublicReason::from(&misfit))
+    });
+    let refusals = ledgers().into_iter().map(Refusal::Ledger).chain(refusals());
+    let refusals = refusals.map(|refusal| pair(&refusal, PublicReason::from(&refusal)));
+    let sessions = ledgers().into_iter().map(SessionError::Ledger).chain(sessions());
+    let attempts = sessions
+        .map(AttemptError::Session)
+        .chain(trainings().into_iter().map(AttemptError::Training))
+        .chain(calls().into_iter().map(AttemptError::Call))
+        .chain(witnesses().into_iter().map(AttemptError::Witness))
+        .chain(secures().into_iter().map(AttemptError::Secure))
+        .chain(attempts());
+    let attempts = attempts.map(|error| pair(&error, PublicReason::from(&error)));
+    misfits.chain(refusals).chain(attempts).collect()
+}
+
+#[test]
+fn no_reason_holds_a_planted_identifier_or_a_limit_of_the_site() {
+    let mut planted = 0;
+    for (log, reason) in said() {
+        // The log has it: if the reason had it too, this search would find it.
+        planted += usize::from(log.contains(PLANTED));
+        for secret in [PLANTED, "Zebulon", "4815", "1623"] {
+            assert!(!reason.contains(secret), "{secret} leaves in {reason:?}, of {log:?}");
+        }
+        assert!(!reason.is_empty() && reason.len() <= REASON_BYTES_MAX && !reason.contains('\n'), "{reason}");
+    }
+    assert!(planted > 15, "{planted} of the errors had an identifier to hide");
+}
+
+#[test]
+fn a_word_leaves_only_if_the_plan_says_it() {
+    let misfit = |feature: &str| {
+        let mismatch = Mismatch::Unit { feature: feature.into(), plan: "years".into(), cohort: planted() };
+        PublicReason::from(&Refusal::Misfit { mismatch, need: Box::new(need()) }).to_string()
+    };
+    assert!(misfit("age").contains(r#"column "age": the cohort has another unit"#), "{}", misfit("age"));
+    assert!(misfit(PLANTED).contains("column of another name"), "{}", misfit(PLANTED));
+}
+
+#[test]
+fn failures_that_depend_on_data_have_one_text() {
+    let texts = trainings().into_iter().map(AttemptError::Training).chain([
+        AttemptError::TooLate,
+        AttemptError::Storage(io::Error::other("full")),
+        AttemptError::Session(SessionError::Release(ReleaseError::NoisePromised)),
+    ]);
+    let texts: Vec<_> = texts.map(|error| PublicReason::from(&error).to_string()).collect();
+    assert!(
+        texts.iter().all(|text| text == "the site could not compute its update; its log says why"),
+        "{texts:?}"
+    );
+}
