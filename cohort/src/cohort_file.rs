@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fedtwin_plan::Digest;
-use fedtwin_plan::cohort_need::{DataNeed, ImageNeed};
+use fedtwin_plan::cohort_need::{DataNeed, ImageNeed, TableNeed};
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::names::CohortName;
 use fedtwin_plan::numbers::Count;
@@ -12,17 +12,19 @@ use fedtwin_plan::text_file::{self, Check, Problem};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::confirmed::{Confirmed, LookAlikes};
 use crate::error::CohortError;
 use crate::fingerprint;
 use crate::limits::{Limits, holds};
 use crate::mismatch::{Kind, Mismatch};
-use crate::scans::{Assigned, Scans};
+use crate::scans::{Scanned, Scans};
 use crate::schema::TableSchema;
+use crate::sheet::Sheet;
 use crate::source::{Source, SyntheticSource, TableSource};
-use crate::split::{ModuloSplit, Selection, Split};
+use crate::split::{ModuloSplit, Rules, Selection, Split};
 use crate::synthetic;
-use crate::table::Table;
-use crate::tally::{Counts, Features};
+use crate::table::{self, Met, Reading};
+use crate::tally::Tally;
 
 /// A cohort as its file and its schema describe it; the records stay where they are until they are read.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +33,7 @@ pub struct CohortFile {
     name: CohortName,
     patients: u32,
     limits: Limits,
+    confirmed: Confirmed,
     split: Split,
     data: Data,
 }
@@ -59,6 +62,9 @@ struct Contents {
     /// What people declare of every record.
     #[serde(default)]
     limits: Limits,
+    /// What people have looked at and mean to be so.
+    #[serde(default)]
+    confirmed: Confirmed,
     source: Source,
     split: Split,
 }
@@ -69,7 +75,7 @@ impl CohortFile {
     /// # Errors
     /// Refuses a file that cannot be read, and unknown keys or impossible values with their line.
     pub fn load(path: &Path) -> Result<Self, CohortError> {
-        let Contents { name, patients, limits, source, split } = parse(path)?;
+        let Contents { name, patients, limits, confirmed, source, split } = parse(path)?;
         let data = match source {
             Source::Table(source) => {
                 let schema = parse(&beside(path, &source.schema))?;
@@ -83,7 +89,10 @@ impl CohortFile {
             Source::SyntheticImages(source) => Data::Images(Scans::Phantoms(source)),
             Source::SyntheticHippocampi(source) => Data::Images(Scans::Hippocampi(source)),
         };
-        Ok(Self { path: path.to_owned(), name, patients: patients.get(), limits, split, data })
+        let file =
+            Self { path: path.to_owned(), name, patients: patients.get(), limits, confirmed, split, data };
+        file.check_confirmed()?;
+        Ok(file)
     }
 
     /// Returns the name under which plans ask for the cohort.
@@ -124,20 +133,23 @@ impl CohortFile {
     /// any patient beyond the declared size.
     pub fn read(&self, need: &DataNeed, part: Part) -> Result<Records, CohortError> {
         self.fits(need)?;
-        let mut selection = self.selection()?;
         match (&self.data, need) {
             (Data::Table { rows, schema }, DataNeed::Table(need)) => {
                 let mut records = Vec::new();
-                self.table(rows, schema)?.read(schema, need, selection, |its, record| {
-                    records.extend((its == part).then_some(record));
+                self.read_table(rows, (schema, need), |met| match met {
+                    Met::Patient(its, cells) => records.extend((its == part).then(|| cells.record())),
+                    Met::LeftOut(_) => {}
                 })?;
                 Ok(Records::Table(records))
             }
             (Data::Images(scans), DataNeed::Images(need)) => {
                 let mut records = Vec::new();
-                scans.assign(&self.path, &mut selection, &mut |assigned| {
-                    if assigned.part == part {
-                        records.extend(as_planned((assigned.read)()?, *need, part));
+                scans.assign(&self.path, self.selection()?, &mut |scanned| {
+                    match scanned {
+                        Scanned::Patient { part: its, file: _, read } if its == part => {
+                            records.extend(as_planned(read()?, *need, part));
+                        }
+                        Scanned::Patient { .. } | Scanned::LeftOut(..) => {}
                     }
                     Ok(())
                 })?;
@@ -152,35 +164,44 @@ impl CohortFile {
     /// Reads everything as schema and limits say it, and tells what is there.
     ///
     /// # Errors
-    /// Refuses whatever the hospital's people must mend, by file and line. The reasons depend on patients and stay
-    /// at the site.
+    /// Refuses whatever the hospital's people must mend, by file and line, or confirm in the cohort file. The reasons
+    /// depend on patients and stay at the site.
     pub fn take_inventory(&self) -> Result<Inventory, CohortError> {
-        let mut counts = Counts::default();
-        let mut selection = self.selection()?;
-        match &self.data {
+        let tally = match &self.data {
             Data::Table { rows, schema } => {
                 let need = schema.all();
-                let mut features = Features::new(&need);
-                self.table(rows, schema)?.read(schema, &need, selection, |part, record| {
-                    counts.add(part);
-                    features.add(&record);
+                let mut tally = Tally::of_table(&need);
+                self.read_table(rows, (schema, &need), |met| match met {
+                    Met::Patient(part, cells) => {
+                        tally.add(part);
+                        tally.add_cells(&cells);
+                    }
+                    Met::LeftOut(reason) => tally.leave_out(reason, 1),
                 })?;
-                counts.features = features.counts();
+                tally
             }
             Data::Images(scans) => {
-                let limits = scans.limits(&self.limits);
-                scans.assign(&self.path, &mut selection, &mut |Assigned { part, file, read }| {
-                    counts.add(part);
-                    match limits.exceeded_by(&read()?) {
-                        Some(message) => Err(CohortError::file(file, message)),
-                        None => Ok(()),
+                let (mut tally, limits) = (Tally::default(), scans.limits(&self.limits));
+                scans.assign(&self.path, self.selection()?, &mut |scanned| match scanned {
+                    Scanned::Patient { part, file, read } => {
+                        tally.add(part);
+                        let exceeded = limits.exceeded_by(&read()?);
+                        exceeded.map_or(Ok(()), |message| Err(CohortError::file(file, message)))
+                    }
+                    Scanned::LeftOut(reason, count) => {
+                        tally.leave_out(reason, count);
+                        Ok(())
                     }
                 })?;
+                tally
             }
-        }
-        let Counts { train, test, features } = counts;
+        };
+        let left_out = tally.left_out();
+        let Tally { train, test, features, .. } = tally;
         let digest = self.digest()?;
-        Ok(Inventory { declared: self.patients, train, test, left_out: Vec::new(), features, digest })
+        let found = Inventory { declared: self.patients, train, test, left_out, features, digest };
+        self.confirmed.judge(&self.path, &found)?;
+        Ok(found)
     }
 
     /// Digests names and bytes of every file that the cohort is made of: the cohort file, schema, list and index, and
@@ -211,15 +232,50 @@ impl CohortFile {
     }
 
     fn selection(&self) -> Result<Selection, CohortError> {
-        Selection::new(&self.split, &self.path, self.patients)
+        let pattern = match &self.data {
+            Data::Table { rows: Rows::File(source), .. } => source.patient.as_ref(),
+            Data::Table { rows: Rows::Invented(_), .. } => None,
+            Data::Images(scans) => scans.pattern(),
+        };
+        Selection::new(&Rules {
+            cohort_file: &self.path,
+            split: &self.split,
+            pattern,
+            look_alikes_differ: self.confirmed.look_alikes == Some(LookAlikes::Different),
+            declared: self.patients,
+        })
     }
 
-    fn table(&self, rows: &Rows, schema: &TableSchema) -> Result<Table, CohortError> {
-        match rows {
-            Rows::File(source) => Table::open(&beside(&self.path, &source.file), schema),
+    fn read_table(
+        &self,
+        rows: &Rows,
+        (schema, need): (&TableSchema, &TableNeed),
+        each: impl FnMut(Met),
+    ) -> Result<(), CohortError> {
+        let sheet = match rows {
+            Rows::File(source) => table::open(&beside(&self.path, &source.file), schema)?,
             Rows::Invented(source) => {
-                Ok(Table::synthetic(&self.path, synthetic::columns(), synthetic::lines(*source)))
+                Sheet::invented(&self.path, synthetic::columns(), synthetic::lines(*source))
             }
+        };
+        let sheet = if self.confirmed.lines_in_cells { sheet.with_lines_in_cells() } else { sheet };
+        let reading = Reading { schema, need, last_line_is_a_patient: self.confirmed.last_line };
+        table::read(sheet, reading, self.selection()?, each)
+    }
+
+    /// Refuses to have confirmed what there is not.
+    fn check_confirmed(&self) -> Result<(), CohortError> {
+        let has = |feature: &String| match &self.data {
+            Data::Table { schema, .. } => schema.features.contains_key(feature),
+            Data::Images(_) => false,
+        };
+        match self.confirmed.implausible.keys().find(|feature| !has(feature)) {
+            Some(feature) => {
+                let message =
+                    format!("has confirmed.implausible.{feature}, and the schema has no such feature");
+                Err(CohortError::file(&self.path, message))
+            }
+            None => Ok(()),
         }
     }
 }
@@ -248,14 +304,13 @@ impl Check for Contents {
         }
         match (&self.split, &self.source) {
             (
-                Split::Listed(_),
+                Split::Listed(listed),
                 Source::Images(_)
                 | Source::Pictures(_)
                 | Source::SyntheticImages(_)
                 | Source::SyntheticHippocampi(_),
-            ) => {
-                let message =
-                    "assigns the lines of a table, expected split.modulo or split.hashed for images";
+            ) if listed.is_of_lines() => {
+                let message = "assigns the lines of a table, expected a list of patients for images";
                 Err(Problem::new("split.listed", message))
             }
             (Split::Modulo(ModuloSplit { divisor, test }), _) if test.get() >= divisor.get() => {

@@ -35,15 +35,6 @@ pub enum CohortError {
         /// What stands there, without its value, and what was expected.
         message: String,
     },
-    /// A table is not well-formed.
-    #[error("{file} is no well-formed table")]
-    Csv {
-        /// The table.
-        file: PathBuf,
-        /// Where and why.
-        #[source]
-        source: csv::Error,
-    },
     /// A file or folder is not what the cohort's description says.
     #[error("{file}: {message}")]
     File {
@@ -70,10 +61,6 @@ pub enum CohortError {
 impl CohortError {
     pub(crate) fn storage(file: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Storage { file: file.to_owned(), source }
-    }
-
-    pub(crate) fn csv(file: &Path) -> impl FnOnce(csv::Error) -> Self {
-        move |source| Self::Csv { file: file.to_owned(), source }
     }
 
     pub(crate) fn table(file: &Path, line: u64, message: impl Into<String>) -> Self {

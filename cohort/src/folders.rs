@@ -1,12 +1,11 @@
 //! A folder of images and one of masks under the same names, one of each per patient.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cohort_file::beside;
 use crate::error::CohortError;
-use crate::source::IndexFilter;
-use crate::table::{position, text_reader};
+use crate::index::IndexFilter;
 
 /// Where images and masks are, relative to the cohort file.
 #[derive(Clone, Copy)]
@@ -17,44 +16,53 @@ pub(crate) struct Folders<'a> {
     pub(crate) only: Option<&'a IndexFilter>,
 }
 
+/// What two folders hold.
+pub(crate) struct Listing {
+    /// Sorted by their names.
+    pub(crate) scans: Vec<Scan>,
+    /// Images that the index does not choose.
+    pub(crate) not_in_index: u32,
+    /// Files of other kinds among the images.
+    pub(crate) others: u32,
+}
+
 /// One patient's image and mask.
 pub(crate) struct Scan {
-    /// The hospital's identifier: the file's name.
+    /// The file's name without its ending.
     pub(crate) id: String,
     pub(crate) image: PathBuf,
     pub(crate) mask: PathBuf,
 }
 
-/// Lists a cohort's scans in files with one of some `endings`, sorted by their names; every image has a mask and every
-/// mask an image.
+/// Lists a cohort's scans in files with one of some `endings`; every image has a mask and every mask an image.
 pub(crate) fn list(
     cohort_file: &Path,
     folders: Folders<'_>,
     endings: &[&str],
-) -> Result<Vec<Scan>, CohortError> {
-    let images_folder = beside(cohort_file, folders.images);
-    let images = files_in(&images_folder, endings)?;
-    let mut masks = files_in(&beside(cohort_file, folders.masks), endings)?;
+) -> Result<Listing, CohortError> {
+    let folder = beside(cohort_file, folders.images);
+    let (images, others) = files_in(&folder, endings)?;
+    let (mut masks, _) = files_in(&beside(cohort_file, folders.masks), endings)?;
+    if images.is_empty() {
+        let endings = endings.join(" or ");
+        let message = format!("has no file that ends in {endings}, and {others} others: there is no patient");
+        return Err(CohortError::file(&folder, message));
+    }
     if let Some((_, mask)) = masks.iter().find(|(id, _)| !images.contains_key(*id)) {
-        return Err(CohortError::file(
-            mask,
-            format!("has no image of that name in {}", images_folder.display()),
-        ));
+        return Err(CohortError::file(mask, format!("has no image of that name in {}", folder.display())));
     }
-    let only = folders.only.map(|filter| indexed(cohort_file, filter)).transpose()?;
-    if let (Some(ids), Some(filter)) = (&only, folders.only)
-        && let Some(id) = ids.iter().find(|id| !images.contains_key(*id))
-    {
-        let message = format!("names {id}, of which there is no image in {}", images_folder.display());
-        return Err(CohortError::file(&beside(cohort_file, &filter.file), message));
+    let only = folders.only.map(|filter| filter.read(cohort_file)).transpose()?;
+    if let Some(index) = &only {
+        index.check(&folder, |name| images.contains_key(name))?;
     }
-    let chosen = images.into_iter().filter(|(id, _)| only.as_ref().is_none_or(|ids| ids.contains(id)));
-    chosen
-        .map(|(id, image)| match masks.remove(&id) {
-            Some(mask) => Ok(Scan { id, image, mask }),
-            None => Err(CohortError::file(&image, "has no mask of that name")),
-        })
-        .collect()
+    let all = images.len();
+    let chosen = images.into_iter().filter(|(id, _)| only.as_ref().is_none_or(|index| index.chooses(id)));
+    let scans = chosen.map(|(id, image)| match masks.remove(&id) {
+        Some(mask) => Ok(Scan { id, image, mask }),
+        None => Err(CohortError::file(&image, "has no mask of that name")),
+    });
+    let scans = scans.collect::<Result<Vec<_>, _>>()?;
+    Ok(Listing { not_in_index: count(all - scans.len()), scans, others })
 }
 
 /// Returns all files of the scans, and the index that chose them.
@@ -72,38 +80,34 @@ impl Scan {
     }
 }
 
-/// Lists a folder's files by their names without the ending; files with other endings do not count.
-fn files_in(folder: &Path, endings: &[&str]) -> Result<BTreeMap<String, PathBuf>, CohortError> {
-    let mut files = BTreeMap::new();
+/// Lists a folder's files by their names without the ending, and counts those with other endings. Capitals do not
+/// count, and hidden files are nobody's.
+fn files_in(folder: &Path, endings: &[&str]) -> Result<(BTreeMap<String, PathBuf>, u32), CohortError> {
+    let (mut files, mut others) = (BTreeMap::new(), 0);
     for entry in std::fs::read_dir(folder).map_err(CohortError::storage(folder))? {
         let path = entry.map_err(CohortError::storage(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let Some(id) = endings.iter().find_map(|ending| name.strip_suffix(ending)) else {
-            continue;
-        };
-        if id.starts_with('.') {
+        if name.starts_with('.') {
             continue;
         }
+        let Some(id) = endings.iter().find_map(|ending| without_ending(&name, ending)) else {
+            others += 1;
+            continue;
+        };
         if files.insert(id.to_owned(), path.clone()).is_some() {
             return Err(CohortError::file(&path, "is there twice, under two endings"));
         }
     }
-    Ok(files)
+    Ok((files, others))
 }
 
-fn indexed(cohort_file: &Path, filter: &IndexFilter) -> Result<BTreeSet<String>, CohortError> {
-    let file = beside(cohort_file, &filter.file);
-    let mut reader = text_reader(&file, b',', true)?;
-    let header = reader.headers().map_err(CohortError::csv(&file))?.clone();
-    let (id, column) = (position(&file, &header, &filter.id)?, position(&file, &header, &filter.column)?);
-    let mut ids = BTreeSet::new();
-    for record in reader.records() {
-        let record = record.map_err(CohortError::csv(&file))?;
-        if record.get(column) == Some(filter.equals.as_str())
-            && let Some(id) = record.get(id)
-        {
-            ids.insert(id.to_owned());
-        }
-    }
-    Ok(ids)
+/// Takes an ending of plain letters off a name, however it is capitalised.
+fn without_ending<'n>(name: &'n str, ending: &str) -> Option<&'n str> {
+    let at = name.len().checked_sub(ending.len()).filter(|&at| name.is_char_boundary(at))?;
+    let (id, own) = name.split_at(at);
+    own.eq_ignore_ascii_case(ending).then_some(id)
+}
+
+fn count(files: usize) -> u32 {
+    u32::try_from(files).unwrap_or(u32::MAX)
 }

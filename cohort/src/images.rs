@@ -5,13 +5,13 @@ use std::path::Path;
 use fedtwin_plan::record::VolumeRecord;
 
 use crate::error::CohortError;
-use crate::folders::{self, Folders, Scan};
+use crate::folders::{self, Folders, Listing, Scan};
 use crate::nifti_file::{self, VolumeHeader};
 use crate::source::ImageSource;
 
 /// Lists a cohort's volumes.
-pub(crate) fn list(cohort_file: &Path, source: &ImageSource) -> Result<Vec<Scan>, CohortError> {
-    let ImageSource { images, masks, slice_axis: _, only } = source;
+pub(crate) fn list(cohort_file: &Path, source: &ImageSource) -> Result<Listing, CohortError> {
+    let ImageSource { images, masks, slice_axis: _, only, patient: _ } = source;
     folders::list(cohort_file, Folders { images, masks, only: only.as_ref() }, &[".nii.gz", ".nii"])
 }
 

@@ -8,24 +8,42 @@
 //! Left out on purpose: scaling by public ranges, which is the plan's (`Feature::encode`), and padding
 //! of images, which is the model's.
 
+mod cells;
 mod cohort_file;
+mod confirmed;
+mod digits;
 mod error;
 mod fingerprint;
 mod folders;
+mod identity;
 mod images;
+mod index;
+mod layout;
 mod limits;
+mod list;
 mod mismatch;
 mod nifti_file;
+mod pattern;
 mod pictures;
 mod scans;
 pub mod schema;
+mod sheet;
 pub mod source;
 pub mod split;
 mod synthetic;
 mod table;
 mod tally;
+mod text;
+mod totals;
 
+pub use cells::Quote;
 pub use cohort_file::CohortFile;
+pub use confirmed::{Confirmed, LookAlikes};
+pub use digits::{DecimalSign, ThousandsSign};
 pub use error::CohortError;
+pub use index::IndexFilter;
 pub use limits::{Limits, SliceSize};
+pub use list::{Key, ListedSplit};
 pub use mismatch::{Kind, Mismatch, Values};
+pub use pattern::{NoPattern, PatientPattern};
+pub use text::{Encoding, NoEncoding};

@@ -8,13 +8,13 @@ use fedtwin_plan::record::VolumeRecord;
 use image::{DynamicImage, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::error::CohortError;
-use crate::folders::{self, Folders, Scan};
+use crate::folders::{self, Folders, Listing, Scan};
 use crate::images::normalised;
 use crate::source::PictureSource;
 
 /// Lists a cohort's pictures.
-pub(crate) fn list(cohort_file: &Path, source: &PictureSource) -> Result<Vec<Scan>, CohortError> {
-    let PictureSource { images, masks, pixel_mm: _, only } = source;
+pub(crate) fn list(cohort_file: &Path, source: &PictureSource) -> Result<Listing, CohortError> {
+    let PictureSource { images, masks, pixel_mm: _, only, patient: _ } = source;
     folders::list(cohort_file, Folders { images, masks, only: only.as_ref() }, &[".png"])
 }
 

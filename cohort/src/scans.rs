@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use fedtwin_plan::inventory::LeftOutReason;
 use fedtwin_plan::record::{Part, VolumeRecord};
 
 use crate::error::CohortError;
-use crate::folders::{self, Scan};
+use crate::folders::{self, Listing, Scan};
+use crate::identity::Place;
 use crate::images;
 use crate::limits::{Limits, SliceSize};
+use crate::pattern::PatientPattern;
 use crate::pictures;
 use crate::source::{HippocampiSource, ImageSource, PictureSource, SyntheticSource};
 use crate::split::{Patient, Selection};
@@ -26,21 +29,29 @@ pub(crate) enum Scans {
     Hippocampi(HippocampiSource),
 }
 
-/// One patient who is in a part, and how to read what there is.
-pub(crate) struct Assigned<'a> {
-    pub(crate) part: Part,
-    /// The image, or what stands for it.
-    pub(crate) file: &'a Path,
-    pub(crate) read: &'a dyn Fn() -> Result<VolumeRecord, CohortError>,
+/// What is met among the scans.
+pub(crate) enum Scanned<'a> {
+    /// A patient of a part, and how to read what there is.
+    Patient {
+        part: Part,
+        /// The image, or what stands for it.
+        file: &'a Path,
+        read: &'a dyn Fn() -> Result<VolumeRecord, CohortError>,
+    },
+    /// Some in neither part.
+    LeftOut(LeftOutReason, u32),
 }
 
+/// What is shown whom is met.
+pub(crate) type Each<'a> = &'a mut dyn FnMut(Scanned<'_>) -> Result<(), CohortError>;
+
 impl Scans {
-    /// Shows each patient of both parts to `each`, which reads whom it wants.
+    /// Shows each patient of both parts to `each`, which reads whom it wants, and all who are in neither.
     pub(crate) fn assign(
         &self,
         cohort_file: &Path,
-        selection: &mut Selection,
-        each: &mut dyn FnMut(Assigned<'_>) -> Result<(), CohortError>,
+        selection: Selection,
+        each: Each<'_>,
     ) -> Result<(), CohortError> {
         match self {
             Self::Volumes(source) => {
@@ -62,15 +73,24 @@ impl Scans {
         }
     }
 
+    /// Returns which part of a name is the patient, where the cohort file says it.
+    pub(crate) fn pattern(&self) -> Option<&PatientPattern> {
+        match self {
+            Self::Volumes(source) => source.patient.as_ref(),
+            Self::Pictures(source) => source.patient.as_ref(),
+            Self::Phantoms(_) | Self::Hippocampi(_) => None,
+        }
+    }
+
     /// Lists the files that the images are made of; what is invented has none.
     pub(crate) fn files(&self, cohort_file: &Path) -> Result<Vec<PathBuf>, CohortError> {
         match self {
             Self::Volumes(source) => {
-                let scans = images::list(cohort_file, source)?;
+                let scans = images::list(cohort_file, source)?.scans;
                 Ok(folders::files(cohort_file, &scans, source.only.as_ref()))
             }
             Self::Pictures(source) => {
-                let scans = pictures::list(cohort_file, source)?;
+                let scans = pictures::list(cohort_file, source)?.scans;
                 Ok(folders::files(cohort_file, &scans, source.only.as_ref()))
             }
             Self::Phantoms(_) | Self::Hippocampi(_) => Ok(Vec::new()),
@@ -94,30 +114,43 @@ impl Scans {
 }
 
 fn of_files(
-    scans: &[Scan],
+    Listing { scans, not_in_index, others }: &Listing,
     read: &dyn Fn(&Scan) -> Result<VolumeRecord, CohortError>,
-    selection: &mut Selection,
-    each: &mut dyn FnMut(Assigned<'_>) -> Result<(), CohortError>,
+    mut selection: Selection,
+    each: Each<'_>,
 ) -> Result<(), CohortError> {
-    for (line, scan) in (1..).zip(scans) {
-        if let Some(part) = selection.assign(Patient { id: &scan.id, line })? {
-            each(Assigned { part, file: &scan.image, read: &|| read(scan) })?;
-        }
+    each(Scanned::LeftOut(LeftOutReason::NotInIndex, *not_in_index))?;
+    each(Scanned::LeftOut(LeftOutReason::OtherFile, *others))?;
+    for scan in scans {
+        show(&mut selection, (&scan.id, &scan.image), &|| read(scan), each)?;
     }
-    Ok(())
+    selection.finish(None)
 }
 
 fn invented(
     cohort_file: &Path,
     (count, volume): (u32, &dyn Fn(u32) -> VolumeRecord),
-    selection: &mut Selection,
-    each: &mut dyn FnMut(Assigned<'_>) -> Result<(), CohortError>,
+    mut selection: Selection,
+    each: Each<'_>,
 ) -> Result<(), CohortError> {
     for number in 1..=count {
         let id = format!("phantom-{number}");
-        if let Some(part) = selection.assign(Patient { id: &id, line: number.into() })? {
-            each(Assigned { part, file: cohort_file, read: &|| Ok(volume(number)) })?;
-        }
+        show(&mut selection, (&id, cohort_file), &|| Ok(volume(number)), each)?;
     }
-    Ok(())
+    selection.finish(None)
+}
+
+fn show(
+    selection: &mut Selection,
+    (id, file): (&str, &Path),
+    read: &dyn Fn() -> Result<VolumeRecord, CohortError>,
+    each: Each<'_>,
+) -> Result<(), CohortError> {
+    match selection.part_of(Patient { id: Some(id), place: Place::File(file) })? {
+        Some(part) => {
+            selection.admit(part)?;
+            each(Scanned::Patient { part, file, read })
+        }
+        None => each(Scanned::LeftOut(LeftOutReason::NotInSplit, 1)),
+    }
 }

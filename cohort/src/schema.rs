@@ -6,16 +6,32 @@ use fedtwin_plan::cohort_need::{DataNeed, Feature, NumberRange, TableNeed};
 use fedtwin_plan::text_file::{Check, Problem};
 use serde::Deserialize;
 
+use crate::cells::{Dialect, Quote};
+use crate::digits::{Code, DecimalSign, NumberFormat, ThousandsSign};
 use crate::mismatch::{Mismatch, Values};
+use crate::sheet::Format;
+use crate::text::{Encoding, trimmed};
 
 /// A table's columns: names, types, units, categories, plausible ranges and the codes that mean missing.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableSchema {
-    /// What stands between two cells: one ASCII character.
+    /// What stands between two cells.
     #[serde(default = "comma")]
     pub delimiter: char,
-    /// The texts that mean missing in every column; by default the empty cell.
+    /// What stands around a cell that holds delimiters or line ends.
+    #[serde(default)]
+    pub quote: Quote,
+    /// How letters are stored; a byte order mark outweighs it.
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// What stands before a number's fraction.
+    #[serde(default)]
+    pub decimal: DecimalSign,
+    /// What stands between groups of three digits; without it, nothing does.
+    pub thousands: Option<ThousandsSign>,
+    /// The texts that mean missing in every column; by default the empty cell. One that is a number means missing
+    /// however the number is written.
     #[serde(default = "empty_cell")]
     pub missing: Vec<String>,
     /// The columns of a table without a header line; absent where the first line names them.
@@ -38,6 +54,9 @@ pub struct OutcomeColumn {
     pub column: Option<String>,
     /// When the outcome happened.
     pub rule: OutcomeRule,
+    /// Texts of an outcome that nobody knows; such patients are left out.
+    #[serde(default)]
+    pub unknown: Vec<String>,
 }
 
 /// When the outcome happened.
@@ -50,7 +69,7 @@ pub enum OutcomeRule {
     Texts(OutcomeTexts),
 }
 
-/// The texts of an outcome.
+/// The texts of an outcome; `1` and `1.0` are the same.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutcomeTexts {
@@ -111,6 +130,17 @@ impl TableSchema {
     pub(crate) fn all(&self) -> TableNeed {
         let features = self.features.iter().map(|(name, column)| (name.clone(), column.feature()));
         TableNeed { outcome: self.outcome.name.clone(), features: features.collect() }
+    }
+
+    /// Returns how the table's bytes become cells.
+    pub(crate) fn format(&self) -> Format {
+        let dialect = Dialect { delimiter: self.delimiter, quote: self.quote };
+        Format { dialect, encoding: self.encoding }
+    }
+
+    /// Returns how the table's numbers are written.
+    pub(crate) fn numbers(&self) -> NumberFormat {
+        NumberFormat { decimal: self.decimal, thousands: self.thousands }
     }
 
     /// Checks that the schema has all that a plan asks for, in its units and categories.
@@ -196,17 +226,22 @@ impl OutcomeColumn {
 
 impl Check for TableSchema {
     fn check(&self) -> Result<(), Problem> {
-        if !self.delimiter.is_ascii() || matches!(self.delimiter, '\n' | '\r' | '"') {
-            return Err(Problem::new("delimiter", "is no ASCII character that can stand between two cells"));
+        if self.delimiter.is_alphanumeric() || matches!(self.delimiter, '\n' | '\r' | '"' | '\'' | '.' | '-')
+        {
+            return Err(Problem::new("delimiter", "is no character that can stand between two cells"));
+        }
+        if !self.numbers().is_clear() {
+            return Err(Problem::new("thousands", "is the decimal sign, too"));
         }
         if let Some(columns) = &self.columns {
             let mut seen = BTreeSet::new();
-            if let Some(twice) = columns.iter().find(|&column| !seen.insert(column)) {
+            if let Some(twice) = columns.iter().find(|&column| !seen.insert(trimmed(column))) {
                 return Err(Problem::new("columns", format!("names {twice:?} twice")));
             }
         }
+        self.outcome.check()?;
         for (name, column) in &self.features {
-            column.check(&format!("features.{name}"))?;
+            column.check(&format!("features.{name}"), &self.missing)?;
         }
         self.check_columns()
     }
@@ -238,7 +273,7 @@ impl TableSchema {
 }
 
 impl FeatureColumn {
-    fn check(&self, key: &str) -> Result<(), Problem> {
+    fn check(&self, key: &str, missing: &[String]) -> Result<(), Problem> {
         match self {
             Self::Number(NumberColumn { low, high, .. }) => {
                 if !(low.is_finite() && high.is_finite() && low < high) {
@@ -246,16 +281,48 @@ impl FeatureColumn {
                     return Err(Problem::new(format!("{key}.number"), message));
                 }
             }
-            Self::Category(CategoryColumn { codes, .. }) => {
+            Self::Category(CategoryColumn { codes, sentinels, .. }) => {
                 let names: BTreeSet<_> = codes.values().collect();
                 if names.len() < 2 {
                     let message = "names fewer than two categories".to_owned();
                     return Err(Problem::new(format!("{key}.category.codes"), message));
                 }
+                let meant = codes.iter().map(|(code, name)| (code, name.as_str()));
+                let missing = sentinels.iter().chain(missing).map(|code| (code, "missing"));
+                check_codes(&format!("{key}.category.codes"), meant.chain(missing))?;
             }
         }
         Ok(())
     }
+}
+
+impl OutcomeColumn {
+    fn check(&self) -> Result<(), Problem> {
+        let unknown = self.unknown.iter().map(|text| (text, "unknown"));
+        match &self.rule {
+            OutcomeRule::Above(limit) if !limit.is_finite() => {
+                Err(Problem::new("outcome.rule.above", format!("is {limit}, expected a number")))
+            }
+            OutcomeRule::Above(_) => Ok(()),
+            OutcomeRule::Texts(OutcomeTexts { yes, no }) => {
+                let yes = yes.iter().map(|text| (text, "yes"));
+                let no = no.iter().map(|text| (text, "no"));
+                check_codes("outcome.rule.texts", yes.chain(no).chain(unknown))
+            }
+        }
+    }
+}
+
+/// Checks that no code means two things; two spellings of one number are one code.
+fn check_codes<'a>(key: &str, meant: impl Iterator<Item = (&'a String, &'a str)>) -> Result<(), Problem> {
+    let mut meanings = BTreeMap::new();
+    for (code, meaning) in meant {
+        let first = *meanings.entry(Code::new(code, NumberFormat::PLAIN)).or_insert(meaning);
+        if first != meaning {
+            return Err(Problem::new(key, format!("has code {code:?} for {first:?} and for {meaning:?}")));
+        }
+    }
+    Ok(())
 }
 
 fn comma() -> char {

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use fedtwin_plan::numbers::{Count, Positive};
 use serde::Deserialize;
 
+pub use crate::index::IndexFilter;
+use crate::pattern::PatientPattern;
+
 /// Where a cohort's records come from; paths are relative to the cohort file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -31,6 +34,8 @@ pub struct TableSource {
     pub file: PathBuf,
     /// The schema file, which several cohorts may share.
     pub schema: PathBuf,
+    /// Which part of an identifier is the patient; without it, all of it.
+    pub patient: Option<PatientPattern>,
 }
 
 /// A folder of images and one of masks.
@@ -45,6 +50,8 @@ pub struct ImageSource {
     pub slice_axis: Count<0, 2>,
     /// Which of the images belong to the cohort; without it, all.
     pub only: Option<IndexFilter>,
+    /// Which part of a name, without its ending, is the patient; without it, all of it.
+    pub patient: Option<PatientPattern>,
 }
 
 /// A folder of pictures and one of masks.
@@ -59,20 +66,8 @@ pub struct PictureSource {
     pub pixel_mm: Option<Positive>,
     /// Which of the pictures belong to the cohort; without it, all.
     pub only: Option<IndexFilter>,
-}
-
-/// Chooses images by a column of an index.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IndexFilter {
-    /// The index: comma-separated, with a header.
-    pub file: PathBuf,
-    /// The column with the patient, as in the file names.
-    pub id: String,
-    /// The column that decides.
-    pub column: String,
-    /// What stands in it for the images of this cohort.
-    pub equals: String,
+    /// Which part of a name, without its ending, is the patient; without it, all of it.
+    pub patient: Option<PatientPattern>,
 }
 
 /// One site of the built-in synthetic federation.

@@ -1,6 +1,5 @@
 //! Splits: which patients train and which test. A patient is in one part or left out.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fedtwin_plan::digest::RunningDigest;
@@ -8,34 +7,24 @@ use fedtwin_plan::numbers::{Count, Ratio};
 use fedtwin_plan::record::Part;
 use serde::Deserialize;
 
+use crate::cohort_file::beside;
 use crate::error::CohortError;
-use crate::table::{position, text_reader};
+use crate::identity::{self, NoNumber, Patients, Place};
+use crate::list::{self, Key, Lines, List};
+use crate::pattern::{PatientPattern, Unmatched};
+
+pub use crate::list::ListedSplit;
 
 /// How patients are assigned to parts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
-    /// A list names the lines of the table; lines it does not name are left out.
+    /// A list names lines of the table, or patients; those that it does not name are left out.
     Listed(ListedSplit),
-    /// By the last number in the patient's identifier, which is the line in a table without one.
+    /// By the number in the patient's identifier, which is the line in a table without one.
     Modulo(ModuloSplit),
     /// By a hash of the patient's identifier.
     Hashed(HashedSplit),
-}
-
-/// A list of lines and parts: a comma-separated file with a header.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListedSplit {
-    /// The list, relative to the cohort file.
-    pub file: PathBuf,
-    /// The column with the table's line, counted from 1.
-    pub line: String,
-    /// The column with `train` or `test`.
-    pub part: String,
-    /// Only lines of the list with these texts in these columns count.
-    #[serde(default, rename = "where")]
-    pub only: BTreeMap<String, String>,
 }
 
 /// A rule on the patient's number.
@@ -61,93 +50,142 @@ pub struct HashedSplit {
 /// Whom a split is asked about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patient<'a> {
-    /// The hospital's identifier: from the table, from the file name, or the line.
-    pub id: &'a str,
-    /// The table's line, or the place among the files, counted from 1.
-    pub line: u64,
+    /// The hospital's identifier: from the table or the file name. Without one the line is the patient.
+    pub(crate) id: Option<&'a str>,
+    pub(crate) place: Place<'a>,
 }
 
-/// Assigns patients to parts, and counts those that train against the declared size.
+/// How patients are told apart and assigned, as a cohort file says it.
+pub(crate) struct Rules<'a> {
+    pub(crate) cohort_file: &'a Path,
+    pub(crate) split: &'a Split,
+    /// Which part of an identifier is the patient; without it, all of it.
+    pub(crate) pattern: Option<&'a PatientPattern>,
+    pub(crate) look_alikes_differ: bool,
+    /// The declared number of training patients.
+    pub(crate) declared: u32,
+}
+
+/// Assigns patients to parts: each once, and no more training patients than are declared.
 pub(crate) struct Selection {
     rule: Rule,
+    pattern: Option<PatientPattern>,
+    patients: Patients,
     trained: u32,
     declared: u32,
     cohort_file: PathBuf,
 }
 
 enum Rule {
-    Lines { file: PathBuf, parts: BTreeMap<u64, Part> },
+    Listed(List),
     Modulo(ModuloSplit),
     Hashed(HashedSplit),
 }
 
 impl Selection {
-    /// Prepares the split of the cohort file at `cohort_file`, which declares `declared` patients.
-    pub(crate) fn new(split: &Split, cohort_file: &Path, declared: u32) -> Result<Self, CohortError> {
-        let rule = match split {
+    /// Prepares the split, and reads its list where there is one.
+    pub(crate) fn new(rules: &Rules<'_>) -> Result<Self, CohortError> {
+        let rule = match rules.split {
             Split::Listed(listed) => {
-                let file = crate::cohort_file::beside(cohort_file, &listed.file);
-                let parts = read_list(&file, listed)?;
-                Rule::Lines { file, parts }
+                Rule::Listed(list::read(&beside(rules.cohort_file, &listed.file), listed)?)
             }
             Split::Modulo(modulo) => Rule::Modulo(*modulo),
             Split::Hashed(hashed) => Rule::Hashed(*hashed),
         };
-        Ok(Self { rule, trained: 0, declared, cohort_file: cohort_file.to_owned() })
+        Ok(Self {
+            rule,
+            pattern: rules.pattern.cloned(),
+            patients: Patients::new(rules.look_alikes_differ),
+            trained: 0,
+            declared: rules.declared,
+            cohort_file: rules.cohort_file.to_owned(),
+        })
     }
 
-    /// Returns the patient's part, if it is in one; each patient is asked about once.
-    pub(crate) fn assign(&mut self, patient: Patient<'_>) -> Result<Option<Part>, CohortError> {
-        let part = self.part_of(patient)?;
-        if part == Some(Part::Train) {
+    /// Returns the patient's part, if the split names one.
+    ///
+    /// Refuses an identifier that says nobody, and one of somebody who was met before.
+    pub(crate) fn part_of(&mut self, patient: Patient<'_>) -> Result<Option<Part>, CohortError> {
+        let id = self.identify(patient)?;
+        let is_test = match &mut self.rule {
+            Rule::Listed(list) => return Ok(list.meet(&id, patient.place)),
+            Rule::Modulo(ModuloSplit { divisor, test }) => {
+                let of = identity::remainder(&id, divisor.get());
+                of.map_err(|why| patient.place.refuse(no_number(why)))? == test.get()
+            }
+            Rule::Hashed(HashedSplit { test, seed }) => {
+                u128::from(hash(*seed, &id)) * u128::from(test.denominator())
+                    < u128::from(test.numerator()) << 64
+            }
+        };
+        Ok(Some(if is_test { Part::Test } else { Part::Train }))
+    }
+
+    /// Takes a place for a training patient.
+    pub(crate) fn admit(&mut self, part: Part) -> Result<(), CohortError> {
+        if part == Part::Train {
             if self.trained == self.declared {
                 let file = self.cohort_file.clone();
                 return Err(CohortError::Undeclared { file, declared: self.declared });
             }
             self.trained += 1;
         }
-        Ok(part)
+        Ok(())
     }
 
-    /// Checks that the list names no line beyond the last.
-    pub(crate) fn finish(self, last_line: u64) -> Result<(), CohortError> {
+    /// Checks that the list names nobody who was not met; a table says what lines it has.
+    pub(crate) fn finish(self, lines: Option<Lines>) -> Result<(), CohortError> {
         match self.rule {
-            Rule::Lines { file, parts } => match parts.last_key_value() {
-                Some((&line, _)) if line > last_line => {
-                    let message = format!("assigns line {line} of a table that ends at line {last_line}");
-                    Err(CohortError::file(&file, message))
-                }
-                Some(_) | None => Ok(()),
-            },
+            Rule::Listed(list) => list.finish(lines),
             Rule::Modulo(_) | Rule::Hashed(_) => Ok(()),
         }
     }
 
-    fn part_of(&self, patient: Patient<'_>) -> Result<Option<Part>, CohortError> {
-        let is_test = match &self.rule {
-            Rule::Lines { parts, .. } => return Ok(parts.get(&patient.line).copied()),
-            Rule::Modulo(ModuloSplit { divisor, test }) => {
-                let number = last_number(patient.id).ok_or_else(|| {
-                    let message = format!(
-                        "splits by the number in a patient's identifier, and patient {} has none",
-                        patient.line
-                    );
-                    CohortError::file(&self.cohort_file, message)
-                })?;
-                number % u64::from(divisor.get()) == u64::from(test.get())
-            }
-            Rule::Hashed(HashedSplit { test, seed }) => {
-                u128::from(hash(*seed, patient.id)) * u128::from(test.denominator())
-                    < u128::from(test.numerator()) << 64
-            }
+    fn identify(&mut self, Patient { id, place }: Patient<'_>) -> Result<String, CohortError> {
+        let Some(id) = id else {
+            return Ok(match place {
+                Place::Line { line, .. } => line.to_string(),
+                Place::File(file) => file.display().to_string(),
+            });
         };
-        Ok(Some(if is_test { Part::Test } else { Part::Train }))
+        let mut id = identity::stated(id).ok_or_else(|| place.refuse("has no patient's identifier"))?;
+        if identity::is_rounded(id) {
+            return Err(place.refuse(
+                "has an identifier that a table program has rounded to a few digits: export that column as text",
+            ));
+        }
+        if let Some(pattern) = &self.pattern {
+            id = pattern.patient(id).map_err(|why| place.refuse(unmatched(why)))?;
+        }
+        self.patients.enter(id, place)?;
+        Ok(id.to_owned())
     }
 }
 
-/// Reads the last run of digits; nothing if there is none, or if it is no 64-bit number.
-fn last_number(id: &str) -> Option<u64> {
-    id.split(|c: char| !c.is_ascii_digit()).rfind(|digits| !digits.is_empty())?.parse().ok()
+impl ListedSplit {
+    /// Says whether the list is of a table's lines.
+    pub(crate) fn is_of_lines(&self) -> bool {
+        matches!(self.key, Key::Line(_))
+    }
+}
+
+fn no_number(why: NoNumber) -> &'static str {
+    match why {
+        NoNumber::None => "has no number in its patient's identifier, and split.modulo goes by one",
+        NoNumber::Several => {
+            "has several numbers in its patient's identifier, and split.modulo goes by one: say which part is the \
+             patient, as in patient = \"sub-{patient}_*\" in the cohort file's source"
+        }
+    }
+}
+
+fn unmatched(why: Unmatched) -> &'static str {
+    match why {
+        Unmatched::Otherwise => "has another form of name than the cohort file's `patient` says",
+        Unmatched::Ambiguous => {
+            "has a name in which the cohort file's `patient` could be either of two parts"
+        }
+    }
 }
 
 fn hash(seed: u64, id: &str) -> u64 {
@@ -157,34 +195,4 @@ fn hash(seed: u64, id: &str) -> u64 {
     digest.update(id.as_bytes());
     let bytes = digest.finish().0;
     u64::from_le_bytes(bytes[..8].try_into().expect("a SHA-256 digest has 32 bytes"))
-}
-
-fn read_list(file: &Path, listed: &ListedSplit) -> Result<BTreeMap<u64, Part>, CohortError> {
-    let mut reader = text_reader(file, b',', true)?;
-    let header = reader.headers().map_err(CohortError::csv(file))?.clone();
-    let (line_at, part_at) = (position(file, &header, &listed.line)?, position(file, &header, &listed.part)?);
-    let only = listed.only.iter().map(|(column, text)| Ok((position(file, &header, column)?, text)));
-    let only = only.collect::<Result<Vec<_>, CohortError>>()?;
-    let mut parts = BTreeMap::new();
-    for record in reader.records() {
-        let record = record.map_err(CohortError::csv(file))?;
-        if only.iter().any(|&(at, text)| record.get(at) != Some(text.as_str())) {
-            continue;
-        }
-        let here = record.position().map_or(0, csv::Position::line);
-        let refuse = |message: &str| CohortError::table(file, here, message);
-        let line = record
-            .get(line_at)
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| refuse("expected a line counted from 1"))?;
-        let part = match record.get(part_at) {
-            Some("train") => Part::Train,
-            Some("test") => Part::Test,
-            Some(_) | None => return Err(refuse("expected train or test")),
-        };
-        if parts.insert(line, part).is_some() {
-            return Err(refuse("assigns a line for the second time"));
-        }
-    }
-    Ok(parts)
 }

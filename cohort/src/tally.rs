@@ -1,61 +1,55 @@
 //! Counts patients and their cells while a cohort is read.
 
-use fedtwin_plan::cohort_need::{Feature, TableNeed};
-use fedtwin_plan::inventory::FeatureCount;
-use fedtwin_plan::record::{Part, TableRecord, Value};
+use std::collections::BTreeMap;
 
-/// Patients by part.
+use fedtwin_plan::cohort_need::TableNeed;
+use fedtwin_plan::inventory::{FeatureCount, LeftOut, LeftOutReason};
+use fedtwin_plan::record::{Part, Value};
+
+use crate::layout::{CellValue, Cells};
+
+/// Patients by part and by reason, and a table's cells by feature.
 #[derive(Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct Tally {
     pub(crate) train: u32,
     pub(crate) test: u32,
+    left_out: BTreeMap<LeftOutReason, u32>,
     pub(crate) features: Vec<FeatureCount>,
 }
 
-/// A table's cells by feature.
-#[derive(Debug)]
-pub(crate) struct Features {
-    /// Each feature's count, and the lowest and highest plausible value of a number.
-    counts: Vec<(FeatureCount, Option<[f64; 2]>)>,
-}
+impl Tally {
+    /// Begins to count a table with these columns.
+    pub(crate) fn of_table(need: &TableNeed) -> Self {
+        let count = |name: &String| FeatureCount { name: name.clone(), missing: 0, implausible: 0 };
+        Self { features: need.features.keys().map(count).collect(), ..Self::default() }
+    }
 
-impl Counts {
     pub(crate) fn add(&mut self, part: Part) {
         match part {
             Part::Train => self.train += 1,
             Part::Test => self.test += 1,
         }
     }
-}
 
-impl Features {
-    /// Begins to count the features of a schema, whose ranges say what is plausible.
-    pub(crate) fn new(schema: &TableNeed) -> Self {
-        let count = |(name, feature): (&String, &Feature)| {
-            let plausible = match feature {
-                Feature::Number(range) => Some([range.low, range.high]),
-                Feature::Category(_) => None,
-            };
-            (FeatureCount { name: name.clone(), missing: 0, implausible: 0 }, plausible)
-        };
-        Self { counts: schema.features.iter().map(count).collect() }
-    }
-
-    /// Counts one patient's cells, which are in the order of the schema.
-    pub(crate) fn add(&mut self, record: &TableRecord) {
-        for ((count, plausible), value) in self.counts.iter_mut().zip(&record.values) {
-            match (value, plausible) {
-                (Value::Missing, _) => count.missing += 1,
-                (Value::Number(x), Some([low, high])) if !(*low..=*high).contains(x) => {
-                    count.implausible += 1
-                }
-                (Value::Number(_) | Value::Category(_), _) => {}
+    /// Counts one patient's cells, which are in the order of the features.
+    pub(crate) fn add_cells(&mut self, cells: &Cells) {
+        for (count, cell) in self.features.iter_mut().zip(&cells.values) {
+            match cell {
+                CellValue::Value(Value::Missing) => count.missing += 1,
+                CellValue::Value(Value::Number(_) | Value::Category(_)) => {}
+                CellValue::Implausible => count.implausible += 1,
             }
         }
     }
 
-    /// Returns what was counted.
-    pub(crate) fn counts(self) -> Vec<FeatureCount> {
-        self.counts.into_iter().map(|(count, _)| count).collect()
+    pub(crate) fn leave_out(&mut self, reason: LeftOutReason, count: u32) {
+        if count > 0 {
+            *self.left_out.entry(reason).or_default() += count;
+        }
+    }
+
+    /// Returns who was left out, by reason.
+    pub(crate) fn left_out(&self) -> Vec<LeftOut> {
+        self.left_out.iter().map(|(&reason, &count)| LeftOut { reason, count }).collect()
     }
 }

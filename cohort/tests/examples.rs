@@ -31,10 +31,12 @@ fn example_synthetic_cohorts_have_the_patients_that_they_declare() {
     {
         let cohort = CohortFile::load(&example(name)).unwrap();
         cohort.fits(&need).unwrap();
+        let found = cohort.take_inventory().unwrap();
+        assert_eq!((found.train, found.test, found.left_out), (cohort.patients(), test, vec![]), "{name}");
         let patients = |part| cohort.read(&need, part).unwrap().patients();
         assert_eq!(
             (patients(Part::Train), patients(Part::Test)),
-            (cohort.patients() as usize, test),
+            (cohort.patients() as usize, test as usize),
             "{name}"
         );
     }

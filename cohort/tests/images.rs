@@ -175,7 +175,8 @@ fn declared_slices_are_held_against_the_plan_without_a_file() {
 fn a_scan_beyond_the_declared_limits_is_the_cohorts_fault() {
     let folder = folder(&Nifti::float32(SHAPE, &ramp(SHAPE)), &good_mask());
     let taken = |limits: &str| {
-        let cohort = folder.cohort(&format!("limits = {limits}\n{COHORT}")).unwrap();
+        let text = COHORT.replace("patients = 9", "patients = 1\nconfirmed.no_test = true");
+        let cohort = folder.cohort(&format!("limits = {limits}\n{text}")).unwrap();
         cohort.take_inventory().map(|inventory| inventory.train).map_err(|e| folder.message(&e))
     };
     assert_eq!(taken("{ slice_max = { height = 3, width = 4 }, slices_max = 2, records_max = 1 }"), Ok(1));
@@ -242,7 +243,7 @@ fn an_index_chooses_images() {
     folder.write("index.csv", "id,group\np_1,a\np_7,a\n");
     assert_eq!(
         read(&folder, &text).unwrap_err(),
-        "index.csv: names p_7, of which there is no image in images"
+        "index.csv:3: names p_7, of which there is no image in images"
     );
     folder.write("index.csv", "id,kind\n");
     assert_eq!(read(&folder, &text).unwrap_err(), "index.csv:1: expected a column \"group\", found id, kind");
@@ -254,7 +255,7 @@ fn names_without_a_number_cannot_be_split_by_one() {
     folder.write("images/p.nii", Nifti::float32(SHAPE, &ramp(SHAPE)).bytes());
     folder.write("masks/p.nii", good_mask().bytes());
     let message = read(&folder, COHORT).unwrap_err();
-    assert!(message.starts_with("cohort.toml: splits by the number in a patient's identifier"), "{message}");
+    assert!(message.starts_with("images/p.nii: has no number in its patient's identifier"), "{message}");
 }
 
 #[test]

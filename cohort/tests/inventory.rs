@@ -64,3 +64,39 @@ fn the_digest_is_of_every_file_and_of_nothing_else() {
     let moved = self::folder();
     assert_eq!(cohort(&moved).digest().unwrap(), before);
 }
+
+/// Takes the inventory of these lines under a cohort file of these keys.
+fn taken(declared: u32, numbers: &[u32], keys: &str) -> Result<(u32, u32), String> {
+    let folder = folder();
+    let lines = numbers.iter().map(|i| format!("p{i},37,1,{}\n", i % 2));
+    folder.write("rows.csv", format!("id,temp,sex,died\n{}", lines.collect::<String>()));
+    let text = format!("{}{keys}\n", COHORT.replace("patients = 4", &format!("patients = {declared}")));
+    let found = folder.cohort(&text).and_then(|cohort| cohort.take_inventory());
+    found.map(|found| (found.train, found.test)).map_err(|e| folder.message(&e))
+}
+
+#[test]
+fn an_empty_part_is_confirmed_by_a_person_or_refused() {
+    let refused = |result: Result<_, String>, expected: &str| {
+        let message = result.unwrap_err();
+        assert!(message.starts_with("cohort.toml: ") && message.contains(expected), "{message}");
+    };
+    refused(taken(4, &[1, 2, 3, 4], ""), "has nobody to test on: its split sends all 4 patients");
+    assert_eq!(taken(4, &[1, 2, 3, 4], "confirmed.no_test = true"), Ok((4, 0)));
+    refused(taken(4, &[5, 10], ""), "has nobody to train on: its split sends all 2 patients");
+    assert_eq!(taken(4, &[5, 10], "confirmed.no_train = true"), Ok((0, 2)));
+    let both = "confirmed = { no_train = true, no_test = true }";
+    refused(taken(4, &[], both), "holds no patient");
+}
+
+#[test]
+fn fewer_patients_than_half_of_the_declared_are_confirmed_or_refused() {
+    assert_eq!(taken(6, &[1, 2, 3, 5], ""), Ok((3, 1)));
+    let message = taken(7, &[1, 2, 3, 5], "").unwrap_err();
+    let expected = "cohort.toml: declares 7 training patients and has 3, less than 1/2 of them";
+    assert!(
+        message.starts_with(expected) && message.ends_with("confirmed.filled_min = \"3/7\""),
+        "{message}"
+    );
+    assert_eq!(taken(7, &[1, 2, 3, 5], "confirmed.filled_min = '3/7'"), Ok((3, 1)));
+}

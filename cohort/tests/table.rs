@@ -147,7 +147,11 @@ fn bad_cells_are_refused_with_file_line_and_column_but_no_value() {
     check("p2,nan,1,n", number);
     check("p2,inf,1,n", number);
     check("p2,120,7,n", "column \"sex\": expected one of the schema's codes or texts for missing");
-    check("p2,120,1,?", "column \"died\": expected the outcome, which may not be missing");
+    check(
+        "p2,120,1,?",
+        "column \"died\": expected the outcome, which may not be missing; texts in outcome.unknown leave such a patient \
+         out",
+    );
     check("p2,120,1,maybe", "column \"died\": expected one of the schema's texts for yes or no");
     check("p2,120,1", "has 3 cells, expected 4");
     check("p1,120,1,n", "is of the same patient as line 2, expected one line per patient");
@@ -180,10 +184,10 @@ fn a_list_assigns_lines_and_leaves_out_the_others() {
     let list = "a,2,train\na,5,test\nb,3,train\n";
     assert_eq!((read(list, Part::Train), read(list, Part::Test)), (Ok(1), Ok(1)));
     let refused = |list: &str, expected: &str| assert_eq!(read(list, Part::Train), Err(expected.to_owned()));
-    refused("a,2,train\na,2,test\n", "split.csv:3: assigns a line for the second time");
+    refused("a,2,train\na,2,test\n", "split.csv:3: assigns somebody, or a line, for the second time");
     refused("a,2,dev\n", "split.csv:2: expected train or test");
     refused("a,two,train\n", "split.csv:2: expected a line counted from 1");
-    refused("a,6,train\n", "split.csv: assigns line 6 of a table that ends at line 5");
+    refused("a,6,train\n", "split.csv:2: assigns line 6 of a table that ends at line 5");
 }
 
 #[test]
@@ -240,7 +244,7 @@ fn impossible_descriptions_are_refused_with_their_line() {
         "features.sbp reads column \"died\", which \"outcome\"",
     );
     check(COHORT, &SCHEMA.replace("1 = 'male'", "1 = 'female'"), "names fewer than two categories");
-    check(COHORT, &format!("delimiter = 'é'\n{SCHEMA}"), "schema.toml:1: delimiter is no ASCII character");
+    check(COHORT, &format!("delimiter = 'é'\n{SCHEMA}"), "schema.toml:1: delimiter is no character");
     check(COHORT, &format!("columns = ['id', 'id']\n{SCHEMA}"), "schema.toml:1: columns names \"id\" twice");
     check(COHORT, &format!("columns = ['id', 'sex', 'died']\n{SCHEMA}"), "columns lacks \"pressure\"");
 }

@@ -11,7 +11,6 @@ mod hippocampus;
 mod phantom;
 mod records;
 
-use csv::StringRecord;
 use fedtwin_plan::text_file;
 
 use crate::schema::TableSchema;
@@ -26,12 +25,12 @@ pub(crate) fn schema() -> TableSchema {
 }
 
 /// Returns the columns of the invented health records.
-pub(crate) fn columns() -> StringRecord {
-    StringRecord::from(records::COLUMNS.as_slice())
+pub(crate) fn columns() -> Vec<String> {
+    records::COLUMNS.map(str::to_owned).to_vec()
 }
 
 /// Makes a site's health records, one line per patient.
-pub(crate) fn lines(source: SyntheticSource) -> impl Iterator<Item = StringRecord> {
+pub(crate) fn lines(source: SyntheticSource) -> impl Iterator<Item = Vec<String>> {
     (1..=source.patients.get()).map(move |patient| records::line(source, patient))
 }
 

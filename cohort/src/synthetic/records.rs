@@ -3,8 +3,6 @@
 //! A latent severity correlates the features; the outcome is logistic in them with an intercept of the
 //! site's own, and each site fails to record other columns.
 
-use csv::StringRecord;
-
 use super::draw::Draws;
 use crate::source::SyntheticSource;
 
@@ -108,7 +106,7 @@ impl Person {
 }
 
 /// Makes one patient's line, with the codes of the heart schema.
-pub(crate) fn line(source: SyntheticSource, patient: u32) -> StringRecord {
+pub(crate) fn line(source: SyntheticSource, patient: u32) -> Vec<String> {
     let (source, patient) = source.locate(patient);
     let mix = &SITES[source.site.size()];
     let draws = &mut Draws::new(source.seed, source.site.get(), patient);
@@ -146,7 +144,7 @@ pub(crate) fn line(source: SyntheticSource, patient: u32) -> StringRecord {
     } else {
         "3"
     };
-    StringRecord::from(vec![
+    vec![
         person.age.to_string(),
         flag(person.male),
         if person.asymptomatic { "4".to_owned() } else { pain.to_string() },
@@ -161,7 +159,7 @@ pub(crate) fn line(source: SyntheticSource, patient: u32) -> StringRecord {
         or_missing(mix.exercise_missing, person.vessels.to_string(), "?"),
         or_missing(mix.exercise_missing * 0.8, thal.to_owned(), "?"),
         flag(happened),
-    ])
+    ]
 }
 
 fn logistic(x: f64) -> f64 {

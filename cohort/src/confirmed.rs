@@ -1,0 +1,114 @@
+//! What people at the hospital have looked at and mean to be so.
+//!
+//! Nearly every cohort of which one of these is true was read wrongly, so each is refused until a line of the cohort
+//! file says that it is meant.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fedtwin_plan::inventory::{FeatureCount, Inventory};
+use fedtwin_plan::numbers::Ratio;
+use serde::Deserialize;
+
+use crate::error::CohortError;
+
+/// The cohort file's section `[confirmed]`: each key lifts one refusal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Confirmed {
+    /// No patient trains.
+    pub no_train: bool,
+    /// No patient tests.
+    pub no_test: bool,
+    /// The least share of the declared training patients that is there; without it, a half.
+    pub filled_min: Option<Ratio>,
+    /// For a feature, the largest share of its values that may be outside the plausible range; without it, 1/20.
+    pub implausible: BTreeMap<String, Ratio>,
+    /// The last line of the table is a patient's, although it looks like one of totals.
+    pub last_line: bool,
+    /// Quoted cells hold whole lines with as many cells as the table has columns.
+    pub lines_in_cells: bool,
+    /// What identifiers are that look alike; without it, they are one patient's.
+    pub look_alikes: Option<LookAlikes>,
+}
+
+/// What identifiers are that differ in leading zeros, capital letters or blanks alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LookAlikes {
+    /// Different patients.
+    Different,
+}
+
+impl Confirmed {
+    /// Refuses what nobody has confirmed.
+    pub(crate) fn judge(&self, cohort_file: &Path, found: &Inventory) -> Result<(), CohortError> {
+        let refuse = |message: String| Err(CohortError::file(cohort_file, message));
+        let Inventory { declared, train, test, .. } = found;
+        match (train, test) {
+            (0, 0) => {
+                return refuse(format!(
+                    "holds no patient: nobody is left to train or test on, and {declared} are declared"
+                ));
+            }
+            (0, test) if !self.no_train => {
+                return refuse(format!(
+                    "has nobody to train on: its split sends all {test} patients to the test part, {declared} training \
+                     patients are declared; if that is meant, add confirmed.no_train = true"
+                ));
+            }
+            (train, 0) if !self.no_test => {
+                return refuse(format!(
+                    "has nobody to test on: its split sends all {train} patients to the training part; if that is \
+                     meant, add confirmed.no_test = true"
+                ));
+            }
+            (_, _) => {}
+        }
+        let filled_min = self.filled_min.unwrap_or_else(half);
+        if *train > 0 && compared(*train, *declared, filled_min) == Ordering::Less {
+            return refuse(format!(
+                "declares {declared} training patients and has {train}, less than {filled_min} of them: declare the true \
+                 number, or, if the places are meant to stay empty, add confirmed.filled_min = \"{train}/{declared}\""
+            ));
+        }
+        found.features.iter().try_for_each(|feature| self.judge_feature(cohort_file, found, feature))
+    }
+
+    fn judge_feature(
+        &self,
+        cohort_file: &Path,
+        found: &Inventory,
+        FeatureCount { name, missing, implausible }: &FeatureCount,
+    ) -> Result<(), CohortError> {
+        let values = found.patients().saturating_sub(*missing);
+        let most = self.implausible.get(name).copied().unwrap_or_else(twentieth);
+        // One value alone is no sign of another unit, in however small a cohort.
+        if *implausible <= 1 || compared(*implausible, values, most) != Ordering::Greater {
+            return Ok(());
+        }
+        Err(CohortError::file(
+            cohort_file,
+            format!(
+                "has {implausible} values of feature {name:?} among {values} outside the plausible range that the schema \
+                 states, more than {most} of them: another unit, or another column? If they are to be left out as \
+                 missing, add confirmed.implausible.{name} = \"{implausible}/{values}\""
+            ),
+        ))
+    }
+}
+
+/// Compares `count` of `all` with a share, exactly.
+fn compared(count: u32, all: u32, share: Ratio) -> Ordering {
+    let (numerator, denominator) = (u64::from(share.numerator()), u64::from(share.denominator()));
+    (u64::from(count) * denominator).cmp(&(numerator * u64::from(all)))
+}
+
+fn half() -> Ratio {
+    Ratio::new(1, 2).expect("a half is a share")
+}
+
+fn twentieth() -> Ratio {
+    Ratio::new(1, 20).expect("a twentieth is a share")
+}

@@ -1,0 +1,83 @@
+//! An index of images: which of them belong to a cohort.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::cohort_file::beside;
+use crate::error::CohortError;
+use crate::sheet::{Format, Sheet};
+use crate::text::trimmed;
+
+/// Chooses images by a column of an index.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexFilter {
+    /// The index: separated cells with a header.
+    pub file: PathBuf,
+    /// The column with the patient, as in the file names.
+    pub id: String,
+    /// The column that decides.
+    pub column: String,
+    /// What stands in it for the images of this cohort.
+    pub equals: String,
+    /// What stands between two cells of the index.
+    #[serde(default = "comma")]
+    pub delimiter: char,
+}
+
+/// The names that an index chooses.
+pub(crate) struct Index {
+    file: PathBuf,
+    /// By name: the line in the index.
+    chosen: BTreeMap<String, u64>,
+}
+
+impl IndexFilter {
+    /// Reads the index, which names each image once and chooses at least one.
+    pub(crate) fn read(&self, cohort_file: &Path) -> Result<Index, CohortError> {
+        let file = beside(cohort_file, &self.file);
+        let mut sheet = Sheet::open(&file, Format::separated_by(self.delimiter))?;
+        let (id, column) = (sheet.column(&self.id)?, sheet.column(&self.column)?);
+        let (mut named, mut chosen) = (BTreeMap::new(), BTreeMap::new());
+        while let Some(row) = sheet.next_row() {
+            let row = row?;
+            if let Some(first) = named.insert(row.cells[id].clone(), row.line) {
+                let message = format!("names an image that line {first} names already");
+                return Err(CohortError::table(&file, row.line, message));
+            }
+            if row.cells[column] == trimmed(&self.equals) {
+                chosen.insert(row.cells[id].clone(), row.line);
+            }
+        }
+        if chosen.is_empty() {
+            let (column, equals) = (&self.column, &self.equals);
+            let message = format!("has no line with {equals:?} in column {column:?}: it chooses nobody");
+            return Err(CohortError::file(&file, message));
+        }
+        Ok(Index { file, chosen })
+    }
+}
+
+impl Index {
+    /// Says whether the index chooses the image `name`.
+    pub(crate) fn chooses(&self, name: &str) -> bool {
+        self.chosen.contains_key(trimmed(name))
+    }
+
+    /// Refuses an index that chooses an image of which `is_there` knows nothing.
+    pub(crate) fn check(&self, folder: &Path, is_there: impl Fn(&str) -> bool) -> Result<(), CohortError> {
+        match self.chosen.iter().find(|(name, _)| !is_there(name)) {
+            Some((name, &line)) => {
+                let message = format!("names {name}, of which there is no image in {}", folder.display());
+                Err(CohortError::table(&self.file, line, message))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn comma() -> char {
+    ','
+}

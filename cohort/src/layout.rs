@@ -1,0 +1,261 @@
+//! Which cells of a table a plan asks for, and how each is read.
+
+use fedtwin_plan::cohort_need::{Feature, TableNeed};
+use fedtwin_plan::record::{TableRecord, Value};
+
+use crate::digits::{Code, NumberFormat};
+use crate::error::CohortError;
+use crate::schema::{CategoryColumn, FeatureColumn, NumberColumn, OutcomeRule, TableSchema};
+use crate::sheet::Sheet;
+use crate::text::trimmed;
+
+/// Where in a row the cells are that a plan asks for, and how they are read.
+pub(crate) struct Layout {
+    format: NumberFormat,
+    encoding: String,
+    missing: Missing,
+    pub(crate) patient_id: Option<usize>,
+    outcome: Cell<Outcome>,
+    features: Vec<Cell<FeatureRule>>,
+}
+
+/// One patient's cells.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Cells {
+    outcome: bool,
+    pub(crate) values: Vec<CellValue>,
+}
+
+/// What a feature's cell holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum CellValue {
+    /// A value that the schema holds plausible, or none.
+    Value(Value),
+    /// A number outside the schema's range: nobody believes it, so it is missing.
+    Implausible,
+}
+
+/// What texts mean missing; in a column of numbers, they do as numbers.
+struct Missing {
+    texts: Vec<String>,
+    codes: Vec<Code>,
+    numbers: Vec<f64>,
+}
+
+struct Cell<R> {
+    column: String,
+    at: usize,
+    rule: R,
+}
+
+struct Outcome {
+    unknown: Vec<Code>,
+    rule: OutcomeCells,
+}
+
+enum OutcomeCells {
+    Above(f64),
+    Codes { yes: Vec<Code>, no: Vec<Code> },
+}
+
+enum FeatureRule {
+    Number { sentinels: Vec<f64>, low: f64, high: f64 },
+    Category(Vec<(Code, Value)>),
+}
+
+impl Layout {
+    /// Finds the plan's features, which the schema has, in the order of the plan.
+    pub(crate) fn new(schema: &TableSchema, need: &TableNeed, sheet: &Sheet) -> Result<Self, CohortError> {
+        let features = need.features.iter().map(|(name, feature)| {
+            let own = &schema.features[name];
+            let column = own.column(name).to_owned();
+            Ok(Cell { at: sheet.column(&column)?, column, rule: FeatureRule::new(own, feature) })
+        });
+        let column = schema.outcome.column().to_owned();
+        let outcome = Cell { at: sheet.column(&column)?, column, rule: Outcome::new(schema) };
+        Ok(Self {
+            format: schema.numbers(),
+            encoding: schema.encoding.to_string(),
+            missing: Missing::new(&schema.missing),
+            patient_id: schema.patient_id.as_deref().map(|id| sheet.column(id)).transpose()?,
+            outcome,
+            features: features.collect::<Result<_, CohortError>>()?,
+        })
+    }
+
+    /// Returns the patient's identifier, or why there is none.
+    pub(crate) fn identifier<'c>(&self, cells: &'c [String]) -> Result<Option<&'c str>, String> {
+        let Some(at) = self.patient_id else { return Ok(None) };
+        let id = self.letters("the patient's identifier", &cells[at])?;
+        if self.missing.texts.iter().any(|missing| missing == id) {
+            return Err("has no patient's identifier".to_owned());
+        }
+        Ok(Some(id))
+    }
+
+    /// Says whether the schema holds the outcome of this row for unknown.
+    pub(crate) fn is_unknown(&self, cells: &[String]) -> bool {
+        self.outcome.rule.unknown.contains(&Code::new(&cells[self.outcome.at], self.format))
+    }
+
+    /// Reads a row's cells; a refusal names the column and never the value.
+    pub(crate) fn read(&self, cells: &[String]) -> Result<Cells, String> {
+        let values = self.features.iter().map(|Cell { column, at, rule }| {
+            let text = self.letters(column, &cells[*at])?;
+            let value = rule.value(text, self.format, &self.missing);
+            value.map_err(|expected| self.refusal(column, text, expected))
+        });
+        let Cell { column, at, rule: Outcome { unknown: _, rule } } = &self.outcome;
+        let text = self.letters(column, &cells[*at])?;
+        let outcome = match rule {
+            _ if self.missing.texts.iter().any(|missing| missing == text) => Err(
+                "the outcome, which may not be missing; texts in outcome.unknown leave such a patient out",
+            ),
+            OutcomeCells::Above(limit) => match self.format.number(text) {
+                Some(x) if self.missing.is_number(x) => Err(
+                    "the outcome, which may not be missing; texts in outcome.unknown leave such a patient out",
+                ),
+                Some(x) => Ok(x > *limit),
+                None => Err("a number"),
+            },
+            OutcomeCells::Codes { yes, no } => {
+                let code = Code::new(text, self.format);
+                match (yes.contains(&code), no.contains(&code)) {
+                    (true, _) => Ok(true),
+                    (false, true) => Ok(false),
+                    (false, false) => Err("one of the schema's texts for yes or no"),
+                }
+            }
+        };
+        let outcome = outcome.map_err(|expected| self.refusal(column, text, expected))?;
+        Ok(Cells { outcome, values: values.collect::<Result<_, String>>()? })
+    }
+
+    /// Returns the numbers in all columns of numbers.
+    pub(crate) fn numbers(&self, cells: &[String]) -> Vec<Option<f64>> {
+        let outcome = matches!(self.outcome.rule.rule, OutcomeCells::Above(_)).then_some(self.outcome.at);
+        let numbers = |cell: &Cell<FeatureRule>| match cell.rule {
+            FeatureRule::Number { .. } => Some(cell.at),
+            FeatureRule::Category(_) => None,
+        };
+        let columns = self.features.iter().filter_map(numbers).chain(outcome);
+        columns.map(|at| self.format.number(&cells[at])).collect()
+    }
+
+    /// Refuses a cell that is used and whose letters were lost.
+    fn letters<'c>(&self, column: &str, cell: &'c str) -> Result<&'c str, String> {
+        if cell.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(format!(
+                "column {column:?}: holds a byte that is no letter in {}; name the table's encoding in the schema, as in \
+                 encoding = \"latin-1\"",
+                self.encoding
+            ));
+        }
+        Ok(cell)
+    }
+
+    fn refusal(&self, column: &str, text: &str, expected: &str) -> String {
+        let has_comma = text.contains(',') && NumberFormat::COMMA.number(text).is_some();
+        let comma = self.format == NumberFormat::PLAIN && has_comma;
+        let hint = if comma { "; numbers with a comma: decimal = \",\" in the schema" } else { "" };
+        format!("column {column:?}: expected {expected}{hint}")
+    }
+}
+
+impl Cells {
+    /// Returns the record that a plan sees.
+    pub(crate) fn record(self) -> TableRecord {
+        let value = |cell| match cell {
+            CellValue::Value(value) => value,
+            CellValue::Implausible => Value::Missing,
+        };
+        TableRecord { outcome: self.outcome, values: self.values.into_iter().map(value).collect() }
+    }
+}
+
+impl Missing {
+    fn new(texts: &[String]) -> Self {
+        Self {
+            texts: texts.iter().map(|text| trimmed(text).to_owned()).collect(),
+            codes: texts.iter().map(|text| Code::new(text, NumberFormat::PLAIN)).collect(),
+            numbers: texts.iter().filter_map(|text| NumberFormat::PLAIN.number(text)).collect(),
+        }
+    }
+
+    fn is_number(&self, x: f64) -> bool {
+        self.numbers.iter().any(|&missing| same(missing, x))
+    }
+}
+
+impl Outcome {
+    fn new(schema: &TableSchema) -> Self {
+        let codes =
+            |texts: &[String]| texts.iter().map(|text| Code::new(text, NumberFormat::PLAIN)).collect();
+        let rule = match &schema.outcome.rule {
+            OutcomeRule::Above(limit) => OutcomeCells::Above(*limit),
+            OutcomeRule::Texts(texts) => OutcomeCells::Codes { yes: codes(&texts.yes), no: codes(&texts.no) },
+        };
+        Self { unknown: codes(&schema.outcome.unknown), rule }
+    }
+}
+
+impl FeatureRule {
+    /// Makes the rule that reads a cohort's column as the plan's feature, which the column fits.
+    fn new(column: &FeatureColumn, feature: &Feature) -> Self {
+        let code = |text: &str| Code::new(text, NumberFormat::PLAIN);
+        match column {
+            FeatureColumn::Number(NumberColumn { sentinels, low, high, .. }) => {
+                Self::Number { sentinels: sentinels.clone(), low: *low, high: *high }
+            }
+            FeatureColumn::Category(CategoryColumn { codes, sentinels, .. }) => {
+                let codes =
+                    codes.iter().map(|(text, name)| (code(text), Value::Category(index(feature, name))));
+                let sentinels = sentinels.iter().map(|text| (code(text), Value::Missing));
+                Self::Category(codes.chain(sentinels).collect())
+            }
+        }
+    }
+
+    fn value(&self, text: &str, format: NumberFormat, missing: &Missing) -> Result<CellValue, &'static str> {
+        if missing.texts.iter().any(|missing| missing == text) {
+            return Ok(CellValue::Value(Value::Missing));
+        }
+        match self {
+            Self::Number { sentinels, low, high } => {
+                let x = format.number(text).ok_or("a number or one of the schema's texts for missing")?;
+                let value = if missing.is_number(x) || sentinels.iter().any(|&sentinel| same(sentinel, x)) {
+                    Value::Missing
+                } else if (*low..=*high).contains(&x) {
+                    Value::Number(x)
+                } else {
+                    return Ok(CellValue::Implausible);
+                };
+                Ok(CellValue::Value(value))
+            }
+            Self::Category(codes) => {
+                let own = Code::new(text, format);
+                if missing.codes.contains(&own) {
+                    return Ok(CellValue::Value(Value::Missing));
+                }
+                let found = codes.iter().find(|(code, _)| *code == own);
+                let value = found.map(|(_, value)| CellValue::Value(*value));
+                value.ok_or("one of the schema's codes or texts for missing")
+            }
+        }
+    }
+}
+
+/// Finds a category in the plan's list; a schema that fits has no other.
+fn index(feature: &Feature, category: &str) -> u32 {
+    let names: &[String] = match feature {
+        Feature::Category(names) => names,
+        Feature::Number(_) => &[],
+    };
+    let found = (0..).zip(names).find(|(_, name)| *name == category);
+    found.map(|(index, _)| index).expect("the schema fits the plan")
+}
+
+#[expect(clippy::float_cmp, reason = "sentinels are exact, not measured")]
+fn same(a: f64, b: f64) -> bool {
+    a == b
+}

@@ -1,0 +1,86 @@
+//! Bytes as text: the encoding is what the schema says, or what a byte order mark says.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::CohortError;
+
+/// How letters are stored, by a name of the WHATWG's encoding standard or `latin-1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Encoding(&'static encoding_rs::Encoding);
+
+/// A name that no encoding has.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is no encoding, expected one like \"utf-8\", \"utf-16\", \"latin-1\" or \"windows-1252\"")]
+pub struct NoEncoding;
+
+impl Encoding {
+    /// Reads a whole file as text. A byte order mark outweighs the encoding; bytes that are no letter become U+FFFD,
+    /// which is refused only in cells that are used.
+    pub(crate) fn read(self, file: &Path) -> Result<String, CohortError> {
+        let bytes = std::fs::read(file).map_err(CohortError::storage(file))?;
+        let (text, used, _lossy) = self.0.decode(&bytes);
+        if let Some(at) = text.find('\0') {
+            let line = 1 + text[..at].matches('\n').count() as u64;
+            let message = format!(
+                "holds a byte of 0, so that it is no text in {}: a workbook, an archive, or another encoding, \
+                 which the schema can name",
+                used.name()
+            );
+            return Err(CohortError::table(file, line, message));
+        }
+        Ok(text.into_owned())
+    }
+}
+
+impl Default for Encoding {
+    fn default() -> Self {
+        Self(encoding_rs::UTF_8)
+    }
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+impl TryFrom<String> for Encoding {
+    type Error = NoEncoding;
+
+    fn try_from(name: String) -> Result<Self, NoEncoding> {
+        // The standard calls it latin1; people do not.
+        let label = if name.eq_ignore_ascii_case("latin-1") { "latin1" } else { &name };
+        encoding_rs::Encoding::for_label_no_replacement(label.as_bytes()).map(Self).ok_or(NoEncoding)
+    }
+}
+
+/// Takes off what cannot be seen at either end: blanks of any kind, and marks of no width.
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.trim_matches(is_unseen)
+}
+
+/// Says whether a character leaves no ink: blanks, and marks of no width.
+pub(crate) fn is_unseen(letter: char) -> bool {
+    letter.is_whitespace() || matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_encodings_are_those_that_people_use() {
+        for name in
+            ["utf-8", "UTF-16", "utf-16be", "latin-1", "latin1", "iso-8859-15", "windows-1252", "cp1250"]
+        {
+            assert!(Encoding::try_from(name.to_owned()).is_ok(), "{name}");
+        }
+        for name in ["", "utf-7", "ebcdic", "ascii-8"] {
+            assert_eq!(Encoding::try_from(name.to_owned()), Err(NoEncoding), "{name}");
+        }
+    }
+}
