@@ -4,6 +4,10 @@
 //! last acknowledged entry) by writing a new one, fsyncing it, renaming, and fsyncing that; only then it returns. So
 //! after a crash at any point the head is at most one entry behind, and an incomplete record past the
 //! head was never acknowledged: it is removed. Anything else that is wrong is refused, never repaired.
+//!
+//! A disk that is full fails an append and nothing else: nobody acts on an entry that was not acknowledged, so that the
+//! next append removes what is left of it, and goes on once there is room. After any other failure what is on the
+//! disk is not known, and the log has to be opened again.
 
 use std::io::{self, BufReader, Read};
 use std::marker::PhantomData;
@@ -88,8 +92,10 @@ pub struct LogFile<B> {
     signer: Box<dyn Signer + Send>,
     stamp: Option<Stamp>,
     place: Place,
+    /// The length of all acknowledged entries.
+    bytes: u64,
     frontier: Frontier,
-    poisoned: bool,
+    trouble: Option<Trouble>,
     body: PhantomData<fn(&B)>,
 }
 
@@ -113,11 +119,12 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
         signer: Box<dyn Signer + Send>,
     ) -> Result<(Self, Vec<Entry<B>>), LogError> {
         let head = Head::read(disk.as_mut(), path)?;
-        let (entries, place, frontier) = read_log(disk.as_mut(), path, &signer.public_key(), head)?;
+        let Good { entries, place, frontier, bytes } =
+            read_log(disk.as_mut(), path, &signer.public_key(), head)?;
         check_head(path, &entries, head)?;
         let path = path.to_owned();
-        let (stamp, poisoned, body) = (None, false, PhantomData);
-        let mut log = Self { disk, path, signer, stamp, place, frontier, poisoned, body };
+        let (stamp, trouble, body) = (None, None, PhantomData);
+        let mut log = Self { disk, path, signer, stamp, place, bytes, frontier, trouble, body };
         if let Some(last) = entries.last() {
             log.acknowledge(Head { sequence: last.sequence, hash: last.hash })?;
         }
@@ -133,21 +140,49 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
     /// Appends an entry and returns once it is on the disk.
     ///
     /// # Errors
-    /// Refuses a body that cannot be written. After a failure of the disk, refuses all further entries.
+    /// Refuses a body that cannot be written, and every entry while the disk is full. After another failure of the
+    /// disk, refuses all further entries.
     pub fn append(&mut self, body: &B, time_ms: u64) -> Result<Appended, LogError> {
-        if self.poisoned {
-            return Err(LogError::Poisoned(self.path.clone()));
-        }
+        self.recover()?;
         let (line, hash) = encode(self.place, time_ms, self.stamp, body, self.signer.as_ref())?;
         let sequence = self.place.sequence;
-        self.poisoned = true;
-        self.disk.append(&line).map_err(|e| storage("writing", &self.path, e))?;
-        self.disk.sync().map_err(|e| storage("syncing", &self.path, e))?;
-        self.acknowledge(Head { sequence, hash })?;
-        self.poisoned = false;
+        let written = self.write(&line, Head { sequence, hash });
+        self.settle(written)?;
         self.place = self.place.after(hash);
+        self.bytes += line.len() as u64;
         self.frontier.push(hash);
         Ok(Appended { sequence, hash })
+    }
+
+    fn write(&mut self, line: &[u8], head: Head) -> Result<(), LogError> {
+        self.disk.append(line).map_err(|e| storage("writing", &self.path, e))?;
+        self.disk.sync().map_err(|e| storage("syncing", &self.path, e))?;
+        self.acknowledge(head)
+    }
+
+    /// Removes what a full disk left of an entry that was not acknowledged.
+    fn recover(&mut self) -> Result<(), LogError> {
+        match self.trouble {
+            None => return Ok(()),
+            Some(Trouble::Unknown) => return Err(LogError::Poisoned(self.path.clone())),
+            Some(Trouble::Full) => {}
+        }
+        let repaired = self.repair();
+        self.settle(repaired)
+    }
+
+    fn repair(&mut self) -> Result<(), LogError> {
+        self.disk.truncate(self.bytes).map_err(|e| storage("repairing", &self.path, e))?;
+        match self.place.sequence.checked_sub(1) {
+            Some(sequence) => self.acknowledge(Head { sequence, hash: self.place.previous }),
+            // There is no head of an empty log, and the first one replaces whatever is there.
+            None => Ok(()),
+        }
+    }
+
+    fn settle(&mut self, result: Result<(), LogError>) -> Result<(), LogError> {
+        self.trouble = result.as_ref().err().map(Trouble::of);
+        result
     }
 
     /// Returns the number of entries.
@@ -176,6 +211,28 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
     }
 }
 
+/// Why the last append failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    /// The disk had no room: what is on it is known but for one record.
+    Full,
+    /// Whatever else: what was written may be there or not.
+    Unknown,
+}
+
+impl Trouble {
+    fn of(error: &LogError) -> Self {
+        let is_full = |source: &io::Error| {
+            matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        };
+        if matches!(error, LogError::Storage { source, .. } if is_full(source)) {
+            Self::Full
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
 /// The last acknowledged entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
@@ -194,13 +251,21 @@ impl Head {
     }
 }
 
+/// The good entries of a log.
+struct Good<B> {
+    entries: Vec<Entry<B>>,
+    place: Place,
+    frontier: Frontier,
+    bytes: u64,
+}
+
 /// Reads and verifies all entries, and removes an incomplete last record that was never acknowledged.
 fn read_log<B: Serialize + DeserializeOwned>(
     disk: &mut dyn Disk,
     path: &Path,
     key: &PublicKey,
     head: Option<Head>,
-) -> Result<(Vec<Entry<B>>, Place, Frontier), LogError> {
+) -> Result<Good<B>, LogError> {
     let reader = disk.read(0).map_err(|e| storage("reading", path, e))?;
     let mut walk = Walk::new(BufReader::new(reader), *key);
     let mut entries = Vec::new();
@@ -225,7 +290,7 @@ fn read_log<B: Serialize + DeserializeOwned>(
             return Err(LogError::Altered { path: path.to_owned(), source: bad });
         }
     }
-    Ok((entries, place, frontier))
+    Ok(Good { entries, place, frontier, bytes: good_bytes })
 }
 
 /// Says whether the bytes from `start` on are one record at most: what a crash in the middle of an

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::{self, OpenOptions};
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use fedtwin_audit_log::checkpoint::Checkpoint;
+use fedtwin_audit_log::disk::Disk;
 use fedtwin_audit_log::{LogError, LogFile, PublicKey, Signer, entries, verify};
 use ring::signature::Ed25519KeyPair;
 use serde::{Deserialize, Serialize};
@@ -195,4 +197,91 @@ fn a_failed_append_poisons_the_log() {
     assert!(matches!(log.append(&Body::Spent { nano: 1 }, 0), Err(LogError::Storage { .. })));
     fs::create_dir(&inner).unwrap();
     assert!(matches!(log.append(&Body::Spent { nano: 1 }, 0), Err(LogError::Poisoned(_))));
+}
+
+/// A disk in memory with room for so many more bytes, of a log and of heads.
+#[derive(Debug, Default, Clone)]
+struct SmallDisk(Arc<Mutex<Small>>);
+
+#[derive(Debug, Default)]
+struct Small {
+    room: usize,
+    log: Vec<u8>,
+    head: Option<Vec<u8>>,
+}
+
+impl SmallDisk {
+    fn small(&self) -> MutexGuard<'_, Small> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Disk for SmallDisk {
+    fn read(&mut self, start: u64) -> io::Result<Box<dyn io::Read + '_>> {
+        let start = usize::try_from(start).unwrap();
+        Ok(Box::new(Cursor::new(self.small().log[start..].to_vec())))
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.small().log.truncate(usize::try_from(length).unwrap());
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut small = self.small();
+        let fits = bytes.len().min(small.room);
+        small.log.extend(&bytes[..fits]);
+        small.room -= fits;
+        if fits == bytes.len() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn head(&mut self) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.small().head.clone())
+    }
+
+    fn replace_head(&mut self, head: &[u8]) -> io::Result<()> {
+        let mut small = self.small();
+        if small.room == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        small.head = Some(head.to_vec());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_log_goes_on_when_a_full_disk_has_room_again() {
+    let open = |disk: &SmallDisk| {
+        LogFile::<Body>::open_on(Box::new(disk.clone()), Path::new("ledger"), Box::new(signer()))
+    };
+    // Room for no byte, for a part of an entry, and for an entry without its head.
+    let line = {
+        let disk = SmallDisk::default();
+        disk.small().room = 10_000;
+        open(&disk).unwrap().0.append(&Body::Spent { nano: 1 }, 0).unwrap();
+        disk.small().log.len()
+    };
+    for (acknowledged, room) in [(0, 0), (0, line / 2), (0, line), (3, 0), (3, 7), (3, line)] {
+        let disk = SmallDisk::default();
+        disk.small().room = 10_000;
+        let (mut log, _) = open(&disk).unwrap();
+        for nano in 0..acknowledged {
+            log.append(&Body::Spent { nano }, 0).unwrap();
+        }
+        disk.small().room = room;
+        for _again in 0..3 {
+            let refused = log.append(&Body::Spent { nano: 7 }, 0).unwrap_err();
+            assert!(matches!(refused, LogError::Storage { .. }), "{refused}");
+        }
+        disk.small().room = 10_000;
+        let appended = log.append(&Body::Spent { nano: 8 }, 0).unwrap();
+        assert_eq!(appended.sequence, acknowledged, "what was refused is not in the log");
+        let (_, entries) = open(&disk).unwrap();
+        assert_eq!(entries.len() as u64, acknowledged + 1);
+        assert_eq!(entries.last().unwrap().body, Body::Spent { nano: 8 });
+    }
 }

@@ -73,7 +73,10 @@ impl Session {
         let size = self.ledger.leaves().len() as u64;
         let skipped = usize::try_from(first.min(size)).map_err(io::Error::other)?;
         let (mut entries, mut next) = (Vec::new(), first.min(size));
-        for line in BufReader::new(fs::File::open(ledger_path(&self.state))?).split(b'\n').skip(skipped) {
+        let lines = BufReader::new(fs::File::open(ledger_path(&self.state))?).split(b'\n');
+        // What a full disk left of a further entry is none.
+        let whole = usize::try_from(size).map_err(io::Error::other)?;
+        for line in lines.take(whole).skip(skipped) {
             entries.extend(line?);
             entries.push(b'\n');
             next += 1;
