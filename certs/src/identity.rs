@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use fedtwin_plan::names::NotAName;
-use fedtwin_plan::{FederationName, SiteName};
+use fedtwin_plan::{FederationName, ResearcherName, SiteName};
 
 /// What somebody may do in a federation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,6 +103,13 @@ impl Identity {
     pub fn site(&self) -> Option<SiteName> {
         let name = || self.name.0.parse().expect("a holder's name has a site name's alphabet");
         (self.role == Role::Site).then(name)
+    }
+
+    /// Returns the researcher's name, if this is one.
+    #[must_use]
+    pub fn researcher(&self) -> Option<ResearcherName> {
+        let name = || self.name.0.parse().expect("a holder's name has a researcher name's alphabet");
+        (self.role == Role::Researcher).then(name)
     }
 
     /// Returns the name under which this holder cosigns others' checkpoints: `<federation>/<role>/<name>`.

@@ -92,6 +92,8 @@ enum Study {
     Run(StudyRun),
     /// Follows a study that is open, or was, and downloads its model.
     Watch(StudyWatch),
+    /// Ends a study at all sites: for the researcher who opened it, and for operators.
+    Cancel(StudyCancel),
 }
 
 #[derive(Debug, Args)]
@@ -141,6 +143,14 @@ struct StudyWatch {
     /// Where the final model goes [default: <study>.safetensors].
     #[arg(long, value_name = "FILE")]
     model_out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct StudyCancel {
+    /// The study.
+    study: StudyId,
+    #[command(flatten)]
+    address: Address,
 }
 
 /// Does what the arguments say; what it has to say goes to `out`, progress to standard error.
@@ -201,6 +211,10 @@ async fn run_study(command: Study, out: &mut impl Write) -> anyhow::Result<()> {
         Study::Watch(StudyWatch { study, address, model_out }) => {
             let client = Client::connect(&address).await?;
             writeln!(out, "{}", run::watch(&client, study, model_out).await?)?;
+        }
+        Study::Cancel(StudyCancel { study, address }) => {
+            run::cancel(&Client::connect(&address).await?, &study).await?;
+            writeln!(out, "the study {study} is cancelled")?;
         }
     }
     Ok(())

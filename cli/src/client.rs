@@ -148,6 +148,16 @@ impl Client {
         Ok(Events(self.research().watch_study(request).await?.into_inner()))
     }
 
+    /// Ends a study at all sites.
+    ///
+    /// # Errors
+    /// Returns the coordinator's reason.
+    pub async fn cancel_study(&self, study: &StudyId) -> Result<(), ClientError> {
+        let request = wire::StudyRequest { study: study.to_string() };
+        self.research().cancel_study(request).await?;
+        Ok(())
+    }
+
     /// Downloads a model to a file, which exists only once its digest is checked.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use fedtwin_plan::text_file::{Check, Problem};
 use serde::Deserialize;
 
+use crate::policy::Policy;
+
 /// What `coordinator.toml` says. Paths are relative to the folder that the file is in.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,10 +18,13 @@ pub struct CoordinatorConfig {
     pub credentials: PathBuf,
     /// The folder for models, logs and spools.
     pub state: PathBuf,
+    /// What researchers and sites may use up.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 impl Check for CoordinatorConfig {
     fn check(&self) -> Result<(), Problem> {
-        Ok(())
+        self.policy.check()
     }
 }

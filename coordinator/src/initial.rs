@@ -3,13 +3,16 @@
 //! The file is how training on public or synthetic data enters: its weights are public before the study, so
 //! that they cost nothing. Nothing of it is believed: the header is compared with the plan's model before a
 //! value is looked at, the length is bounded by it, every value must be finite, and the file gets its name
-//! only once its digest is the one in the signed plan. Memory is one chunk.
+//! only once its digest is the one in the signed plan. Memory is one chunk. A given model is its researcher's
+//! until a study begins with it, which then has a file of its own.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use fedtwin_plan::model_file::{self, Checker, ModelFileError, header};
-use fedtwin_plan::{Digest, ModelSpec, Plan};
+use fedtwin_plan::signed::SignedPlan;
+use fedtwin_plan::{Digest, ModelSpec, Plan, ResearcherName};
 
 use crate::store::{NewModel, Store};
 
@@ -40,40 +43,61 @@ pub enum InitialError {
     Storage(#[from] io::Error),
 }
 
-/// Returns the first model of a checked plan, which is stored by then.
+/// Puts a new study's plan and first model on disk; what it leaves after a failure is removed.
 ///
-/// A model with adapters begins with the named file's weights and adapters from the seed, whose product is 0.
+/// A large model takes seconds and gigabytes: this is work for a thread of its own.
 ///
 /// # Errors
 /// Refuses a plan whose named model was not given, or is of another model than the plan's.
 ///
 /// # Panics
 /// If the plan was not checked.
-pub fn make(store: &Store, plan: &Plan) -> Result<Digest, InitialError> {
+pub fn prepare(
+    store: &Store,
+    plan: &Plan,
+    signed: &SignedPlan,
+    opener: &ResearcherName,
+) -> Result<Digest, InitialError> {
+    let id = &plan.study.id;
+    let save = || {
+        store.save_plan(id, signed)?;
+        make(store, plan, opener)
+    };
+    save().inspect_err(|_refused| store.remove_study(id))
+}
+
+/// Makes the first model of a checked plan.
+///
+/// A model with adapters begins with the named file's weights and adapters from the seed, whose product is 0.
+fn make(store: &Store, plan: &Plan, opener: &ResearcherName) -> Result<Digest, InitialError> {
     let spec = plan.model_spec().expect("a checked plan has a model");
-    let seed = plan.model.seed;
+    let (study, seed) = (&plan.study.id, plan.model.seed);
     let Some(named) = plan.model.initial else {
-        let mut file = store.new_model()?;
+        let mut file = store.new_model(study)?;
         model_file::write_initial(&spec, seed, &mut file)?;
         return Ok(file.commit()?);
     };
-    let base = spec.base();
-    let mut given = open(store, &named, &base)?;
-    if base == spec {
-        return Ok(named);
-    }
-    let mut file = store.new_model()?;
-    file.write_all(&header(&spec))?;
-    io::copy(&mut given, &mut file)?;
-    model_file::write_adapters(&spec, seed, &mut file)?;
-    Ok(file.commit()?)
+    let (base, path) = (spec.base(), store.given(opener, &named));
+    let mut given = open(&path, &named, &base)?;
+    let model = if base == spec {
+        std::fs::hard_link(&path, store.model(study, &named))?;
+        named
+    } else {
+        let mut file = store.new_model(study)?;
+        file.write_all(&header(&spec))?;
+        io::copy(&mut given, &mut file)?;
+        model_file::write_adapters(&spec, seed, &mut file)?;
+        file.commit()?
+    };
+    store.remove_given(opener, &named);
+    Ok(model)
 }
 
 /// Opens a model of this specification and leaves the reader at its first value.
 ///
-/// What is in the store was checked when it came or was made; only whose model it is remains to be seen.
-fn open(store: &Store, named: &Digest, base: &ModelSpec) -> Result<File, InitialError> {
-    let mut file = match File::open(store.model(named)) {
+/// What was given was checked when it came; only whose model it is remains to be seen.
+fn open(path: &Path, named: &Digest, base: &ModelSpec) -> Result<File, InitialError> {
+    let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(InitialError::NotGiven(*named)),
         opened => opened?,
     };
@@ -95,20 +119,20 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Starts the file that a verified plan names, or says that it is here already.
+    /// Starts the file that a verified plan names, or says that this researcher gave it already.
     ///
     /// # Errors
     /// Refuses a plan that names none; returns the file system's errors.
     ///
     /// # Panics
     /// If the plan was not checked.
-    pub fn start(store: &Store, plan: &Plan) -> Result<Option<Self>, InitialError> {
+    pub fn start(store: &Store, plan: &Plan, by: &ResearcherName) -> Result<Option<Self>, InitialError> {
         let named = plan.model.initial.ok_or(InitialError::NotNamed)?;
-        if store.model(&named).exists() {
+        if store.given(by, &named).exists() {
             return Ok(None);
         }
         let base = plan.model_spec().expect("a checked plan has a model").base();
-        Ok(Some(Self { named, checker: Checker::new(&base), file: store.new_model()? }))
+        Ok(Some(Self { named, checker: Checker::new(&base), file: store.new_given(by)? }))
     }
 
     /// Takes the next bytes.
@@ -176,24 +200,38 @@ TRAINABLE
         (file.clone(), plan(Some(Digest::of(&file)), trainable), folder, store)
     }
 
+    fn ada() -> ResearcherName {
+        "ada".parse().unwrap()
+    }
+
     fn upload(store: &Store, plan: &Plan, file: &[u8], piece: usize) -> Result<(), InitialError> {
-        let mut incoming = Incoming::start(store, plan)?.expect("the model is not here yet");
+        let mut incoming = Incoming::start(store, plan, &ada())?.expect("the model is not here yet");
         file.chunks(piece).try_for_each(|piece| incoming.append(piece))?;
         incoming.finish()
     }
 
+    fn begin(store: &Store, plan: &Plan) -> Result<Digest, InitialError> {
+        let signed = SignedPlan { text: Vec::new(), signature: Vec::new(), certificate: Vec::new() };
+        prepare(store, plan, &signed, &ada())
+    }
+
+    /// Counts the files of models that are given or a study's.
     fn files(folder: &TempDir) -> usize {
-        folder.path().join("models").read_dir().unwrap().count()
+        let count = |place: &str| folder.path().join(place).read_dir().map_or(0, Iterator::count);
+        count("given/ada") + count("studies/s")
     }
 
     #[test]
     fn a_given_model_is_the_first_one() {
         let (file, plan, _folder, store) = given("");
-        assert!(matches!(make(&store, &plan), Err(InitialError::NotGiven(_))));
+        assert!(matches!(begin(&store, &plan), Err(InitialError::NotGiven(_))));
+        assert!(store.studies().is_empty(), "nothing stays of a study that did not begin");
         upload(&store, &plan, &file, 100).unwrap();
-        let model = make(&store, &plan).unwrap();
-        assert_eq!((Some(model), std::fs::read(store.model(&model)).unwrap()), (plan.model.initial, file));
-        assert!(Incoming::start(&store, &plan).unwrap().is_none(), "it need not come twice");
+        assert!(Incoming::start(&store, &plan, &ada()).unwrap().is_none(), "it need not come twice");
+        let model = begin(&store, &plan).unwrap();
+        let stored = std::fs::read(store.model(&plan.study.id, &model)).unwrap();
+        assert_eq!((Some(model), stored), (plan.model.initial, file));
+        assert!(!store.given(&ada(), &model).exists(), "it is its study's now");
     }
 
     #[test]
@@ -201,8 +239,9 @@ TRAINABLE
         let (file, plan, _folder, store) = given("trainable.low-rank.rank = 1");
         upload(&store, &plan, &file, 64).unwrap();
         let spec = plan.model_spec().unwrap();
-        let model = make(&store, &plan).unwrap();
-        let values = model_file::decode(&spec, &std::fs::read(store.model(&model)).unwrap()).unwrap();
+        let model = begin(&store, &plan).unwrap();
+        let stored = std::fs::read(store.model(&plan.study.id, &model)).unwrap();
+        let values = model_file::decode(&spec, &stored).unwrap();
         let base = model_file::decode(&spec.base(), &file).unwrap();
         assert_eq!(values[..base.len()], base);
         assert_eq!(values[base.len()..], model_file::initial_values(&spec, 1)[base.len()..]);
@@ -236,17 +275,26 @@ TRAINABLE
         not_finite[last - 3..].copy_from_slice(&f32::NAN.to_le_bytes());
         let refused = upload(&store, &plan, &not_finite, 33).unwrap_err();
         assert!(matches!(refused, InitialError::Model(ModelFileError::NotFinite { .. })), "{refused}");
-        let nobody = Incoming::start(&store, &self::plan(None, "")).unwrap_err();
+        let nobody = Incoming::start(&store, &self::plan(None, ""), &ada()).unwrap_err();
         assert!(matches!(nobody, InitialError::NotNamed));
     }
 
     #[test]
     fn a_model_of_another_plan_is_no_initial_model_of_this_one() {
         let (_, _, _folder, store) = given("");
-        let mut other = store.new_model().unwrap();
+        let mut other = store.new_given(&ada()).unwrap();
         other.write_all(b"a model of another family").unwrap();
         let named = other.commit().unwrap();
-        let refused = make(&store, &plan(Some(named), "")).unwrap_err();
+        let refused = begin(&store, &plan(Some(named), "")).unwrap_err();
         assert!(matches!(refused, InitialError::Model(ModelFileError::OtherShape)), "{refused}");
+    }
+
+    #[test]
+    fn nobody_begins_with_a_model_that_another_researcher_gave() {
+        let (file, plan, _folder, store) = given("");
+        upload(&store, &plan, &file, 100).unwrap();
+        let signed = SignedPlan { text: Vec::new(), signature: Vec::new(), certificate: Vec::new() };
+        let refused = prepare(&store, &plan, &signed, &"ben".parse().unwrap()).unwrap_err();
+        assert!(matches!(refused, InitialError::NotGiven(_)), "{refused}");
     }
 }

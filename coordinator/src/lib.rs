@@ -1,18 +1,24 @@
 //! The coordinator: studies, rounds, spools and aggregation.
 //!
-//! [`round`] and [`study`] are the protocol: synchronous, without IO, clock or randomness. [`driver`] is
-//! the one task that owns them and performs what they ask for; [`services`] takes calls from the wire to
+//! [`round`] and [`study`] are the protocol: synchronous, without IO, clock or randomness; [`register`] knows all
+//! studies, and by [`access`] and [`policy`] who may do what and how much. [`driver`] is the one task that owns
+//! them and performs what they ask for; [`services`] takes calls from the wire to
 //! it. Updates never pass through the driver: they go to a [`spool`], and at the close of a round
 //! [`aggregate`] walks over all spools. Nothing here can load a hospital's data or a tensor library.
 
+pub mod access;
 pub mod aggregate;
 pub mod average;
 pub mod config;
 pub mod driver;
+pub mod history;
 pub mod initial;
 pub mod mirror;
 pub mod optimiser;
+pub mod policy;
 pub mod record;
+pub mod refusals;
+pub mod register;
 pub mod round;
 pub mod secure;
 pub mod server;
@@ -20,3 +26,4 @@ pub mod services;
 pub mod spool;
 pub mod store;
 pub mod study;
+pub mod words;

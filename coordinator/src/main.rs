@@ -53,7 +53,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.stop_with_parent {
         shutdown::stop_with_parent(&stop);
     }
-    server::serve(listener, credentials, base.join(&config.state), stop).await
+    server::serve(listener, credentials, (base.join(&config.state), config.policy), stop).await
 }
 
 /// Whoever waits for the file must not read half of it.

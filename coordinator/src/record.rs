@@ -1,9 +1,10 @@
 //! What the coordinator's audit log says: one signed line per decision, from which a study can resume.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::{Digest, SiteName, StudyId};
+use fedtwin_plan::{Digest, ResearcherName, SiteName, StudyId, Timestamp};
+use fedtwin_proto::domain::StudyOutcome;
 use serde::{Deserialize, Serialize};
 
 use crate::study::{Models, Progress};
@@ -20,6 +21,8 @@ pub enum Record {
         plan: Digest,
         /// The initial model.
         model: Digest,
+        /// Who opened it.
+        opener: ResearcherName,
     },
     /// A site answered the plan.
     SiteAnswered {
@@ -81,27 +84,70 @@ pub enum Record {
         /// Why it failed, if it did.
         failure: Option<String>,
     },
+    /// Somebody was refused, all of a day in one line.
+    Refused {
+        /// Who, as the certificate says.
+        who: String,
+        /// The first moment of the day, UTC, in milliseconds since the epoch.
+        day_ms: u64,
+        /// How often.
+        count: u32,
+        /// The last reason.
+        last: String,
+    },
 }
 
-/// Returns the studies that were open when the log ended, and all identifiers ever used.
+/// A study as the log has it.
+#[derive(Debug, Clone)]
+pub struct Logged {
+    /// Who opened it.
+    pub opener: ResearcherName,
+    /// When.
+    pub opened: Timestamp,
+    /// Where it stands.
+    pub standing: Standing,
+}
+
+/// Where a study stands when the log ends.
+#[derive(Debug, Clone)]
+pub enum Standing {
+    /// It goes on.
+    Open(Progress),
+    /// It is over.
+    Ended(Ended),
+}
+
+/// How a study ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// When.
+    pub time: Timestamp,
+    /// How.
+    pub outcome: StudyOutcome,
+    /// The sites that had accepted its plan.
+    pub members: BTreeSet<SiteName>,
+}
+
+/// Returns all studies of a log.
 #[must_use]
-pub fn replay(records: impl IntoIterator<Item = Record>) -> BTreeMap<StudyId, Option<Progress>> {
+pub fn replay(records: impl IntoIterator<Item = (Timestamp, Record)>) -> BTreeMap<StudyId, Logged> {
     let mut studies = BTreeMap::new();
-    for record in records {
-        apply(&mut studies, record);
+    for (time, record) in records {
+        apply(&mut studies, time, record);
     }
     studies
 }
 
-fn apply(studies: &mut BTreeMap<StudyId, Option<Progress>>, record: Record) {
+fn apply(studies: &mut BTreeMap<StudyId, Logged>, time: Timestamp, record: Record) {
     let mut change = |study: &StudyId, change: &mut dyn FnMut(&mut Progress)| {
-        if let Some(Some(progress)) = studies.get_mut(study) {
+        if let Some(Logged { standing: Standing::Open(progress), .. }) = studies.get_mut(study) {
             change(progress);
         }
     };
     match record {
-        Record::StudyOpened { study, model, .. } => {
-            studies.insert(study, Some(Progress::begin(model)));
+        Record::StudyOpened { study, model, opener, .. } => {
+            let standing = Standing::Open(Progress::begin(model));
+            studies.insert(study, Logged { opener, opened: time, standing });
         }
         Record::SiteAnswered { study, site, patients, .. } => change(&study, &mut |progress| {
             progress.answers.insert(site.clone(), patients);
@@ -118,8 +164,25 @@ fn apply(studies: &mut BTreeMap<StudyId, Option<Progress>>, record: Record) {
         Record::MetricsReleased { study, round, .. } => {
             change(&study, &mut |progress| progress.measured = round);
         }
-        Record::StudyClosed { study, .. } => {
-            studies.insert(study, None);
+        Record::StudyClosed { study, failure } => {
+            if let Some(Logged { standing, .. }) = studies.get_mut(&study)
+                && let Standing::Open(progress) = standing
+            {
+                *standing = Standing::Ended(progress.end(time, failure));
+            }
         }
+        Record::Refused { .. } => {}
+    }
+}
+
+impl Progress {
+    fn end(&self, time: Timestamp, failure: Option<String>) -> Ended {
+        let model = self.models.average.unwrap_or(self.models.global);
+        let outcome = match failure {
+            None => StudyOutcome::Finished { model },
+            Some(reason) => StudyOutcome::Failed { reason },
+        };
+        let accepted = self.answers.iter().filter(|(_, patients)| patients.is_some());
+        Ended { time, outcome, members: accepted.map(|(site, _)| site.clone()).collect() }
     }
 }

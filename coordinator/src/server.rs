@@ -16,6 +16,7 @@ use tonic::transport::Server;
 
 use crate::driver::Driver;
 use crate::mirror::Mirrors;
+use crate::policy::Policy;
 use crate::services::{AuditService, Context, ResearchService, SitesService};
 use crate::store::Store;
 
@@ -26,19 +27,20 @@ use crate::store::Store;
 pub async fn serve(
     listener: TcpListener,
     credentials: Credentials,
-    state: PathBuf,
+    (state, policy): (PathBuf, Policy),
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let credentials = Arc::new(credentials);
     let store = Store::open(state)?;
-    let driver = Driver::open(store.clone(), LogSigner(Arc::clone(&credentials)))?;
+    let driver = Driver::open(store.clone(), LogSigner(Arc::clone(&credentials)), policy)?;
     let config = tls::server_config(&credentials, clock::for_tls())?;
     let (commands, queue) = mpsc::channel(COMMANDS_QUEUED);
     let context = Context {
         commands,
-        mirrors: Mirrors::new(store.clone(), Arc::clone(&credentials)),
+        mirrors: Mirrors::new(store.clone(), Arc::clone(&credentials), policy),
         store,
         credentials,
+        policy,
     };
 
     let incoming = transport::accept(listener, Arc::new(config));

@@ -87,7 +87,7 @@ pub enum SpoolError {
     #[error("site misbehaved: the update's digest is not the announced one")]
     WrongDigest,
     /// The coordinator cannot store the update.
-    #[error("storage: cannot spool to {path}")]
+    #[error("storage: an update cannot be spooled")]
     Storage {
         /// The spool's file.
         path: PathBuf,

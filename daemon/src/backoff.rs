@@ -33,9 +33,14 @@ impl Backoff {
         Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     }
 
-    /// Forgets the failures after a success.
-    pub const fn reset(&mut self) {
-        self.failures = 0;
+    /// Forgets the failures after what was tried has held for as long as the longest wait.
+    ///
+    /// Less proves nothing: a connection that ends as soon as it stands, because of what comes over it or
+    /// because somebody else takes its place, would be dialled again for ever at the first wait.
+    pub fn held(&mut self, duration: Duration) {
+        if duration >= self.longest {
+            self.failures = 0;
+        }
     }
 }
 
@@ -44,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_cap_and_start_over_after_a_success() {
+    fn waits_double_up_to_the_cap_and_start_over_after_what_held() {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         let half = 1 << 31;
         let waits: Vec<u128> = (0..6).map(|_| backoff.wait(half).as_millis()).collect();
@@ -53,7 +58,9 @@ mod tests {
             assert!(backoff.wait(u32::MAX) < Duration::from_secs(1));
         }
         assert_eq!(backoff.wait(0), Duration::ZERO);
-        backoff.reset();
+        backoff.held(Duration::from_millis(999));
+        assert_eq!(backoff.wait(half), Duration::from_millis(500), "it did not hold long enough to count");
+        backoff.held(Duration::from_secs(1));
         assert_eq!(backoff.wait(half), Duration::from_millis(50));
     }
 }

@@ -25,7 +25,7 @@ pub mod wire_bits;
 
 pub use digest::Digest;
 pub use model::ModelSpec;
-pub use names::{CohortName, FederationName, SiteName, StudyId};
+pub use names::{CohortName, FederationName, ResearcherName, SiteName, StudyId};
 pub use numbers::Ratio;
 pub use plan::Plan;
 pub use record::PatientId;

@@ -83,6 +83,10 @@ name!(
     SiteName
 );
 name!(
+    /// The name of a researcher within their federation.
+    ResearcherName
+);
+name!(
     /// The identifier of a study: one model, one plan, many rounds.
     StudyId
 );

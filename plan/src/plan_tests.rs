@@ -1,6 +1,7 @@
 //! Plans as people write them: whole ones parse, and every mistake is named with its line.
 
 use crate::model::ModelSpec;
+use crate::names::ResearcherName;
 use crate::numbers::Ratio;
 use crate::plan::{Draft, Plan};
 use crate::text_file::parse;
@@ -194,6 +195,19 @@ fn missing_keys_are_named() {
         let refused = parse::<Plan>("plan.toml", &HEART.replace(line, "")).unwrap_err();
         let key = line.split(' ').next().unwrap();
         assert!(refused.message.contains(&format!("missing field `{key}`")), "{refused}");
+    }
+}
+
+#[test]
+fn readers_are_named_once_and_are_nobody_by_default() {
+    assert!(plan(HEART).study.readers.is_empty());
+    let readers = "expires = \"2027-06-30\"\nreaders = [\"ada\", \"ben\"]";
+    let named = plan(&HEART.replace("expires = \"2027-06-30\"", readers)).study.readers;
+    assert_eq!(named.iter().map(ResearcherName::as_str).collect::<Vec<_>>(), ["ada", "ben"]);
+    for bad in ["[\"ada\", \"ada\"]", "[\"Ada\"]"] {
+        let text =
+            HEART.replace("expires = \"2027-06-30\"", &format!("expires = \"2027-06-30\"\nreaders = {bad}"));
+        assert!(parse::<Plan>("plan.toml", &text).is_err(), "{bad}");
     }
 }
 

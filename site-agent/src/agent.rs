@@ -13,10 +13,10 @@ use fedtwin_privacy::random::{RandomSource, SecureRandom};
 use fedtwin_proto::domain::Notice;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{CallError, Client};
+use crate::client::{CallError, Client, Notices};
 use crate::config::SiteConfig;
 use crate::inbox::Inbox;
 use crate::session::Session;
@@ -65,7 +65,9 @@ pub async fn run(
         new_trainer,
         witnessing: tokio::sync::Mutex::new(()),
     });
-    let mut agent = Agent { shared, studies: HashMap::new(), tasks: JoinSet::new() };
+    let mut number = [0; 8];
+    SecureRandom::new().fill(&mut number)?;
+    let mut agent = Agent { shared, number, studies: HashMap::new(), tasks: JoinSet::new() };
     let serving = agent.serve();
     tokio::select! {
         result = serving => result?,
@@ -78,6 +80,8 @@ pub async fn run(
 
 struct Agent {
     shared: Arc<Shared>,
+    /// Tells this agent from another one that has the same certificate.
+    number: [u8; 8],
     studies: HashMap<StudyId, mpsc::Sender<StudyNotice>>,
     tasks: JoinSet<()>,
 }
@@ -100,21 +104,32 @@ impl Agent {
         let config = tls::client_config(&shared.credentials, clock::for_tls())?;
         let (address, name) = (&shared.config.coordinator, &shared.config.server_name);
         let mut client = Client::new(transport::connect(address, name, Arc::new(config)).await?);
-        let mut notices = client.subscribe(shared.credentials.identity_der()).await?;
+        let mut notices = client.subscribe(shared.credentials.identity_der(), self.number).await?;
         tracing::info!(coordinator = %address, "subscribed");
-        backoff.reset();
-        self.mirror_ledger(&mut client).await?;
+        let subscribed = Instant::now();
+        let listened = self.listen(&mut client, &mut notices).await;
+        backoff.held(subscribed.elapsed());
+        listened
+    }
+
+    async fn listen(&mut self, client: &mut Client, notices: &mut Notices) -> anyhow::Result<()> {
+        self.mirror_ledger(client).await?;
         let mut witnessed = tokio::time::interval(WITNESS_EVERY);
         witnessed.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                notice = notices.next() => match notice? {
-                    Some(notice) => self.dispatch(notice, &client).await?,
-                    None => return Ok(()),
+                notice = notices.next() => match notice {
+                    Ok(Some(notice)) => self.dispatch(notice, client).await?,
+                    Ok(None) => return Ok(()),
+                    // The next notices may be good, and those of other studies: dialling again would get the same one.
+                    Err(error @ CallError::Misbehaved(_)) => {
+                        tracing::warn!(error = %program::describe(&error), "a notice is left out");
+                    }
+                    Err(error) => return Err(error.into()),
                 },
                 // Nobody tells a site that another's ledger has grown, and the last of a study's checkpoints comes
                 // when all have already looked.
-                _ = witnessed.tick() => witnessing::witness(&self.shared, &mut client).await?,
+                _ = witnessed.tick() => witnessing::witness(&self.shared, client).await?,
             }
         }
     }

@@ -74,12 +74,17 @@ impl Client {
         Self(SitesClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
-    /// Opens the stream of notices.
+    /// Opens the stream of notices; `agent` is this agent's number.
     ///
     /// # Errors
     /// Returns the coordinator's refusal or a failed connection.
-    pub async fn subscribe(&mut self, identity_certificate: &[u8]) -> Result<Notices, CallError> {
-        let request = wire::SubscribeRequest { identity_certificate: identity_certificate.to_vec().into() };
+    pub async fn subscribe(
+        &mut self,
+        identity_certificate: &[u8],
+        agent: [u8; 8],
+    ) -> Result<Notices, CallError> {
+        let (identity_certificate, agent) = (identity_certificate.to_vec().into(), agent.to_vec().into());
+        let request = wire::SubscribeRequest { identity_certificate, agent };
         Ok(Notices(self.0.subscribe(request).await?.into_inner()))
     }
 

@@ -30,7 +30,8 @@ impl HandMadeSite {
         let config = Arc::new(tls::client_config(credentials, clock::for_tls())?);
         let mut client = SitesClient::new(transport::connect(address, "localhost", config).await?);
         let identity_certificate = credentials.identity_der().to_vec().into();
-        let notices = client.subscribe(wire::SubscribeRequest { identity_certificate }).await?;
+        let notices =
+            client.subscribe(wire::SubscribeRequest { identity_certificate, ..Default::default() }).await?;
         Ok(Self { client, notices: notices.into_inner() })
     }
 

@@ -98,7 +98,8 @@ async fn other_files_and_other_callers_are_refused_and_leave_nothing() {
         let without = VectorStudy::new("without", &testbed.sites).sign(testbed.federation.researcher());
         let refused = give(&researcher, &without, &good).await.expect_err("the plan names none");
         assert!(refused.contains("the plan names no initial model"), "{refused}");
-        assert_eq!(fs::read_dir(testbed.folder().join("coordinator/models"))?.count(), 0);
+        let given = testbed.folder().join("coordinator/given").join(RESEARCHER);
+        assert_eq!(fs::read_dir(given)?.count(), 0);
         Ok(())
     })
     .await;

@@ -93,7 +93,8 @@ async fn pooled_metrics_are_the_true_counts_and_the_noise_that_was_paid_for() {
             | Record::SiteAnswered { .. }
             | Record::RoundStarted { .. }
             | Record::RoundClosed { .. }
-            | Record::StudyClosed { .. } => None,
+            | Record::StudyClosed { .. }
+            | Record::Refused { .. } => None,
         });
         assert!(logged.eq(all.iter().map(|one| &one.counts)));
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fedtwin_coordinator::record::{Record, replay};
+use fedtwin_coordinator::record::{Record, Standing, replay};
 use fedtwin_coordinator::study::{Effect, Input, Study};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, Timestamp, text_file};
@@ -38,7 +38,8 @@ impl Bench {
     fn start() -> Self {
         let (plan, signed) = measured_plan();
         let now = Timestamp(1_000_000);
-        let (study, effects) = Study::offer(plan, signed, Digest::of(b"initial"), now);
+        let (study, effects) =
+            Study::offer(plan, signed, "ada".parse().expect("a name"), Digest::of(b"initial"), now);
         let mut bench = Self {
             study: Some(study),
             now,
@@ -101,7 +102,8 @@ impl Bench {
             | Record::SiteAnswered { .. }
             | Record::RoundStarted { .. }
             | Record::MetricsReleased { .. }
-            | Record::StudyClosed { .. } => None,
+            | Record::StudyClosed { .. }
+            | Record::Refused { .. } => None,
         });
         models.expect("a round has closed")
     }
@@ -210,8 +212,11 @@ fn a_site_that_comes_back_is_asked_again_and_a_restart_measures_what_was_not_rel
     assert_eq!(bench.asked, [(site(1), key.clone())], "and who answered is not");
 
     let progress = |bench: &Bench| {
-        let mut studies: BTreeMap<_, _> = replay(bench.records.clone());
-        studies.remove(&"measured".parse().unwrap()).unwrap().unwrap()
+        let records = bench.records.iter().cloned().map(|record| (bench.now, record));
+        let mut studies: BTreeMap<_, _> = replay(records);
+        let logged = studies.remove(&"measured".parse().unwrap()).unwrap();
+        let Standing::Open(progress) = logged.standing else { panic!("the study goes on") };
+        progress
     };
     let resume = |bench: &mut Bench| {
         let (plan, signed) = measured_plan();

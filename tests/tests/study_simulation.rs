@@ -26,6 +26,7 @@ fn happenings(sites: usize) -> impl Strategy<Value = What> {
         2 => (0..=sites, 0_u32..2).prop_map(|(i, ago)| What::Decline(i, ago)),
         4 => Just(What::Aggregate),
         1 => Just(What::AggregateFails),
+        1 => Just(What::Cancel),
         2 => Just(What::Tick),
         1 => (0_usize..5).prop_map(What::CrashDuringTheNext),
     ]
@@ -233,4 +234,32 @@ fn crash_while_aggregating_repeats_the_round_with_a_new_attempt() {
     updates_of(&mut world, &[0, 1, 2]);
     world.happen(10, &What::Aggregate);
     assert!(matches!(world.outcome(), Some(StudyOutcome::Finished { .. })));
+}
+
+#[test]
+fn cancelled_study_is_over_wherever_it_stands_and_keeps_no_update() {
+    for steps in 0..4 {
+        let mut world = three_sites(1, 1);
+        updates_of(&mut world, &[0, 1, 2][..steps.min(3)]);
+        world.happen(10, &What::Cancel);
+        let Some(StudyOutcome::Failed { reason }) = world.outcome() else { panic!("the study is over") };
+        assert_eq!(reason, "cancelled by the researcher ada");
+        // What was being aggregated is done after the end, and changes nothing.
+        world.happen(10, &What::Aggregate);
+        world.happen(10, &What::Cancel);
+        assert_eq!(world.last_rejection(), Some("the study three is over"));
+    }
+}
+
+#[test]
+fn site_that_changes_its_answer_without_end_fills_no_log() {
+    let mut world =
+        World::open(StudyTerms { id: "fickle", sites: 3, sites_min: 2, rounds: 1, attempts_max: 1 });
+    for _change in 0..100 {
+        world.happen(0, &What::Accept(0, 50));
+        world.happen(0, &What::Refuse(0));
+    }
+    world.happen(0, &What::Accept(0, 50));
+    assert_eq!(world.last_rejection(), Some("site site-0 has changed its answer 16 times"));
+    assert_eq!(world.records().len(), 1 + 16);
 }

@@ -204,7 +204,7 @@ impl Follow {
     }
 
     /// Returns how the study ended, once it has.
-    fn event(&mut self, StudyEvent { time, event }: StudyEvent) -> Option<anyhow::Result<Digest>> {
+    fn event(&mut self, StudyEvent { time, event, .. }: StudyEvent) -> Option<anyhow::Result<Digest>> {
         match event {
             Event::SiteAnswered { site, refused: Some(reason) } => {
                 self.bar.println(format!("{site} refused: {reason}"));

@@ -104,6 +104,20 @@ impl Federation {
         self.coordinator.kill();
     }
 
+    /// Stops the coordinator in good order.
+    ///
+    /// # Errors
+    /// Fails where it ends badly.
+    pub fn stop_coordinator(&mut self) -> anyhow::Result<()> {
+        let process = &mut self.coordinator.0;
+        drop(process.stdin.take());
+        let status = process.wait()?;
+        if !status.success() {
+            bail!("the coordinator ended badly ({status})");
+        }
+        Ok(())
+    }
+
     /// Kills the coordinator without warning and starts it again at the same address.
     ///
     /// # Errors

@@ -41,6 +41,16 @@ impl Progress {
         }
     }
 
+    /// Says that the coordinator keeps some events no more.
+    pub fn left_out(&self, events: u64) {
+        let line =
+            format!("{events} events are left out: the coordinator keeps a study's beginning and its latest");
+        match &self.bar {
+            None => eprintln!("{line}"),
+            Some(bar) => bar.println(line),
+        }
+    }
+
     /// Takes the bar away.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {

@@ -1,11 +1,11 @@
-//! `fedtwin study run` and `fedtwin study watch`.
+//! `fedtwin study run`, `fedtwin study watch` and `fedtwin study cancel`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use fedtwin_plan::text_file::{TextError, parse};
 use fedtwin_plan::{Digest, Plan, StudyId};
-use fedtwin_proto::domain::{Event, StudyOutcome};
+use fedtwin_proto::domain::{Event, StudyEvent, StudyOutcome};
 
 use super::file::{self, FileError};
 use super::initial::{self, InitialModelError};
@@ -53,6 +53,14 @@ pub enum RunError {
     /// The study was not opened.
     #[error("the study {study} was not opened")]
     NotOpened {
+        /// The study.
+        study: StudyId,
+        /// Why.
+        source: ClientError,
+    },
+    /// The study was not ended.
+    #[error("the study {study} was not cancelled")]
+    NotCancelled {
         /// The study.
         study: StudyId,
         /// Why.
@@ -127,6 +135,15 @@ pub async fn watch(
     follow(client, study, model_out, None).await
 }
 
+/// Ends a study before its time, at all sites.
+///
+/// # Errors
+/// Returns the coordinator's reason.
+pub async fn cancel(client: &Client, study: &StudyId) -> Result<(), RunError> {
+    let cancelled = client.cancel_study(study).await;
+    cancelled.map_err(|source| RunError::NotCancelled { study: study.clone(), source })
+}
+
 async fn follow(
     client: &Client,
     study: StudyId,
@@ -156,21 +173,22 @@ async fn to_the_end(
     study: &StudyId,
     progress: &Progress,
 ) -> Result<Option<StudyOutcome>, ClientError> {
-    let mut shown = 0;
+    let mut next = 0;
     loop {
         let mut events = client.watch_study(study).await?;
-        let mut position = 0;
         loop {
-            let event = match events.next().await {
-                Ok(Some(event)) => event.event,
+            let StudyEvent { number, event, .. } = match events.next().await {
+                Ok(Some(event)) => event,
                 Ok(None) => return Ok(None),
                 // A stream starts with all events so far, so that another one misses nothing.
                 Err(ClientError::Behind) => break,
                 Err(error) => return Err(error),
             };
-            position += 1;
-            if position > shown {
-                shown = position;
+            if number > next {
+                progress.left_out(number - next);
+            }
+            if number >= next {
+                next = number + 1;
                 progress.show(&event);
             }
             if let Event::StudyClosed(closed) = event {

@@ -133,7 +133,7 @@ pub enum AggregateError {
 /// # Errors
 /// Refuses a model with weights that are not finite; returns the file system's errors.
 pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateError> {
-    let mut model = open(&store.model(&job.model), "open the global model")?;
+    let mut model = open(&store.model(&job.study, &job.model), "open the global model")?;
     let header = header(&job.spec);
     let mut skipped = vec![0; header.len()];
     model.read_exact(&mut skipped).map_err(storage("read the global model"))?;
@@ -179,7 +179,7 @@ struct NewModels {
 impl NewModels {
     fn start(job: &Aggregation, store: &Store, header: &[u8]) -> Result<Self, AggregateError> {
         let start = || {
-            let mut file = store.new_model()?;
+            let mut file = store.new_model(&job.study)?;
             file.write_all(header)?;
             Ok(file)
         };

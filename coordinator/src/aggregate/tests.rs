@@ -16,11 +16,11 @@ fn spec(values: usize) -> ModelSpec {
 /// A store with a global model; the rest of the round is the caller's.
 fn job(folder: &Path, spec: ModelSpec, choice: Option<&Trainable>, weights: &[f32]) -> (Store, Aggregation) {
     let store = Store::open(folder.to_path_buf()).unwrap();
-    std::fs::create_dir_all(folder.join("studies/s")).unwrap();
-    let mut model = store.new_model().unwrap();
+    let study: StudyId = "s".parse().unwrap();
+    let mut model = store.new_model(&study).unwrap();
     model.write_all(&model_file::encode(&spec, weights)).unwrap();
     let job = Aggregation {
-        study: "s".parse().unwrap(),
+        study,
         trained: Trained::new(&spec, choice).unwrap(),
         spec,
         model: model.commit().unwrap(),
@@ -45,7 +45,7 @@ fn with_updates(job: &mut Aggregation, store: &Store, updates: &[Vec<i64>]) {
 }
 
 fn weights(store: &Store, job: &Aggregation, model: &Digest) -> Vec<f32> {
-    model_file::decode(&job.spec, &std::fs::read(store.model(model)).unwrap()).unwrap()
+    model_file::decode(&job.spec, &std::fs::read(store.model(&job.study, model)).unwrap()).unwrap()
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn an_update_of_another_length_or_a_model_cut_off_is_refused() {
     with_updates(&mut job, &store, &[vec![]]);
     assert!(matches!(aggregate(&job, &store), Err(AggregateError::Storage { what: "read a spool", .. })));
     with_updates(&mut job, &store, &[vec![4]]);
-    let model = std::fs::OpenOptions::new().write(true).open(store.model(&job.model)).unwrap();
+    let model = std::fs::OpenOptions::new().write(true).open(store.model(&job.study, &job.model)).unwrap();
     model.set_len(model.metadata().unwrap().len() - 8).unwrap();
     assert!(matches!(aggregate(&job, &store), Err(AggregateError::Storage { .. })));
 }
@@ -100,7 +100,7 @@ fn averaged_rounds(optimiser: &ServerOptimiser, updates: [i64; 3]) -> (Vec<f32>,
     let average = Average { decay: 0.75.try_into().unwrap(), from_round: 2.try_into().unwrap() };
     let choice = Trainable { biases: true, matching: Vec::new(), low_rank: None };
     let spec = ModelSpec::LinearRisk(LinearRiskSpec { inputs: 2.try_into().unwrap() });
-    let (store, mut job) = job(folder.path(), spec, Some(&choice), &[0.125, -0.0, 1.0]);
+    let (mut store, mut job) = job(folder.path(), spec, Some(&choice), &[0.125, -0.0, 1.0]);
     let (mut globals, mut models) = (Vec::new(), Vec::new());
     for (round, update) in (1..).zip(updates) {
         job.step = Step::new(optimiser, round);
@@ -109,7 +109,8 @@ fn averaged_rounds(optimiser: &ServerOptimiser, updates: [i64; 3]) -> (Vec<f32>,
         // The coordinator stopped after the models were stored and before the round's close was logged: the
         // round is done again, from what is on disk.
         let lost = aggregate(&job, &store).unwrap();
-        let store = Store::open(folder.path().to_path_buf()).unwrap();
+        drop(store);
+        store = Store::open(folder.path().to_path_buf()).unwrap();
         with_updates(&mut job, &store, &[vec![update]]);
         let made = aggregate(&job, &store).unwrap();
         assert_eq!(made, lost, "a repeated round gives the same models");

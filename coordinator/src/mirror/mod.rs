@@ -10,13 +10,15 @@
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use fedtwin_audit_log::cosignature::{cosign, cosigned};
+use fedtwin_audit_log::entry::LINE_BYTES_MAX;
 use fedtwin_audit_log::proof::consistency;
 use fedtwin_audit_log::{Checkpoint, Copied, NotContinued, PublicKey as LogKey};
 use fedtwin_certs::{Credentials, LogSigner, PublicKey};
@@ -26,6 +28,7 @@ use fedtwin_privacy::ledger::witness::{RolledBack, compare, origin};
 use fedtwin_proto::domain::{Growth, LedgerEntries, MirrorState, Sighting};
 use fedtwin_proto::limits::{NOTE_BYTES_MAX, WITNESSED_MAX};
 
+use crate::policy::Policy;
 use crate::store::Store;
 
 /// The mirrors of all sites.
@@ -33,6 +36,7 @@ use crate::store::Store;
 pub struct Mirrors {
     store: Store,
     credentials: Arc<Credentials>,
+    policy: Policy,
     /// Each with a lock of its own: an append waits for the disk.
     mirrors: Arc<Mutex<BTreeMap<SiteName, Arc<Mutex<Mirror>>>>>,
     /// What sites said last that they remember of those that had not subscribed yet, by who remembers.
@@ -45,6 +49,8 @@ struct Mirror {
     key: LogKey,
     origin: String,
     copy: Copied,
+    /// Bytes on disk.
+    bytes: u64,
     /// The last checkpoint that fits the mirror.
     held: Option<Held>,
     /// The largest checkpoint that another site remembers and the mirror does not have, with its size.
@@ -76,6 +82,19 @@ pub enum MirrorError {
     /// The checkpoint is of other entries than the mirror's.
     #[error("site misbehaved: the checkpoint does not fit the entries that it mirrored")]
     OtherCheckpoint(#[source] RolledBack),
+    /// The site has had its share of the disk.
+    #[error(
+        "the mirror of {site}'s ledger would have more than {entries} entries or {bytes} bytes, all that this \
+         coordinator takes of one site: its operator can allow more (policy.mirror_entries_max, mirror_bytes_max)"
+    )]
+    Full {
+        /// The site.
+        site: SiteName,
+        /// The entries that are taken.
+        entries: u64,
+        /// The bytes that are taken.
+        bytes: u64,
+    },
     /// The coordinator's disk.
     #[error("storage: the mirror of {site} cannot be used")]
     Storage {
@@ -89,8 +108,8 @@ pub enum MirrorError {
 impl Mirrors {
     /// Makes the mirrors of a store; the coordinator cosigns with its identity key.
     #[must_use]
-    pub fn new(store: Store, credentials: Arc<Credentials>) -> Self {
-        Self { store, credentials, mirrors: Arc::default(), memories: Arc::default() }
+    pub fn new(store: Store, credentials: Arc<Credentials>, policy: Policy) -> Self {
+        Self { store, credentials, policy, mirrors: Arc::default(), memories: Arc::default() }
     }
 
     /// Takes note of a site's verified identity, and verifies its mirror if this run did not yet.
@@ -103,13 +122,13 @@ impl Mirrors {
             return Ok(());
         }
         let storage = |source| MirrorError::Storage { site: site.clone(), source };
-        let copy =
+        let (copy, bytes) =
             load(&self.store.ledger(site), key).map_err(storage)?.map_err(MirrorError::NotContinued)?;
         let federation = self.credentials.identity().federation.clone();
         let origin = origin(&Opened { federation, site: site.clone() });
         let note = std::fs::read_to_string(self.store.checkpoint(site)).unwrap_or_default();
         let held = Held::read(&note, &origin, &key, &copy);
-        let mut mirror = Mirror { certificate, key, origin, copy, held, remembered: None };
+        let mut mirror = Mirror { certificate, key, origin, copy, bytes, held, remembered: None };
         for (by, memory) in lock(&self.memories).iter_mut() {
             memory.remove(site).and_then(|sighting| mirror.sighted(by, &sighting));
         }
@@ -148,12 +167,14 @@ impl Mirrors {
         let mirror = self.mirror(site)?;
         let mut mirror = lock(&mirror);
         let storage = |source| MirrorError::Storage { site: site.clone(), source };
+        self.check_room(site, &mirror, &sent.entries)?;
         let new = mirror.copy.extend(sent.first, &sent.entries).map_err(MirrorError::NotContinued)?;
         if let Err(source) = append_to(&self.store.ledger(site), new) {
             // The mirror in memory has what the disk does not: the next subscription reads the disk again.
             lock(&self.mirrors).remove(site);
             return Err(MirrorError::Storage { site: site.clone(), source });
         }
+        mirror.bytes += new.len() as u64;
         if let Some(note) = &sent.checkpoint {
             let (checkpoint, note) = Checkpoint::open_note(note, &mirror.origin, &mirror.key)?;
             compare(mirror.copy.leaves(), &checkpoint).map_err(MirrorError::OtherCheckpoint)?;
@@ -195,16 +216,29 @@ impl Mirrors {
         }
         lock(&self.memories).insert(by.clone(), unknown);
         let mirrors = lock(&self.mirrors).clone();
-        let others = mirrors.iter().filter(|(site, _)| *site != by);
         let seen = |site| seen.get(site).copied().unwrap_or_default();
-        let grown = others.filter_map(|(site, mirror)| lock(mirror).growth(site, seen(site)));
-        Ok(grown.take(WITNESSED_MAX).collect())
+        let witnessed = witnessed(&mirrors, by);
+        let grown = witnessed.filter_map(|(site, mirror)| lock(mirror).growth(site, seen(site)));
+        Ok(grown.collect())
     }
 
     /// Returns the last checkpoint of a site's ledger, with its cosignatures.
     #[must_use]
     pub fn checkpoint(&self, site: &SiteName) -> Option<String> {
         std::fs::read_to_string(self.store.checkpoint(site)).ok()
+    }
+
+    /// Refuses what does not fit, repeats included: one message is small beside a mirror.
+    fn check_room(&self, site: &SiteName, mirror: &Mirror, entries: &[u8]) -> Result<(), MirrorError> {
+        let Policy { mirror_entries_max, mirror_bytes_max, .. } = self.policy;
+        let lines = entries.iter().filter(|&&byte| byte == b'\n').count();
+        let count = (mirror.copy.leaves().len() + lines) as u64;
+        if entries.is_empty()
+            || (count <= mirror_entries_max && mirror.bytes + entries.len() as u64 <= mirror_bytes_max)
+        {
+            return Ok(());
+        }
+        Err(MirrorError::Full { site: site.clone(), entries: mirror_entries_max, bytes: mirror_bytes_max })
     }
 
     fn cosign(&self, checkpoint: &Checkpoint, now: Timestamp) -> (String, String) {
@@ -280,34 +314,73 @@ impl Held {
     }
 }
 
+/// Returns whose ledgers a site witnesses: of those who follow it in the ring of all names, as many as it can remember. So
+/// each ledger has as many witnesses, however many sites there are.
+fn witnessed<'a, T>(
+    sites: &'a BTreeMap<SiteName, T>,
+    by: &SiteName,
+) -> impl Iterator<Item = (&'a SiteName, &'a T)> {
+    let after = sites.range::<SiteName, _>((Bound::Excluded(by), Bound::Unbounded));
+    after.chain(sites.range::<SiteName, _>(..by)).take(WITNESSED_MAX)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whoever panicked had not taken in yet what the disk does not have.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads and verifies a mirror. A last record that a crash cut off was never acknowledged: it is removed.
-fn load(path: &Path, key: LogKey) -> io::Result<Result<Copied, NotContinued>> {
-    let mut bytes = match std::fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+/// Reads and verifies a mirror, piece by piece, and returns its length too. A last record that a crash cut off was
+/// never acknowledged: it is removed.
+fn load(path: &Path, key: LogKey) -> io::Result<Result<(Copied, u64), NotContinued>> {
+    let mut copy = Copied::new(key);
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok((copy, 0))),
         other => other?,
     };
-    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-    if whole < bytes.len() {
-        bytes.truncate(whole);
-        OpenOptions::new().write(true).open(path)?.set_len(whole as u64)?;
+    let length = file.metadata()?.len();
+    let (mut reader, mut lines, mut whole) = (BufReader::new(file), Vec::new(), 0);
+    loop {
+        let read = reader.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut lines)?;
+        let is_whole = lines.ends_with(b"\n");
+        if is_whole && read > 0 && lines.len() < PIECE_BYTES {
+            continue;
+        }
+        let end = lines.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        if let Err(error) = copy.extend(copy.leaves().len() as u64, &lines[..end]) {
+            return Ok(Err(error));
+        }
+        whole += end as u64;
+        if !is_whole || read == 0 {
+            break;
+        }
+        lines.clear();
     }
-    let mut copy = Copied::new(key);
-    Ok(copy.extend(0, &bytes).map(drop).map(|()| copy))
+    if length - whole > LINE_BYTES_MAX as u64 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "more than one record is cut off"));
+    }
+    if whole < length {
+        OpenOptions::new().write(true).open(path)?.set_len(whole)?;
+    }
+    Ok(Ok((copy, whole)))
 }
 
+/// Appends to a mirror; a new one's name is durable, too.
 fn append_to(path: &Path, entries: &[u8]) -> io::Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
+    let is_new = !path.exists();
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     file.write_all(entries)?;
-    file.sync_data()
+    file.sync_data()?;
+    if is_new {
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
+
+/// What is verified at once of a mirror.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// A cosigner's name, its key's identifier, a time and a signature; as many as [`WITNESSED_MAX`] fit a note.
 const COSIGNATURE_BYTES_MAX: usize = 240;

@@ -39,8 +39,12 @@ impl Bench {
 
     /// Starts a coordinator in a folder; nobody has subscribed.
     fn start(&self, folder: &str) -> Mirrors {
+        self.start_with(folder, Policy::default())
+    }
+
+    fn start_with(&self, folder: &str, policy: Policy) -> Mirrors {
         let store = Store::open(self.folder.path().join(folder)).unwrap();
-        Mirrors::new(store, Arc::clone(&self.hub))
+        Mirrors::new(store, Arc::clone(&self.hub), policy)
     }
 
     /// Starts the coordinator, and both sites subscribe.
@@ -156,9 +160,50 @@ fn a_restarted_coordinator_has_its_mirrors_and_checkpoints_but_for_a_torn_record
     let mirrors = bench.mirrors();
     assert_eq!(mirrors.append(&va(), &LedgerEntries::default(), NOW).unwrap(), before);
     assert_eq!(std::fs::read(bench.mirror_file()).unwrap(), whole);
+    drop(mirrors);
     std::fs::write(bench.mirror_file(), &whole[1..]).unwrap();
     let altered = bench.subscribe(&bench.start("state"), 0).unwrap_err();
     assert!(matches!(altered, MirrorError::NotContinued(NotContinued::Bad(_))), "{altered}");
+}
+
+#[test]
+fn each_ledger_has_as_many_witnesses_however_many_sites_there_are() {
+    for count in [1, 3, WITNESSED_MAX + 1, WITNESSED_MAX + 2, 3 * WITNESSED_MAX] {
+        let name = |i: usize| format!("site-{i}").parse::<SiteName>().unwrap();
+        let sites: BTreeMap<_, _> = (0..count).map(|i| (name(i), ())).collect();
+        let mut witnesses = BTreeMap::<_, usize>::new();
+        for by in sites.keys() {
+            for (site, ()) in witnessed(&sites, by) {
+                assert_ne!(site, by);
+                *witnesses.entry(site.clone()).or_default() += 1;
+            }
+        }
+        let expected = (count - 1).min(WITNESSED_MAX);
+        assert!(sites.keys().all(|site| witnesses.get(site).copied().unwrap_or(0) == expected), "{count}");
+    }
+}
+
+#[test]
+fn a_site_has_its_share_of_entries_and_bytes_and_no_more() {
+    let bench = Bench::new();
+    let log = bench.log("ledger", &[1, 2, 3]);
+    let bytes = log.from(0).entries.len() as u64;
+    let plenty = Policy::default();
+    for (place, policy, fits) in [
+        ("entries", Policy { mirror_entries_max: 2, ..plenty }, false),
+        ("bytes", Policy { mirror_bytes_max: bytes - 1, ..plenty }, false),
+        ("both", Policy { mirror_entries_max: 3, mirror_bytes_max: bytes, ..plenty }, true),
+    ] {
+        let mirrors = bench.start_with(place, policy);
+        bench.subscribe(&mirrors, 0).unwrap();
+        let taken = mirrors.append(&va(), &log.from(0), NOW);
+        assert_eq!(taken.is_ok(), fits, "{place}");
+        if let Err(refused) = taken {
+            assert!(refused.to_string().contains("policy.mirror_entries_max"), "{refused}");
+            let told = mirrors.append(&va(), &LedgerEntries::default(), NOW).unwrap();
+            assert_eq!(told.entries, 0, "asking is free");
+        }
+    }
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! What auditors call.
 
-use fedtwin_certs::Role;
 use fedtwin_plan::SiteName;
 use fedtwin_proto::domain::Malformed;
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::audit_server::Audit;
 use tonic::{Request, Response, Status};
 
+use super::Context;
 use super::files::{self, FileStream};
-use super::{Context, caller};
+use crate::access::Call;
 
 /// Serves auditors.
 pub struct AuditService(Context);
@@ -29,7 +29,7 @@ impl Audit for AuditService {
         &self,
         request: Request<wire::ListLedgersRequest>,
     ) -> Result<Response<wire::LedgerList>, Status> {
-        caller(&request, &[Role::Auditor, Role::Operator])?;
+        self.0.caller(&request, Call::ListLedgers)?;
         let sites =
             self.0.mirrors.sites().map_err(|_unreadable| Status::internal("the mirrors cannot be listed"))?;
         Ok(Response::new(wire::LedgerList { sites: sites.into_iter().map(String::from).collect() }))
@@ -39,7 +39,7 @@ impl Audit for AuditService {
         &self,
         request: Request<wire::LedgerRequest>,
     ) -> Result<Response<Self::FetchLedgerStream>, Status> {
-        caller(&request, &[Role::Auditor, Role::Operator])?;
+        self.0.caller(&request, Call::FetchLedger)?;
         let site = &request.get_ref().site;
         let path = if site.is_empty() {
             self.0.store.audit_log()
@@ -54,7 +54,7 @@ impl Audit for AuditService {
         &self,
         request: Request<wire::LedgerRequest>,
     ) -> Result<Response<wire::Checkpoint>, Status> {
-        caller(&request, &[Role::Auditor, Role::Operator])?;
+        self.0.caller(&request, Call::FetchCheckpoint)?;
         let site: SiteName = request.get_ref().site.parse().map_err(named)?;
         let note = self.0.mirrors.checkpoint(&site);
         let note = note.ok_or_else(|| Status::not_found("there is no checkpoint of this site's ledger"))?;

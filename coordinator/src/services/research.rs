@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use fedtwin_certs::{Identity, Role, verify_plan};
+use fedtwin_certs::{Identity, verify_plan};
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Plan, StudyId};
@@ -16,10 +16,12 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt, iter};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::Context;
 use super::files::{self, FileStream};
-use super::{Context, caller};
-use crate::driver::{Command, Watch};
+use crate::access::Call;
+use crate::driver::{Command, Opening, Watch};
 use crate::initial::{Incoming, InitialError};
+use crate::words;
 
 /// Serves researchers.
 pub struct ResearchService {
@@ -40,15 +42,25 @@ impl ResearchService {
         let authority = self.context.credentials.authority();
         let (plan, signer) = verify_plan(signed, authority, clock::now()).map_err(|error| {
             tracing::warn!(%researcher, error = %program::describe(&error), "a plan was refused");
-            Status::invalid_argument(program::describe(&error))
+            let reason = words::for_others(&error);
+            self.context.note(researcher, &reason);
+            Status::invalid_argument(reason)
         })?;
         tracing::info!(%researcher, %signer, study = %plan.study.id, "a plan was verified");
         Ok(plan)
     }
 
-    /// Takes the file of a plan's initial model.
-    async fn receive(&self, plan: &Plan, messages: &mut Streaming<wire::ModelMessage>) -> Result<(), Status> {
-        let Some(mut incoming) = Incoming::start(&self.context.store, plan).map_err(refused)? else {
+    /// Takes the file of a plan's initial model, after its size is found to be allowed.
+    async fn receive(
+        &self,
+        plan: &Plan,
+        researcher: &Identity,
+        messages: &mut Streaming<wire::ModelMessage>,
+    ) -> Result<(), Status> {
+        let Context { store, policy, .. } = &self.context;
+        policy.allows(plan).map_err(|too_much| Status::failed_precondition(too_much.to_string()))?;
+        let by = researcher.researcher().expect("the caller's role was checked");
+        let Some(mut incoming) = Incoming::start(store, plan, &by).map_err(refused)? else {
             return Ok(());
         };
         while let Some(message) = next(messages).await? {
@@ -58,7 +70,9 @@ impl ResearchService {
             incoming.append(&chunk.data).map_err(refused)?;
         }
         // Putting a large file in its place waits for the disk.
-        tokio::task::block_in_place(|| incoming.finish()).map_err(refused)
+        tokio::task::block_in_place(|| incoming.finish()).map_err(refused)?;
+        store.keep_given(&by, policy.given_models_max as usize);
+        Ok(())
     }
 }
 
@@ -68,11 +82,11 @@ async fn next(messages: &mut Streaming<wire::ModelMessage>) -> Result<Option<wir
 }
 
 fn refused(error: InitialError) -> Status {
-    let text = program::describe(&error);
+    let text = words::for_others(&error);
     match error {
         InitialError::Storage(_) => {
-            tracing::error!(error = %text, "an initial model cannot be stored");
-            Status::internal("the coordinator cannot store the model")
+            tracing::error!(error = %program::describe(&error), "an initial model cannot be stored");
+            Status::internal(text)
         }
         InitialError::NotGiven(_)
         | InitialError::NotNamed
@@ -90,7 +104,7 @@ impl Research for ResearchService {
         &self,
         request: Request<Streaming<wire::ModelMessage>>,
     ) -> Result<Response<wire::Acknowledged>, Status> {
-        let researcher = caller(&request, &[Role::Researcher])?;
+        let researcher = self.context.caller(&request, Call::GiveModel)?;
         let _place = self.uploads.try_acquire().map_err(|_none_left| {
             Status::resource_exhausted(format!("{UPLOADS_MAX} models are on their way in; try again"))
         })?;
@@ -101,7 +115,8 @@ impl Research for ResearchService {
             return Err(Malformed { field: "part", expected }.into());
         };
         let plan = self.verified(&researcher, &SignedPlan::try_from(signed)?)?;
-        self.receive(&plan, &mut messages).await?;
+        let received = self.receive(&plan, &researcher, &mut messages).await;
+        received.inspect_err(|refused| self.context.note(&researcher, refused.message()))?;
         Ok(Response::new(wire::Acknowledged {}))
     }
 
@@ -109,13 +124,12 @@ impl Research for ResearchService {
         &self,
         request: Request<wire::SignedPlan>,
     ) -> Result<Response<wire::StudyOpened>, Status> {
-        let researcher = caller(&request, &[Role::Researcher])?;
+        let researcher = self.context.caller(&request, Call::OpenStudy)?;
         let signed = SignedPlan::try_from(request.into_inner())?;
         let plan = self.verified(&researcher, &signed)?;
-        tracing::info!(%researcher, study = %plan.study.id, "a study is opened");
         let digest = signed.digest();
-        let opened = self.context.ask(|reply| Command::Open(Box::new(plan), signed, reply)).await?;
-        opened.map_err(Status::failed_precondition)?;
+        let opening = Box::new(Opening { plan, signed, caller: researcher });
+        self.context.ask(|reply| Command::Open(opening, reply)).await?;
         Ok(Response::new(wire::StudyOpened { plan: bytes::Bytes::copy_from_slice(&digest.0) }))
     }
 
@@ -123,34 +137,44 @@ impl Research for ResearchService {
         &self,
         request: Request<wire::StudyRequest>,
     ) -> Result<Response<Self::WatchStudyStream>, Status> {
-        caller(&request, &[Role::Researcher, Role::Operator])?;
-        let study: StudyId = request
-            .get_ref()
-            .study
-            .parse()
-            .map_err(|error| Malformed { field: "study", expected: format!("{error}") })?;
-        let watch = self.context.ask(|reply| Command::Watch(study.clone(), reply)).await?;
-        let Watch { past, future } =
-            watch.ok_or_else(|| Status::not_found(format!("there is no study {study}")))?;
-        let past = iter(past.into_iter().map(|event| Ok(wire::StudyEvent::from(event))));
+        let caller = self.context.caller(&request, Call::WatchStudy)?;
+        let study = study(request.get_ref())?;
+        let Watch { past, future } = self.context.ask(|reply| Command::Watch(caller, study, reply)).await?;
+        let past = iter(past.into_iter().map(|event| Ok(wire::StudyEvent::from(StudyEvent::clone(&event)))));
         let Some(future) = future else {
             return Ok(Response::new(Box::pin(past)));
         };
         let future = BroadcastStream::new(future).map(|event| match event {
-            Ok(event) => Ok(StudyEvent::into(event)),
+            Ok(event) => Ok(StudyEvent::clone(&event).into()),
             Err(_lagged) => Err(Status::aborted("the watcher fell behind; watch again to see all events")),
         });
         Ok(Response::new(Box::pin(past.chain(future))))
+    }
+
+    async fn cancel_study(
+        &self,
+        request: Request<wire::StudyRequest>,
+    ) -> Result<Response<wire::Acknowledged>, Status> {
+        let caller = self.context.caller(&request, Call::CancelStudy)?;
+        let study = study(request.get_ref())?;
+        self.context.ask(|reply| Command::Cancel(caller, study, reply)).await?;
+        Ok(Response::new(wire::Acknowledged {}))
     }
 
     async fn fetch_model(
         &self,
         request: Request<wire::ModelRequest>,
     ) -> Result<Response<Self::FetchModelStream>, Status> {
-        caller(&request, &[Role::Researcher])?;
+        let caller = self.context.caller(&request, Call::DownloadModel)?;
         let model = digest("model", &request.get_ref().model)?;
-        Ok(Response::new(files::stream(&self.context.store.model(&model), "model with this digest")?))
+        let file =
+            self.context.ask(|reply| Command::Model(caller, Call::DownloadModel, model, reply)).await?;
+        Ok(Response::new(files::stream(&file, "model with this digest")?))
     }
+}
+
+fn study(request: &wire::StudyRequest) -> Result<StudyId, Malformed> {
+    request.study.parse().map_err(|error| Malformed { field: "study", expected: format!("{error}") })
 }
 
 /// A model on its way in is one chunk in memory and at most one model on disk.

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use fedtwin_certs::Role;
+use fedtwin_certs::Identity;
 use fedtwin_daemon::{clock, program};
-use fedtwin_plan::SiteName;
+use fedtwin_plan::{SiteName, StudyId};
 use fedtwin_proto::domain::{
     Counts, Growth, LedgerEntries, Malformed, Notice, PlanAnswer, RoundDeclined, SecureMessage, SecureStep,
-    Sighting, UpdateHeader, as_reason, digest,
+    Sighting, UpdateHeader, digest,
 };
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::sites_server::Sites;
@@ -22,11 +22,14 @@ use tokio::time::timeout;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::Context;
 use super::files::{self, FileStream};
-use super::{Context, caller};
-use crate::driver::Command;
+use crate::access::Call;
+use crate::driver::{Command, Subscription};
 use crate::mirror::MirrorError;
 use crate::spool::{Spool, SpoolError, Update};
+use crate::study::Input;
+use crate::words;
 
 /// Serves site agents.
 pub struct SitesService {
@@ -57,14 +60,34 @@ impl SitesService {
         })
     }
 
+    /// Returns who calls, which site that is, and takes the request apart.
+    fn site<T>(&self, request: &Request<T>, call: Call) -> Result<(Identity, SiteName), Status> {
+        let caller = self.context.caller(request, call)?;
+        let site = caller.site().expect("the caller's role was checked");
+        Ok((caller, site))
+    }
+
+    /// Passes on what a site says about a study.
+    async fn say(
+        &self,
+        caller: Identity,
+        call: Call,
+        study: StudyId,
+        input: Input,
+    ) -> Result<Response<wire::Acknowledged>, Status> {
+        let input = Box::new(input);
+        self.context.ask(|reply| Command::Tell(caller, call, study, input, reply)).await?;
+        Ok(Response::new(wire::Acknowledged {}))
+    }
+
     /// Takes an update's chunks to its spool.
     async fn receive(
         &self,
+        caller: Identity,
         header: UpdateHeader,
         messages: &mut Streaming<wire::UpdateMessage>,
     ) -> Result<Result<Update, SpoolError>, Status> {
-        let expected = self.context.ask(|reply| Command::Expect(header.key.clone(), reply)).await?;
-        let expected = expected.map_err(Status::failed_precondition)?;
+        let expected = self.context.ask(|reply| Command::Expect(caller, header.key.clone(), reply)).await?;
         let path = self.context.store.spool(self.spools.fetch_add(1, Ordering::Relaxed));
         let mut spool = match Spool::create(path, header, expected) {
             Ok(spool) => spool,
@@ -88,14 +111,8 @@ impl SitesService {
 
 /// Tells a site why its ledger is not mirrored; the coordinator's operator looks at it, too.
 fn refused(error: MirrorError) -> Status {
-    let reason = program::describe(&error);
-    tracing::warn!(%reason, "a ledger was not mirrored");
-    Status::failed_precondition(reason)
-}
-
-fn site<T>(request: &Request<T>) -> Result<SiteName, Status> {
-    let identity = caller(request, &[Role::Site])?;
-    Ok(identity.site().expect("the caller's role was checked"))
+    tracing::warn!(reason = %program::describe(&error), "a ledger was not mirrored");
+    Status::failed_precondition(words::for_others(&error))
 }
 
 #[tonic::async_trait]
@@ -107,7 +124,7 @@ impl Sites for SitesService {
         &self,
         request: Request<wire::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let site = site(&request)?;
+        let (_, site) = self.site(&request, Call::Subscribe)?;
         let der = &request.get_ref().identity_certificate;
         let authority = self.context.credentials.authority();
         let (identity, key) = authority.verify_identity(der, clock::now()).map_err(|error| {
@@ -120,12 +137,13 @@ impl Sites for SitesService {
         let opened = tokio::task::block_in_place(|| mirrors.open(&site, key, certificate));
         if let Err(error) = opened {
             tracing::error!(%site, error = %program::describe(&error), "a mirror cannot be used");
-            return Err(Status::failed_precondition(program::describe(&error)));
+            return Err(Status::failed_precondition(words::for_others(&error)));
         }
+        let agent = agent(&request.get_ref().agent)?;
         let number = self.subscriptions.fetch_add(1, Ordering::Relaxed);
         let (notices, queue) = mpsc::channel(NOTICES_QUEUED);
-        tracing::info!(%site, "subscribed");
-        self.context.tell(Command::Subscribe(site.clone(), number, notices)).await?;
+        let subscription = Subscription { number, agent, notices };
+        self.context.ask(|reply| Command::Subscribe(site.clone(), subscription, reply)).await?;
         Ok(Response::new(Notices { queue, site, number, commands: self.context.commands.clone() }))
     }
 
@@ -133,27 +151,27 @@ impl Sites for SitesService {
         &self,
         request: Request<wire::PlanAnswer>,
     ) -> Result<Response<wire::Acknowledged>, Status> {
-        let site = site(&request)?;
-        let answer = PlanAnswer::try_from(request.into_inner())?;
-        let taken = self.context.ask(|reply| Command::Answer(site, answer, reply)).await?;
-        taken.map_err(Status::failed_precondition)?;
-        Ok(Response::new(wire::Acknowledged {}))
+        let (caller, site) = self.site(&request, Call::AnswerPlan)?;
+        let PlanAnswer { study, answer } = PlanAnswer::try_from(request.into_inner())?;
+        self.say(caller, Call::AnswerPlan, study, Input::Answered(site, answer)).await
     }
 
     async fn fetch_model(
         &self,
         request: Request<wire::ModelRequest>,
     ) -> Result<Response<Self::FetchModelStream>, Status> {
-        site(&request)?;
+        let (caller, _) = self.site(&request, Call::FetchStudyModel)?;
         let model = digest("model", &request.get_ref().model)?;
-        Ok(Response::new(files::stream(&self.context.store.model(&model), "model with this digest")?))
+        let file =
+            self.context.ask(|reply| Command::Model(caller, Call::FetchStudyModel, model, reply)).await?;
+        Ok(Response::new(files::stream(&file, "model with this digest")?))
     }
 
     async fn send_update(
         &self,
         request: Request<Streaming<wire::UpdateMessage>>,
     ) -> Result<Response<wire::Acknowledged>, Status> {
-        let site = site(&request)?;
+        let (caller, site) = self.site(&request, Call::SendUpdate)?;
         let _place = self.upload_place(&site)?;
         let mut messages = request.into_inner();
         let first = timeout(SILENCE, messages.message()).await;
@@ -167,18 +185,17 @@ impl Sites for SitesService {
         };
         let header = UpdateHeader::try_from(header)?;
         let key = header.key.clone();
-        match self.receive(header, &mut messages).await? {
+        match self.receive(caller.clone(), header, &mut messages).await? {
             Ok(update) => {
-                let taken = self.context.ask(|reply| Command::Update(site, key, update, reply)).await?;
-                taken.map_err(Status::failed_precondition)?;
-                Ok(Response::new(wire::Acknowledged {}))
+                let input = Input::Updated(site, key.attempt, update);
+                self.say(caller, Call::SendUpdate, key.study, input).await
             }
             Err(error) => {
-                let reason = as_reason(&program::describe(&error));
-                tracing::warn!(%site, %key, %reason, "an update was refused");
-                self.context.tell(Command::Unusable(site, key, reason.clone())).await?;
+                tracing::warn!(%site, %key, error = %program::describe(&error), "an update was refused");
+                let reason = words::for_others(&error);
+                self.context.tell(Command::Unusable(caller, key, reason.clone())).await?;
                 Err(match error {
-                    SpoolError::Storage { .. } => Status::internal("the coordinator cannot store the update"),
+                    SpoolError::Storage { .. } => Status::internal(reason),
                     SpoolError::WrongLength { .. }
                     | SpoolError::WrongChunk { .. }
                     | SpoolError::ChunkSize(_)
@@ -193,18 +210,17 @@ impl Sites for SitesService {
         &self,
         request: Request<wire::MetricsMessage>,
     ) -> Result<Response<wire::Acknowledged>, Status> {
-        let site = site(&request)?;
-        let counts = Counts::try_from(request.into_inner())?;
-        let taken = self.context.ask(|reply| Command::Metrics(site, counts, reply)).await?;
-        taken.map_err(Status::failed_precondition)?;
-        Ok(Response::new(wire::Acknowledged {}))
+        let (caller, site) = self.site(&request, Call::SendMetrics)?;
+        let Counts { key, values } = Counts::try_from(request.into_inner())?;
+        let study = key.study.clone();
+        self.say(caller, Call::SendMetrics, study, Input::Measured(site, key, values)).await
     }
 
     async fn send_secure(
         &self,
         request: Request<wire::SecureMessage>,
     ) -> Result<Response<wire::Acknowledged>, Status> {
-        let site = site(&request)?;
+        let (caller, site) = self.site(&request, Call::SendSecure)?;
         let SecureMessage { key, step } = SecureMessage::try_from(request.into_inner())?;
         let message = match step {
             SecureStep::Advert(advert) => {
@@ -215,26 +231,24 @@ impl Sites for SitesService {
             SecureStep::Consent(consent) => FromSite::Consent(consent),
             SecureStep::Opening(opening) => FromSite::Opening(opening),
         };
-        let taken = self.context.ask(|reply| Command::Secure(site, key, message, reply)).await?;
-        taken.map_err(Status::failed_precondition)?;
-        Ok(Response::new(wire::Acknowledged {}))
+        let study = key.study.clone();
+        self.say(caller, Call::SendSecure, study, Input::Secure(site, key, message)).await
     }
 
     async fn decline_round(
         &self,
         request: Request<wire::RoundDeclined>,
     ) -> Result<Response<wire::Acknowledged>, Status> {
-        let site = site(&request)?;
-        let declined = RoundDeclined::try_from(request.into_inner())?;
-        self.context.tell(Command::Decline(site, declined)).await?;
-        Ok(Response::new(wire::Acknowledged {}))
+        let (caller, site) = self.site(&request, Call::DeclineRound)?;
+        let RoundDeclined { study, attempt, reason } = RoundDeclined::try_from(request.into_inner())?;
+        self.say(caller, Call::DeclineRound, study, Input::Declined(site, attempt, reason)).await
     }
 
     async fn mirror_ledger(
         &self,
         request: Request<wire::LedgerEntries>,
     ) -> Result<Response<wire::MirrorState>, Status> {
-        let site = site(&request)?;
+        let (_, site) = self.site(&request, Call::MirrorLedger)?;
         let sent = LedgerEntries::try_from(request.into_inner())?;
         let mirrors = self.context.mirrors.clone();
         let append = tokio::task::spawn_blocking(move || mirrors.append(&site, &sent, clock::now()));
@@ -243,13 +257,21 @@ impl Sites for SitesService {
     }
 
     async fn witness(&self, request: Request<wire::Sightings>) -> Result<Response<wire::Growths>, Status> {
-        let site = site(&request)?;
+        let (_, site) = self.site(&request, Call::Witness)?;
         let sightings = Sighting::read(request.into_inner())?;
         let mirrors = self.context.mirrors.clone();
         let witness = tokio::task::spawn_blocking(move || mirrors.witness(&site, sightings));
         let growths = witness.await.expect("looking at mirrors does not panic");
         Ok(Response::new(Growth::write(growths.map_err(refused)?)))
     }
+}
+
+/// Reads what an agent calls itself.
+fn agent(number: &[u8]) -> Result<Vec<u8>, Malformed> {
+    if number.len() <= AGENT_BYTES_MAX {
+        return Ok(number.to_vec());
+    }
+    Err(Malformed { field: "agent", expected: format!("has more than {AGENT_BYTES_MAX} bytes") })
 }
 
 /// A site's notices; the driver learns when the stream ends.
@@ -278,6 +300,8 @@ impl Drop for Notices {
     }
 }
 
+/// Enough to draw a number that nobody else has.
+const AGENT_BYTES_MAX: usize = 32;
 /// Notices of all studies that may wait for one site.
 const NOTICES_QUEUED: usize = 256;
 /// One update of each of a few studies at once.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::signed::SignedPlan;
-use fedtwin_plan::{Digest, Plan, SiteName, Timestamp};
+use fedtwin_plan::{Digest, Plan, ResearcherName, SiteName, Timestamp};
 use fedtwin_proto::domain::{Answer, Event, Notice, RoundKey, StudyOutcome};
 use fedtwin_secagg::coordinator::FromSite;
 use fedtwin_secagg::mask::Masks;
@@ -37,6 +37,8 @@ struct Base {
     connected: BTreeSet<SiteName>,
     /// Who answered: the declared patients of a member, or nothing for a refusal.
     answers: BTreeMap<SiteName, Option<u32>>,
+    /// How often each site changed its answer in this run: each time costs a line of the audit log.
+    changes: BTreeMap<SiteName, u32>,
     attempts: u32,
 }
 
@@ -77,10 +79,21 @@ pub enum Input {
     Declined(SiteName, u32, String),
     /// A site released noised counts of a model's scores.
     Measured(SiteName, RoundKey, Vec<i64>),
+    /// Somebody who may ends the study; the text says who.
+    Cancelled(String),
     /// The round's updates became a model, or could not.
     Aggregated(Result<Models, String>),
     /// Time passed.
     Tick,
+}
+
+impl Input {
+    /// Says whether a correct site may say this to a study that is over: the last round's sum is opened as soon as
+    /// enough openings are in.
+    #[must_use]
+    pub fn may_come_late(&self) -> bool {
+        matches!(self, Self::Secure(_, _, FromSite::Opening(_)) | Self::Declined(..))
+    }
 }
 
 /// What the driver must do, in order.
@@ -158,6 +171,10 @@ impl Progress {
 }
 
 impl Base {
+    fn new(plan: Plan, signed: SignedPlan, answers: BTreeMap<SiteName, Option<u32>>, attempts: u32) -> Self {
+        Self { plan, signed, connected: BTreeSet::new(), answers, changes: BTreeMap::new(), attempts }
+    }
+
     /// Returns the declared patients of each site that accepted the plan.
     fn members(&self) -> BTreeMap<SiteName, u32> {
         let answers = self.answers.iter();
@@ -166,12 +183,19 @@ impl Base {
 }
 
 impl Study {
-    /// Offers a new study.
+    /// Offers a new study, whose first model is stored.
     #[must_use]
-    pub fn offer(plan: Plan, signed: SignedPlan, model: Digest, now: Timestamp) -> (Self, Vec<Effect>) {
+    pub fn offer(
+        plan: Plan,
+        signed: SignedPlan,
+        opener: ResearcherName,
+        model: Digest,
+        now: Timestamp,
+    ) -> (Self, Vec<Effect>) {
         let phase = Phase::Joining { deadline: now + join(&plan), model };
-        let opened = Record::StudyOpened { study: plan.study.id.clone(), plan: signed.digest(), model };
-        let base = Base { plan, signed, connected: BTreeSet::new(), answers: BTreeMap::new(), attempts: 0 };
+        let (study, digest) = (plan.study.id.clone(), signed.digest());
+        let opened = Record::StudyOpened { study, plan: digest, model, opener };
+        let base = Base::new(plan, signed, BTreeMap::new(), 0);
         (Self { base, phase }, vec![Effect::Persist(opened)])
     }
 
@@ -179,7 +203,7 @@ impl Study {
     #[must_use]
     pub fn resume(plan: Plan, signed: SignedPlan, progress: Progress, now: Timestamp) -> (Self, Vec<Effect>) {
         let Progress { answers, attempts, rounds, models, measured } = progress;
-        let mut base = Base { plan, signed, connected: BTreeSet::new(), answers, attempts };
+        let mut base = Base::new(plan, signed, answers, attempts);
         let mut turn = Turn { base: &mut base, now, effects: Vec::new() };
         let phase = if attempts == 0 {
             Phase::Joining { deadline: now + join(&turn.base.plan), model: models.global }
@@ -207,10 +231,22 @@ impl Study {
         }
     }
 
-    /// Says whether a site has accepted the plan.
+    /// Says whether a site's update is wanted in this attempt: it is open, and the site was a member when it began.
     #[must_use]
-    pub fn has_member(&self, site: &SiteName) -> bool {
-        self.base.answers.get(site).is_some_and(Option::is_some)
+    pub fn awaits(&self, site: &SiteName, key: &RoundKey) -> bool {
+        match &self.phase {
+            Phase::Running { attempt, .. } => attempt.key == *key && attempt.members.contains_key(site),
+            Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Measuring(_) | Phase::Closed(_) => {
+                false
+            }
+        }
+    }
+
+    /// Returns the sites that accepted the plan and are not connected.
+    #[must_use]
+    pub fn members_away(&self) -> BTreeSet<SiteName> {
+        let members = self.base.members().into_keys();
+        members.filter(|site| !self.base.connected.contains(site)).collect()
     }
 
     /// Returns how the study ended, once it has.

@@ -76,6 +76,7 @@ impl Turn<'_> {
             },
             Input::Declined(site, number, reason) => self.declined(phase, site, number, reason),
             Input::Measured(site, key, counts) => self.measured(phase, site, &key, counts),
+            Input::Cancelled(reason) => self.cancelled(phase, reason),
             Input::Aggregated(result) => self.aggregated(phase, result),
             Input::Tick => phase,
         }
@@ -134,6 +135,13 @@ impl Turn<'_> {
         };
         // A site that restarted answers again.
         if self.base.answers.get(&site) != Some(&patients) {
+            let changes = self.base.changes.entry(site.clone()).or_default();
+            if *changes >= CHANGES_MAX {
+                let reason = format!("site {site} has changed its answer {CHANGES_MAX} times");
+                self.effects.push(Effect::Reject(reason));
+                return;
+            }
+            *changes += 1;
             let study = self.base.plan.study.id.clone();
             let record =
                 Record::SiteAnswered { study, site: site.clone(), patients, refused: refused.clone() };
@@ -253,6 +261,15 @@ impl Turn<'_> {
         }
     }
 
+    /// Ends the study wherever it stands; an aggregation that is under way comes to nothing.
+    fn cancelled(&mut self, phase: Phase, reason: String) -> Phase {
+        if matches!(phase, Phase::Closed(_)) {
+            self.effects.push(Effect::Reject(format!("the study {} is over", self.base.plan.study.id)));
+            return phase;
+        }
+        self.close(StudyOutcome::Failed { reason })
+    }
+
     fn close(&mut self, outcome: StudyOutcome) -> Phase {
         let closed = StudyClosed { study: self.base.plan.study.id.clone(), outcome: outcome.clone() };
         let failure = match &outcome {
@@ -308,6 +325,9 @@ fn translate(effect: round::Effect, attempt: &Attempt) -> Vec<Effect> {
         }
     }
 }
+
+/// A site that changes its mind more often is broken, and each change is a line of the audit log.
+const CHANGES_MAX: u32 = 16;
 
 /// Longer than any site needs for a message of some kilobytes and a few signatures.
 const SMALL_STEP_MAX: Duration = Duration::from_secs(20);

@@ -29,6 +29,7 @@ impl<C> Plan<C> {
             let message = format!("expected one line of at most {TITLE_BYTES_MAX} bytes");
             return Err(Problem::new("study.title", message));
         }
+        self.check_readers()?;
         let Rounds { count, attempts_max, blocks, sites_min, .. } = self.rounds;
         let at_least = |key: &str, value: u32, min: u32, what: &str| {
             if value >= min {
@@ -150,6 +151,16 @@ impl<C> Plan<C> {
         }
     }
 
+    fn check_readers(&self) -> Result<(), Problem> {
+        let mut readers: Vec<_> = self.study.readers.iter().collect();
+        readers.sort();
+        readers.dedup();
+        if readers.len() == self.study.readers.len() && readers.len() <= READERS_MAX {
+            return Ok(());
+        }
+        Err(Problem::new("study.readers", format!("expected at most {READERS_MAX} names, each once")))
+    }
+
     /// Checks that the audience names each site once and returns its size.
     fn sites(&self) -> Result<u32, Problem> {
         let mut sites = self.study.sites.clone();
@@ -239,6 +250,9 @@ impl Plan {
 
 /// Bounds what a plan can make a coordinator keep.
 const SITES_MAX: u32 = 10_000;
+
+/// A department's people, and some more.
+const READERS_MAX: usize = 100;
 
 /// A line on a terminal, and in every log that names the study.
 const TITLE_BYTES_MAX: usize = 200;

@@ -26,7 +26,7 @@ pub use self::training::{
 use crate::cohort_need::{DataNeed, TableNeed};
 use crate::digest::Digest;
 use crate::model::{LinearRiskSpec, MlpRiskSpec, ModelSpec, UnetSpec, VectorSpec};
-use crate::names::{CohortName, SiteName, StudyId};
+use crate::names::{CohortName, ResearcherName, SiteName, StudyId};
 use crate::numbers::{Count, Positive};
 use crate::text_file::Problem;
 use crate::time::Date;
@@ -84,6 +84,9 @@ pub struct Study {
     pub sites: Vec<SiteName>,
     /// The last day on which the study may be opened.
     pub expires: Date,
+    /// Researchers who may follow the study and download its models, besides whoever opens it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<ResearcherName>,
 }
 
 /// The cohort that each site must have.

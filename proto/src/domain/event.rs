@@ -4,12 +4,14 @@ use fedtwin_plan::{Digest, SiteName, Timestamp};
 
 use super::metrics::MetricsReleased;
 use super::study::StudyClosed;
-use super::{Malformed, digest_bytes, name, names, optional_digest};
+use super::{Malformed, as_reason, digest_bytes, name, names, optional_digest};
 use crate::wire;
 
 /// Something that happened in a study.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StudyEvent {
+    /// Its place in the study's history, from 0; what is missing in between is kept no more.
+    pub number: u64,
     /// When the coordinator saw it.
     pub time: Timestamp,
     /// What it was.
@@ -103,7 +105,7 @@ impl TryFrom<wire::StudyEvent> for StudyEvent {
             wire::study_event::Event::MetricsReleased(e) => Event::MetricsReleased(e.try_into()?),
             wire::study_event::Event::StudyClosed(e) => Event::StudyClosed(e.try_into()?),
         };
-        Ok(Self { time, event })
+        Ok(Self { number: wire.number, time, event })
     }
 }
 
@@ -114,7 +116,7 @@ impl From<StudyEvent> for wire::StudyEvent {
             Event::SiteAnswered { site, refused } => {
                 wire::study_event::Event::SiteAnswered(wire::SiteAnswered {
                     site: site.into(),
-                    refused: refused.unwrap_or_default(),
+                    refused: refused.as_deref().map(as_reason).unwrap_or_default(),
                 })
             }
             Event::RoundStarted { round, attempt, sites } => {
@@ -127,11 +129,12 @@ impl From<StudyEvent> for wire::StudyEvent {
             Event::UpdateReceived { site, bytes } => {
                 wire::study_event::Event::UpdateReceived(wire::UpdateReceived { site: site.into(), bytes })
             }
-            Event::SiteFailed { site, reason } => {
-                wire::study_event::Event::SiteFailed(wire::SiteFailed { site: site.into(), reason })
-            }
+            Event::SiteFailed { site, reason } => wire::study_event::Event::SiteFailed(wire::SiteFailed {
+                site: site.into(),
+                reason: as_reason(&reason),
+            }),
             Event::AttemptFailed { reason } => {
-                wire::study_event::Event::AttemptFailed(wire::AttemptFailed { reason })
+                wire::study_event::Event::AttemptFailed(wire::AttemptFailed { reason: as_reason(&reason) })
             }
             Event::RoundClosed { round, attempt, included, missing, model } => {
                 wire::study_event::Event::RoundClosed(wire::RoundClosed {
@@ -145,6 +148,6 @@ impl From<StudyEvent> for wire::StudyEvent {
             Event::MetricsReleased(released) => wire::study_event::Event::MetricsReleased(released.into()),
             Event::StudyClosed(closed) => wire::study_event::Event::StudyClosed(closed.into()),
         };
-        Self { time_ms: event.time.0, event: Some(wire) }
+        Self { number: event.number, time_ms: event.time.0, event: Some(wire) }
     }
 }

@@ -77,13 +77,67 @@ pub(crate) fn reason(field: &'static str, text: String) -> Result<String, Malfor
     }
 }
 
-/// Makes any text fit to be sent as a reason.
+/// Makes any text fit to be sent as a reason: one line, of bounded length, and never empty.
+///
+/// Every reason goes through it on its way to the wire, so that no text that a peer would have to refuse as
+/// malformed can be sent, whoever wrote it.
 #[must_use]
 pub fn as_reason(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let mut end = clean.len().min(crate::limits::REASON_BYTES_MAX);
-    while !clean.is_char_boundary(end) {
-        end -= 1;
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    if line.is_empty() {
+        return "no reason is given".to_owned();
     }
-    clean[..end].to_owned()
+    let end = line.floor_char_boundary(crate::limits::REASON_BYTES_MAX);
+    line[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use fedtwin_plan::{SiteName, StudyId, Timestamp};
+
+    use super::*;
+    use crate::wire;
+
+    const AWKWARD: [&str; 6] = [
+        "",
+        " \n\t ",
+        "cannot write the new model\n  because: No space left on device (os error 28)",
+        "tab\tbell\u{7}next line\u{85}separator\u{2028}end",
+        "\u{1f600} four bytes",
+        "plain",
+    ];
+
+    /// Whatever a reason is made of, the other end takes it.
+    #[test]
+    fn no_reason_is_malformed_at_the_other_end() {
+        let long = "\u{e9}\n".repeat(crate::limits::REASON_BYTES_MAX);
+        let (study, site): (StudyId, SiteName) = ("s".parse().unwrap(), "va".parse().unwrap());
+        for text in AWKWARD.into_iter().chain([long.as_str()]) {
+            let text = text.to_owned();
+            let outcome = StudyOutcome::Failed { reason: text.clone() };
+            let closed = StudyClosed { study: study.clone(), outcome };
+            let taken = StudyClosed::try_from(wire::StudyClosed::from(closed.clone())).unwrap();
+            let StudyOutcome::Failed { reason } = taken.outcome else { panic!("the study failed") };
+            assert!(!reason.is_empty() && reason.lines().count() == 1, "{reason:?}");
+            let answer = Answer::Refused { reason: text.clone() };
+            let answer = PlanAnswer { study: study.clone(), answer };
+            assert!(PlanAnswer::try_from(wire::PlanAnswer::from(answer)).is_ok());
+            let declined = RoundDeclined { study: study.clone(), attempt: 1, reason: text.clone() };
+            assert!(RoundDeclined::try_from(wire::RoundDeclined::from(declined)).is_ok());
+            for event in [
+                Event::SiteAnswered { site: site.clone(), refused: Some(text.clone()) },
+                Event::SiteFailed { site: site.clone(), reason: text.clone() },
+                Event::AttemptFailed { reason: text.clone() },
+                Event::StudyClosed(closed.clone()),
+            ] {
+                let refuses = matches!(&event, Event::SiteAnswered { .. });
+                let sent = StudyEvent { number: 7, time: Timestamp(1), event };
+                let taken = StudyEvent::try_from(wire::StudyEvent::from(sent)).unwrap();
+                assert_eq!(taken.number, 7);
+                let says_no = matches!(taken.event, Event::SiteAnswered { refused: Some(_), .. });
+                assert_eq!(says_no, refuses, "an empty reason is no acceptance");
+            }
+        }
+    }
 }

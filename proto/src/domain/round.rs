@@ -6,7 +6,7 @@ use std::time::Duration;
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{Digest, SiteName, StudyId};
 
-use super::{Malformed, digest, digest_bytes, name, names, reason};
+use super::{Malformed, as_reason, digest, digest_bytes, name, names, reason};
 use crate::wire;
 
 /// What names an attempt: stored bytes, charges and noise belong to exactly one.
@@ -138,6 +138,6 @@ impl TryFrom<wire::RoundDeclined> for RoundDeclined {
 
 impl From<RoundDeclined> for wire::RoundDeclined {
     fn from(declined: RoundDeclined) -> Self {
-        Self { study: declined.study.into(), attempt: declined.attempt, reason: declined.reason }
+        Self { study: declined.study.into(), attempt: declined.attempt, reason: as_reason(&declined.reason) }
     }
 }

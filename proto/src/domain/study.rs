@@ -5,7 +5,7 @@ use fedtwin_plan::{Digest, StudyId};
 
 use super::round::Invitation;
 use super::secure::SecureNotice;
-use super::{Malformed, digest_bytes, name, optional_digest, reason};
+use super::{Malformed, as_reason, digest_bytes, name, optional_digest, reason};
 use crate::wire;
 
 /// What the coordinator tells a site.
@@ -127,7 +127,7 @@ impl From<PlanAnswer> for wire::PlanAnswer {
             Answer::Accepted { patients } => {
                 wire::plan_answer::Answer::Accepted(wire::PlanAccepted { patients })
             }
-            Answer::Refused { reason } => wire::plan_answer::Answer::Refused(reason),
+            Answer::Refused { reason } => wire::plan_answer::Answer::Refused(as_reason(&reason)),
         };
         Self { study: answer.study.into(), answer: Some(wire) }
     }
@@ -157,6 +157,17 @@ pub enum StudyOutcome {
     },
 }
 
+impl StudyOutcome {
+    /// Returns the final model, if there is one.
+    #[must_use]
+    pub fn model(&self) -> Option<Digest> {
+        match self {
+            Self::Finished { model } => Some(*model),
+            Self::Failed { .. } => None,
+        }
+    }
+}
+
 impl TryFrom<wire::StudyClosed> for StudyClosed {
     type Error = Malformed;
 
@@ -173,7 +184,7 @@ impl From<StudyClosed> for wire::StudyClosed {
     fn from(closed: StudyClosed) -> Self {
         let (model, failure) = match closed.outcome {
             StudyOutcome::Finished { model } => (digest_bytes(&model), String::new()),
-            StudyOutcome::Failed { reason } => (bytes::Bytes::new(), reason),
+            StudyOutcome::Failed { reason } => (bytes::Bytes::new(), as_reason(&reason)),
         };
         Self { study: closed.study.into(), model, failure }
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fedtwin_coordinator::record::{Record, replay};
+use fedtwin_coordinator::record::{Record, Standing, replay};
 use fedtwin_coordinator::study::{Effect, Input, Job, Models, Study};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, Timestamp};
-use fedtwin_proto::domain::{Answer, Notice, StudyOutcome};
+use fedtwin_proto::domain::{Answer, Event, Notice, StudyEvent, StudyOutcome};
+use fedtwin_proto::wire;
 use fedtwin_tests::simulation::{DEADLINE_S, JOIN_S, PATIENTS_MAX, StudyTerms, Updates, plan, site};
 
 /// Something that happens. Attempts are named by how many attempts ago they began.
@@ -21,6 +22,7 @@ pub(super) enum What {
     Decline(usize, u32),
     Aggregate,
     AggregateFails,
+    Cancel,
     Tick,
     /// The coordinator stops after performing so many effects of the next input, and starts again.
     CrashDuringTheNext(usize),
@@ -61,7 +63,8 @@ impl World {
     pub(super) fn open(terms: StudyTerms) -> Self {
         let (parsed, signed) = plan(&terms);
         let began = Timestamp(1_000_000);
-        let (study, effects) = Study::offer(parsed.clone(), signed.clone(), Digest::of(b"initial"), began);
+        let (opener, initial) = ("ada".parse().expect("a name"), Digest::of(b"initial"));
+        let (study, effects) = Study::offer(parsed.clone(), signed.clone(), opener, initial, began);
         let mut world = Self {
             terms,
             plan: (parsed, signed),
@@ -108,7 +111,8 @@ impl World {
             | Record::SiteAnswered { .. }
             | Record::RoundStarted { .. }
             | Record::MetricsReleased { .. }
-            | Record::StudyClosed { .. } => None,
+            | Record::StudyClosed { .. }
+            | Record::Refused { .. } => None,
         });
         included.unwrap_or_default()
     }
@@ -131,10 +135,16 @@ impl World {
             }
             What::Decline(i, ago) => Input::Declined(site(i), attempt(ago), "no cohort".to_owned()),
             What::Tick => Input::Tick,
+            What::Cancel => {
+                // Whatever was being aggregated comes to nothing, when it is done.
+                Input::Cancelled("cancelled by the researcher ada".to_owned())
+            }
             What::Aggregate | What::AggregateFails => {
                 let Some(job) = self.seen.job.take() else { return };
                 let model = Digest::of(format!("{} after {:?}", job.key, job.model).as_bytes());
-                let result = if matches!(what, What::Aggregate) { Ok(model) } else { Err("disk".to_owned()) };
+                let failure = "cannot write the new model\n  because: no space is left";
+                let result =
+                    if matches!(what, What::Aggregate) { Ok(model) } else { Err(failure.to_owned()) };
                 Input::Aggregated(result.map(Models::from))
             }
             What::CrashDuringTheNext(effects) => {
@@ -187,10 +197,15 @@ impl World {
         self.seen.accepted.clear();
         assert_eq!(self.updates.spooled(), 0, "a restart leaves no spool");
         let (parsed, signed) = self.plan.clone();
-        let progress = replay(self.seen.records.iter().cloned()).remove(&parsed.study.id);
-        let progress = progress.expect("the study's opening is on disk");
-        assert_eq!(progress.is_none(), self.seen.closed, "only a closed study is over");
-        let Some(progress) = progress else {
+        let records = self.seen.records.iter().cloned().map(|record| (self.now, record));
+        let logged = replay(records).remove(&parsed.study.id).expect("the study's opening is on disk");
+        assert_eq!(logged.opener.as_str(), "ada");
+        assert_eq!(
+            matches!(logged.standing, Standing::Ended(_)),
+            self.seen.closed,
+            "only a closed study is over"
+        );
+        let Standing::Open(progress) = logged.standing else {
             // A closed study is not continued: the next one takes its place in the simulation.
             *self = Self::open(self.terms.clone());
             return;
@@ -207,7 +222,7 @@ impl World {
             match effect {
                 Effect::Persist(record) => self.persist(record),
                 Effect::Notify(site, notice) => self.notified(&site, &notice),
-                Effect::Publish(_event) => {}
+                Effect::Publish(event) => self.published(event),
                 Effect::Accept => {
                     let (site, digest) = sent.clone().expect("only an update is accepted");
                     let first = *self.seen.accepted.entry(site).or_insert(digest);
@@ -217,6 +232,12 @@ impl World {
                 Effect::Aggregate(job) => self.aggregate(job),
             }
         }
+    }
+
+    /// Whatever is published, the other end takes it.
+    fn published(&self, event: Event) {
+        let event = wire::StudyEvent::from(StudyEvent { number: 0, time: self.now, event });
+        StudyEvent::try_from(event).expect("invariant_nothing_that_is_sent_is_malformed");
     }
 
     fn persist(&mut self, record: Record) {
@@ -246,8 +267,9 @@ impl World {
                 }
             }
             Record::MetricsReleased { .. } => unreachable!("the simulated plan has no metrics"),
+            Record::Refused { .. } => unreachable!("a study's own core refuses nobody"),
             Record::StudyClosed { failure, .. } => {
-                assert_eq!(failure.is_none(), self.seen.rounds == self.terms.rounds);
+                assert!(failure.is_some() || self.seen.rounds == self.terms.rounds);
                 self.seen.closed = true;
             }
         }
@@ -268,6 +290,8 @@ impl World {
 
     fn notified(&self, site: &SiteName, notice: &Notice) {
         assert!(self.plan.0.study.sites.contains(site), "{site} is not in the plan's audience");
+        let sent = Notice::try_from(wire::Notice::from(notice.clone()));
+        sent.expect("invariant_nothing_that_is_sent_is_malformed");
         match notice {
             Notice::Offer(_) => assert!(!self.seen.closed),
             Notice::Invitation(invitation) => {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use anyhow::ensure;
-use fedtwin_coordinator::store::Store;
 use fedtwin_plan::{SiteName, WireBits, model_file};
 use fedtwin_privacy::wire_integers::encode;
 
@@ -20,10 +19,8 @@ pub(super) fn measure(sites: usize) -> anyhow::Result<Vec<Figures>> {
 #[expect(clippy::cast_precision_loss, reason = "a ratio, and small integers")]
 fn measure_one(sites: usize, dropped: usize) -> anyhow::Result<Figures> {
     let folder = tempfile::tempdir()?;
-    let store = Store::open(folder.path().to_path_buf())?;
-    std::fs::create_dir_all(folder.path().join("studies/bench"))?;
     let size = Size { sites, values: VALUES, bits: BITS };
-    let mut coordinator = Coordinator::start(size, folder.path())?;
+    let mut coordinator = Coordinator::start(size, &folder.path().join("coordinator"))?;
     let memory = PeakMemory::of(coordinator.process());
     let halves = Halves::new(size)?;
     let gone: BTreeSet<SiteName> = halves.sites().take(dropped).cloned().collect();
@@ -31,7 +28,7 @@ fn measure_one(sites: usize, dropped: usize) -> anyhow::Result<Figures> {
     let bytes = halves.attempt(&mut coordinator, &gone, &mut |_, masks| {
         let mut vector: Vec<i64> = (0..VALUES).map(value).collect();
         masks.add_to_on(std::thread::available_parallelism()?.get(), 0, &mut vector);
-        let path = store.spool(spools.len() as u64);
+        let path = folder.path().join(spools.len().to_string());
         std::fs::write(&path, encode(&vector, BITS))?;
         spools.push(path);
         Ok(())
@@ -39,7 +36,8 @@ fn measure_one(sites: usize, dropped: usize) -> anyhow::Result<Figures> {
     let survivors = spools.len();
     let (model, seconds) = coordinator.close(spools)?;
     let coordinator_mb = memory.peak_mb();
-    let weights = model_file::decode(&coordinator::spec(size)?, &std::fs::read(store.model(&model))?)?;
+    let model = folder.path().join(format!("coordinator/studies/bench/{model}.safetensors"));
+    let weights = model_file::decode(&coordinator::spec(size)?, &std::fs::read(model)?)?;
     let right = weights.iter().enumerate().all(|(at, &weight)| {
         let expected = value(at) as f64 * survivors as f64;
         (f64::from(weight) - expected).abs() < 0.5

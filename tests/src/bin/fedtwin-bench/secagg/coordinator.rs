@@ -132,7 +132,7 @@ impl Drop for Coordinator {
 /// Is the coordinator's process, until its input ends.
 pub(crate) fn serve(size: Size, folder: &Path) -> anyhow::Result<()> {
     let (store, spec) = (Store::open(folder.to_path_buf())?, spec(size)?);
-    let mut model = store.new_model()?;
+    let mut model = store.new_model(&round_key().study)?;
     model.write_all(&model_file::encode(&spec, &vec![0.0; size.values]))?;
     let model = model.commit()?;
     let mut aggregation = Aggregation::begin(context(size)?);

@@ -1,0 +1,121 @@
+//! Feeding studies, and performing what they ask for.
+
+use fedtwin_audit_log::LogError;
+use fedtwin_daemon::{clock, program};
+use fedtwin_plan::{SiteName, StudyId};
+use fedtwin_proto::domain::{Event, Notice};
+use tokio::sync::broadcast;
+
+use super::{Done, Driver, Running};
+use crate::aggregate::{Aggregation, aggregate};
+use crate::history::History;
+use crate::record::Record;
+use crate::study::{Effect, Input, Job, Study};
+use crate::words;
+
+impl Driver {
+    pub(super) fn insert(&mut self, id: StudyId, study: Study) {
+        let (future, _nobody) = broadcast::channel(EVENTS_QUEUED);
+        let running = Running { study: Some(study), history: History::default(), future };
+        self.studies.insert(id, running);
+    }
+
+    pub(super) fn feed_all(&mut self, input: &dyn Fn() -> Input) -> Result<(), LogError> {
+        for id in self.studies.keys().cloned().collect::<Vec<_>>() {
+            self.feed(&id, input())?;
+        }
+        Ok(())
+    }
+
+    /// Steps one study and performs what it asks for; returns why the input was refused, if it was.
+    pub(super) fn feed(&mut self, id: &StudyId, input: Input) -> Result<Option<String>, LogError> {
+        let Some(running) = self.studies.get_mut(id) else {
+            return Ok(Some(format!("the study {id} is not open")));
+        };
+        let study = running.study.take().expect("a study is in its place between two inputs");
+        let (study, effects) = study.step(input, clock::steady());
+        running.study = Some(study);
+        let refusal = self.perform(id, effects)?;
+        self.retire_if_over(id);
+        Ok(refusal)
+    }
+
+    pub(super) fn perform(&mut self, id: &StudyId, effects: Vec<Effect>) -> Result<Option<String>, LogError> {
+        let mut refusal = None;
+        for effect in effects {
+            match effect {
+                Effect::Persist(record) => self.persist(id, &record)?,
+                // A site that is not connected is told when it comes back.
+                Effect::Notify(site, notice) => drop(self.notify(&site, notice)),
+                Effect::Publish(event) => self.publish(id, event),
+                Effect::Accept => {}
+                Effect::Reject(reason) => refusal = Some(reason),
+                Effect::Aggregate(job) => self.aggregate(id, job),
+            }
+        }
+        Ok(refusal)
+    }
+
+    fn persist(&mut self, id: &StudyId, record: &Record) -> Result<(), LogError> {
+        self.write(record)?;
+        match record {
+            Record::RoundClosed { model: Some(model), average, .. } => {
+                for old in self.register.round_closed(id, *model, *average) {
+                    tokio::task::block_in_place(|| self.store.remove_model(id, &old));
+                }
+            }
+            Record::StudyOpened { .. }
+            | Record::SiteAnswered { .. }
+            | Record::RoundStarted { .. }
+            | Record::RoundClosed { .. }
+            | Record::MetricsReleased { .. }
+            | Record::StudyClosed { .. }
+            | Record::Refused { .. } => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(&mut self, record: &Record) -> Result<(), LogError> {
+        tokio::task::block_in_place(|| self.log.append(record, clock::now().0))?;
+        Ok(())
+    }
+
+    /// Tells a site, and says whether the notice is on its way.
+    pub(super) fn notify(&mut self, site: &SiteName, notice: Notice) -> bool {
+        let Some(subscription) = self.sites.get(site) else {
+            return false;
+        };
+        if subscription.notices.try_send(notice).is_ok() {
+            return true;
+        }
+        // Closing the channel ends the site's stream; it subscribes anew and is told again.
+        tracing::warn!(%site, "does not take its notices; its subscription is closed");
+        self.sites.remove(site);
+        false
+    }
+
+    pub(super) fn publish(&mut self, id: &StudyId, event: Event) {
+        let running = self.studies.get_mut(id).expect("only a study that is there publishes");
+        // No receiver means that nobody watches.
+        let _watchers = running.future.send(running.history.push(clock::now(), event));
+    }
+
+    fn aggregate(&mut self, id: &StudyId, job: Job) {
+        let running = &self.studies[id];
+        let study = running.study.as_ref();
+        // `feed` puts the study back before its effects are performed.
+        let plan = study.expect("a study is in its place while its effects are performed").plan();
+        let job = Aggregation::new(plan, job);
+        let (store, id) = (self.store.clone(), id.clone());
+        self.jobs.spawn_blocking(move || {
+            let result = aggregate(&job, &store).map_err(|error| {
+                tracing::error!(study = %id, error = %program::describe(&error), "a round has no model");
+                words::for_others(&error)
+            });
+            Done::Aggregated(id, result)
+        });
+    }
+}
+
+/// A watcher that falls this far behind is told to start over.
+const EVENTS_QUEUED: usize = 1024;

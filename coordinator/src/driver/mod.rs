@@ -1,0 +1,310 @@
+//! The one task that owns all studies: it feeds them inputs and performs their effects, in order.
+//!
+//! Nothing in it takes long: first models and aggregations are made on threads of their own, and come back as inputs.
+
+mod command;
+mod effects;
+mod ended;
+mod opening;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fedtwin_audit_log::{LogError, LogFile};
+use fedtwin_certs::{Identity, LogSigner};
+use fedtwin_daemon::clock;
+use fedtwin_plan::{SiteName, StudyId, Timestamp};
+use fedtwin_proto::domain::{Event, RoundKey, StudyEvent};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use self::command::{Command, Opening, Refused, Reply, Subscription, Watch};
+use self::ended::EndedStudies;
+use self::opening::{Prepared, Preparing};
+use crate::access::Call;
+use crate::history::History;
+use crate::policy::Policy;
+use crate::record::{Logged, Record, Standing, replay};
+use crate::refusals::Refusals;
+use crate::register::Register;
+use crate::store::Store;
+use crate::study::{Input, Models, Study};
+
+/// The driver's state.
+pub struct Driver {
+    store: Store,
+    log: LogFile<Record>,
+    register: Register,
+    preparing: BTreeMap<StudyId, Preparing>,
+    studies: BTreeMap<StudyId, Running>,
+    ended: EndedStudies,
+    refusals: Refusals,
+    sites: HashMap<SiteName, Subscription>,
+    jobs: JoinSet<Done>,
+    /// Places for first models in the making.
+    workshop: Arc<Semaphore>,
+    /// When to look next at what grows old.
+    housekeeping: Timestamp,
+}
+
+struct Running {
+    study: Option<Study>,
+    history: History,
+    future: broadcast::Sender<Arc<StudyEvent>>,
+}
+
+/// What was done on a thread of its own.
+enum Done {
+    Prepared(Box<Prepared>),
+    Aggregated(StudyId, Result<Models, String>),
+    /// Files were removed.
+    Swept,
+}
+
+impl Driver {
+    /// Opens the audit log, and continues the studies that were open.
+    ///
+    /// # Errors
+    /// Returns a log that does not verify, or an open study whose plan is not on disk.
+    pub fn open(store: Store, signer: LogSigner, policy: Policy) -> anyhow::Result<Self> {
+        let (log, entries) = LogFile::open(&store.audit_log(), Box::new(signer))?;
+        let mut driver = Self {
+            store,
+            log,
+            register: Register::new(policy),
+            preparing: BTreeMap::new(),
+            studies: BTreeMap::new(),
+            ended: EndedStudies::default(),
+            refusals: Refusals::new(clock::now()),
+            sites: HashMap::new(),
+            jobs: JoinSet::new(),
+            workshop: Arc::new(Semaphore::new(PREPARED_AT_ONCE)),
+            housekeeping: Timestamp(0),
+        };
+        let logged = replay(entries.into_iter().map(|entry| (Timestamp(entry.time_ms), entry.body)));
+        driver.restore(logged)?;
+        for id in driver.store.studies() {
+            // Preparations that a crash cut off, and ended studies of which nothing is kept.
+            if driver.register.models(&id).is_empty() && !driver.ended.holds(&id) {
+                driver.store.remove_study(&id);
+            }
+        }
+        Ok(driver)
+    }
+
+    fn restore(&mut self, logged: BTreeMap<StudyId, Logged>) -> anyhow::Result<()> {
+        let mut ended = Vec::new();
+        for (id, Logged { opener, opened, standing }) in logged {
+            self.register.count_opening(&opener, opened);
+            match standing {
+                Standing::Ended(study) => ended.push((study.time, id, opener, study)),
+                Standing::Open(progress) => {
+                    let signed = self.store.load_plan(&id)?;
+                    let plan = fedtwin_plan::text_file::parse(id.as_str(), str::from_utf8(&signed.text)?)?;
+                    tracing::info!(study = %id, rounds = progress.rounds, "continuing a study");
+                    self.register.restore(&plan, opener, progress.models);
+                    self.store.keep_models(&id, self.register.models(&id));
+                    let (study, effects) = Study::resume(plan, signed, progress, clock::steady());
+                    self.insert(id.clone(), study);
+                    self.perform(&id, effects)?;
+                    self.retire_if_over(&id);
+                }
+            }
+        }
+        ended.sort_by_key(|(time, ..)| *time);
+        for (_, id, opener, study) in ended {
+            self.restore_ended(id, opener, study);
+        }
+        Ok(())
+    }
+
+    /// Runs until the token is cancelled.
+    ///
+    /// # Errors
+    /// Stops when the audit log cannot be written: nothing may happen that it does not say.
+    pub async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        stop: CancellationToken,
+    ) -> Result<(), LogError> {
+        loop {
+            let wait = self.until_deadline();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                command = commands.recv() => match command {
+                    Some(command) => self.command(command)?,
+                    None => break,
+                },
+                Some(done) = self.jobs.join_next() => {
+                    self.done(done.expect("what is done on a thread does not panic and is not aborted"))?;
+                }
+                () = tokio::time::sleep(wait) => {
+                    self.feed_all(&|| Input::Tick)?;
+                    self.keep_house()?;
+                }
+            }
+        }
+        for record in self.refusals.take() {
+            self.write(&record)?;
+        }
+        self.jobs.shutdown().await;
+        Ok(())
+    }
+
+    fn until_deadline(&self) -> Duration {
+        let studies = self.studies.values().filter_map(|running| running.study.as_ref());
+        let deadlines = studies.filter_map(Study::deadline).chain([self.housekeeping]);
+        deadlines.min().map_or(HOUSEKEEPING, |deadline| deadline.since(clock::steady()))
+    }
+
+    /// Looks at what grows old with the day, once in a while.
+    fn keep_house(&mut self) -> Result<(), LogError> {
+        if clock::steady() < self.housekeeping {
+            return Ok(());
+        }
+        self.housekeeping = clock::steady() + HOUSEKEEPING;
+        let now = clock::now();
+        for record in self.refusals.of_an_earlier_day(now) {
+            self.write(&record)?;
+        }
+        let store = self.store.clone();
+        let before = Timestamp(now.0.saturating_sub(GIVEN_KEPT_MS));
+        self.sweep(move || store.expire_given(before));
+        Ok(())
+    }
+
+    fn command(&mut self, command: Command) -> Result<(), LogError> {
+        match command {
+            Command::Subscribe(site, subscription, reply) => self.subscribe(site, subscription, reply)?,
+            Command::Unsubscribe(site, number) => {
+                if self.sites.get(&site).is_some_and(|subscription| subscription.number == number) {
+                    self.sites.remove(&site);
+                    self.feed_all(&|| Input::Absent(site.clone()))?;
+                }
+            }
+            Command::Open(opening, reply) => self.open_study(*opening, reply),
+            Command::Cancel(caller, study, reply) => {
+                let cancelled = self.cancel(&caller, &study)?;
+                self.answer(&caller, reply, cancelled);
+            }
+            Command::Watch(caller, study, reply) => {
+                let watch = self.watch(&caller, &study);
+                self.answer(&caller, reply, watch);
+            }
+            Command::Model(caller, call, model, reply) => {
+                let study = self.register.study_of_model(&caller, call, model);
+                let file = study.map(|study| self.store.model(&study, &model)).map_err(Refused::from);
+                self.answer(&caller, reply, file);
+            }
+            Command::Expect(caller, key, reply) => {
+                let expected = self.expected_bytes(&caller, &key);
+                answer(reply, expected);
+            }
+            Command::Tell(caller, call, study, input, reply) => {
+                let taken = match self.register.authorize(&caller, call, &study) {
+                    Ok(()) if input.may_come_late() && !self.studies.contains_key(&study) => Ok(()),
+                    Ok(()) => self.feed(&study, *input)?.map_or(Ok(()), |reason| Err(Refused::Not(reason))),
+                    Err(denied) => Err(denied.into()),
+                };
+                answer(reply, taken);
+            }
+            Command::Unusable(caller, key, reason) => self.unusable(&caller, &key, reason),
+            Command::Refused(caller, reason) => self.refusals.note(&caller.to_string(), &reason),
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, done: Done) -> Result<(), LogError> {
+        match done {
+            Done::Prepared(prepared) => self.prepared(*prepared),
+            Done::Aggregated(study, result) if self.studies.contains_key(&study) => {
+                self.feed(&study, Input::Aggregated(result)).map(drop)
+            }
+            Done::Aggregated(study, _result) => {
+                // It was cancelled meanwhile: nobody wants the model.
+                let (store, needed) = (self.store.clone(), self.register.models(&study).to_vec());
+                self.sweep(move || store.keep_models(&study, &needed));
+                Ok(())
+            }
+            Done::Swept => Ok(()),
+        }
+    }
+
+    /// Removes files on a thread of its own: gigabytes take a while.
+    fn sweep(&mut self, work: impl FnOnce() + Send + 'static) {
+        self.jobs.spawn_blocking(move || {
+            work();
+            Done::Swept
+        });
+    }
+
+    /// A second agent with the same certificate is told so; the same agent dials again after a lost connection.
+    fn subscribe(&mut self, site: SiteName, new: Subscription, reply: Reply<()>) -> Result<(), LogError> {
+        let current = self.sites.get(&site).filter(|current| !current.notices.is_closed());
+        if current.is_some_and(|current| current.agent != new.agent) {
+            tracing::warn!(%site, "another agent with the certificate of a connected one was refused");
+            answer(reply, Err(Refused::OtherAgent(site)));
+            return Ok(());
+        }
+        tracing::info!(%site, "subscribed");
+        self.sites.insert(site.clone(), new);
+        answer(reply, Ok(()));
+        self.feed_all(&|| Input::Present(site.clone()))?;
+        self.tell_ended(&site);
+        Ok(())
+    }
+
+    fn watch(&self, caller: &Identity, id: &StudyId) -> Result<Watch, Refused> {
+        self.register.authorize(caller, Call::WatchStudy, id)?;
+        if let Some(running) = self.studies.get(id) {
+            return Ok(Watch { past: running.history.events(), future: Some(running.future.subscribe()) });
+        }
+        let ended = self.ended.events(id).map(|past| Watch { past, future: None });
+        ended.ok_or_else(|| Refused::Not(format!("the study {id} is being prepared; watch it in a moment")))
+    }
+
+    /// Only a site whose update the open attempt wants may fill the disk with it.
+    fn expected_bytes(&self, caller: &Identity, key: &RoundKey) -> Result<u64, Refused> {
+        self.register.authorize(caller, Call::SendUpdate, &key.study)?;
+        let study = self.studies.get(&key.study).and_then(|running| running.study.as_ref());
+        let site = caller.site();
+        match study.zip(site) {
+            Some((study, site)) if study.awaits(&site, key) => {
+                let trained = study.plan().trained().expect("a checked plan trains some parameters");
+                Ok(study.plan().update_bytes(&trained))
+            }
+            Some(_) | None => Err(Refused::Not(format!("{key} is not open for this site"))),
+        }
+    }
+
+    fn unusable(&mut self, caller: &Identity, key: &RoundKey, reason: String) {
+        let study = self.studies.get(&key.study).and_then(|running| running.study.as_ref());
+        if let (Some(study), Some(site)) = (study, caller.site())
+            && study.awaits(&site, key)
+        {
+            self.publish(&key.study, Event::SiteFailed { site, reason });
+        }
+    }
+
+    /// Answers somebody, and counts a refusal.
+    fn answer<T>(&mut self, caller: &Identity, reply: Reply<T>, result: Result<T, Refused>) {
+        if let Err(refused) = &result {
+            self.refusals.note(&caller.to_string(), &refused.to_string());
+        }
+        answer(reply, result);
+    }
+}
+
+/// Answers a service, which may have given up.
+fn answer<T>(reply: oneshot::Sender<T>, value: T) {
+    let _given_up = reply.send(value);
+}
+
+/// First models in the making: each takes a core and the disk.
+const PREPARED_AT_ONCE: usize = 1;
+/// How often to look at what grows old.
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+/// How long a given model waits for its study: a day.
+const GIVEN_KEPT_MS: u64 = 24 * 3600 * 1000;
