@@ -1,5 +1,7 @@
 //! Certificates of this federation, read strictly: one name, one purpose, one issuer.
 
+use std::sync::Arc;
+
 use fedtwin_plan::FederationName;
 use fedtwin_plan::names::NotAName;
 use fedtwin_plan::time::Timestamp;
@@ -7,8 +9,10 @@ use x509_parser::asn1_rs::{Oid, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ExtendedKeyUsage, GeneralName};
 use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
 
-use crate::identity::{Identity, NotAnIdentity};
+use crate::identity::{Identity, NotAnIdentity, Role};
+use crate::revocation::Revocation;
 use crate::signature::PublicKey;
 
 /// What a certificate is for.
@@ -50,11 +54,13 @@ impl Certificate {
             return Err(CertificateError::IsAuthority);
         }
         let purpose = purpose(&x509)?;
+        let identity: Identity = only_uri(&x509)?.parse()?;
+        check_serving(&x509, &identity, purpose)?;
         if purpose == Purpose::Signing && x509.public_key().algorithm.algorithm != ED25519 {
             return Err(CertificateError::NotSigning);
         }
         Ok(Self {
-            identity: only_uri(&x509)?.parse()?,
+            identity,
             purpose,
             serial: x509.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
             from: timestamp(x509.validity().not_before.timestamp()),
@@ -99,13 +105,25 @@ impl Certificate {
 }
 
 /// The certificate of a federation's authority: what everybody else's is verified against.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// It may know which certificates have been taken back ([`Self::with_revocation`]): then everybody who asks it whether a
+/// certificate is good hears of that.
+#[derive(Debug, Clone)]
 pub struct AuthorityCertificate {
     der: Vec<u8>,
     federation: FederationName,
     from: Timestamp,
     until: Timestamp,
+    revocation: Option<Arc<dyn Revocation>>,
 }
+
+impl PartialEq for AuthorityCertificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for AuthorityCertificate {}
 
 impl AuthorityCertificate {
     /// Parses an authority's certificate in DER form.
@@ -121,7 +139,7 @@ impl AuthorityCertificate {
             only_uri(&x509)?.strip_prefix("spiffe://").ok_or(CertificateError::NotAuthority)?.parse()?;
         let from = timestamp(x509.validity().not_before.timestamp());
         let until = timestamp(x509.validity().not_after.timestamp());
-        Ok(Self { federation, from, until, der })
+        Ok(Self { federation, from, until, der, revocation: None })
     }
 
     /// Returns the certificate in DER form.
@@ -140,6 +158,27 @@ impl AuthorityCertificate {
     #[must_use]
     pub fn validity(&self) -> (Timestamp, Timestamp) {
         (self.from, self.until)
+    }
+
+    /// Has each question about a certificate ask a revocation list, too.
+    #[must_use]
+    pub fn with_revocation(self, revocation: Arc<dyn Revocation>) -> Self {
+        Self { revocation: Some(revocation), ..self }
+    }
+
+    /// Checks that a certificate has not been taken back, by its serial number in hexadecimal.
+    ///
+    /// # Errors
+    /// Refuses one that has been, and all where a list is to be asked and there is none.
+    pub fn check_revocation(&self, serial: &str, now: Timestamp) -> Result<(), CertificateError> {
+        self.revocation.as_ref().map_or(Ok(()), |revocation| revocation.check(serial, now))
+    }
+
+    /// Says whether this authority signed a revocation list.
+    pub(crate) fn has_signed(&self, list: &CertificateRevocationList<'_>) -> Result<bool, CertificateError> {
+        let authority = parse_x509(&self.der)?;
+        let named = list.issuer().as_raw() == authority.subject().as_raw();
+        Ok(named && list.verify_signature(authority.public_key()).is_ok())
     }
 
     /// Returns the authority's key without its algorithm.
@@ -166,7 +205,7 @@ impl AuthorityCertificate {
     /// Verifies an identity certificate and returns whom it names and that holder's identity key.
     ///
     /// # Errors
-    /// Refuses certificates of others, outside their validity, and certificates for TLS.
+    /// Refuses certificates of others, outside their validity, taken back, and certificates for TLS.
     pub fn verify_identity(
         &self,
         der: &[u8],
@@ -174,6 +213,7 @@ impl AuthorityCertificate {
     ) -> Result<(Identity, PublicKey), CertificateError> {
         let certificate = self.verify(der)?;
         certificate.check_time(now)?;
+        self.check_revocation(&certificate.serial, now)?;
         let key = certificate.signing_key()?;
         Ok((certificate.identity, key))
     }
@@ -205,6 +245,12 @@ pub enum CertificateError {
     /// A holder's certificate in the authority's place.
     #[error("the certificate is not that of a federation's authority")]
     NotAuthority,
+    /// A certificate that could be taken for a server's, or a coordinator's that could not.
+    #[error(
+        "the certificate of {0} is for serving or carries a host's name, which is a coordinator's alone, or is a coordinator's \
+         that does not"
+    )]
+    NotServing(Identity),
     /// No purpose, or several.
     #[error("the certificate is neither for TLS nor for signing, or for both")]
     NotOnePurpose,
@@ -226,6 +272,15 @@ pub enum CertificateError {
         /// When it expired.
         until: String,
     },
+    /// Taken back by the authority.
+    #[error("the certificate was revoked at {since}")]
+    Revoked {
+        /// When.
+        since: String,
+    },
+    /// There is no revocation list that holds, and so nobody is believed.
+    #[error("no certificate is accepted without the federation's revocation list: {0}")]
+    NoList(String),
     /// Not valid yet.
     #[error("the certificate is valid only from {from} on; check the clock")]
     NotYetValid {
@@ -269,6 +324,25 @@ fn only_uri<'a>(x509: &'a X509Certificate<'_>) -> Result<&'a str, CertificateErr
     }
 }
 
+/// Checks that a coordinator's TLS certificate is for serving, and that nobody else's could be taken for a server's: by its
+/// purpose, by names of hosts, or by a common name, which old clients take for one.
+fn check_serving(
+    x509: &X509Certificate<'_>,
+    identity: &Identity,
+    purpose: Purpose,
+) -> Result<(), CertificateError> {
+    let serves = purpose == Purpose::TlsServer;
+    let may_serve = identity.role == Role::Coordinator && purpose != Purpose::Signing;
+    let names = x509.subject_alternative_name().map_err(|_invalid| CertificateError::Malformed)?;
+    let hosts = names.map_or(0, |names| names.value.general_names.len()) > 1;
+    let common_name = x509.subject().iter_common_name().next().is_some();
+    if serves == may_serve && (may_serve || !hosts) && !common_name {
+        Ok(())
+    } else {
+        Err(CertificateError::NotServing(identity.clone()))
+    }
+}
+
 fn purpose(x509: &X509Certificate<'_>) -> Result<Purpose, CertificateError> {
     let usage = x509.key_usage().map_err(|_invalid| CertificateError::Malformed)?;
     let extended = x509.extended_key_usage().map_err(|_invalid| CertificateError::Malformed)?;
@@ -296,7 +370,7 @@ fn purpose(x509: &X509Certificate<'_>) -> Result<Purpose, CertificateError> {
     found.map(|(_, purpose)| purpose).ok_or(CertificateError::NotOnePurpose)
 }
 
-fn timestamp(unix_s: i64) -> Timestamp {
+pub(crate) fn timestamp(unix_s: i64) -> Timestamp {
     Timestamp(u64::try_from(unix_s).unwrap_or(0).saturating_mul(1000))
 }
 

@@ -1,6 +1,7 @@
 //! What one holder needs to take part: both keys, their certificates, and the authority's.
 
 use std::fmt;
+use std::sync::Arc;
 
 use fedtwin_plan::time::Timestamp;
 use rcgen::KeyPair;
@@ -8,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::certificate::{AuthorityCertificate, Certificate, CertificateError, Purpose};
 use crate::identity::Identity;
+use crate::revocation::Revocation;
 use crate::signature::{IdentityKey, NotAnIdentityKey};
 
 /// Two keys of one holder with the certificates that vouch for them.
@@ -62,6 +64,12 @@ impl Credentials {
             signing_der: parts.signing,
             identity_key,
         })
+    }
+
+    /// Has each question about somebody's certificate ask a revocation list, too.
+    #[must_use]
+    pub fn with_revocation(self, revocation: Arc<dyn Revocation>) -> Self {
+        Self { authority: self.authority.with_revocation(revocation), ..self }
     }
 
     /// Returns whom these credentials name.

@@ -6,7 +6,7 @@
 //! certificate is accepted in the other's place.
 //!
 //! This crate knows no socket and no clock: `now` is an argument, and TLS configurations take a time provider. Only
-//! [`folder`] touches the disk. Revocation and enrolment by token are left out.
+//! [`folder`] touches the disk. Enrolment by token is left out.
 
 pub mod authority;
 pub mod certificate;
@@ -16,17 +16,21 @@ pub mod identity;
 pub mod log_signer;
 pub mod plan_signature;
 pub mod refusal;
+pub mod revocation;
 pub mod signature;
 pub mod tls;
 
 #[cfg(test)]
 mod handshake_tests;
+#[cfg(test)]
+mod revocation_tests;
 
 pub use authority::{Authority, Terms};
 pub use certificate::{AuthorityCertificate, Certificate, Purpose};
 pub use credentials::Credentials;
 pub use identity::{HolderName, Identity, Role};
 pub use log_signer::LogSigner;
-pub use plan_signature::{PlanRefused, sign_plan, verify_plan};
+pub use plan_signature::{PlanRefused, Signer, sign_plan, verify_plan};
 pub use refusal::Refusal;
+pub use revocation::{Revocation, RevocationList};
 pub use signature::{IdentityKey, PublicKey, Signature};

@@ -7,7 +7,7 @@ use fedtwin_plan::{Plan, Timestamp};
 use crate::certificate::{AuthorityCertificate, CertificateError};
 use crate::credentials::Credentials;
 use crate::identity::{Identity, Role};
-use crate::signature::{BadSignature, Signature};
+use crate::signature::{BadSignature, PublicKey, Signature};
 
 /// Why a signed plan is not one to act on.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,15 @@ pub enum PlanRefused {
     Expired(fedtwin_plan::time::Date),
 }
 
+/// Who signed a plan: a name, which is what the authority says, and the key that it was signed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// The researcher.
+    pub identity: Identity,
+    /// The researcher's identity key.
+    pub key: PublicKey,
+}
+
 /// Signs a plan's exact bytes.
 #[must_use]
 pub fn sign_plan(credentials: &Credentials, text: Vec<u8>) -> SignedPlan {
@@ -51,10 +60,10 @@ pub fn verify_plan(
     signed: &SignedPlan,
     authority: &AuthorityCertificate,
     now: Timestamp,
-) -> Result<(Plan, Identity), PlanRefused> {
-    let (signer, key) = authority.verify_identity(&signed.certificate, now)?;
-    if signer.role != Role::Researcher {
-        return Err(PlanRefused::Role(signer));
+) -> Result<(Plan, Signer), PlanRefused> {
+    let (identity, key) = authority.verify_identity(&signed.certificate, now)?;
+    if identity.role != Role::Researcher {
+        return Err(PlanRefused::Role(identity));
     }
     key.verify(PLAN_DOMAIN, &signed.text, &Signature::try_from(signed.signature.as_slice())?)?;
     let text = str::from_utf8(&signed.text)?;
@@ -62,5 +71,5 @@ pub fn verify_plan(
     if now >= plan.study.expires.end() {
         return Err(PlanRefused::Expired(plan.study.expires));
     }
-    Ok((plan, signer))
+    Ok((plan, Signer { identity, key }))
 }

@@ -17,6 +17,11 @@ pub enum Refusal {
         "the peer's certificate has expired; its holder needs new credentials from the operator (or a clock is wrong)"
     )]
     PeerExpired,
+    /// The peer's certificate was taken back.
+    #[error(
+        "the peer's certificate was revoked by the federation's authority; its holder needs new credentials"
+    )]
+    PeerRevoked,
     /// The peer's certificate is too new, or a clock is wrong.
     #[error("the peer's certificate is not valid yet; a clock is wrong, or its holder must wait")]
     PeerNotYetValid,
@@ -45,6 +50,9 @@ pub enum Refusal {
         "the peer refused this certificate: expired or not valid yet; ask the operator for new credentials, and check both clocks"
     )]
     RefusedTime,
+    /// The peer knows that our certificate was taken back.
+    #[error("the peer refused this certificate: revoked; ask the operator for new credentials")]
+    RefusedRevoked,
     /// The peer does not know our authority.
     #[error(
         "the peer refused this certificate: issued by another federation's authority; check the address and whose credentials these are"
@@ -90,6 +98,7 @@ fn from_certificate(error: &TlsCertificateError) -> Refusal {
         TlsCertificateError::NotValidYet | TlsCertificateError::NotValidYetContext { .. } => {
             Refusal::PeerNotYetValid
         }
+        TlsCertificateError::Revoked => Refusal::PeerRevoked,
         // A bad signature: an authority of the same name, yet not the same.
         TlsCertificateError::UnknownIssuer | TlsCertificateError::BadSignature => Refusal::PeerForeign,
         TlsCertificateError::InvalidPurpose | TlsCertificateError::InvalidPurposeContext { .. } => {
@@ -110,6 +119,7 @@ fn from_alert(alert: AlertDescription) -> Refusal {
     match alert {
         AlertDescription::CertificateRequired => Refusal::RefusedWithoutCertificate,
         AlertDescription::CertificateExpired => Refusal::RefusedTime,
+        AlertDescription::CertificateRevoked => Refusal::RefusedRevoked,
         AlertDescription::UnknownCA | AlertDescription::DecryptError => Refusal::RefusedForeign,
         AlertDescription::UnsupportedCertificate => Refusal::RefusedPurpose,
         AlertDescription::ProtocolVersion => Refusal::RefusedVersion,

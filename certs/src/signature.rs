@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use fedtwin_plan::Digest;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use zeroize::Zeroizing;
 
@@ -71,6 +72,12 @@ impl PublicKey {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; PUBLIC_KEY_LENGTH] {
         &self.0
+    }
+
+    /// Returns the SHA-256 of the key's bytes, by which people compare and pin it.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
+        Digest::of(&self.0)
     }
 
     /// Verifies that the holder of this key signed the message in the domain.

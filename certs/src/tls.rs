@@ -1,11 +1,11 @@
 //! TLS configurations: version 1.3 only, both sides show a certificate of the federation, no resumption.
 //!
 //! What rustls checks (chain, validity, purpose, host name) is followed by what this federation asks on top: exactly
-//! one identity in the certificate, and a coordinator at the server's end.
+//! one identity in the certificate, a coordinator at the server's end, and that the certificate was not taken back.
 
 use std::sync::Arc;
 
-use fedtwin_plan::FederationName;
+use fedtwin_plan::time::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
@@ -19,7 +19,7 @@ use rustls::{
     SignatureScheme,
 };
 
-use crate::certificate::{Certificate, CertificateError, Purpose};
+use crate::certificate::{AuthorityCertificate, Certificate, CertificateError, Purpose};
 use crate::credentials::Credentials;
 use crate::identity::{Identity, Role};
 
@@ -38,7 +38,7 @@ pub fn server_config(
     let inner =
         WebPkiClientVerifier::builder_with_provider(roots(credentials)?, Arc::clone(&provider)).build();
     let inner = inner.map_err(|e| Error::General(e.to_string()))?;
-    let verifier = FederationClients { inner, federation: credentials.authority().federation().clone() };
+    let verifier = FederationClients { inner, authority: credentials.authority().clone() };
     let mut config = ServerConfig::builder_with_details(provider, time)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
@@ -62,7 +62,7 @@ pub fn client_config(
     let inner =
         WebPkiServerVerifier::builder_with_provider(roots(credentials)?, Arc::clone(&provider)).build();
     let inner = inner.map_err(|e| Error::General(e.to_string()))?;
-    let verifier = FederationCoordinator { inner, federation: credentials.authority().federation().clone() };
+    let verifier = FederationCoordinator { inner, authority: credentials.authority().clone() };
     let mut config = ClientConfig::builder_with_details(provider, time)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
@@ -78,11 +78,7 @@ pub fn client_config(
 /// # Errors
 /// Refuses what no handshake of these configurations accepts.
 pub fn peer_identity(der: &[u8]) -> Result<Identity, CertificateError> {
-    let certificate = Certificate::parse(der)?;
-    match certificate.purpose {
-        Purpose::Tls | Purpose::TlsServer => Ok(certificate.identity),
-        Purpose::Signing => Err(CertificateError::NotTls),
-    }
+    Ok(tls_identity(&Certificate::parse(der)?)?.clone())
 }
 
 /// Why credentials make no configuration.
@@ -100,7 +96,7 @@ pub enum TlsConfigError {
 #[derive(Debug)]
 struct FederationClients {
     inner: Arc<dyn ClientCertVerifier>,
-    federation: FederationName,
+    authority: AuthorityCertificate,
 }
 
 impl ClientCertVerifier for FederationClients {
@@ -115,7 +111,7 @@ impl ClientCertVerifier for FederationClients {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.inner.verify_client_cert(end_entity, intermediates, now)?;
-        member(end_entity, &self.federation).map_err(refuse)?;
+        member(end_entity, &self.authority, now).map_err(refuse)?;
         Ok(verified)
     }
 
@@ -146,7 +142,7 @@ impl ClientCertVerifier for FederationClients {
 #[derive(Debug)]
 struct FederationCoordinator {
     inner: Arc<dyn ServerCertVerifier>,
-    federation: FederationName,
+    authority: AuthorityCertificate,
 }
 
 impl ServerCertVerifier for FederationCoordinator {
@@ -160,7 +156,7 @@ impl ServerCertVerifier for FederationCoordinator {
     ) -> Result<ServerCertVerified, Error> {
         let verified =
             self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
-        let identity = member(end_entity, &self.federation).map_err(refuse)?;
+        let identity = member(end_entity, &self.authority, now).map_err(refuse)?;
         if identity.role == Role::Coordinator {
             Ok(verified)
         } else {
@@ -191,16 +187,29 @@ impl ServerCertVerifier for FederationCoordinator {
     }
 }
 
-fn member(der: &[u8], federation: &FederationName) -> Result<Identity, CertificateError> {
-    let identity = peer_identity(der)?;
-    if identity.federation == *federation {
-        Ok(identity)
-    } else {
-        Err(CertificateError::Foreign { federation: federation.clone() })
+/// Checks what this federation asks on top, whether the certificate was taken back last of all.
+fn member(der: &[u8], authority: &AuthorityCertificate, now: UnixTime) -> Result<Identity, CertificateError> {
+    let certificate = Certificate::parse(der)?;
+    let identity = tls_identity(&certificate)?;
+    let federation = authority.federation();
+    if identity.federation != *federation {
+        return Err(CertificateError::Foreign { federation: federation.clone() });
+    }
+    authority.check_revocation(&certificate.serial, Timestamp(now.as_secs().saturating_mul(1000)))?;
+    Ok(identity.clone())
+}
+
+fn tls_identity(certificate: &Certificate) -> Result<&Identity, CertificateError> {
+    match certificate.purpose {
+        Purpose::Tls | Purpose::TlsServer => Ok(&certificate.identity),
+        Purpose::Signing => Err(CertificateError::NotTls),
     }
 }
 
 fn refuse(error: CertificateError) -> Error {
+    if let CertificateError::Revoked { .. } = error {
+        return Error::InvalidCertificate(rustls::CertificateError::Revoked);
+    }
     Error::InvalidCertificate(rustls::CertificateError::Other(OtherError(Arc::new(error))))
 }
 

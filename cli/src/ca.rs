@@ -10,7 +10,7 @@ use fedtwin_certs::authority::IssueError;
 use fedtwin_certs::folder::{self, FolderError};
 use fedtwin_certs::identity::NotAnIdentity;
 use fedtwin_certs::{Authority, HolderName, Identity, PublicKey, Role, Terms};
-use fedtwin_plan::{FederationName, Timestamp};
+use fedtwin_plan::{Digest, FederationName, Timestamp};
 
 /// Somebody who gets credentials, written `role/name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,12 @@ pub struct Holder {
     pub role: Role,
     /// The holder's name.
     pub name: HolderName,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.role, self.name)
+    }
 }
 
 impl FromStr for Holder {
@@ -65,7 +71,9 @@ pub struct Issued {
 
 impl fmt::Display for Issued {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}, identity key {:?}", self.identity, self.folder.display(), self.key)
+        let Self { identity, folder, key } = self;
+        let folder = folder.display();
+        write!(f, "{identity} in {folder}, identity key {key:?}, fingerprint {}", key.fingerprint())
     }
 }
 
@@ -131,12 +139,12 @@ pub fn issue(ca: &Path, parent: &Path, order: &Order, now: Timestamp) -> Result<
     }
     let authority = folder::load_authority(ca)?;
     create_parent(parent)?;
-    order.holders.iter().map(|holder| issue_one(&authority, parent, holder, order, now)).collect()
+    order.holders.iter().map(|holder| issue_one(&authority, (ca, parent), holder, order, now)).collect()
 }
 
 fn issue_one(
     authority: &Authority,
-    parent: &Path,
+    (ca, parent): (&Path, &Path),
     holder: &Holder,
     order: &Order,
     now: Timestamp,
@@ -158,7 +166,33 @@ fn issue_one(
         .map_err(|source| CaError::Issue { holder: holder.clone(), source: source.into() })?;
     let folder = parent.join(holder.name.as_str());
     folder::create_credentials(&folder, &credentials)?;
+    folder::record_issued(ca, &credentials)?;
     Ok(Issued { identity: credentials.identity().clone(), folder, key: *credentials.identity_key().public() })
+}
+
+/// Whose identity certificate a file is, and by which fingerprint people compare and pin its key.
+#[derive(Debug)]
+pub struct Fingerprint {
+    /// The holder.
+    pub identity: Identity,
+    /// The SHA-256 of the identity key.
+    pub fingerprint: Digest,
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}", self.fingerprint, self.identity)
+    }
+}
+
+/// Reads an identity certificate, and its fingerprint from it.
+///
+/// # Errors
+/// Refuses a file that is no identity certificate of the authority's.
+pub fn fingerprint(file: &Path, ca: &Path) -> Result<Fingerprint, CaError> {
+    let authority = folder::load_authority_certificate(ca)?;
+    let (identity, key) = folder::load_identity(file, &authority)?;
+    Ok(Fingerprint { identity, fingerprint: key.fingerprint() })
 }
 
 fn create_parent(folder: &Path) -> Result<(), CaError> {
@@ -201,6 +235,9 @@ mod tests {
         for issued in &issued {
             let credentials = folder::load_credentials(&issued.folder).unwrap();
             assert_eq!(*credentials.identity(), issued.identity);
+            let shown = fingerprint(&issued.folder.join("identity.pem"), &ca.join("ca.pem")).unwrap();
+            assert_eq!(shown.to_string(), format!("{}  {}", issued.key.fingerprint(), issued.identity));
+            assert!(fingerprint(&issued.folder.join("tls.pem"), &ca.join("ca.pem")).is_err());
             assert!(credentials.check_time(NOW + DAY * 29).is_ok());
             assert!(credentials.check_time(NOW + DAY * 31).is_err());
             assert!(

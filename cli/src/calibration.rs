@@ -278,6 +278,7 @@ mod tests {
             let sampling = format!("sampling = \"{sampling}\"");
             let found = calibrated(&[
                 ("sampling = \"1\"", &sampling),
+                ("slot_s = 0", "slot_s = 1"),
                 ("target.epsilon = 1.0", &format!("target.{target}")),
             ])
             .unwrap();

@@ -12,6 +12,7 @@ use crate::ca::{self, Holder, Order};
 use crate::client::{Address, Client};
 use crate::demo;
 use crate::results;
+use crate::revocation::{self, Revoke};
 use crate::simulate;
 use crate::study::{plan, run};
 
@@ -48,6 +49,10 @@ enum Ca {
     Init(CaInit),
     /// Issues credentials, each holder's into a folder of its name.
     Issue(CaIssue),
+    /// Takes certificates back: signs the next revocation list, revoked.pem in the authority's folder.
+    Revoke(CaRevoke),
+    /// Shows the SHA-256 of identity keys, by which people compare and pin them.
+    Fingerprint(CaFingerprint),
 }
 
 #[derive(Debug, Args)]
@@ -80,6 +85,32 @@ struct CaIssue {
     /// A DNS name or IP address at which the coordinator is reached [default: localhost and 127.0.0.1].
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct CaRevoke {
+    /// The authority's folder.
+    #[arg(long, value_name = "DIR")]
+    ca: PathBuf,
+    /// Whose certificates, all that were issued; without anybody the list is renewed.
+    #[arg(value_name = "ROLE/NAME")]
+    holders: Vec<Holder>,
+    /// The file of a single certificate.
+    #[arg(long = "certificate", value_name = "FILE")]
+    certificates: Vec<PathBuf>,
+    /// After how many days the next list is due, and this one of no use [default: when the authority's certificate ends].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=36500))]
+    days: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+struct CaFingerprint {
+    /// Identity certificates.
+    #[arg(required = true, value_name = "IDENTITY.PEM")]
+    files: Vec<PathBuf>,
+    /// The authority's certificate.
+    #[arg(long, value_name = "CA.PEM")]
+    ca: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -182,6 +213,15 @@ fn run_ca(command: Ca, out: &mut impl Write) -> anyhow::Result<()> {
         Ca::Issue(CaIssue { ca, out: parent, holders, days, hosts }) => {
             for issued in ca::issue(&ca, &parent, &Order { holders, days, hosts }, now)? {
                 writeln!(out, "{issued}")?;
+            }
+        }
+        Ca::Revoke(CaRevoke { ca, holders, certificates, days }) => {
+            let order = Revoke { holders, certificates, days };
+            writeln!(out, "{}", revocation::revoke(&ca, &order, now)?)?;
+        }
+        Ca::Fingerprint(CaFingerprint { files, ca }) => {
+            for file in files {
+                writeln!(out, "{}", ca::fingerprint(&file, &ca)?)?;
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fedtwin_certs::folder::{self, FolderError};
+use fedtwin_certs::folder::{self, FolderError, Revocations};
 use fedtwin_certs::tls::{self, TlsConfigError};
 use fedtwin_daemon::clock;
 use fedtwin_daemon::transport::{self, ConnectError};
@@ -33,6 +33,9 @@ pub struct Address {
     /// The DNS name or IP address in the coordinator's certificate.
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     pub server_name: String,
+    /// The federation's revocation list; a coordinator that is in it is not believed.
+    #[arg(long, value_name = "REVOKED.PEM")]
+    pub revoked: Option<PathBuf>,
 }
 
 /// An open connection to the coordinator.
@@ -97,8 +100,12 @@ impl Client {
     /// # Errors
     /// Says whether the credentials, the address, the network or a certificate is the obstacle.
     pub async fn connect(address: &Address) -> Result<Self, ClientError> {
-        let credentials = folder::load_credentials(&address.credentials)?;
+        let mut credentials = folder::load_credentials(&address.credentials)?;
         credentials.check_time(clock::now())?;
+        if let Some(list) = &address.revoked {
+            let revocations = Revocations::beside(list, credentials.authority());
+            credentials = credentials.with_revocation(Arc::new(revocations));
+        }
         let config = Arc::new(tls::client_config(&credentials, clock::for_tls())?);
         let mut tries = 0;
         loop {

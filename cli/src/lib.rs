@@ -11,6 +11,7 @@ pub mod client;
 pub mod demo;
 mod markup;
 pub mod results;
+pub mod revocation;
 pub mod simulate;
 pub mod study;
 pub mod table;

@@ -16,6 +16,9 @@ pub struct CoordinatorConfig {
     pub listen: SocketAddr,
     /// The folder with the coordinator's credentials.
     pub credentials: PathBuf,
+    /// The federation's revocation list, read before every handshake and every plan: with this line nobody is believed
+    /// without a list that holds.
+    pub revoked: Option<PathBuf>,
     /// The folder for models, logs and spools.
     pub state: PathBuf,
     /// What researchers and sites may use up.

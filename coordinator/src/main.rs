@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use fedtwin_certs::folder;
+use fedtwin_certs::folder::{self, Revocations};
 use fedtwin_coordinator::{config::CoordinatorConfig, server};
 use fedtwin_daemon::{clock, config, program, shutdown, telemetry};
 use tokio::net::TcpListener;
@@ -38,8 +39,16 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let config: CoordinatorConfig = config::load(&arguments.config)?;
     let base = arguments.config.parent().unwrap_or(Path::new(""));
-    let credentials = folder::load_credentials(&base.join(&config.credentials))?;
+    let mut credentials = folder::load_credentials(&base.join(&config.credentials))?;
     credentials.check_time(clock::now())?;
+    if let Some(list) = &config.revoked {
+        let state = base.join(&config.state);
+        std::fs::create_dir_all(&state).with_context(|| format!("cannot make {}", state.display()))?;
+        let (list, seen) = (base.join(list), state.join("revoked.seen"));
+        let revocations = Revocations::new(list, seen, credentials.authority().clone());
+        revocations.current(clock::now())?;
+        credentials = credentials.with_revocation(Arc::new(revocations));
+    }
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}: is another program using it?", config.listen))?;

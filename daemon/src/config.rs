@@ -1,6 +1,7 @@
 //! Configuration files: TOML, read once at the start, refused with file and line.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fedtwin_plan::text_file::{Check, TextError, parse};
@@ -9,12 +10,16 @@ use serde::de::DeserializeOwned;
 /// Loads and checks a configuration file; paths in it stay as they are written.
 ///
 /// # Errors
-/// Refuses a file that cannot be read, or says something impossible.
+/// Refuses a file that cannot be read, that everybody on the machine may write, or that says something impossible.
 pub fn load<T: DeserializeOwned + Check>(path: &Path) -> Result<T, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
+    let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => ConfigError::Missing(path.to_owned()),
         _ => ConfigError::Unreadable { path: path.to_owned(), source },
-    })?;
+    };
+    if std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o002 != 0 {
+        return Err(ConfigError::Writable(path.to_owned()));
+    }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
     Ok(parse(&path.display().to_string(), &text)?)
 }
 
@@ -24,6 +29,9 @@ pub enum ConfigError {
     /// There is no such file.
     #[error("{0} does not exist; write it or name another configuration file")]
     Missing(PathBuf),
+    /// Whoever has an account on the machine could change it.
+    #[error("everybody on this machine may write {0}, which says whom this program believes: chmod o-w {0}")]
+    Writable(PathBuf),
     /// The file cannot be read as text.
     #[error("{path} cannot be read")]
     Unreadable {
@@ -70,5 +78,7 @@ mod tests {
         assert!(error(&path).ends_with("site.toml cannot be read"));
         std::fs::write(&path, "port = 7").unwrap();
         assert_eq!(load::<Port>(&path).unwrap().port, 7);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o646)).unwrap();
+        assert!(error(&path).contains("everybody on this machine may write"));
     }
 }

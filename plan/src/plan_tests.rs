@@ -241,6 +241,27 @@ fn wrong_types_and_impossible_values_are_refused() {
 }
 
 #[test]
+fn samples_that_the_price_rests_on_need_slots() {
+    let text = |sampling: &str, slot_s: u32| {
+        let sampling = format!("sampling = \"{sampling}\"");
+        let text = HEART.replace("sampling = \"1\"", &sampling);
+        text.replace("slot_s = 2", &format!("slot_s = {slot_s}"))
+    };
+    let plan = |text: &str| parse::<Plan>("plan.toml", text);
+    let refused = plan(&text("1/20", 0)).unwrap_err();
+    assert!(refused.message.starts_with("rounds.slot_s is 0, expected at least 1 where training.sampling"));
+    assert_eq!(refused.line, 1 + HEART[..HEART.find("slot_s").unwrap()].matches('\n').count());
+    // `study new` reads drafts, and sites read plans.
+    let draft = |text: &str| parse::<Draft>("draft.toml", &text[..text.find("[calibrated]").unwrap()]);
+    assert!(draft(&text("1/20", 0)).unwrap_err().message.starts_with("rounds.slot_s is 0"));
+    for allowed in [text("1/20", 1), text("1", 0)] {
+        assert!(plan(&allowed).is_ok() && draft(&allowed).is_ok(), "{allowed}");
+    }
+    // Nothing is priced without noise.
+    assert!(HIPPOCAMPUS.contains("slot_s = 0") && plan(HIPPOCAMPUS).is_ok());
+}
+
+#[test]
 fn values_that_do_not_fit_together_are_refused() {
     check(
         HEART,

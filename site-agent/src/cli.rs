@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use fedtwin_certs::{Role, folder};
+use fedtwin_certs::Role;
+use fedtwin_certs::folder::{self, Revocations};
 use fedtwin_daemon::{clock, config, shutdown};
 
 use crate::audit::AttackArguments;
@@ -59,7 +60,15 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let config: SiteConfig = config::load(&arguments.config)?;
     let base = arguments.config.parent().unwrap_or(Path::new("")).to_path_buf();
-    let credentials = Arc::new(folder::load_credentials(&base.join(&config.credentials))?);
+    let mut credentials = folder::load_credentials(&base.join(&config.credentials))?;
+    if let Some(list) = &config.revoked {
+        let state = base.join(&config.state);
+        std::fs::create_dir_all(&state)?;
+        let (list, seen) = (base.join(list), state.join("revoked.seen"));
+        let revocations = Revocations::new(list, seen, credentials.authority().clone());
+        credentials = credentials.with_revocation(Arc::new(revocations));
+    }
+    let credentials = Arc::new(credentials);
     anyhow::ensure!(
         credentials.identity().role == Role::Site,
         "the credentials are those of {}, expected a site's",

@@ -21,6 +21,9 @@ pub struct SiteConfig {
     pub server_name: String,
     /// The folder with this site's credentials.
     pub credentials: PathBuf,
+    /// The federation's revocation list, read before every handshake and every plan: with this line nobody is believed
+    /// without a list that holds.
+    pub revoked: Option<PathBuf>,
     /// The folder for the ledger, stored releases and reports. Nothing else writes there.
     pub state: PathBuf,
     /// How to run the trainer.
@@ -104,6 +107,7 @@ impl Check for SiteConfig {
         if self.cohorts.is_empty() {
             return Err(Problem::new("cohort", "expected at least one [[cohort]]"));
         }
+        self.policy.check_lines()?;
         for (index, cohort) in self.cohorts.iter().enumerate() {
             if cohort.budget.is_some() {
                 let message = "is not set here: a person opens a budget by `fedtwin-site budget propose`, then \

@@ -17,7 +17,7 @@ mod inbox;
 pub mod local_training;
 pub mod measuring;
 pub mod optimiser;
-mod peers;
+mod pins;
 pub mod policy;
 pub mod proposals;
 pub mod reason;

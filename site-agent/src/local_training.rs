@@ -167,7 +167,7 @@ mod tests {
             cohort = {{ name = "c", patients_max = {PATIENTS} }}
             data.table = {{ outcome = "o", features.x.number = {{ unit = "u", low = 0, high = 1 }} }}
             model = {{ family = "linear-risk", seed = 1 }}
-            rounds = {{ count = 1, attempts_max = 1, blocks = 1, sites_min = 1, join_s = 1, deadline_s = 1, slot_s = 0 }}
+            rounds = {{ count = 1, attempts_max = 1, blocks = 1, sites_min = 1, join_s = 1, deadline_s = 1, slot_s = 1 }}
             training = {{ sampling = "{sampling}", loss = "bce", site = {site}, server.fedavg.learning_rate = 1.0 }}
             {privacy}
             "#

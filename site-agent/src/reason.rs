@@ -37,6 +37,8 @@ enum Why {
     Policy(PlanLine),
     #[error("{0} takes part, whose identity key this site has not pinned")]
     NotPinned(SiteName),
+    #[error("{0} takes part, whose identity key does not count any more")]
+    PeerRevoked(SiteName),
     #[error("this site has no cohort {0}")]
     NoCohort(CohortName),
     #[error("the cohort has {declared} patients, the plan has room for {room}")]
@@ -166,6 +168,7 @@ impl From<&Refusal> for PublicReason {
         let why = match refusal {
             Refusal::Denied(denied) => Why::Policy(denied.line),
             Refusal::NotPinned(site) => Why::NotPinned(site.clone()),
+            Refusal::PeerRevoked { site, source: _ } => Why::PeerRevoked(site.clone()),
             Refusal::NoCohort(name) => Why::NoCohort(name.clone()),
             &Refusal::TooManyPatients { declared, room } => Why::TooManyPatients { declared, room },
             Refusal::Misfit { mismatch, need } => Why::Misfit(misfit(mismatch, need)),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fedtwin_certs::Identity;
+use fedtwin_certs::Signer;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::plan::Family;
 use fedtwin_plan::report::Scores;
@@ -32,7 +32,7 @@ use crate::witnessing::{self, WitnessError};
 #[derive(Debug)]
 pub enum StudyNotice {
     /// A verified plan and its signer.
-    Offer(Box<Plan>, Identity, SignedPlan),
+    Offer(Box<Plan>, Signer, SignedPlan),
     /// An attempt to take part in.
     Invitation(Invitation),
     /// Metrics to release, of the model that an attempt made.
@@ -110,7 +110,7 @@ impl StudyTask {
         }
     }
 
-    async fn offered(&mut self, plan: Plan, signer: &Identity, signed: &SignedPlan) -> Result<(), CallError> {
+    async fn offered(&mut self, plan: Plan, signer: &Signer, signed: &SignedPlan) -> Result<(), CallError> {
         if self.taking_part.is_none() {
             match self.consider(plan, signer, signed).await {
                 Ok(taking_part) => self.taking_part = Some(taking_part),
@@ -132,7 +132,7 @@ impl StudyTask {
     async fn consider(
         &self,
         plan: Plan,
-        signer: &Identity,
+        signer: &Signer,
         signed: &SignedPlan,
     ) -> Result<TakingPart, PublicReason> {
         let decision = {

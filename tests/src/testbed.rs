@@ -11,7 +11,7 @@ use fedtwin_certs::{Credentials, folder};
 use fedtwin_cli::client::{Address, Client};
 use fedtwin_cli::simulate::budget::Budget;
 use fedtwin_cli::simulate::federation::{Federation, Programs, RESEARCHER};
-use fedtwin_cli::simulate::site_config::PEERS;
+use fedtwin_cli::simulate::site_config::{PEERS, RESEARCHERS};
 use fedtwin_daemon::clock;
 use fedtwin_plan::{Digest, SiteName, StudyId};
 use fedtwin_privacy::ledger::Purpose;
@@ -180,6 +180,7 @@ impl Testbed {
             coordinator: self.federation.address().to_string(),
             credentials: self.credentials_folder(name),
             server_name: "localhost".to_owned(),
+            revoked: None,
         };
         Ok(Client::connect(&address).await?)
     }
@@ -264,7 +265,8 @@ impl SiteTerms {
         let config = format!(
             "[policy]\nmodels = [\"vector\", \"linear-risk\"]\nparameters_max = 1_000_000_000\n\
              cohorts = [\"{COHORT}\"]\nmodes = [\"none\", \"local\", \"shared\", \"sums-only\"]\nnoise_multiplier_min = 0.5\n\
-             delta_max = 1e-3\nattempts_max = 1000\nsites_min = 1\n\
+             delta_max = 1e-3\nattempts_max = 1000\nsites_min = 1\nstudies_max = 64\nresearchers = {RESEARCHERS}\n\
+             colluders_min = 0\nown_noise_multiplier_min = 0.1\n\
              metrics = {{ noise_patients_min = 0.1, releases_max = 10 }}\n\
              secure_aggregation = {{ peers = \"{PEERS}\", sites_min = 3 }}\n\
              [[cohort]]\nfile = \"cohort.toml\"\n"

@@ -15,7 +15,7 @@ fn plan() -> String {
         study = {{ id = "audited", title = "t", sites = ["site-0"], expires = "2099-01-01" }}
         cohort = {{ name = "{COHORT}", patients_max = 64 }}
         model = {{ family = "linear-risk", seed = 1 }}
-        rounds = {{ count = 10, attempts_max = 10, blocks = 1, sites_min = 1, join_s = 1, deadline_s = 1, slot_s = 0 }}
+        rounds = {{ count = 10, attempts_max = 10, blocks = 1, sites_min = 1, join_s = 1, deadline_s = 1, slot_s = 1 }}
         training = {{ sampling = "1/2", loss = "bce", site = {{ sgd = {{ steps = 2, learning_rate = 0.5, change_max = 10.0 }} }}, server.fedavg.learning_rate = 1.0 }}
         privacy.local = {{ clip = 1.0, delta = 1e-5, target.noise-multiplier = 4.0 }}
         calibrated = {{ m = 16, c_int = 16384, modulus_bits = 40, steps = 20, epsilon = 100.0 }}

@@ -3,15 +3,21 @@
 //! Folders have mode 0700 and keys 0600; nothing is ever overwritten.
 
 mod pem_file;
+mod register;
+mod revocations;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::authority::{Authority, LoadAuthorityError};
-use crate::certificate::{AuthorityCertificate, CertificateError};
+use crate::certificate::{AuthorityCertificate, Certificate, CertificateError};
 use crate::credentials::{Credentials, CredentialsError, Parts};
 use crate::identity::Identity;
 use crate::signature::PublicKey;
+
+pub use self::register::{issued_to, record_issued, serial_of};
+pub use self::revocations::{Revocations, load_revocation_list, write_revocation_list};
+use crate::revocation::NotAList;
 
 use self::pem_file::{Kind, create_folder, read, read_file, sync, write};
 
@@ -84,12 +90,32 @@ pub fn load_identity(
     file: &Path,
     authority: &AuthorityCertificate,
 ) -> Result<(Identity, PublicKey), FolderError> {
+    let (certificate, key) = load_identity_certificate(file, authority)?;
+    Ok((certificate.identity, key))
+}
+
+/// Does what [`load_identity`] does, and returns the whole certificate.
+///
+/// # Errors
+/// As [`load_identity`].
+pub fn load_identity_certificate(
+    file: &Path,
+    authority: &AuthorityCertificate,
+) -> Result<(Certificate, PublicKey), FolderError> {
     let der = read_file(file, Kind::Certificate)?;
     let verified = authority.verify(&der);
-    let verified = verified.and_then(|certificate| Ok((certificate.signing_key()?, certificate.identity)));
-    let (key, identity) =
+    let verified = verified.and_then(|certificate| Ok((certificate.signing_key()?, certificate)));
+    let (key, certificate) =
         verified.map_err(|source| FolderError::Certificate { file: file.to_owned(), source })?;
-    Ok((identity, key))
+    Ok((certificate, key))
+}
+
+/// Refuses a file or folder that everybody on this machine may write, where what is in it decides whom to believe.
+///
+/// # Errors
+/// Says what to do about it.
+pub fn refuse_writable(path: &Path) -> Result<(), FolderError> {
+    pem_file::refuse_writable(path)
 }
 
 /// Why a folder was not written or loaded.
@@ -112,6 +138,9 @@ pub enum FolderError {
     /// A key that others can read.
     #[error("{0} can be read by others; if nobody did, make it private: chmod 600 {0}")]
     Exposed(PathBuf),
+    /// A file that decides whom to believe, and that is anybody's to change.
+    #[error("everybody on this machine may write {0}, which decides whom to believe: chmod o-w {0}")]
+    Writable(PathBuf),
     /// Not one PEM block of the expected kind.
     #[error("{file} does not hold exactly one PEM block \"{expected}\"")]
     NotPem {
@@ -120,6 +149,32 @@ pub enum FolderError {
         /// The expected label.
         expected: &'static str,
     },
+    /// Not a revocation list of the authority's.
+    #[error("{file} is not accepted as a revocation list")]
+    NotAList {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: NotAList,
+    },
+    /// A revocation list that takes something back.
+    #[error(
+        "{file} is revocation list {number}, and list {seen} or another of that number was seen here before: get the newest from \
+         the federation's operator"
+    )]
+    OlderList {
+        /// The file.
+        file: PathBuf,
+        /// Its number.
+        number: u64,
+        /// The largest number that was seen.
+        seen: u64,
+    },
+    /// The memory of revocation lists cannot be read.
+    #[error(
+        "{0} does not say which revocation list was seen here last; if it is known to be of no use, remove it"
+    )]
+    NotSeen(PathBuf),
     /// The files do not belong together.
     #[error("the credentials in {folder} cannot be used")]
     Credentials {

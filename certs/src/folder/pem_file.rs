@@ -15,6 +15,7 @@ use super::FolderError;
 pub(super) enum Kind {
     Certificate,
     Key,
+    RevocationList,
 }
 
 impl Kind {
@@ -22,12 +23,20 @@ impl Kind {
         match self {
             Self::Certificate => "CERTIFICATE",
             Self::Key => "PRIVATE KEY",
+            Self::RevocationList => "X509 CRL",
+        }
+    }
+
+    const fn length_max(self) -> u64 {
+        match self {
+            Self::Certificate | Self::Key => PEM_LENGTH_MAX,
+            Self::RevocationList => LIST_LENGTH_MAX,
         }
     }
 
     const fn mode(self) -> u32 {
         match self {
-            Self::Certificate => 0o644,
+            Self::Certificate | Self::RevocationList => 0o644,
             Self::Key => 0o600,
         }
     }
@@ -44,7 +53,7 @@ pub(super) fn create_folder(folder: &Path) -> Result<(), FolderError> {
 /// Writes a new file, on the disk when this returns.
 pub(super) fn write(folder: &Path, name: &str, kind: Kind, der: &[u8]) -> Result<(), FolderError> {
     let file = folder.join(name);
-    let text = Zeroizing::new(pem::encode(&Pem::new(kind.label(), der)));
+    let text = pem_text(kind, der);
     let written = OpenOptions::new().write(true).create_new(true).mode(kind.mode()).open(&file).and_then(
         |mut handle| {
             handle.write_all(text.as_bytes())?;
@@ -52,6 +61,11 @@ pub(super) fn write(folder: &Path, name: &str, kind: Kind, der: &[u8]) -> Result
         },
     );
     written.map_err(|source| FolderError::Io { file, source })
+}
+
+/// Writes a PEM block.
+pub(super) fn pem_text(kind: Kind, der: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(pem::encode(&Pem::new(kind.label(), der)))
 }
 
 /// Makes a folder's new entries survive a crash.
@@ -65,7 +79,18 @@ pub(super) fn read(folder: &Path, name: &str, kind: Kind) -> Result<Zeroizing<Ve
     read_file(&folder.join(name), kind)
 }
 
-/// Reads a file; a key must be its owner's alone.
+/// Refuses a file or folder that everybody on this machine may write: what is in it decides whom to believe.
+pub(super) fn refuse_writable(path: &Path) -> Result<(), FolderError> {
+    let metadata = std::fs::metadata(path);
+    let metadata = metadata.map_err(|source| FolderError::Io { file: path.to_owned(), source })?;
+    if metadata.permissions().mode() & 0o002 == 0 {
+        Ok(())
+    } else {
+        Err(FolderError::Writable(path.to_owned()))
+    }
+}
+
+/// Reads a file; a key must be its owner's alone, and a certificate not everybody's to write.
 pub(super) fn read_file(file: &Path, kind: Kind) -> Result<Zeroizing<Vec<u8>>, FolderError> {
     let io = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => FolderError::Missing(file.to_owned()),
@@ -73,11 +98,14 @@ pub(super) fn read_file(file: &Path, kind: Kind) -> Result<Zeroizing<Vec<u8>>, F
     };
     let handle = File::open(file).map_err(io)?;
     let mode = handle.metadata().map_err(io)?.permissions().mode();
-    if kind == Kind::Key && mode & 0o077 != 0 {
-        return Err(FolderError::Exposed(file.to_owned()));
+    match kind {
+        Kind::Key if mode & 0o077 != 0 => return Err(FolderError::Exposed(file.to_owned())),
+        Kind::Certificate if mode & 0o002 != 0 => return Err(FolderError::Writable(file.to_owned())),
+        // A revocation list is signed, and what was seen of it is remembered.
+        Kind::Key | Kind::Certificate | Kind::RevocationList => {}
     }
     let mut text = Zeroizing::new(Vec::new());
-    handle.take(PEM_LENGTH_MAX).read_to_end(&mut text).map_err(io)?;
+    handle.take(kind.length_max()).read_to_end(&mut text).map_err(io)?;
     let not_pem = || FolderError::NotPem { file: file.to_owned(), expected: kind.label() };
     let blocks = pem::parse_many(text.as_slice()).map_err(|_malformed| not_pem())?;
     match <[Pem; 1]>::try_from(blocks) {
@@ -88,3 +116,6 @@ pub(super) fn read_file(file: &Path, kind: Kind) -> Result<Zeroizing<Vec<u8>>, F
 
 /// Certificates and keys here take about 1 KiB; what is longer is something else.
 const PEM_LENGTH_MAX: u64 = 64 * 1024;
+
+/// A revoked certificate takes some 50 bytes: lists of many thousands.
+const LIST_LENGTH_MAX: u64 = 4 << 20;

@@ -1,11 +1,13 @@
 //! By which keys logs are verified: identity certificates under the federation's authority, or a bare key.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use fedtwin_audit_log::PublicKey;
 use fedtwin_certs::Identity;
-use fedtwin_certs::folder::{self, FolderError};
+use fedtwin_certs::folder::{self, FolderError, Revocations};
+use fedtwin_daemon::clock;
 use fedtwin_plan::Digest;
 
 /// Whom to believe, as arguments.
@@ -17,6 +19,9 @@ pub struct Trust {
     /// The identity certificate of a log's writer; may be given for several writers.
     #[arg(long, value_name = "IDENTITY.PEM", requires = "ca")]
     pub identity: Vec<PathBuf>,
+    /// The federation's revocation list: identity certificates in it vouch for nothing, and a coordinator's neither.
+    #[arg(long, value_name = "REVOKED.PEM")]
+    pub revoked: Option<PathBuf>,
     /// The writer's identity key instead, as 64 hexadecimal digits.
     #[arg(long, value_name = "HEX", conflicts_with = "ca", value_parser = public_key)]
     pub key: Option<PublicKey>,
@@ -29,17 +34,25 @@ pub struct Keys(Vec<(Option<Identity>, PublicKey)>);
 impl Trust {
     /// Reads and verifies the certificates.
     ///
-    /// A certificate that has expired still vouches for what was signed under it.
+    /// A certificate that has expired still vouches for what was signed under it. One that was revoked does not: whoever has
+    /// its key could have signed it since, whatever time it says.
     ///
     /// # Errors
-    /// Refuses certificates that the authority did not issue for signing.
+    /// Refuses certificates that the authority did not issue for signing, or has taken back.
     pub fn load(&self) -> Result<Keys, FolderError> {
         let mut keys: Vec<_> = self.key.iter().map(|key| (None, *key)).collect();
         if let Some(ca) = &self.ca {
-            let authority = folder::load_authority_certificate(ca)?;
+            let mut authority = folder::load_authority_certificate(ca)?;
+            if let Some(list) = &self.revoked {
+                let revocations = Revocations::beside(list, &authority);
+                authority = authority.with_revocation(Arc::new(revocations));
+            }
             for file in &self.identity {
-                let (identity, key) = folder::load_identity(file, &authority)?;
-                keys.push((Some(identity), PublicKey(*key.as_bytes())));
+                let (certificate, key) = folder::load_identity_certificate(file, &authority)?;
+                authority
+                    .check_revocation(&certificate.serial, clock::now())
+                    .map_err(|source| FolderError::Certificate { file: file.clone(), source })?;
+                keys.push((Some(certificate.identity), PublicKey(*key.as_bytes())));
             }
         }
         Ok(Keys(keys))

@@ -63,7 +63,8 @@ impl Sources {
         match coordinator.clone().zip(credentials.clone()) {
             Some((coordinator, credentials)) => {
                 let server_name = server_name.clone();
-                mirrors(&Address { coordinator, credentials, server_name }, &keys).await
+                let revoked = trust.revoked.clone();
+                mirrors(&Address { coordinator, credentials, server_name, revoked }, &keys).await
             }
             None if ledgers.is_empty() => Err(NoLedger::NotNamed),
             None => Ok(ledgers.iter().map(|file| Ledger::read(file, &keys)).collect::<Result<_, _>>()?),

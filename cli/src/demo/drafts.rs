@@ -109,7 +109,13 @@ pub fn hippocampus(terms: &ArmTerms<'_>) -> String {
 /// Returns the nuclei draft, which is for training without noise.
 #[must_use]
 pub fn nuclei(terms: &ArmTerms<'_>) -> String {
+    // With noise, the time of an update must not tell how many patients were in the step.
+    let slot = match terms.study.protection {
+        Protection::None | Protection::SumsOnly => "0",
+        Protection::Local { .. } | Protection::Shared { .. } => "10",
+    };
     fill(include_str!("drafts/nuclei.toml"), terms, "Outlining nuclei in micrographs")
+        .replace("{slot}", slot)
         .replace("{sampling}", &few_patients(terms))
         .replace("{privacy}]\n", &noise(10.0, terms.study.protection))
 }

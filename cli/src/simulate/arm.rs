@@ -180,6 +180,7 @@ async fn researcher(federation: &Federation) -> anyhow::Result<Client> {
         coordinator: federation.address().to_string(),
         credentials: federation.folder().join("credentials").join(RESEARCHER),
         server_name: "localhost".to_owned(),
+        revoked: None,
     };
     Ok(Client::connect(&address).await?)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use fedtwin_plan::plan::Mode;
 use fedtwin_plan::{Plan, SiteName};
 
 /// What a site of a simulation has.
@@ -45,6 +46,13 @@ fn policy(plans: &[&Plan]) -> String {
             format!("metrics = {{ noise_patients_min = 1e-6, releases_max = {releases} }}\n")
         }
     };
+    let blocks = plans.iter().map(|plan| plan.rounds.blocks.get()).max().unwrap_or(1);
+    let running = plans.len().clamp(1, 64);
+    let shared = if modes.contains(&Mode::Shared.to_string()) {
+        "colluders_min = 0\nown_noise_multiplier_min = 1e-6\n"
+    } else {
+        ""
+    };
     let peers = if plans.iter().any(|plan| plan.privacy.is_secure()) {
         format!("secure_aggregation = {{ peers = {}, sites_min = 3 }}\n", quoted(Path::new(PEERS)))
     } else {
@@ -53,12 +61,16 @@ fn policy(plans: &[&Plan]) -> String {
     format!(
         "# A simulation allows what its own plans ask for.\n[policy]\nmodels = {models:?}\n\
          parameters_max = {parameters}\ncohorts = {cohorts:?}\nmodes = {modes:?}\n\
-         noise_multiplier_min = 1e-6\ndelta_max = 0.5\nattempts_max = {attempts}\nsites_min = {sites}\n{metrics}{peers}"
+         noise_multiplier_min = 1e-6\ndelta_max = 0.5\nattempts_max = {attempts}\nsites_min = {sites}\n\
+         blocks_max = {blocks}\nstudies_max = {running}\nresearchers = {RESEARCHERS}\n{shared}{metrics}{peers}"
     )
 }
 
 /// Where a site finds the identity certificates of all sites, from its own folder.
 pub const PEERS: &str = "../../credentials/peers";
+
+/// The one researcher, by the identity certificate that a site finds from its own folder.
+pub const RESEARCHERS: &str = "{ researcher = \"../../credentials/researcher/identity.pem\" }";
 
 /// Writes a path as a TOML text.
 #[must_use]

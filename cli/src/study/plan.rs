@@ -108,7 +108,7 @@ pub fn check(
         Some(authority) => {
             let authority = folder::load_authority_certificate(authority)?;
             let (plan, signer) = verify_plan(&file::read(file)?, &authority, now)?;
-            (plan, Some(signer))
+            (plan, Some(signer.identity))
         }
         None => (parse(&file.display().to_string(), &read_text(file)?)?, None),
     };

@@ -46,7 +46,7 @@ impl ResearchService {
             self.context.note(researcher, &reason);
             Status::invalid_argument(reason)
         })?;
-        tracing::info!(%researcher, %signer, study = %plan.study.id, "a plan was verified");
+        tracing::info!(%researcher, signer = %signer.identity, study = %plan.study.id, "a plan was verified");
         Ok(plan)
     }
 

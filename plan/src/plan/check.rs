@@ -52,10 +52,25 @@ impl<C> Plan<C> {
         if self.metrics.is_some() && self.histogram().is_none() {
             return Err(Problem::new("metrics", "expected a model whose scores are counted"));
         }
+        self.check_slot()?;
         self.check_adaptive_clip()?;
         self.check_secure_aggregation(sites)?;
         self.check_shared_noise(sites)?;
         self.check_data()
+    }
+
+    /// A price of sampled steps holds as long as nobody knows who was in a step, or how many were: the time of an
+    /// update may tell neither.
+    fn check_slot(&self) -> Result<(), Problem> {
+        if !self.has_secret_samples() || self.rounds.slot_s.get() > 0 {
+            return Ok(());
+        }
+        let message = format!(
+            "is 0, expected at least 1 where training.sampling is below 1 ({}) and there is noise: without slots the \
+             time of an update tells how many patients are in the step",
+            self.training.sampling
+        );
+        Err(Problem::new("rounds.slot_s", message))
     }
 
     fn check_adaptive_clip(&self) -> Result<(), Problem> {

@@ -162,7 +162,8 @@ pub struct Rounds {
     /// Seconds from a round's start to its close.
     pub deadline_s: Count<1, 604_800>,
     /// Updates are sent at multiples of this many seconds after the round's start, so that the time
-    /// does not tell how many patients were sampled; 0 sends at once and leaks that.
+    /// does not tell how many patients were sampled; 0 sends at once and leaks that, and is refused where the price
+    /// rests on it.
     pub slot_s: Count<0, 86_400>,
 }
 
@@ -275,6 +276,12 @@ impl<C> Plan<C> {
                 sites.saturating_sub(colluders.get() + dropouts.get())
             }
         }
+    }
+
+    /// Says whether the price of the plan rests on nobody knowing who was in a step: steps on samples, with noise.
+    #[must_use]
+    pub fn has_secret_samples(&self) -> bool {
+        self.privacy.delta().is_some() && !self.training.sampling.is_one()
     }
 
     /// Returns the time from a round's start to its close.

@@ -87,8 +87,9 @@ pub fn pure_mu(epsilon: f64) -> f64 {
 /// curve of mu-GDP is convex in x with slope -Phi(-epsilon/mu - mu/2), so that it is above its own chord less a quarter
 /// of what the slope changes times the width: both curves' tangents at the ends meet no further below. The slope
 /// changes by at most h phi(epsilon/mu + mu/2) / mu, phi falling from epsilon = 0 on. Hence it is enough that
-/// at each epsilon of the curve the bound is at most delta0 + (1 - delta0) (delta of mu-GDP - that gap). Where the
-/// bound is below delta0, it is for all larger epsilons.
+/// at each epsilon of the curve the bound is at most delta0 + (1 - delta0) (delta of mu-GDP - that gap). From the first
+/// epsilon on whose bound is below delta0, the bounds of all larger ones are; this one is the end of the last interval
+/// with a chord above delta0, and is asked like the others: at its other end alone the argument holds for nothing between.
 fn least_mu(curve: &Curve, delta0: f64) -> f64 {
     let holds = |mu: f64, (epsilon, delta): (f64, f64)| {
         let density = |z: f64| exp(-z * z / 2.0) / sqrt(2.0 * PI);
@@ -105,7 +106,12 @@ fn least_mu(curve: &Curve, delta0: f64) -> f64 {
     };
     let start = curve.start();
     let points = || (start..curve.deltas.len()).map(|place| (curve.place(place), curve.deltas[place]));
-    let Some(end) = points().position(|(_, delta)| delta <= delta0) else { return f64::INFINITY };
+    let Some(below) = points().position(|(_, delta)| delta <= delta0) else { return f64::INFINITY };
+    // Before its first epsilon a curve bounds nothing; beyond the first below delta0 there is nothing to hold.
+    if curve.place(start) > 0.0 {
+        return f64::INFINITY;
+    }
+    let asked = if below == 0 { 0 } else { below + 1 };
     let raise = |mu: f64, point: (f64, f64)| {
         let mut high = mu;
         while !holds(high, point) {
@@ -120,9 +126,9 @@ fn least_mu(curve: &Curve, delta0: f64) -> f64 {
     // From few epsilons to all: then nearly all are asked once. A mu that was raised for one of them has to hold
     // at those before too.
     let mut mu = MU_MIN;
-    let mut stride = end.next_power_of_two();
+    let mut stride = asked.next_power_of_two();
     loop {
-        let raised = points().take(end).step_by(stride).fold(mu, raise);
+        let raised = points().take(asked).step_by(stride).fold(mu, raise);
         if stride == 1 && raised <= mu || raised.is_infinite() {
             return raised;
         }
@@ -216,6 +222,73 @@ mod tests {
             }
         }
         assert!(pure_mu(0.0) <= 0.0);
+    }
+
+    /// By how much a curve's chords are above delta0 + (1 - delta0) delta of mu-GDP at worst, between all its epsilons from
+    /// 0 on; asked as finely as a lattice is coarse.
+    fn excess(curve: &Curve, delta0: f64, mu: f64) -> f64 {
+        let ends = (0..curve.deltas.len()).map(|place| curve.place(place)).collect::<Vec<_>>();
+        let inside = ends.windows(2).flat_map(|ends| {
+            let (low, width) = (ends[0], ends[1] - ends[0]);
+            (0..=40).map(move |part| low + width * f64::from(part) / 40.0)
+        });
+        let excess = |epsilon: f64| {
+            let certified = delta0 + (1.0 - delta0) * gdp::delta(epsilon, mu);
+            // The chord as it is, without the rounding of `Curve::delta`.
+            curve.delta(epsilon) / certified - 1.0
+        };
+        inside.filter(|epsilon| *epsilon >= 0.0).map(excess).fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// The last bin, in which a chord falls from above delta0 to below it, of lattices several times as coarse as mu. The
+    /// control in each line is what its upper end alone asks for: a mu whose curve the chord exceeds by half and more.
+    #[test]
+    fn the_last_bin_is_dominated_too() {
+        for (spacing, shift, delta0, deltas, upper_end_alone) in [
+            (0.051, -0.53, 1e-6, [0.0042, 5e-7], 0.011_510_487_287),
+            (0.061, -0.56, 1e-6, [0.0052, 5e-7], 0.013_021_051_164),
+            (0.053, -0.59, 1e-7, [0.0057, 5e-8], 0.011_112_398_791),
+        ] {
+            let curve = Curve { first: 0, spacing, shift: shift * spacing, deltas: deltas.to_vec() };
+            let mu = least_mu(&curve, delta0);
+            assert!(mu.is_finite() && excess(&curve, delta0, mu) <= 1e-12, "{spacing}: {mu}");
+            assert!(excess(&curve, delta0, upper_end_alone) > 0.5, "{spacing}");
+        }
+    }
+
+    #[test]
+    fn a_curve_that_begins_above_zero_certifies_nothing() {
+        let curve = Curve { first: 1, spacing: 0.1, shift: 0.0, deltas: vec![0.5, 0.1, 0.0] };
+        assert!(least_mu(&curve, 1e-6).is_infinite());
+        assert!(least_mu(&Curve { first: 0, ..curve }, 1e-6).is_finite());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Any falling bounds on any lattice, however coarse: no chord is above the certificate's curve anywhere.
+        #[test]
+        fn certificates_dominate_between_the_points_of_every_lattice(
+            spacing in -3.0_f64..0.3,
+            delta0 in -9.0_f64..-2.0,
+            mu in -2.0_f64..1.0,
+            shift in 0.0_f64..1.0,
+            rough in proptest::collection::vec(0.9_f64..1.1, 2..7),
+            below in 1_usize..7,
+        ) {
+            let (spacing, delta0, mu) = (10_f64.powf(spacing), 10_f64.powf(delta0), 10_f64.powf(mu));
+            let place = |i: usize| (i as f64 - shift) * spacing;
+            let mut deltas: Vec<f64> =
+                rough.iter().enumerate().map(|(i, rough)| gdp::delta(place(i).max(0.0), mu) * rough).collect();
+            deltas.iter_mut().skip(below).for_each(|delta| *delta *= delta0);
+            deltas.push(0.0);
+            deltas.sort_by(|a, b| b.total_cmp(a));
+            let curve = Curve { first: 0, spacing, shift: -shift * spacing, deltas };
+            let found = least_mu(&curve, delta0);
+            if found.is_finite() {
+                prop_assert!(excess(&curve, delta0, found) <= 1e-12, "{curve:?} {delta0} {found}");
+            }
+        }
     }
 
     proptest! {

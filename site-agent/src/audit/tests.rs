@@ -106,7 +106,7 @@ fn plan(sampling: &str, privacy: &str) -> String {
         study = {{ id = "audited", title = "t", sites = ["a", "b"], expires = "2099-01-01" }}
         cohort = {{ name = "c", patients_max = 100 }}
         model = {{ family = "linear-risk", seed = 1 }}
-        rounds = {{ count = 20, attempts_max = 20, blocks = 1, sites_min = 1, join_s = 1, deadline_s = 1, slot_s = 0 }}
+        rounds = {{ count = 20, attempts_max = 20, blocks = 1, sites_min = 1, join_s = 1, deadline_s = 1, slot_s = 1 }}
         training = {{ sampling = "{sampling}", loss = "bce", site = "gradient", server.fedadam = {{ learning_rate = 0.2, beta1 = 0.9, beta2 = 0.99, tau = 0.001 }} }}
         {privacy}
         [data.table]

@@ -72,6 +72,10 @@ samples!(refusals: Refusal {
         Refusal::Denied(Denied { line: PlanLine::Attempts, rule: planted(), asked: planted() })
     },
     Refusal::NotPinned(_) => Refusal::NotPinned("vb".parse().unwrap()),
+    Refusal::PeerRevoked { .. } => Refusal::PeerRevoked {
+        site: "vb".parse().unwrap(),
+        source: fedtwin_certs::certificate::CertificateError::NoList(planted()),
+    },
     Refusal::NoCohort(_) => Refusal::NoCohort("heart".parse().unwrap()),
     Refusal::TooManyPatients { .. } => Refusal::TooManyPatients { declared: 80, room: 70 },
     Refusal::Misfit { .. } => {

@@ -9,6 +9,9 @@ pub mod door;
 #[cfg(test)]
 mod metrics_tests;
 pub mod others;
+mod peers;
+#[cfg(test)]
+mod policy_tests;
 mod pricing;
 mod refusal;
 mod standing;
@@ -21,7 +24,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fedtwin_certs::{Credentials, Identity, LogSigner};
+use fedtwin_certs::{Credentials, LogSigner, Signer};
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
@@ -39,11 +42,10 @@ pub use self::standing::NotWhole;
 use self::standing::Standing;
 use crate::config::SiteConfig;
 use crate::local_training::LocalUpdate;
-use crate::peers::pinned;
-use crate::policy::{Policy, SecurePolicy};
+use crate::pins::{self, Pinned};
+use crate::policy::{Policy, ResearcherKeys, SecurePolicy};
 use crate::proposals::{EnterError, Proposals};
 use crate::reason::PublicReason;
-use crate::secure::Me;
 use crate::study_folder::StudyFolder;
 use door::Outgoing;
 
@@ -51,6 +53,7 @@ use door::Outgoing;
 pub struct Session {
     site: SiteName,
     policy: Policy,
+    researchers: ResearcherKeys,
     cohorts: BTreeMap<CohortName, (PathBuf, CohortFile)>,
     ledger: Ledger,
     standing: Standing,
@@ -58,6 +61,8 @@ pub struct Session {
     credentials: Arc<Credentials>,
     /// The sites to hide among, where the policy has them.
     floor: Option<Floor>,
+    /// Their certificates, which may be taken back.
+    peers: BTreeMap<SiteName, Pinned>,
     state: PathBuf,
     studies: BTreeMap<StudyId, Accepted>,
     /// What this run has refused: a coordinator that offers again must not make the ledger grow.
@@ -137,11 +142,14 @@ impl Session {
         }
         let (studies, refused) = (BTreeMap::new(), BTreeMap::new());
         let policy = config.policy.clone();
+        let researchers = policy.researchers.read(base, credentials)?;
         let others = Others::open(state.join("witnessed"), Arc::clone(credentials))?;
+        let mut peers = BTreeMap::new();
         let floor = match &policy.secure_aggregation {
             None => None,
-            Some(SecurePolicy { peers, sites_min }) => {
-                let pinned = pinned(&base.join(peers), credentials)?;
+            Some(SecurePolicy { peers: folder, sites_min }) => {
+                peers = pins::peers(&base.join(folder), credentials)?;
+                let pinned = peers.iter().map(|(site, pinned)| (site.clone(), pinned.log_key())).collect();
                 Some(Floor { pinned, sites_min: sites_min.size() })
             }
         };
@@ -149,12 +157,14 @@ impl Session {
         let mut session = Self {
             site,
             policy,
+            researchers,
             cohorts,
             ledger,
             standing,
             others,
             credentials,
             floor,
+            peers,
             state,
             studies,
             refused,
@@ -162,12 +172,6 @@ impl Session {
         session.enter_budgets(now)?;
         session.check_cohorts()?;
         Ok(session)
-    }
-
-    /// Returns who this site is in secure aggregation, where its policy says whom it hides among.
-    pub(crate) fn secure_me(&self) -> Option<Me> {
-        let signer = LogSigner(Arc::clone(&self.credentials));
-        self.floor.clone().map(|floor| Me { site: self.site.clone(), signer, floor })
     }
 
     /// Returns what this site remembers of the others' ledgers.
@@ -221,7 +225,7 @@ impl Session {
     pub fn offered(
         &mut self,
         plan: Plan,
-        signer: &Identity,
+        signer: &Signer,
         signed: &SignedPlan,
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
@@ -252,12 +256,15 @@ impl Session {
     fn decide(
         &mut self,
         plan: Plan,
-        signer: &Identity,
+        signer: &Signer,
         signed: &SignedPlan,
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
-        self.policy.check(&plan, signer.name.as_str(), &self.site)?;
-        self.check_peers(&plan)?;
+        self.researchers.check(signer)?;
+        self.policy.check(&plan, &self.site)?;
+        let others = self.studies.keys().filter(|study| **study != plan.study.id);
+        self.policy.check_room(others.count())?;
+        self.check_peers(&plan, now)?;
         let name = &plan.cohort.name;
         let (path, cohort) = self.cohorts.get(name).ok_or_else(|| Refusal::NoCohort(name.clone()))?;
         let (declared, room) = (cohort.patients(), plan.cohort.patients_max.get());
@@ -282,19 +289,6 @@ impl Session {
         let folder = StudyFolder::open(&self.state, &plan.study.id)?;
         folder.save_plan(&signed.text)?;
         Ok(Accepted { spec, patients: declared, cohort_file: path.clone(), folder, plan })
-    }
-
-    /// Refuses to hide among sites whose identity keys nobody here has pinned: they might be anybody's.
-    fn check_peers(&self, plan: &Plan) -> Result<(), Refusal> {
-        if !plan.privacy.is_secure() {
-            return Ok(());
-        }
-        let pinned =
-            |site: &SiteName| self.floor.as_ref().is_some_and(|floor| floor.pinned.contains_key(site));
-        match plan.study.sites.iter().find(|site| !pinned(site)) {
-            Some(stranger) => Err(Refusal::NotPinned(stranger.clone())),
-            None => Ok(()),
-        }
     }
 
     /// Pays for an attempt's update or metrics, before it reads data; or finds what it released already.
@@ -373,6 +367,8 @@ impl Session {
         if self.studies.remove(study).is_none() {
             return Ok(());
         }
+        // There is room for another: what was refused for that is considered anew.
+        self.refused.clear();
         let outcome = if committed { Outcome::Committed } else { Outcome::Aborted };
         self.ledger.close(study, outcome, now)
     }

@@ -1,5 +1,6 @@
 //! Why this site refuses a study, in full: for its own log. What others may know of it is a [`PublicReason`].
 
+use fedtwin_certs::certificate::CertificateError;
 use fedtwin_cohort::Mismatch;
 use fedtwin_plan::cohort_need::DataNeed;
 use fedtwin_plan::numbers::OutOfRange;
@@ -22,6 +23,16 @@ pub enum Refusal {
         "the plan hides this site among others, one of which is {0}, whose identity key this site has not pinned"
     )]
     NotPinned(SiteName),
+    /// The site would hide among sites whose keys may be anybody's by now.
+    #[error(
+        "the plan hides this site among others, one of which is {site}, whose identity key does not count any more"
+    )]
+    PeerRevoked {
+        /// The other site.
+        site: SiteName,
+        /// Why.
+        source: CertificateError,
+    },
     /// There is no such cohort.
     #[error("this site has no cohort {0}")]
     NoCohort(CohortName),

@@ -68,7 +68,13 @@ impl Site {
     }
 
     fn try_open(&self, line: &str) -> anyhow::Result<Session> {
-        let config: SiteConfig = parse("site.toml", &self.config().replace("LINE", line)).unwrap();
+        let key = self.researcher.identity_key().public().fingerprint();
+        let pin = if line.contains("researchers") {
+            String::new()
+        } else {
+            format!(", researchers = {{ ada = \"{key}\" }}")
+        };
+        let config: SiteConfig = parse("site.toml", &self.config().replace("LINE", &(pin + line))).unwrap();
         Session::open(&config, self.folder.path(), &self.credentials, NOW)
     }
 
@@ -92,7 +98,7 @@ impl Site {
         authority.issue(Role::Site, &"vb".parse().unwrap(), &terms).unwrap()
     }
 
-    fn offer(&self, session: &mut Session, id: &str, c_int: u32) -> Result<Accepted, Refusal> {
+    pub(super) fn offer(&self, session: &mut Session, id: &str, c_int: u32) -> Result<Accepted, Refusal> {
         let text = format!(
             r#"
             study = {{ id = "{id}", title = "t", sites = ["va"], expires = "2099-01-01" }}

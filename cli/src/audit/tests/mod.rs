@@ -81,7 +81,11 @@ impl Bench {
 
     fn trust(&self, holder: &str) -> Trust {
         let holder = self.folder.path().join("holders").join(holder);
-        Trust { ca: Some(holder.join("ca.pem")), identity: vec![holder.join("identity.pem")], key: None }
+        Trust {
+            ca: Some(holder.join("ca.pem")),
+            identity: vec![holder.join("identity.pem")],
+            ..Trust::default()
+        }
     }
 
     fn refusal(&self, trust: &Trust) -> String {

@@ -1,5 +1,8 @@
 //! The federation's own certificate authority.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,8 +10,9 @@ use std::time::Duration;
 use fedtwin_plan::FederationName;
 use fedtwin_plan::time::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
+    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
@@ -16,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::certificate::{AuthorityCertificate, CertificateError, date_time};
 use crate::credentials::{Credentials, CredentialsError, Parts};
 use crate::identity::{HolderName, Identity, Role};
+use crate::revocation::RevocationList;
 
 /// For how long, and at which addresses, a holder's certificates are good.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +52,10 @@ impl Authority {
         until: Timestamp,
     ) -> Result<Self, IssueError> {
         let mut params = params(&format!("spiffe://{federation}"), from, until)?;
-        params.distinguished_name.push(DnType::CommonName, format!("fedtwin authority of {federation}"));
+        // No common name anywhere: old clients take it for a host's.
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, format!("fedtwin authority of {federation}"));
         // Path length 0: holders' certificates only, no authorities below this one.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -114,6 +122,38 @@ impl Authority {
         Ok(Credentials::new(parts)?)
     }
 
+    /// Signs a list of certificates that are taken back, in DER form.
+    ///
+    /// # Errors
+    /// Refuses an empty validity; fails if the list cannot be encoded.
+    pub fn revoke(&self, list: &RevocationList) -> Result<Vec<u8>, IssueError> {
+        let RevocationList { number, issued, until, revoked } = list;
+        if issued >= until {
+            return Err(IssueError::EmptyValidity { from: date_time(*issued), until: date_time(*until) });
+        }
+        if until.0 >= YEAR_10000_MS {
+            return Err(IssueError::TooLate);
+        }
+        let moment = |t: Timestamp| date_time_ymd(1970, 1, 1) + Duration::from_secs(t.0 / 1000);
+        let revoked = revoked.iter().map(|(serial, since)| {
+            Ok(RevokedCertParams {
+                serial_number: SerialNumber::from_slice(&serial_bytes(serial)?),
+                revocation_time: moment(*since),
+                reason_code: None,
+                invalidity_date: None,
+            })
+        });
+        let params = CertificateRevocationListParams {
+            this_update: moment(*issued),
+            next_update: moment(*until),
+            crl_number: SerialNumber::from(*number),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect::<Result<_, IssueError>>()?,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(params.signed_by(&self.issuer)?.der().to_vec())
+    }
+
     fn check_terms(&self, role: Role, terms: &Terms) -> Result<(), IssueError> {
         let (from, until) = self.certificate.validity();
         let last = terms.tls_until.max(terms.identity_until);
@@ -169,6 +209,9 @@ pub enum IssueError {
     /// A host that is neither a DNS name nor an IP address.
     #[error("{0:?} is neither a DNS name nor an IP address")]
     NotAHost(String),
+    /// A serial number that is none.
+    #[error("{0:?} is no serial number in hexadecimal digits")]
+    NotASerial(String),
     /// The system gave no randomness, or the certificate cannot be encoded.
     #[error("the certificate could not be made")]
     Encoding(#[from] rcgen::Error),
@@ -217,13 +260,23 @@ fn params(uri: &str, from: Timestamp, until: Timestamp) -> Result<CertificatePar
     Ok(params)
 }
 
+fn serial_bytes(serial: &str) -> Result<Vec<u8>, IssueError> {
+    let pairs = serial.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = pairs.map(byte).collect();
+    bytes.filter(|bytes| !bytes.is_empty()).ok_or_else(|| IssueError::NotASerial(serial.to_owned()))
+}
+
 fn holder_params(
     identity: &Identity,
     from: Timestamp,
     until: Timestamp,
 ) -> Result<CertificateParams, IssueError> {
     let mut params = params(&identity.to_string(), from, until)?;
-    params.distinguished_name.push(DnType::CommonName, format!("{} {}", identity.role, identity.name));
+    params.distinguished_name.push(DnType::OrganizationName, identity.federation.to_string());
+    params
+        .distinguished_name
+        .push(DnType::OrganizationalUnitName, format!("{} {}", identity.role, identity.name));
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     Ok(params)
@@ -243,83 +296,3 @@ const SERIAL_LENGTH: usize = 16;
 
 /// RFC 5280, section 4.1.2.5.2: years have four digits.
 const YEAR_10000_MS: u64 = 253_402_300_800_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FROM: Timestamp = Timestamp(1_700_000_000_000);
-    const UNTIL: Timestamp = Timestamp(1_900_000_000_000);
-
-    fn authority() -> Authority {
-        Authority::create(&"heart".parse().unwrap(), FROM, UNTIL).unwrap()
-    }
-
-    fn terms(hosts: &[&str]) -> Terms {
-        let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
-        Terms { from: FROM, tls_until: Timestamp(1_800_000_000_000), identity_until: UNTIL, hosts }
-    }
-
-    #[test]
-    fn both_certificates_name_the_holder_and_serve_one_purpose_each() {
-        let authority = authority();
-        let credentials = authority.issue(Role::Site, &"va".parse().unwrap(), &terms(&[])).unwrap();
-        let certificate = authority.certificate();
-        let now = Timestamp(1_750_000_000_000);
-        let (identity, key) = certificate.verify_identity(credentials.identity_der(), now).unwrap();
-        assert_eq!(identity.to_string(), "spiffe://heart/site/va");
-        assert_eq!(key, *credentials.identity_key().public());
-        let refused = |der: &[u8], now| certificate.verify_identity(der, now).unwrap_err();
-        assert_eq!(refused(credentials.tls_der(), now), CertificateError::NotSigning);
-        assert_eq!(refused(certificate.as_der(), now), CertificateError::IsAuthority);
-        assert!(matches!(
-            refused(credentials.identity_der(), Timestamp(0)),
-            CertificateError::NotYetValid { .. }
-        ));
-        let late = refused(credentials.identity_der(), Timestamp(UNTIL.0 + 1)).to_string();
-        assert_eq!(late, "the certificate expired at 2030-03-17T17:46:40Z");
-        assert!(credentials.check_time(now).is_ok());
-        assert!(credentials.check_time(UNTIL).is_err(), "the TLS certificate has expired");
-    }
-
-    #[test]
-    fn certificates_of_another_authority_are_foreign_even_under_the_same_name() {
-        let credentials = authority().issue(Role::Site, &"va".parse().unwrap(), &terms(&[])).unwrap();
-        let refused = authority().certificate().verify_identity(credentials.identity_der(), FROM);
-        assert!(matches!(refused, Err(CertificateError::Foreign { .. })));
-    }
-
-    #[test]
-    fn no_altered_byte_changes_what_a_certificate_says() {
-        let authority = authority();
-        let credentials = authority.issue(Role::Site, &"va".parse().unwrap(), &terms(&[])).unwrap();
-        let der = credentials.identity_der();
-        let verify = |der: &[u8]| authority.certificate().verify_identity(der, FROM);
-        let original = verify(der).unwrap();
-        let accepted = (0..der.len()).filter(|&index| {
-            let mut altered = der.to_vec();
-            altered[index] ^= 1;
-            verify(&altered).is_ok_and(|said| said == original || panic!("byte {index}: {said:?}"))
-        });
-        // One: the tag around the algorithm that stands outside the signature, which the parser reads leniently.
-        assert!(accepted.count() <= 1);
-        assert!(verify(&[der, &[0]].concat()).is_err());
-    }
-
-    #[test]
-    fn terms_must_fit_authority_and_role() {
-        let authority = authority();
-        let issue = |role, terms: &Terms| authority.issue(role, &"x".parse().unwrap(), terms);
-        let refused = |role, terms: &Terms| issue(role, terms).unwrap_err().to_string();
-        assert!(issue(Role::Coordinator, &terms(&["localhost", "127.0.0.1"])).is_ok());
-        let to_the_end = Terms { tls_until: Timestamp(UNTIL.0 + 999), ..terms(&[]) };
-        assert!(issue(Role::Site, &to_the_end).is_ok());
-        assert!(refused(Role::Coordinator, &terms(&[])).contains("needs at least one DNS name"));
-        assert!(refused(Role::Coordinator, &terms(&["not a host"])).contains("neither a DNS name"));
-        assert!(refused(Role::Site, &terms(&["localhost"])).contains("a site only dials out"));
-        let late = Terms { tls_until: Timestamp(UNTIL.0 + 1000), ..terms(&[]) };
-        assert!(refused(Role::Site, &late).contains("within the authority's own"));
-        let empty = Terms { tls_until: FROM, from: Timestamp(FROM.0 + 1), ..terms(&[]) };
-        assert!(refused(Role::Site, &empty).contains("before it begins"));
-    }
-}
