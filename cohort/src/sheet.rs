@@ -110,7 +110,7 @@ impl Sheet {
         let row = iter::from_fn(|| self.rows.next()).find(|row| !row.as_ref().is_ok_and(Row::is_blank))?;
         let row = row.map_err(unreadable(&self.file)).and_then(|row| {
             let expected = self.columns.len();
-            if !self.lines_in_cells && row.swallowed.contains(&(expected - 1)) {
+            if !self.lines_in_cells && row.swallowed.iter().any(|delimiters| delimiters + 1 == expected) {
                 let message = "opens a quote that holds whole lines with as many cells as there are columns; \
                                a quote within a cell is written twice; if such cells are meant, add \
                                confirmed.lines_in_cells = true to the cohort file";

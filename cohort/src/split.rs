@@ -171,10 +171,12 @@ impl ListedSplit {
 
 fn no_number(why: NoNumber) -> &'static str {
     match why {
-        NoNumber::None => "has no number in its patient's identifier, and split.modulo goes by one",
+        NoNumber::None => {
+            "has no number in its patient's identifier, and split.modulo goes by one; split.hashed needs none"
+        }
         NoNumber::Several => {
             "has several numbers in its patient's identifier, and split.modulo goes by one: say which part is the \
-             patient, as in patient = \"sub-{patient}_*\" in the cohort file's source"
+             patient, as in patient = \"sub-{patient}_*\" in the cohort file's source, or use split.hashed"
         }
     }
 }

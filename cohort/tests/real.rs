@@ -43,6 +43,8 @@ fn heart_has_the_published_split() {
         [("cleveland", 199, 104), ("hungarian", 172, 89), ("switzerland", 30, 16), ("va", 85, 45)]
     {
         let cohort = heart(&folder, &data, centre, train);
+        let found = cohort.take_inventory().unwrap();
+        assert!(found.features.iter().all(|feature| feature.implausible <= 2), "{centre}: {found}");
         let read = |part| rows(cohort.read(&need, part).unwrap());
         assert_eq!((read(Part::Train).len(), read(Part::Test).len()), (train, test), "{centre}");
     }
@@ -81,6 +83,8 @@ fn hippocampus_groups_are_read_whole() {
             .replace("\"index.csv\"", &format!("{:?}", msd.join("index.csv")))
             .replace("A_uint8", group);
         let cohort = folder.cohort(&text).unwrap();
+        let found = cohort.take_inventory().unwrap();
+        assert_eq!((found.patients() as usize, found.left_out.len()), (total, 1), "{found}");
         let read = |part| volumes(cohort.read(&image_need(64, 48), part).unwrap());
         let all = [read(Part::Train), read(Part::Test)].concat();
         assert_eq!(all.len(), total, "{group}");

@@ -70,6 +70,33 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn rubbish_is_read_or_refused_and_never_panics(
+        mut bytes in proptest::collection::vec(proptest::sample::select(b"ix1,;\"' \r\n\t\0.-+eE\xe4\xff\xfe".as_slice()), 0..80),
+        header: bool,
+        quote in proptest::sample::select(vec!["double", "single", "none"]),
+        encoding in proptest::sample::select(vec!["utf-8", "utf-16", "latin-1", "shift_jis"]),
+    ) {
+        if header {
+            bytes.splice(0..0, *b"id,x,died\n");
+        }
+        let folder = Folder::new();
+        folder.write("rows.csv", bytes);
+        folder.write("schema.toml", format!(
+            "patient_id = 'id'\nquote = '{quote}'\nencoding = '{encoding}'\ndecimal = ','\nthousands = ' '\n\
+             outcome = {{ name = 'died', rule = {{ above = 0 }} }}\n\
+             features.x.number = {{ unit = 'u', low = 0, high = 9 }}\n"
+        ));
+        let cohort = folder.cohort(
+            "name = 'c'\npatients = 99\n\
+             source.table = { file = 'rows.csv', schema = 'schema.toml', patient = '*i{patient}' }\n\
+             split.modulo = { divisor = 2, test = 1 }\n",
+        ).unwrap();
+        let _any_answer = cohort.take_inventory();
+    }
+}
+
 fn toml_text(cell: &str) -> String {
     format!("\"{}\"", cell.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
