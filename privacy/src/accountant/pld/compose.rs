@@ -109,13 +109,13 @@ impl Composition<'_> {
             let times = count as f64;
             let normaliser = -log_moment_of(step, self.spacing, tilt);
             let (values, moment) = self.tilted_step(step, (tilt, normaliser), slope, window.length);
-            let norm = sqrt(values.iter().map(|value| value * value).sum());
+            let (spectrum, off) = fft.spectrum_of_peak(values);
             log_scale -= times * normaliser;
             log_moment += times * moment;
             // A factor is off by at most this in Euclidean norm over the spectrum, hence at each root.
-            error += times * fft.relative_error() * norm;
-            growth += times * (fft.relative_error() * norm * sqrt(window.length as f64) + STEP_ERROR);
-            product.multiply_by_power(&fft.spectrum(&values), count);
+            error += times * off;
+            growth += times * (off * sqrt(window.length as f64) + STEP_ERROR);
+            product.multiply_by_power(&spectrum, count);
         }
         let probabilities = fft.values(product);
         let norm = sqrt(probabilities.iter().map(|value| value * value).sum());

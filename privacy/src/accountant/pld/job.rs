@@ -89,13 +89,18 @@ impl Job {
             .zip(&tilts)
             .map(|(direction, &tilt)| direction.cumulants.at(tilt).mean)
             .collect();
+        // Every curve is a bound; a grid that is refined where losses are rare may lose to the one before.
+        let mut bounds = vec![f64::INFINITY; directions.len()];
         for _ in 0..REFINEMENTS_MAX {
             let larger = epsilons.iter().copied().fold(0.0, f64::max);
             let aims: Vec<_> =
                 tilts.iter().zip(&epsilons).map(|(&tilt, &epsilon)| Aim::at(tilt, epsilon, larger)).collect();
             let aimed: Vec<_> = directions.iter().zip(aims.iter().copied()).collect();
             let curves = self.curves(&aimed, deviations);
-            epsilons = curves.iter().map(|curve| curve.epsilon(delta)).collect();
+            for (bound, curve) in bounds.iter_mut().zip(&curves) {
+                *bound = bound.min(curve.epsilon(delta));
+            }
+            epsilons.clone_from(&bounds);
             let found = epsilons.iter().copied().fold(0.0, f64::max);
             // A finer grid would change nothing where the estimates were near.
             let wanted = 2.0 * (EPSILON_ABSOLUTE + EPSILON_RELATIVE * found);
