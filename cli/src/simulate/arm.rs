@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use fedtwin_daemon::clock;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, FederationName, Plan, SiteName, Timestamp};
@@ -20,6 +20,7 @@ use crate::client::{Address, Client};
 use crate::study::initial::{self, name_in};
 use crate::study::metrics;
 use crate::study::plan::sign_draft;
+use crate::study::refusals::Refusals;
 
 /// A federation and the drafts that it will run.
 #[derive(Debug)]
@@ -82,9 +83,10 @@ impl Arm {
         let memory = MemoryWatch::start(federation.process_ids());
         let mut studies = Vec::new();
         for (group, drafts) in groups.iter().zip(&self.drafts) {
-            for ((_, signed), draft) in group.iter().zip(drafts) {
+            for ((plan, signed), draft) in group.iter().zip(drafts) {
                 if let Some(file) = &draft.initial_model {
-                    let chunks = initial::chunks(file)?.map_while(Result::ok);
+                    let spec = plan.model_spec().expect("a checked plan has a model").base();
+                    let chunks = initial::chunks(initial::read(file, &spec)?);
                     researcher(&federation).await?.give_model(signed.clone(), chunks).await?;
                 }
             }
@@ -188,6 +190,7 @@ async fn researcher(federation: &Federation) -> anyhow::Result<Client> {
 /// What the events of a study add up to, and its progress bar.
 struct Follow {
     bar: ProgressBar,
+    refusals: Refusals,
     first_start: Timestamp,
     last_close: Timestamp,
     update_bytes: u64,
@@ -201,11 +204,19 @@ impl Follow {
         bar.set_style(style.expect("the template is a constant"));
         bar.set_prefix(plan.study.id.to_string());
         let never = Timestamp(0);
-        Self { bar, first_start: never, last_close: never, update_bytes: 0, incomplete_rounds: 0 }
+        Self {
+            bar,
+            refusals: Refusals::default(),
+            first_start: never,
+            last_close: never,
+            update_bytes: 0,
+            incomplete_rounds: 0,
+        }
     }
 
     /// Returns how the study ended, once it has.
     fn event(&mut self, StudyEvent { time, event, .. }: StudyEvent) -> Option<anyhow::Result<Digest>> {
+        self.refusals.note(&event);
         match event {
             Event::SiteAnswered { site, refused: Some(reason) } => {
                 self.bar.println(format!("{site} refused: {reason}"));
@@ -224,17 +235,15 @@ impl Follow {
                 self.bar.set_message("scoring at the sites");
                 return Some(match closed.outcome {
                     Ended::Finished { model } => Ok(model),
-                    Ended::Failed { reason } => failed(&closed.study, &reason),
+                    Ended::Failed { reason } => {
+                        Err(anyhow!("study {} failed: {reason}{}", closed.study, self.refusals))
+                    }
                 });
             }
             Event::SiteAnswered { refused: None, .. } | Event::RoundStarted { .. } => {}
         }
         None
     }
-}
-
-fn failed(study: &fedtwin_plan::StudyId, reason: &str) -> anyhow::Result<Digest> {
-    bail!("study {study} failed: {reason}")
 }
 
 /// A large cohort's test patients take minutes on a slow machine.

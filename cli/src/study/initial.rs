@@ -1,15 +1,14 @@
 //! Initial models that a researcher gives: checked here, named in the draft, and sent when the study is run.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use fedtwin_plan::digest::RunningDigest;
-use fedtwin_plan::model_file::{Checker, ModelFileError};
 use fedtwin_plan::plan::Draft;
 use fedtwin_plan::text_file::{TextError, parse, value_span};
 use fedtwin_plan::{Digest, ModelSpec};
 use fedtwin_proto::limits::CHUNK_BYTES;
+
+use super::tensors::{TensorsError, on_the_wire};
 
 /// Why a file is no initial model of a draft.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +27,7 @@ pub enum InitialModelError {
         /// The file.
         file: PathBuf,
         /// Why.
-        source: ModelFileError,
+        source: TensorsError,
     },
     /// The draft names another file.
     #[error("the draft's model.initial is {named}, but the file's digest is {found}")]
@@ -59,7 +58,7 @@ pub fn name_in(name: &str, text: &str, file: &Path) -> Result<String, InitialMod
         line: 1,
         message: format!("{} {}", problem.key, problem.message),
     })?;
-    let found = check(file, &spec.base())?;
+    let found = Digest::of(&read(file, &spec.base())?);
     match draft.model.initial {
         Some(named) if named == found => Ok(text.to_owned()),
         Some(named) => Err(InitialModelError::OtherModel { named, found }),
@@ -67,33 +66,20 @@ pub fn name_in(name: &str, text: &str, file: &Path) -> Result<String, InitialMod
     }
 }
 
-/// Reads a model file piece by piece and returns its digest.
-fn check(file: &Path, spec: &ModelSpec) -> Result<Digest, InitialModelError> {
-    let model = |source| InitialModelError::Model { file: file.to_owned(), source };
-    let (mut checker, mut digest) = (Checker::new(spec), RunningDigest::new());
-    for chunk in chunks(file)? {
-        let chunk = chunk.map_err(|source| InitialModelError::Io { file: file.to_owned(), source })?;
-        checker.push(&chunk).map_err(model)?;
-        digest.update(&chunk);
-    }
-    checker.finish().map_err(model)?;
-    Ok(digest.finish())
+/// Reads a model of the specification, as this program or another one wrote it, in the form of the wire.
+///
+/// # Errors
+/// Refuses a file that cannot be read or is of another model.
+pub(crate) fn read(file: &Path, spec: &ModelSpec) -> Result<Vec<u8>, InitialModelError> {
+    let bytes =
+        std::fs::read(file).map_err(|source| InitialModelError::Io { file: file.to_owned(), source })?;
+    on_the_wire(spec, bytes).map_err(|source| InitialModelError::Model { file: file.to_owned(), source })
 }
 
-/// Returns a file's bytes in pieces of the wire's size.
-pub(crate) fn chunks(
-    file: &Path,
-) -> Result<impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'static, InitialModelError> {
-    let opened = File::open(file).map_err(|source| InitialModelError::Io { file: file.to_owned(), source });
-    let mut opened = opened?;
-    Ok(std::iter::from_fn(move || {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        match (&mut opened).take(CHUNK_BYTES as u64).read_to_end(&mut chunk) {
-            Ok(0) => None,
-            Ok(_) => Some(Ok(chunk)),
-            Err(error) => Some(Err(error)),
-        }
-    }))
+/// Cuts a model in pieces of the wire's size.
+pub(crate) fn chunks(model: Vec<u8>) -> impl Iterator<Item = Vec<u8>> + Send + 'static {
+    let length = model.len();
+    (0..length).step_by(CHUNK_BYTES).map(move |at| model[at..length.min(at + CHUNK_BYTES)].to_vec())
 }
 
 /// Adds the digest after the seed: in an inline table, below it in a table of its own, or as a dotted key.

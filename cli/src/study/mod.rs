@@ -5,8 +5,10 @@ pub mod initial;
 pub mod metrics;
 pub mod plan;
 pub mod progress;
+pub mod refusals;
 pub mod report;
 pub mod run;
+pub mod tensors;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -10,6 +10,7 @@ use fedtwin_proto::domain::{Event, StudyEvent, StudyOutcome};
 use super::file::{self, FileError};
 use super::initial::{self, InitialModelError};
 use super::progress::Progress;
+use super::refusals::Refusals;
 use crate::client::{Client, ClientError};
 
 /// A study that ended well.
@@ -80,12 +81,14 @@ pub enum RunError {
     )]
     Stopped(StudyId),
     /// The study failed.
-    #[error("the study {study} failed: {reason}")]
+    #[error("the study {study} failed: {reason}{refusals}")]
     Failed {
         /// The study.
         study: StudyId,
         /// Why, as the coordinator says.
         reason: String,
+        /// Who took no part, as the sites say.
+        refusals: Refusals,
     },
     /// The model was not downloaded.
     #[error("the study {study} is finished, but its model {model} was not downloaded")]
@@ -112,10 +115,10 @@ pub async fn run(
 ) -> Result<Finished, RunError> {
     let signed = file::read(file)?;
     let plan: Plan = parse(&file.display().to_string(), str::from_utf8(&signed.text)?)?;
+    let spec = plan.model_spec().expect("a checked plan has a model").base();
     let study = plan.study.id;
     if let Some(initial) = initial {
-        // A file that cannot be read to its end is one that the coordinator finds too short.
-        let chunks = initial::chunks(initial)?.map_while(Result::ok);
+        let chunks = initial::chunks(initial::read(initial, &spec)?);
         let given = client.give_model(signed.clone(), chunks).await;
         given.map_err(|source| RunError::NotGiven { study: study.clone(), source })?;
     }
@@ -151,12 +154,13 @@ async fn follow(
     rounds: Option<u32>,
 ) -> Result<Finished, RunError> {
     let progress = Progress::new(rounds);
-    let outcome = to_the_end(client, &study, &progress).await;
+    let mut refusals = Refusals::default();
+    let outcome = to_the_end(client, &study, &progress, &mut refusals).await;
     progress.finish();
     let outcome = outcome.map_err(|source| RunError::NotWatched { study: study.clone(), source })?;
     match outcome {
         None => Err(RunError::Stopped(study)),
-        Some(StudyOutcome::Failed { reason }) => Err(RunError::Failed { study, reason }),
+        Some(StudyOutcome::Failed { reason }) => Err(RunError::Failed { study, reason, refusals }),
         Some(StudyOutcome::Finished { model }) => {
             let file = model_out.unwrap_or_else(|| format!("{study}.safetensors").into());
             match client.fetch_model(&model, &file).await {
@@ -172,6 +176,7 @@ async fn to_the_end(
     client: &Client,
     study: &StudyId,
     progress: &Progress,
+    refusals: &mut Refusals,
 ) -> Result<Option<StudyOutcome>, ClientError> {
     let mut next = 0;
     loop {
@@ -190,6 +195,7 @@ async fn to_the_end(
             if number >= next {
                 next = number + 1;
                 progress.show(&event);
+                refusals.note(&event);
             }
             if let Event::StudyClosed(closed) = event {
                 return Ok(Some(closed.outcome));
