@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use fedtwin_plan::numbers::{Positive, Probability};
-use fedtwin_privacy::accountant::{self, CalibrationError, Target, gdp, pld};
+use fedtwin_privacy::accountant::{self, CalibrationError, Event, Target, gdp, pld};
 use serde_json::json;
 
 use super::events::{Events, Rate, positive, probability, segment};
@@ -20,8 +20,8 @@ pub struct Epsilon {
     /// The delta at which epsilon is stated.
     #[arg(long, value_parser = probability)]
     delta: Probability,
-    /// The accountant: pld prices everything and is the sharpest, rdp prices Gaussian noise on samples, gdp is exact
-    /// for steps with all patients.
+    /// The accountant: pld prices everything and is the sharpest but at the edges, where it says that rdp's bound is the
+    /// lower one and takes that; rdp prices Gaussian noise on samples; gdp is exact for steps with all patients.
     #[arg(long)]
     accountant: Accountant,
     /// What a neighbouring cohort is.
@@ -84,7 +84,7 @@ pub enum NoCost {
     #[error("one step with this noise costs more than the target")]
     NoStep,
     /// Nothing bounds the steps.
-    #[error("these steps have no finite epsilon at this delta")]
+    #[error("no finite epsilon is found for these steps at this delta: there is too little noise")]
     Infinite,
     /// No noise meets the target.
     #[error(transparent)]
@@ -99,7 +99,7 @@ pub fn epsilon(arguments: &Epsilon) -> Result<String, NoCost> {
     let &Epsilon { events: Events(ref events), delta, accountant, relation, json } = arguments;
     let (delta, relation) = (delta.get(), relation.into());
     let (epsilon, name) = match accountant {
-        Accountant::Pld => (pld::epsilon(events, delta, relation), "pld".to_owned()),
+        Accountant::Pld => by_losses(events, delta, relation),
         Accountant::Rdp => {
             let segments = accountant::segments_of(events, relation).ok_or(NoCost::Orders)?;
             let bound = accountant::rdp_epsilon(&segments, delta);
@@ -119,6 +119,21 @@ pub fn epsilon(arguments: &Epsilon) -> Result<String, NoCost> {
     } else {
         format!("epsilon {epsilon} at delta {delta} ({name}, {relation})")
     })
+}
+
+/// Prices events by their losses; by Renyi orders where losses give no bound, or a higher one. Both bounds hold.
+fn by_losses(events: &[Event], delta: f64, relation: accountant::Relation) -> (f64, String) {
+    let losses = pld::epsilon(events, delta, relation);
+    let orders = accountant::segments_of(events, relation)
+        .map(|segments| accountant::rdp_epsilon(&segments, delta))
+        .filter(|orders| orders.value < losses);
+    match orders {
+        None => (losses, "pld".to_owned()),
+        Some(orders) if losses.is_finite() => {
+            (orders.value, format!("{}, below pld's {losses}", orders.accountant))
+        }
+        Some(orders) => (orders.value, format!("{}, where pld finds none", orders.accountant)),
+    }
 }
 
 /// Finds the least noise multiplier that meets a target, rounded up, or the largest number of steps.
@@ -197,7 +212,10 @@ mod tests {
         assert!(refused("1/2:1:10", Accountant::Rdp, Relation::ReplaceOne).contains("use pld"));
         assert!(refused("laplace:2:10", Accountant::Rdp, Relation::ZeroOut).contains("use pld"));
         assert!(refused("1/2:1:10", Accountant::Gdp, Relation::ZeroOut).contains("use pld"));
-        assert!(refused("discrete:5:1:1", Accountant::Pld, Relation::ZeroOut).contains("no finite epsilon"));
+        assert!(
+            refused("discrete:5:1:1", Accountant::Pld, Relation::ZeroOut)
+                .contains("no finite epsilon is found")
+        );
         // Rows S01, R02 and T01 of the reference.
         for (events, relation, expected) in [
             ("0.01:1:1000", Relation::ZeroOut, 1.828_243_65),
@@ -216,8 +234,22 @@ mod tests {
     }
 
     #[test]
+    fn at_the_edges_losses_give_a_price_and_no_higher_one_than_orders() {
+        // Little noise, large noise, rare samples, many steps and all of them together.
+        for events in
+            ["0.1:0.05:100", "0.5:0.1:3", "1e-6:0.5:100000", "1e-7:0.4:1000000", "0.9:50:100000", "1e-9:1:1"]
+        {
+            let (losses, orders) = (
+                price(events, Accountant::Pld, Relation::ZeroOut).unwrap(),
+                price(events, Accountant::Rdp, Relation::ZeroOut).unwrap(),
+            );
+            assert!(losses <= orders, "{events}: {losses} by losses, {orders} by orders");
+        }
+    }
+
+    #[test]
     fn rates_are_exact_and_bad_events_are_refused() {
-        for (text, expected) in [("1/20", "1/20"), ("0.05", "5/100"), ("1e-05", "1/100000"), ("1.0", "1")] {
+        for (text, expected) in [("1/20", "1/20"), ("0.05", "1/20"), ("1e-05", "1/100000"), ("1.0", "1")] {
             assert_eq!(text.parse::<Rate>().unwrap().0.to_string(), expected);
         }
         for bad in ["0", "-0.1", "1.5", "x", "nan", "1e-12"] {
