@@ -97,6 +97,14 @@ pub fn event(plan: &Plan, sites: u32) -> Result<GaussianEvent, OutOfRange> {
     GaussianEvent::of_updates(plan, sites, plan.calibrated.steps)
 }
 
+/// Returns the noisy sums of one attempt at a plan's round, with the noise that its site charges for.
+///
+/// # Errors
+/// Refuses integers that no mechanism has.
+pub fn attempt(plan: &Plan) -> Result<GaussianEvent, OutOfRange> {
+    GaussianEvent::of_updates(plan, plan.noise_shares(), plan.local_steps().into())
+}
+
 /// Takes the narrowest modulus whose grid is fine enough, and the largest m for which its sums fit.
 ///
 /// A larger m costs nothing but bits, and makes the grid of contributions finer: C_int is 2^m over the

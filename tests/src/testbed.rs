@@ -14,7 +14,7 @@ use fedtwin_cli::simulate::federation::{Federation, Programs, RESEARCHER};
 use fedtwin_cli::simulate::site_config::{PEERS, RESEARCHERS};
 use fedtwin_daemon::clock;
 use fedtwin_plan::{Digest, SiteName, StudyId};
-use fedtwin_privacy::ledger::Purpose;
+use fedtwin_privacy::ledger::{Kind, Purpose};
 use tempfile::TempDir;
 
 use crate::script::{Behaviour, LOADED_FILE, Script};
@@ -271,7 +271,8 @@ impl SiteTerms {
              secure_aggregation = {{ peers = \"{PEERS}\", sites_min = 3 }}\n\
              [[cohort]]\nfile = \"cohort.toml\"\n"
         );
-        let budget = Budget { purpose: Purpose::Training, epsilon: 4.0, delta: 1e-5, order: 8.0 };
+        let delta = 1e-5.try_into().expect("the delta is a constant");
+        let budget = Budget { purpose: Purpose::Training, kind: Kind::Gdp, epsilon: 4.0, delta };
         Self { script: Script::good(number), cohort, config, budget, metrics_epsilon: None }
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use fedtwin_certs::{Authority, Credentials, Role, Terms, folder};
 use fedtwin_plan::{CohortName, FederationName, SiteName, Timestamp};
-use fedtwin_privacy::ledger::Purpose;
+use fedtwin_privacy::ledger::{Kind, Purpose};
 
 use super::budget::Budget;
 
@@ -147,16 +147,24 @@ impl Federation {
     /// # Errors
     /// Returns what the site's program says against it.
     pub fn open_budget(&self, site: &SiteName, cohort: &CohortName, budget: &Budget) -> anyhow::Result<()> {
-        let Budget { purpose, epsilon, delta, order } = budget;
+        let Budget { purpose, kind, epsilon, delta } = budget;
         let purpose = match purpose {
             Purpose::Training => "training",
             Purpose::Metrics => "metrics",
         };
-        let (epsilon, delta, order) = (epsilon.to_string(), delta.to_string(), order.to_string());
-        let words = ["propose", "--cohort", cohort.as_str(), "--purpose", purpose, "--kind", "rdp"];
-        let amounts = ["--order", &order, "--epsilon", &epsilon, "--delta", &delta];
+        let order = match kind {
+            Kind::Gdp => None,
+            Kind::Rdp { order_milli } => Some(order_milli.to_string()),
+        };
+        let kind = match &order {
+            None => vec!["--kind", "gdp"],
+            Some(order) => vec!["--kind", "rdp", "--order", order],
+        };
+        let (epsilon, delta) = (epsilon.to_string(), delta.to_string());
+        let words = ["propose", "--cohort", cohort.as_str(), "--purpose", purpose];
+        let amounts = ["--epsilon", &epsilon, "--delta", &delta];
         let reasons = ["--who", "simulation", "--why", "a simulation on one machine", "--code-only"];
-        let code = self.budget_command(site, &[&words[..], &amounts, &reasons].concat())?;
+        let code = self.budget_command(site, &[&words[..], &kind, &amounts, &reasons].concat())?;
         self.budget_command(site, &["confirm", code.trim()])?;
         Ok(())
     }

@@ -58,7 +58,7 @@ fn costs(out: &mut dyn Write, study: &StudyOutcome) -> io::Result<()> {
         }
         Err(error) => writeln!(out, "privacy: cannot be stated: {error}")?,
     }
-    let mut table = Table::new(["site", "budget", "spent", "reserved", "left", "ledger"]);
+    let mut table = Table::new(["site", "cap", "spent", "reserved", "left", "ledger"]);
     for site in &study.sites {
         let cohort = &site.ledger.cohort;
         let epsilon = |amount: fedtwin_privacy::ledger::Amount| format!("{:.3}", amount.epsilon);
