@@ -215,6 +215,14 @@ fn describe(
          than epsilon {epsilon} at delta {delta} (the patient's own contributions made zero)."
     )?;
     writeln!(out, "It adds up {kind}. It is never lowered; kind and delta stay for ever.")?;
+    if delta.value() * f64::from(*patients) > 1.0 {
+        writeln!(
+            out,
+            "Warning: delta {delta} is above 1 in {patients} patients. Publishing one patient's whole record would \
+             meet such a delta; choose less, and about 1 in {} is common.",
+            10 * u64::from(*patients)
+        )?;
+    }
     for (when, report) in [("Now", now), ("Then", report(after))] {
         let total = report.map_or("no budget".to_owned(), |report| report.headline());
         writeln!(out, "{when:>5}, all purposes together: {total}")?;

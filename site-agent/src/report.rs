@@ -6,7 +6,7 @@ use std::path::Path;
 use fedtwin_certs::Credentials;
 use fedtwin_cohort::CohortFile;
 use fedtwin_daemon::clock;
-use fedtwin_privacy::ledger::{Amount, CohortReport};
+use fedtwin_privacy::ledger::{Amount, CAP_AND_SPEND, CohortReport};
 
 use crate::config::SiteConfig;
 
@@ -22,6 +22,7 @@ pub fn write(out: &mut dyn Write, report: &[CohortReport], json: bool) -> anyhow
         writeln!(out, "no budgets: open one with `fedtwin-site budget propose`")?;
     } else {
         report.iter().try_for_each(|cohort| write_cohort(out, cohort))?;
+        writeln!(out, "{CAP_AND_SPEND}")?;
     }
     Ok(())
 }
@@ -30,10 +31,7 @@ fn write_cohort(out: &mut dyn Write, report: &CohortReport) -> io::Result<()> {
     writeln!(out, "cohort {}: {}", report.cohort, report.headline())?;
     let mut write_amounts = |what: &str, amounts: [Amount; 4]| {
         let [budget, spent, reserved, left] = amounts.map(|amount| amount.epsilon);
-        writeln!(
-            out,
-            "  {what:<9} epsilon {budget:.4}, spent {spent:.4}, reserved {reserved:.4}, left {left:.4}"
-        )
+        writeln!(out, "  {what:<9} cap {budget:.4}, spent {spent:.4}, reserved {reserved:.4}, left {left:.4}")
     };
     for budget in &report.budgets {
         let amounts = [budget.total, budget.spent, budget.reserved, budget.left];

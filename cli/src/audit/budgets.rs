@@ -1,7 +1,7 @@
 //! `fedtwin audit budgets`: what is spent, reserved and left, by cohort, purpose and study.
 
 use clap::Args;
-use fedtwin_privacy::ledger::{Amount, BudgetReport, CohortReport, Kind, Stage, StudyReport};
+use fedtwin_privacy::ledger::{Amount, BudgetReport, CAP_AND_SPEND, CohortReport, Kind, Stage, StudyReport};
 use serde_json::json;
 
 use super::ledger::Ledger;
@@ -53,8 +53,8 @@ pub fn text(ledgers: &[Ledger]) -> String {
         }
     }
     let mut text = table.to_string();
-    text +=
-        "Epsilons of each line alone, at the cohort's delta; they do not add up, the amounts behind them do.";
+    text += "Epsilons of each line alone, at the cohort's delta; they do not add up, the amounts behind them do.\n";
+    text += CAP_AND_SPEND;
     notes.extend(ledgers.iter().filter_map(Ledger::caution));
     notes.iter().for_each(|note| text += &format!("\n{note}"));
     text

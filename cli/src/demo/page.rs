@@ -55,7 +55,7 @@ fn study_section(page: &mut String, arm: &ArmOutcome, study: &StudyOutcome, figu
         push(page, format_args!("<tr{class}><td>{site}<td>{arm}<td class=n>{cells}</tr>"));
     }
     page.push_str(
-        "</table><table><tr><th>site<th class=n>budget<th class=n>spent<th class=n>reserved<th class=n>left<th>ledger<th>model</tr>",
+        "</table><table><tr><th>site<th class=n>cap<th class=n>spent<th class=n>reserved<th class=n>left<th>ledger<th>model</tr>",
     );
     for site in &study.sites {
         site_row(page, arm, study, site, folder);

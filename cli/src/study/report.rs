@@ -16,6 +16,7 @@ pub struct Report {
     event: GaussianEvent,
     noise_shares: u32,
     modulus_bits: u32,
+    patients_max: u32,
     price: Price,
 }
 
@@ -78,7 +79,8 @@ impl Report {
         };
         let modulus_bits = plan.calibrated.modulus_bits.get();
         let (study, noise_shares) = (plan.study.id.clone(), plan.noise_shares());
-        Ok(Self { study, event, noise_shares, modulus_bits, price })
+        let patients_max = plan.cohort.patients_max.get();
+        Ok(Self { study, event, noise_shares, modulus_bits, patients_max, price })
     }
 
     /// Returns what the study costs.
@@ -136,7 +138,16 @@ impl fmt::Display for Report {
             shares => format!("sums over the sites, in which the noise of {shares} surely counts"),
         };
         writeln!(f, "  coordinator       {}  who sees {sees}; this one is charged", upward(coordinator))?;
-        write!(f, "  model users       {}  who sees the models and took no part", upward(model_users))
+        write!(f, "  model users       {}  who sees the models and took no part", upward(model_users))?;
+        if delta * f64::from(self.patients_max) > 1.0 {
+            write!(
+                f,
+                "\nwarning: delta {delta} is above 1 in {} (cohort.patients_max): publishing one patient's whole record \
+                 would meet such a delta",
+                self.patients_max
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -187,6 +198,15 @@ mod tests {
         let text = report(&changes).to_string();
         assert!(text.contains("in which the noise of 3 surely counts; this one is charged"), "{text}");
         assert!(report(&[]).to_string().contains("who sees each site's own sums; this one is charged"));
+    }
+
+    #[test]
+    fn a_delta_above_one_in_the_number_of_patients_is_warned_of() {
+        let warned = |delta: &str| {
+            report(&[("delta = 1e-3", &format!("delta = {delta}"))]).to_string().contains("warning: delta")
+        };
+        // The draft has room for 1000 patients.
+        assert!(!warned("1e-3") && warned("1.1e-3"));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub use budget::{Approval, BudgetOpened, BudgetRaised, Delta, Kind, Purpose, Rem
 pub use claim::{BlockId, Claim, Spend};
 pub use cost::Cost;
 pub use grant::{BlockGrant, Receipt, Reservation};
-pub use report::{Amount, BudgetReport, CohortReport, Stage, StudyReport};
+pub use report::{Amount, BudgetReport, CAP_AND_SPEND, CohortReport, Stage, StudyReport};
 pub use request::{AttemptCost, BudgetRequest, ClaimRequest, StudyRequest};
 pub use state::LedgerState;
 pub use violation::{Shortfall, Violation};

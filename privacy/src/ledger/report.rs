@@ -9,6 +9,10 @@ use crate::ledger::claim::{BlockId, Claim, Spend};
 use crate::ledger::cost::Cost;
 use crate::ledger::state::{BudgetState, CohortState, LedgerState, Progress, StudyState};
 
+/// What readers of a report should know: only the cap is a bound that was fixed in advance. What is spent is an
+/// odometer's reading, and bounds by itself only what would have been done whatever was seen on the way.
+pub const CAP_AND_SPEND: &str = "The cap bounds everything together, whatever was chosen after what; the spend says how much of it is used.";
+
 /// One cohort, composed over all purposes: its budgets and the studies that drew on them.
 ///
 /// An epsilon is that of its amount alone, at the budgets' delta: epsilons do not add up, the amounts in

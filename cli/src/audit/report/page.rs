@@ -1,7 +1,7 @@
 //! A report as one self-contained page: no scripts, no fonts, nothing to fetch.
 
 use fedtwin_attack::report::{AttackReport, CanaryReport, Control, RecordsUsed};
-use fedtwin_privacy::ledger::BudgetReport;
+use fedtwin_privacy::ledger::{BudgetReport, CAP_AND_SPEND};
 
 use super::chart;
 use super::facts::{Mechanism, Promise, Report, Total, TradeOff, What};
@@ -164,7 +164,7 @@ fn total(page: &mut String, total: &Total, promise: &Promise) {
     push(
         page,
         format_args!(
-            "<p>{spent} of a cap of {}{delta}, by {} studies.</p>",
+            "<p>{spent} of a cap of {}{delta}, by {} studies. {CAP_AND_SPEND}</p>",
             shown(Some(total.cap)),
             total.studies
         ),
