@@ -9,6 +9,7 @@ use fedtwin_certs::{Credentials, tls, verify_plan};
 use fedtwin_daemon::backoff::Backoff;
 use fedtwin_daemon::{clock, program, transport};
 use fedtwin_plan::StudyId;
+use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::random::{RandomSource, SecureRandom};
 use fedtwin_proto::domain::Notice;
 use tokio::sync::mpsc;
@@ -18,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{CallError, Client, Notices};
 use crate::config::SiteConfig;
-use crate::inbox::Inbox;
 use crate::session::Session;
-use crate::study_task::{StudyNotice, StudyTask};
+use crate::study::Input;
+use crate::study_task::StudyTask;
 use crate::trainer::NewTrainer;
 use crate::witnessing::{self, WitnessError};
 
@@ -82,7 +83,7 @@ struct Agent {
     shared: Arc<Shared>,
     /// Tells this agent from another one that has the same certificate.
     number: [u8; 8],
-    studies: HashMap<StudyId, mpsc::Sender<StudyNotice>>,
+    studies: HashMap<StudyId, mpsc::Sender<Input>>,
     tasks: JoinSet<()>,
 }
 
@@ -155,7 +156,7 @@ impl Agent {
                 let authority = self.shared.credentials.authority();
                 match verify_plan(&signed, authority, clock::now()) {
                     Ok((plan, signer)) => {
-                        (plan.study.id.clone(), StudyNotice::Offer(Box::new(plan), signer, signed))
+                        (plan.study.id.clone(), Input::Offered(Box::new(plan), signer, signed))
                     }
                     Err(error) => {
                         // No study to answer for: nothing in the bytes is to be believed.
@@ -165,32 +166,26 @@ impl Agent {
                 }
             }
             Notice::Invitation(invitation) => {
-                (invitation.key.study.clone(), StudyNotice::Invitation(invitation))
+                (invitation.key.study.clone(), Input::Invited(Purpose::Training, invitation))
             }
             Notice::Measurement(invitation) => {
-                (invitation.key.study.clone(), StudyNotice::Measurement(invitation))
+                (invitation.key.study.clone(), Input::Invited(Purpose::Metrics, invitation))
             }
-            Notice::Secure(notice) => (notice.key.study.clone(), StudyNotice::Secure(notice)),
-            Notice::Closed(closed) => (closed.study, StudyNotice::Closed(closed.outcome)),
+            Notice::Secure(notice) => (notice.key.study.clone(), Input::Secure(notice)),
+            Notice::Closed(closed) => (closed.study, Input::Closed(closed.outcome)),
         };
         let running = self.studies.get(&study).filter(|sender| !sender.is_closed());
         let sender = match (running, &notice) {
             (Some(sender), _) => sender.clone(),
-            (None, StudyNotice::Offer(..)) => {
+            (None, Input::Offered(..)) => {
                 let (sender, queue) = mpsc::channel(NOTICES_QUEUED);
-                let (shared, inbox) = (Arc::clone(&self.shared), Inbox::new(queue));
-                self.tasks.spawn(StudyTask::new(study.clone(), shared, client.clone(), inbox).run());
+                let shared = Arc::clone(&self.shared);
+                self.tasks.spawn(StudyTask::new(study.clone(), shared, client.clone(), queue).run());
                 self.studies.insert(study, sender.clone());
                 sender
             }
             // The study's task has ended: there is nothing left to do for it.
-            (
-                None,
-                StudyNotice::Invitation(_)
-                | StudyNotice::Measurement(_)
-                | StudyNotice::Secure(_)
-                | StudyNotice::Closed(_),
-            ) => return Ok(()),
+            (None, _) => return Ok(()),
         };
         while self.tasks.try_join_next().is_some() {}
         // A task that ends while it is told loses nothing by it.

@@ -1,52 +1,59 @@
-//! The part of an attempt that computes: training, or the counts of metrics.
+//! The part of an attempt that computes: training, or the counts of metrics, and the masks.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use fedtwin_plan::Plan;
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::report::Report;
 use fedtwin_privacy::ledger::Purpose;
-use fedtwin_privacy::random::SecureRandom;
+use fedtwin_privacy::noise::NoiseSource;
+use fedtwin_privacy::random::RandomSource;
+use fedtwin_proto::domain::RoundKey;
+use fedtwin_secagg::mask::Masks;
 
-use crate::attempt_error::AttemptError;
-use crate::config::NoiseSampler;
-use crate::local_training::{LocalTraining, LocalUpdate};
+use crate::local_training::{LocalTraining, LocalUpdate, TrainingError};
 use crate::measuring::measure;
 use crate::trainer::Trainer;
 
-/// The part of an attempt that computes, on a thread where it may block.
-pub(crate) struct Computation {
-    pub(crate) purpose: Purpose,
-    pub(crate) plan: Plan,
-    pub(crate) patients: u32,
-    pub(crate) clip: Positive,
-    pub(crate) trainer: Arc<Mutex<Box<dyn Trainer>>>,
-    pub(crate) noise: NoiseSampler,
-    pub(crate) score: bool,
+/// What an attempt computes.
+pub struct Computation {
+    /// The attempt.
+    pub key: RoundKey,
+    /// What is computed.
+    pub purpose: Purpose,
+    /// The plan.
+    pub plan: Plan,
+    /// The cohort's declared size.
+    pub patients: u32,
+    /// The round's clip.
+    pub clip: Positive,
+    /// The model's weights.
+    pub weights: Arc<Vec<f32>>,
+    /// The masks to add, under secure aggregation.
+    pub masks: Option<Masks>,
 }
 
 impl Computation {
-    pub(crate) fn run(&self, weights: &[f32]) -> Result<(LocalUpdate, Option<Report>), AttemptError> {
-        let mut trainer = locked(&self.trainer);
-        match self.purpose {
-            Purpose::Training => {}
-            Purpose::Metrics => return Ok((measure(&self.plan, trainer.as_mut(), weights)?, None)),
-        }
-        let scores = if self.score { Some(trainer.score(weights, false)?) } else { None };
-        let mut training = LocalTraining {
-            plan: &self.plan,
-            patients: self.patients,
-            clip: self.clip,
-            trainer: trainer.as_mut(),
-            noise: self.noise.source(),
-            random: &mut SecureRandom::new(),
+    /// Computes the update or the counts, noised as the plan says, and masks them.
+    ///
+    /// # Errors
+    /// Fails where the trainer fails or there is no randomness.
+    pub fn run<R: RandomSource>(
+        &self,
+        trainer: &mut dyn Trainer,
+        noise: &dyn NoiseSource,
+        random: &mut R,
+    ) -> Result<LocalUpdate, TrainingError> {
+        let (plan, weights) = (&self.plan, &self.weights);
+        let mut update = match self.purpose {
+            Purpose::Metrics => measure(plan, trainer, weights)?,
+            Purpose::Training => {
+                let (patients, clip) = (self.patients, self.clip);
+                LocalTraining { plan, patients, clip, trainer, noise, random }.run(weights)?
+            }
         };
-        Ok((training.run(weights)?, scores))
+        if let Some(masks) = &self.masks {
+            masks.add_to(0, &mut update.values);
+        }
+        Ok(update)
     }
-}
-
-/// Locks a trainer.
-pub(crate) fn locked(trainer: &Mutex<Box<dyn Trainer>>) -> MutexGuard<'_, Box<dyn Trainer>> {
-    // A trainer whose caller panicked answers out of step and is found out by its next answer.
-    trainer.lock().unwrap_or_else(PoisonError::into_inner)
 }

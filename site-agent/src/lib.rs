@@ -2,18 +2,18 @@
 //!
 //! [`session`] decides, synchronously and without IO but for the ledger: which plans this site takes
 //! part in, what each attempt costs, and what may leave. [`agent`] is the async driver around it: one
-//! task per study, one connection to the coordinator, which the site dials. [`local_training`] computes
+//! task per study, one connection to the coordinator, which the site dials. What a study says and when is decided in
+//! [`study`], which [`study_task`] drives. [`local_training`] computes
 //! an update with a [`trainer`], a process of its own that sees neither keys nor ledger nor noise.
 
 pub mod agent;
-mod attempt_error;
+pub mod attempt_error;
 pub mod audit;
 pub mod budget_command;
 pub mod cli;
 pub mod client;
-mod computation;
+pub mod computation;
 pub mod config;
-mod inbox;
 pub mod local_training;
 pub mod measuring;
 pub mod optimiser;
@@ -22,10 +22,13 @@ pub mod policy;
 pub mod proposals;
 pub mod reason;
 pub mod report;
-mod secure;
+mod scoring;
+pub mod secure;
 pub mod session;
 mod slot;
+pub mod study;
 pub mod study_folder;
 pub mod study_task;
 pub mod trainer;
 pub mod witnessing;
+mod worker;

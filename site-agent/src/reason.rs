@@ -18,7 +18,7 @@ use fedtwin_privacy::ledger::{Attempt, Ledger, LedgerError, Round, Violation};
 use fedtwin_proto::domain::as_reason;
 use fedtwin_secagg::site::Refusal as NotHidden;
 
-use crate::attempt_error::AttemptError;
+use crate::attempt_error::{Failed, NotBegun};
 use crate::policy::PlanLine;
 use crate::secure::SecureError;
 use crate::session::{NotWhole, Refusal, SessionError};
@@ -66,8 +66,8 @@ enum Why {
     NotMeasured(u32),
     #[error("a call to the coordinator failed, or its answer was not one")]
     Call,
-    #[error("the coordinator has gone on to another attempt, or closed the study")]
-    Superseded,
+    #[error("the attempt closed before this site could begin with it")]
+    TooLate,
     #[error("secure aggregation: {0}")]
     NotHidden(NotHidden),
     #[error("secure aggregation: fewer sites take part than this one hides among")]
@@ -190,20 +190,27 @@ impl From<&SessionError> for PublicReason {
     }
 }
 
-impl From<&AttemptError> for PublicReason {
-    fn from(error: &AttemptError) -> Self {
+impl From<&NotBegun> for PublicReason {
+    fn from(error: &NotBegun) -> Self {
         let why = match error {
-            AttemptError::NotTakingPart => Why::NotTakingPart,
-            AttemptError::OtherClip(_) => Why::OtherClip,
-            AttemptError::Session(error) => session(error),
-            AttemptError::Call(_) => Why::Call,
-            AttemptError::Witness(error) => witness(error),
-            AttemptError::Secure(error) => secure(error),
-            AttemptError::NoPeers => Why::NoPeers,
-            AttemptError::KeysLost => Why::KeysLost,
-            AttemptError::TooLate | AttemptError::Training(_) | AttemptError::Storage(_) => Why::Failed,
+            NotBegun::NotTakingPart => Why::NotTakingPart,
+            NotBegun::OtherClip(_) => Why::OtherClip,
+            NotBegun::TooLate => Why::TooLate,
+            NotBegun::Session(error) => session(error),
+            NotBegun::Model(_) => Why::Call,
+            NotBegun::Call(error) => witness(error),
+            NotBegun::Secure(error) => secure(error),
+            NotBegun::NoPeers => Why::NoPeers,
+            NotBegun::KeysLost => Why::KeysLost,
         };
         Self { why }
+    }
+}
+
+impl From<&Failed> for PublicReason {
+    /// One reason for all: after an attempt began, what went wrong may depend on patients.
+    fn from(_whatever: &Failed) -> Self {
+        Self { why: Why::Failed }
     }
 }
 
@@ -239,8 +246,6 @@ fn secure(error: &SecureError) -> Why {
         // How many this site hides among is its own.
         SecureError::Refused(NotHidden::TooFew { .. }) => Why::TooFewSites,
         SecureError::Refused(refusal) => Why::NotHidden(refusal.clone()),
-        SecureError::Call(_) => Why::Call,
-        SecureError::Superseded(_) => Why::Superseded,
         SecureError::Randomness(_) => Why::Failed,
     }
 }

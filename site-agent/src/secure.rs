@@ -1,32 +1,22 @@
-//! A site's side of an attempt under secure aggregation: its half of the protocol, over the wire.
+//! A site's side of an attempt under secure aggregation: its half of the protocol, as the study's core drives it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use fedtwin_certs::LogSigner;
-use fedtwin_plan::SiteName;
-use fedtwin_privacy::random::{NoRandomness, RandomSource, SecureRandom};
-use fedtwin_proto::domain::{RoundKey, SecureMessage, SecureStep};
-use fedtwin_secagg::Context;
+use fedtwin_plan::{Digest, Plan, SiteName};
+use fedtwin_privacy::random::{NoRandomness, RandomSource};
+use fedtwin_proto::domain::{Invitation, RoundKey, SecureMessage, SecureStep};
 use fedtwin_secagg::mask::Masks;
 use fedtwin_secagg::site::{Floor, Identity, Refusal, Reply, Site, ToSite};
+use fedtwin_secagg::{AttemptPlace, Context};
 use zeroize::Zeroizing;
-
-use crate::client::{CallError, Client};
-use crate::inbox::{Inbox, Superseded};
 
 /// Why an attempt under secure aggregation ended for this site.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SecureError {
+pub enum SecureError {
     /// The coordinator, or a site through it, did what an honest one would not, or less than this site asks for.
     #[error("secure aggregation: {0}")]
     Refused(#[from] Refusal),
-    /// A call failed.
-    #[error(transparent)]
-    Call(#[from] CallError),
-    /// The study moved on.
-    #[error(transparent)]
-    Superseded(#[from] Superseded),
     /// There is no randomness to be had.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
@@ -48,68 +38,59 @@ pub(crate) struct SecureAttempt {
     last: Option<ToSite>,
 }
 
+/// What a message asks for.
+pub(crate) enum Next {
+    /// Nothing: it repeats the last one.
+    Nothing,
+    /// Send this.
+    Send(SecureMessage),
+    /// Compute the update and add these masks to it.
+    Mask(Masks),
+    /// Send this, which is the last thing there is to do.
+    Open(SecureMessage),
+}
+
 impl SecureAttempt {
-    /// Exchanges keys and shares, and returns the masks of this site's update.
-    pub(crate) async fn begin(
+    /// Joins the attempt; returns what to send.
+    pub(crate) fn join(
         key: RoundKey,
         context: Context,
         me: &Me,
-        (client, inbox): (&mut Client, &mut Inbox),
-    ) -> Result<(Self, Masks), SecureError> {
+        random: &mut dyn RandomSource,
+    ) -> Result<(Self, SecureMessage), SecureError> {
         let mut entropy = Zeroizing::new([0; 32]);
-        SecureRandom::new().fill(entropy.as_mut_slice())?;
+        random.fill(entropy.as_mut_slice())?;
         let identity = Identity { site: me.site.clone(), signer: Arc::new(me.signer.clone()) };
         let (site, advert) = Site::join(context, me.floor.clone(), identity, entropy)?;
-        let mut attempt = Self { key, site, last: None };
-        attempt.send(client, SecureStep::Advert(advert)).await?;
-        loop {
-            match attempt.next(inbox).await? {
-                Reply::Shares(shares) => attempt.send(client, SecureStep::Shares(shares)).await?,
-                Reply::Mask(masks) => return Ok((attempt, masks)),
-                Reply::Consent(_) | Reply::Opening(_) => unreachable!("masks come before consents"),
-            }
-        }
+        let attempt = Self { key, site, last: None };
+        let message = attempt.message(SecureStep::Advert(advert));
+        Ok((attempt, message))
     }
 
-    /// Signs whose vectors are in the sum, and opens what that needs; the update has been sent.
-    pub(crate) async fn finish(mut self, client: &mut Client, inbox: &mut Inbox) -> Result<(), SecureError> {
-        loop {
-            match self.next(inbox).await? {
-                Reply::Consent(consent) => self.send(client, SecureStep::Consent(consent)).await?,
-                Reply::Opening(opening) => {
-                    return Ok(self.send(client, SecureStep::Opening(opening)).await?);
-                }
-                Reply::Shares(_) | Reply::Mask(_) => unreachable!("the update is masked already"),
-            }
+    /// Takes the next message of the attempt.
+    pub(crate) fn step(&mut self, message: ToSite) -> Result<Next, SecureError> {
+        if self.last.as_ref() == Some(&message) {
+            return Ok(Next::Nothing);
         }
-    }
-
-    async fn next(&mut self, inbox: &mut Inbox) -> Result<Reply, SecureError> {
-        let message = loop {
-            let message = inbox.secure(&self.key).await?;
-            if self.last.as_ref() != Some(&message) {
-                break message;
-            }
-        };
         self.last = Some(message.clone());
         let (site, reply) = std::mem::replace(&mut self.site, Site::Over).step(message);
         self.site = site;
-        Ok(reply?)
+        Ok(match reply? {
+            Reply::Shares(shares) => Next::Send(self.message(SecureStep::Shares(shares))),
+            Reply::Mask(masks) => Next::Mask(masks),
+            Reply::Consent(consent) => Next::Send(self.message(SecureStep::Consent(consent))),
+            Reply::Opening(opening) => Next::Open(self.message(SecureStep::Opening(opening))),
+        })
     }
 
-    /// Sends until it arrives or the coordinator says no; the attempt's own time bounds the tries.
-    async fn send(&self, client: &mut Client, step: SecureStep) -> Result<(), CallError> {
-        let message = SecureMessage { key: self.key.clone(), step };
-        loop {
-            match client.send_secure(message.clone()).await {
-                Err(CallError::Unreachable(status)) => {
-                    tracing::warn!(key = %self.key, %status, "a message of secure aggregation did not arrive; sending it again");
-                    tokio::time::sleep(RESEND_AFTER).await;
-                }
-                other => return other,
-            }
-        }
+    fn message(&self, step: SecureStep) -> SecureMessage {
+        SecureMessage { key: self.key.clone(), step }
     }
 }
 
-const RESEND_AFTER: Duration = Duration::from_millis(500);
+/// Returns what the sites of an attempt agree on, where its plan has secure aggregation.
+pub(crate) fn context(plan: &Plan, digest: Digest, invitation: &Invitation) -> Option<Context> {
+    let Invitation { key: RoundKey { round, attempt, .. }, model, members, .. } = invitation;
+    let (round, attempt) = (*round, *attempt);
+    Context::of(plan, digest, AttemptPlace { round, attempt, model: *model, members: members.clone() })
+}

@@ -9,7 +9,7 @@
 //! studies/<id>/model.safetensors    the final model
 //! ```
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,14 @@ impl StudyFolder {
     /// Returns the file system's errors.
     pub fn save_plan(&self, text: &[u8]) -> io::Result<()> {
         fs::write(self.0.join("plan.toml"), text)
+    }
+
+    /// Returns the plan's text.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn load_plan(&self) -> io::Result<String> {
+        fs::read_to_string(self.0.join("plan.toml"))
     }
 
     /// Stores a release, so that it can be sent again within its attempt.
@@ -78,8 +86,10 @@ impl StudyFolder {
     /// Returns the file system's errors.
     pub fn save_result(&self, spec: &ModelSpec, weights: &[f32], scores: &Scores) -> io::Result<()> {
         fs::write(self.0.join("model.safetensors"), model_file::encode(spec, weights))?;
-        let report = File::create(self.0.join("report.json"))?;
-        Ok(serde_json::to_writer_pretty(report, scores)?)
+        // Whole or not at all: somebody may be waiting for it.
+        let new = self.0.join("report.new");
+        fs::write(&new, serde_json::to_vec_pretty(scores)?)?;
+        fs::rename(new, self.0.join("report.json"))
     }
 }
 

@@ -151,6 +151,7 @@ fn i4_protocol_cores_have_no_await() {
         &[
             &[("coordinator/src/study/turn.rs", "store.save().await")],
             &[("site-agent/src/session/mod.rs", "pub async fn offered() {}")],
+            &[("site-agent/src/study/mod.rs", "client.decline().await")],
         ],
     );
 }

@@ -160,6 +160,7 @@ pub(super) fn owner(bytes: &[u8]) -> Option<Opened> {
                 | Body::BudgetRaised(_)
                 | Body::StudyReserved(_)
                 | Body::BlockOpened(_)
+                | Body::AttemptBegun(_)
                 | Body::Released(_)
                 | Body::AttemptRefused(_)
                 | Body::StudyClosed(_)

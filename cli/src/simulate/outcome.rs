@@ -69,15 +69,11 @@ pub async fn of_site(
     let study = &plan.study.id;
     let tries = patience.as_millis() / PAUSE.as_millis();
     for _ in 0..tries {
-        if let Some(ledger) = ended(federation, site, &state, study)? {
-            let folder = state.join("studies").join(study.as_str());
-            let path = folder.join("report.json");
-            let report = File::open(&path).with_context(|| {
-                format!(
-                    "site {site} has no report of {study}: see sites/{site}/site.log in {}",
-                    federation.display()
-                )
-            })?;
+        let folder = state.join("studies").join(study.as_str());
+        // The study's end is in the ledger before its final model is scored.
+        if let Some(ledger) = ended(federation, site, &state, study)?
+            && let Ok(report) = File::open(folder.join("report.json"))
+        {
             let scores: Scores = serde_json::from_reader(BufReader::new(report))?;
             return Ok(SiteOutcome {
                 site: site.clone(),
@@ -88,7 +84,11 @@ pub async fn of_site(
         }
         tokio::time::sleep(PAUSE).await;
     }
-    bail!("site {site} did not end study {study} within {} s", patience.as_secs())
+    bail!(
+        "site {site} has no report of study {study} after {} s: see sites/{site}/site.log in {}",
+        patience.as_secs(),
+        federation.display()
+    )
 }
 
 /// Verifies the ledger offline, as an auditor would, and looks for the study's end.

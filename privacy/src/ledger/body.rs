@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fedtwin_plan::{CohortName, Digest, FederationName, SiteName, StudyId};
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::budget::{BudgetOpened, BudgetRaised, Purpose};
+use crate::ledger::budget::{BudgetOpened, BudgetRaised, Purpose, Remark};
 use crate::ledger::claim::{BlockId, Claim};
 use crate::ledger::cost::Cost;
 
@@ -23,6 +23,8 @@ pub enum Body {
     StudyReserved(StudyReserved),
     /// A part of a claim was spent, before its first attempt reads data.
     BlockOpened(BlockOpened),
+    /// An attempt begins to read data, and is used up by it.
+    AttemptBegun(AttemptBegun),
     /// Bytes may leave.
     Released(Released),
     /// An attempt was refused before it read data.
@@ -83,13 +85,29 @@ pub struct BlockOpened {
     pub purpose: Purpose,
     /// The block, opened in order.
     pub block: BlockId,
-    /// The releases that it pays for.
+    /// The attempts that it pays for.
     pub attempts: u32,
     /// What they cost.
     pub cost: Cost,
 }
 
-/// Bytes that may leave, once. A study never has two of one purpose, round and attempt.
+/// An attempt that may read data, once: whatever becomes of it, it has used up one of its block's.
+///
+/// So an attempt that fails, or that a crash ends, costs what one costs that released something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptBegun {
+    /// The study.
+    pub study: StudyId,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The round.
+    pub round: Round,
+    /// The attempt at it.
+    pub attempt: Attempt,
+}
+
+/// Bytes that may leave, once: those of the attempt that began last. A study never has two of one purpose, round and attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Released {
@@ -127,8 +145,27 @@ pub struct StudyClosed {
     pub study: StudyId,
     /// How it ended.
     pub outcome: Outcome,
+    /// Who ended it.
+    pub by: ClosedBy,
     /// What its blocks that were never opened would have cost, over all purposes.
     pub refunded: Cost,
+}
+
+/// Who ended a study at this site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ClosedBy {
+    /// The coordinator said that it is over.
+    Coordinator,
+    /// As many attempts as may be used up without a release were.
+    Failures,
+    /// A person at the site.
+    Person {
+        /// Who.
+        who: Remark,
+        /// Why.
+        why: Remark,
+    },
 }
 
 /// How a study ended.

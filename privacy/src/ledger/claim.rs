@@ -10,7 +10,7 @@ use crate::ledger::cost::Cost;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
-    /// The attempts that are paid for, repeated rounds included; each makes one release.
+    /// The attempts that are paid for, repeated rounds included; each makes one release or none.
     pub attempts_max: u32,
     /// The parts in which the attempts are spent.
     pub blocks: u32,

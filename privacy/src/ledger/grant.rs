@@ -18,11 +18,12 @@ impl Reservation {
     }
 }
 
-/// A block of attempts that is paid for.
+/// An attempt that may read data: its block is paid for, and that it began is on the disk.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BlockGrant {
     pub(super) study: StudyId,
     pub(super) purpose: Purpose,
+    pub(super) key: (Round, Attempt),
     pub(super) block: BlockId,
     pub(super) attempts_left: u32,
     pub(super) spend: Spend,
@@ -35,10 +36,16 @@ impl BlockGrant {
         &self.study
     }
 
-    /// Returns what the block is for.
+    /// Returns what the attempt is for.
     #[must_use]
     pub fn purpose(&self) -> Purpose {
         self.purpose
+    }
+
+    /// Returns the round and the attempt at it.
+    #[must_use]
+    pub fn key(&self) -> (Round, Attempt) {
+        self.key
     }
 
     /// Returns the block's number.
@@ -47,7 +54,7 @@ impl BlockGrant {
         self.block
     }
 
-    /// Returns the releases that the block still paid for when it was granted.
+    /// Returns the attempts that the block pays for after this one.
     #[must_use]
     pub fn attempts_left(&self) -> u32 {
         self.attempts_left

@@ -1,11 +1,11 @@
 //! The site's ledger: what was spent on each cohort, durable before it happens.
 //!
 //! A study's claim goes from proposed (a [`StudyRequest`]) to reserved, running, and committed or aborted:
-//! [`Ledger::reserve`] sets the whole plan aside, for all purposes or none; [`Ledger::open_block`] spends
-//! a part of it before data is read; [`Ledger::record`] makes one release durable and returns the receipt
-//! without which its bytes cannot leave; [`Ledger::close`] gives back the blocks that never started (valid
-//! because a block's cost is fixed before it starts). A crash at any point may overstate what was spent,
-//! never understate it: the state is what a replay of the file says.
+//! [`Ledger::reserve`] sets the whole plan aside, for all purposes or none; [`Ledger::begin`] uses up one attempt of
+//! it, and spends the next part where the last one is used up, before data is read; [`Ledger::record`] makes the
+//! attempt's release durable and returns the receipt without which its bytes cannot leave; [`Ledger::close`] gives
+//! back the blocks that never started (valid because a block's cost is fixed before it starts). A crash at any
+//! point may overstate what was spent, never understate it: the state is what a replay of the file says.
 //!
 //! Left out on purpose: any way for a message to open or raise a budget. [`Ledger::set_budget`] takes the
 //! [`Approval`] of a person, and only a site's own command calls it.
@@ -30,18 +30,19 @@ use fedtwin_audit_log::{LeafHash, LogError, LogFile, Signer, Stamp};
 use fedtwin_plan::time::Timestamp;
 use fedtwin_plan::{Digest, StudyId};
 
-pub use body::{Attempt, Body, Opened, Outcome, Round};
+pub use body::{Attempt, Body, ClosedBy, Opened, Outcome, Round};
 pub use budget::{Approval, BudgetOpened, BudgetRaised, Delta, Kind, Purpose, Remark};
 pub use claim::{BlockId, Claim, Spend};
 pub use cost::Cost;
 pub use grant::{BlockGrant, Receipt, Reservation};
 pub use report::{Amount, BudgetReport, CAP_AND_SPEND, CohortReport, Stage, StudyReport};
 pub use request::{AttemptCost, BudgetRequest, ClaimRequest, StudyRequest};
-pub use state::LedgerState;
+pub use state::{FAILURES_MAX, LedgerState};
 pub use violation::{Shortfall, Violation};
 pub use witness::RolledBack;
 
-use body::{AttemptRefused, BlockOpened, Released, StudyClosed, StudyRefused};
+use body::{AttemptBegun, AttemptRefused, BlockOpened, Released, StudyClosed, StudyRefused};
+use state::StudyState;
 
 /// Something that the ledger does not do.
 #[derive(Debug, thiserror::Error)]
@@ -185,76 +186,70 @@ impl Ledger {
         self.state.running(study).ok().map(|state| Reservation(state.reserved.clone()))
     }
 
-    /// Pays for an attempt before it reads data: with the open block, or with the next one.
+    /// Begins an attempt, before it reads data: in the open block, or in the next one, which is spent by it.
+    ///
+    /// `key` is the round and the attempt at it: both only go up. The attempt is used up, whatever becomes of it.
     ///
     /// # Errors
-    /// Refuses a key that is not after the last one released, and an attempt beyond the last block.
-    pub fn admit(
+    /// Refuses a key that is not after the last one that began, an attempt beyond the last block, and any attempt
+    /// of a study of which too many released nothing.
+    pub fn begin(
         &mut self,
         study: &StudyId,
         purpose: Purpose,
         key: (Round, Attempt),
         now: Timestamp,
     ) -> Result<BlockGrant, LedgerError> {
-        let state = self.state.running(study)?;
-        let (claim, progress) = state.claim(purpose)?;
-        if progress.is_past(key) {
-            return Err(Violation::Replayed { round: key.0.0, attempt: key.1.0 }.into());
+        let (round, attempt) = key;
+        let begun = Body::AttemptBegun(AttemptBegun { study: study.clone(), purpose, round, attempt });
+        match self.state.check(&begun) {
+            Ok(()) => {}
+            Err(Violation::NotPaid(_)) => self.open_block(study, purpose, now)?,
+            Err(refused) => return Err(refused.into()),
         }
-        if let Some(grant) = self.grant(study, purpose) {
-            return Ok(grant);
-        }
-        let (reservation, next) = (Reservation(state.reserved.clone()), progress.next_block());
-        if claim.attempts_in(next) == 0 {
-            return Err(Violation::NoBlockLeft(study.clone()).into());
-        }
-        self.open_block(&reservation, purpose, next, now)
-    }
-
-    /// Returns the block of a running study that still pays for an attempt, as after a restart.
-    #[must_use]
-    pub fn grant(&self, study: &StudyId, purpose: Purpose) -> Option<BlockGrant> {
-        let (claim, progress) = self.state.running(study).ok()?.claim(purpose).ok()?;
-        let (block, current) = progress.current()?;
-        let attempts_left = current.attempts - current.recorded;
-        let (study, spend) = (study.clone(), claim.spend.clone());
-        (attempts_left > 0).then_some(BlockGrant { study, purpose, block, attempts_left, spend })
+        self.append(&begun, now)?;
+        let (claim, progress) = self.state.running(study)?.claim(purpose)?;
+        let block = BlockId(progress.next_block().0 - 1);
+        let attempts_left = progress.current().map_or(0, |(_, block)| block.attempts - block.begun);
+        Ok(BlockGrant {
+            study: study.clone(),
+            purpose,
+            key,
+            block,
+            attempts_left,
+            spend: claim.spend.clone(),
+        })
     }
 
     /// Spends the next block, before its first attempt reads data.
-    ///
-    /// # Errors
-    /// Refuses a block out of order and a study that is closed.
-    pub fn open_block(
-        &mut self,
-        reservation: &Reservation,
-        purpose: Purpose,
-        block: BlockId,
-        now: Timestamp,
-    ) -> Result<BlockGrant, LedgerError> {
-        let study = reservation.0.study.clone();
-        let claim = reservation.0.claims.get(&purpose);
-        let claim = claim.ok_or_else(|| Violation::NoSuchClaim { study: study.clone(), purpose })?;
-        let (attempts, cost, spend) = (claim.attempts_in(block), claim.cost_in(block), claim.spend.clone());
-        let opened = BlockOpened { study: study.clone(), purpose, block, attempts, cost };
-        self.append(&Body::BlockOpened(opened), now)?;
-        Ok(BlockGrant { study, purpose, block, attempts_left: attempts, spend })
+    fn open_block(&mut self, study: &StudyId, purpose: Purpose, now: Timestamp) -> Result<(), LedgerError> {
+        let (claim, progress) = self.state.running(study)?.claim(purpose)?;
+        let block = progress.next_block();
+        let (attempts, cost) = (claim.attempts_in(block), claim.cost_in(block));
+        self.append(
+            &Body::BlockOpened(BlockOpened { study: study.clone(), purpose, block, attempts, cost }),
+            now,
+        )
+    }
+
+    /// Counts a study's attempts, of all purposes, that began and released nothing; one that is under way is
+    /// among them.
+    #[must_use]
+    pub fn failed(&self, study: &StudyId) -> u32 {
+        self.state.running(study).map_or(0, StudyState::failed)
     }
 
     /// Makes one release durable and returns its receipt.
     ///
-    /// `key` is the round and the attempt at it: both only go up.
-    ///
     /// # Errors
-    /// Refuses a key that is not after the last one, and an attempt that the open block does not pay for.
+    /// Refuses an attempt that is not the one that began last, and one that released something already.
     pub fn record(
         &mut self,
         grant: &BlockGrant,
-        key: (Round, Attempt),
         digest: Digest,
         now: Timestamp,
     ) -> Result<Receipt, LedgerError> {
-        let (round, attempt) = key;
+        let (round, attempt) = grant.key;
         let (study, purpose) = (grant.study.clone(), grant.purpose);
         let released = Released { study: study.clone(), purpose, round, attempt, digest };
         self.append(&Body::Released(released), now)?;
@@ -265,7 +260,7 @@ impl Ledger {
     #[must_use]
     pub fn receipt(&self, study: &StudyId, purpose: Purpose, key: (Round, Attempt)) -> Option<Receipt> {
         let (_, progress) = self.state.running(study).ok()?.claim(purpose).ok()?;
-        let digest = *progress.releases.get(&key)?;
+        let digest = (*progress.attempts.get(&key)?)?;
         let (round, attempt) = key;
         Some(Receipt { study: study.clone(), purpose, round, attempt, digest })
     }
@@ -274,9 +269,14 @@ impl Ledger {
     ///
     /// # Errors
     /// Refuses a study that is not running.
-    pub fn close(&mut self, study: &StudyId, outcome: Outcome, now: Timestamp) -> Result<(), LedgerError> {
+    pub fn close(
+        &mut self,
+        study: &StudyId,
+        (outcome, by): (Outcome, ClosedBy),
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
         let refunded = self.state.running(study)?.unspent();
-        self.append(&Body::StudyClosed(StudyClosed { study: study.clone(), outcome, refunded }), now)
+        self.append(&Body::StudyClosed(StudyClosed { study: study.clone(), outcome, by, refunded }), now)
     }
 
     /// Checks, persists, then takes in.

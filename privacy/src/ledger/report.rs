@@ -84,8 +84,12 @@ pub struct StudyReport {
     pub spent: Amount,
     /// What it has still set aside.
     pub reserved: Amount,
+    /// The attempts that it used up.
+    pub attempts: usize,
     /// Its releases.
     pub releases: usize,
+    /// The attempts that it used up and that released nothing.
+    pub failed: u32,
     /// Attempts that were refused.
     pub refused: u32,
 }
@@ -128,6 +132,8 @@ pub struct BlockReport {
     pub attempts: u32,
     /// What was charged.
     pub cost: Cost,
+    /// The attempts that were used up in it.
+    pub begun: u32,
     /// The releases made in it.
     pub releases: u32,
 }
@@ -240,7 +246,9 @@ impl Pricing {
             claims: claims.collect(),
             spent: self.amount(state.spent()),
             reserved: self.amount(state.unspent()),
-            releases: state.progress.values().map(|progress| progress.releases.len()).sum(),
+            attempts: state.progress.values().map(|progress| progress.attempts.len()).sum(),
+            releases: state.progress.values().map(Progress::releases).sum(),
+            failed: state.failed(),
             refused: state.refused,
         }
     }
@@ -268,6 +276,7 @@ fn blocks(progress: &Progress) -> Vec<BlockReport> {
         block: BlockId(number),
         attempts: block.attempts,
         cost: block.cost,
+        begun: block.begun,
         releases: block.recorded,
     };
     (0..).zip(&progress.blocks).map(report).collect()

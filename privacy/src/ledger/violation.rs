@@ -4,6 +4,7 @@ use fedtwin_plan::{CohortName, Digest, StudyId};
 
 use crate::ledger::budget::{BudgetOpened, Purpose, SLACK_PPM_MAX};
 use crate::ledger::cost::{Cost, to_units};
+use crate::ledger::state::FAILURES_MAX;
 
 /// An entry that the rules do not allow.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -121,13 +122,24 @@ pub enum Violation {
     #[error("no open block of study {0} pays for another attempt")]
     NotPaid(StudyId),
     /// Rounds and attempts only go up.
-    #[error("round {round} attempt {attempt} is not after the last one released")]
+    #[error("round {round} attempt {attempt} is not after the last one that began")]
     Replayed {
         /// The round.
         round: u32,
         /// The attempt.
         attempt: u32,
     },
+    /// Only the attempt that began last may release anything, and once.
+    #[error("round {round} attempt {attempt} is not the one that began last, or released already")]
+    NotBegun {
+        /// The round.
+        round: u32,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// Too much was asked of the cohort for nothing.
+    #[error("{FAILURES_MAX} attempts of study {0} began and released nothing: no further one begins")]
+    TooManyFailed(StudyId),
 }
 
 /// By how much a study does not fit, in numbers for a person.

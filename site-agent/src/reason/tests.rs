@@ -12,7 +12,6 @@ use tonic::Status;
 
 use super::*;
 use crate::client::CallError;
-use crate::inbox::Superseded;
 use crate::local_training::TrainingError;
 use crate::policy::Denied;
 use crate::proposals::{EnterError, ProposalError};
@@ -125,23 +124,26 @@ samples!(witnesses: WitnessError {
 
 samples!(secures: SecureError {
     SecureError::Refused(_) => SecureError::Refused(NotHidden::TooFew { found: 2, least: 4815 }),
-    SecureError::Call(_) => SecureError::Call(calls().swap_remove(2)),
-    SecureError::Superseded(_) => SecureError::Superseded(Superseded),
     SecureError::Randomness(_) => SecureError::Randomness(fedtwin_privacy::random::NoRandomness),
 });
 
-samples!(attempts: AttemptError {
-    AttemptError::NotTakingPart => AttemptError::NotTakingPart,
-    AttemptError::OtherClip(_) => AttemptError::OtherClip(4815.0),
-    AttemptError::TooLate => AttemptError::TooLate,
-    AttemptError::Call(_) => AttemptError::Call(calls().swap_remove(0)),
-    AttemptError::Witness(_) => AttemptError::Witness(witnesses().swap_remove(2)),
-    AttemptError::Session(_) => AttemptError::Session(sessions().swap_remove(5)),
-    AttemptError::Training(_) => AttemptError::Training(trainings().swap_remove(0)),
-    AttemptError::Secure(_) => AttemptError::Secure(secures().swap_remove(0)),
-    AttemptError::NoPeers => AttemptError::NoPeers,
-    AttemptError::KeysLost => AttemptError::KeysLost,
-    AttemptError::Storage(_) => AttemptError::Storage(io::Error::other(PLANTED)),
+samples!(not_begun: NotBegun {
+    NotBegun::NotTakingPart => NotBegun::NotTakingPart,
+    NotBegun::OtherClip(_) => NotBegun::OtherClip(4815.0),
+    NotBegun::TooLate => NotBegun::TooLate,
+    NotBegun::Model(_) => NotBegun::Model(calls().swap_remove(0)),
+    NotBegun::Call(_) => NotBegun::Call(witnesses().swap_remove(2)),
+    NotBegun::Session(_) => NotBegun::Session(sessions().swap_remove(5)),
+    NotBegun::Secure(_) => NotBegun::Secure(secures().swap_remove(0)),
+    NotBegun::NoPeers => NotBegun::NoPeers,
+    NotBegun::KeysLost => NotBegun::KeysLost,
+});
+
+samples!(failed: Failed {
+    Failed::Training(_) => Failed::Training(trainings().swap_remove(0)),
+    Failed::TooLate => Failed::TooLate,
+    Failed::Ended => Failed::Ended,
+    Failed::Session(_) => Failed::Session(sessions().swap_remove(5)),
 });
 
 fn planted() -> String {
@@ -168,15 +170,16 @@ fn said() -> Vec<(String, String)> {
     let refusals = ledgers().into_iter().map(Refusal::Ledger).chain(refusals());
     let refusals = refusals.map(|refusal| pair(&refusal, PublicReason::from(&refusal)));
     let sessions = ledgers().into_iter().map(SessionError::Ledger).chain(sessions());
-    let attempts = sessions
-        .map(AttemptError::Session)
-        .chain(trainings().into_iter().map(AttemptError::Training))
-        .chain(calls().into_iter().map(AttemptError::Call))
-        .chain(witnesses().into_iter().map(AttemptError::Witness))
-        .chain(secures().into_iter().map(AttemptError::Secure))
-        .chain(attempts());
-    let attempts = attempts.map(|error| pair(&error, PublicReason::from(&error)));
-    misfits.chain(refusals).chain(attempts).collect()
+    let not_begun = sessions
+        .map(NotBegun::Session)
+        .chain(calls().into_iter().map(NotBegun::Model))
+        .chain(witnesses().into_iter().map(NotBegun::Call))
+        .chain(secures().into_iter().map(NotBegun::Secure))
+        .chain(not_begun());
+    let not_begun = not_begun.map(|error| pair(&error, PublicReason::from(&error)));
+    let failed = trainings().into_iter().map(Failed::Training).chain(failed());
+    let failed = failed.map(|error| pair(&error, PublicReason::from(&error)));
+    misfits.chain(refusals).chain(not_begun).chain(failed).collect()
 }
 
 #[test]
@@ -205,11 +208,8 @@ fn a_word_leaves_only_if_the_plan_says_it() {
 
 #[test]
 fn failures_that_depend_on_data_have_one_text() {
-    let texts = trainings().into_iter().map(AttemptError::Training).chain([
-        AttemptError::TooLate,
-        AttemptError::Storage(io::Error::other("full")),
-        AttemptError::Session(SessionError::Release(ReleaseError::NoisePromised)),
-    ]);
+    let sessions = ledgers().into_iter().map(SessionError::Ledger).chain(sessions()).map(Failed::Session);
+    let texts = trainings().into_iter().map(Failed::Training).chain(sessions).chain(failed());
     let texts: Vec<_> = texts.map(|error| PublicReason::from(&error).to_string()).collect();
     assert!(
         texts.iter().all(|text| text == "the site could not compute its update; its log says why"),

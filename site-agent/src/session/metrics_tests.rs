@@ -104,13 +104,12 @@ fn metrics_and_updates_of_one_attempt_are_two_releases_and_each_is_resent_as_it_
     let m = 13.try_into().unwrap();
     let mut noise = NoisySteps::new(m);
     let values = noise.add(Noise::draw(&OpendpNoise, m, 2).unwrap(), &IntegerSum(vec![0; 2]));
-    let update =
-        session.release(&key(2, 2), &paid, &LocalUpdate { values, noise: Some(noise) }, NOW).unwrap();
+    let update = session.release(&paid, &LocalUpdate { values, noise: Some(noise) }, NOW).unwrap();
 
     let paid = grant(session.invited(Purpose::Metrics, &key(2, 2), NOW).unwrap());
-    let weaker = session.release(&key(2, 2), &paid, &counts(11), NOW).unwrap_err();
+    let weaker = session.release(&paid, &counts(11), NOW).unwrap_err();
     assert!(matches!(weaker, SessionError::Release(_)), "{weaker}");
-    let metrics = session.release(&key(2, 2), &paid, &counts(12), NOW).unwrap();
+    let metrics = session.release(&paid, &counts(12), NOW).unwrap();
     assert_eq!((update.bytes().len(), metrics.bytes().len()), (2 * 4, 40 * 8));
     assert_eq!((update.purpose(), metrics.purpose()), (Purpose::Training, Purpose::Metrics));
 
@@ -135,7 +134,7 @@ fn metrics_that_the_plan_does_not_name_are_refused_and_logged() {
     assert_eq!(entries(&site, "attempt-refused"), 1);
     for (round, attempt) in [(2, 2), (4, 4)] {
         let paid = grant(session.invited(Purpose::Metrics, &key(round, attempt), NOW).unwrap());
-        session.release(&key(round, attempt), &paid, &counts(12), NOW).unwrap();
+        session.release(&paid, &counts(12), NOW).unwrap();
     }
     // A coordinator that repeats the last round gets no third release.
     let refused = session.invited(Purpose::Metrics, &key(4, 5), NOW).unwrap_err();
@@ -150,7 +149,7 @@ fn releases_that_never_happened_are_given_back() {
     open_budget(&mut session, 2.0);
     offer(&site, &mut session, 2.0).unwrap();
     let paid = grant(session.invited(Purpose::Metrics, &key(2, 2), NOW).unwrap());
-    session.release(&key(2, 2), &paid, &counts(12), NOW).unwrap();
+    session.release(&paid, &counts(12), NOW).unwrap();
     session.closed(&"s".parse().unwrap(), false, NOW).unwrap();
     let report = session.ledger.state().report();
     let metrics = report[0].budgets.iter().find(|budget| budget.purpose == Purpose::Metrics).unwrap();

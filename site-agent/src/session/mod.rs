@@ -29,7 +29,7 @@ use fedtwin_cohort::CohortFile;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::ledger::{
-    Attempt, BlockGrant, Ledger, LedgerError, Opened, Outcome, Purpose, Round, StudyRequest,
+    Attempt, BlockGrant, ClosedBy, Ledger, LedgerError, Opened, Outcome, Purpose, Round, StudyRequest,
 };
 use fedtwin_privacy::release::{Release, ReleaseError};
 use fedtwin_proto::domain::RoundKey;
@@ -294,8 +294,8 @@ impl Session {
     /// Pays for an attempt's update or metrics, before it reads data; or finds what it released already.
     ///
     /// # Errors
-    /// Refuses metrics that the plan does not ask for, an attempt that comes after a later one, or that nothing
-    /// is left for.
+    /// Refuses metrics that the plan does not ask for, an attempt that comes after a later one, that began before and
+    /// released nothing, or that nothing is left for. What is refused depends on public values alone.
     pub fn invited(
         &mut self,
         purpose: Purpose,
@@ -313,7 +313,7 @@ impl Session {
             self.enter_refusal(key, &reason, now)?;
             return Err(reason);
         }
-        let grant = self.ledger.admit(&key.study, purpose, ledger_key(key), now);
+        let grant = self.ledger.begin(&key.study, purpose, ledger_key(key), now);
         let grant = grant.map_err(SessionError::from);
         if let Err(refused @ SessionError::Ledger(LedgerError::Refused(_))) = &grant {
             self.enter_refusal(key, refused, now)?;
@@ -335,16 +335,17 @@ impl Session {
     /// Stores an attempt's update, records it, and lets it out.
     ///
     /// # Errors
-    /// Refuses an update with other noise than was paid for, and an attempt that was released before.
+    /// Refuses an update with other noise than was paid for, and any attempt but the one that began last.
     pub fn release(
         &mut self,
-        key: &RoundKey,
         grant: &BlockGrant,
         update: &LocalUpdate,
         now: Timestamp,
     ) -> Result<Outgoing, SessionError> {
         self.check_standing()?;
-        let accepted = self.accepted(&key.study)?;
+        let accepted = self.accepted(grant.study())?;
+        let (Round(round), Attempt(attempt)) = grant.key();
+        let key = RoundKey { study: grant.study().clone(), round, attempt };
         let bits = match grant.purpose() {
             Purpose::Training => accepted.plan.calibrated.modulus_bits.get(),
             Purpose::Metrics => METRICS_BITS,
@@ -355,8 +356,8 @@ impl Session {
             None => Release::plain(grant, &update.values, bits)?,
         };
         accepted.folder.save_release(grant.purpose(), release.bytes())?;
-        let receipt = self.ledger.record(grant, ledger_key(key), release.digest(), now)?;
-        Ok(door::send(key.clone(), release, receipt)?)
+        let receipt = self.ledger.record(grant, release.digest(), now)?;
+        Ok(door::send(key, release, receipt)?)
     }
 
     /// Ends a study; blocks that it never opened are given back.
@@ -370,7 +371,22 @@ impl Session {
         // There is room for another: what was refused for that is considered anew.
         self.refused.clear();
         let outcome = if committed { Outcome::Committed } else { Outcome::Aborted };
-        self.ledger.close(study, outcome, now)
+        self.ledger.close(study, (outcome, ClosedBy::Coordinator), now)
+    }
+
+    /// Counts the attempts of a study that began and released nothing; one under way is among them.
+    #[must_use]
+    pub fn failed(&self, study: &StudyId) -> u32 {
+        self.ledger.failed(study)
+    }
+
+    /// Ends a study of which too many attempts began and released nothing.
+    ///
+    /// # Errors
+    /// Fails where the ledger cannot be written.
+    pub fn gave_up(&mut self, study: &StudyId, now: Timestamp) -> Result<(), LedgerError> {
+        self.studies.remove(study);
+        self.ledger.close(study, (Outcome::Aborted, ClosedBy::Failures), now)
     }
 
     fn accepted(&self, study: &StudyId) -> Result<&Accepted, SessionError> {

@@ -160,7 +160,7 @@ fn an_attempt_that_was_released_sends_the_same_bytes_again_even_after_a_restart(
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
     let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
-    let first = session.release(&key(1, 1), &paid, &noised(), NOW).unwrap();
+    let first = session.release(&paid, &noised(), NOW).unwrap();
     let again = resent(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
     assert_eq!((again.bytes(), again.header()), (first.bytes(), first.header()));
 
@@ -177,7 +177,7 @@ fn stored_bytes_that_changed_do_not_leave() {
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
     let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
-    session.release(&key(1, 1), &paid, &noised(), NOW).unwrap();
+    session.release(&paid, &noised(), NOW).unwrap();
     let path = site.stored_release("s");
     let mut bytes = fs::read(&path).unwrap();
     bytes[3] ^= 1;
@@ -195,7 +195,7 @@ fn an_update_without_the_noise_that_was_paid_for_does_not_leave() {
     let weaker = NoisySteps::new(NoiseBits::try_from(12).unwrap());
     for noise in [None, Some(weaker), Some(NoisySteps::new(NoiseBits::try_from(13).unwrap()))] {
         let update = LocalUpdate { values: vec![1; WEIGHTS], noise };
-        let refused = session.release(&key(1, 1), &paid, &update, NOW).unwrap_err();
+        let refused = session.release(&paid, &update, NOW).unwrap_err();
         assert!(matches!(refused, SessionError::Release(_)), "{refused}");
     }
     assert!(!site.ledger().contains("\"entry\":\"released\""));
@@ -206,10 +206,35 @@ fn an_earlier_attempt_is_not_released_after_a_later_one() {
     let site = Site::new();
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
-    let paid = grant(session.invited(Purpose::Training, &key(1, 2), NOW).unwrap());
-    session.release(&key(1, 2), &paid, &noised(), NOW).unwrap();
-    let refused = session.release(&key(1, 1), &paid, &noised(), NOW).unwrap_err();
+    let earlier = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
+    let later = grant(session.invited(Purpose::Training, &key(1, 2), NOW).unwrap());
+    for _before_and_after in 0..2 {
+        let refused = session.release(&earlier, &noised(), NOW).unwrap_err();
+        assert!(matches!(refused, SessionError::Ledger(_)), "{refused}");
+        if session.ledger.failed(&"s".parse().unwrap()) == 2 {
+            session.release(&later, &noised(), NOW).unwrap();
+        }
+    }
+    let refused = session.release(&later, &noised(), NOW).unwrap_err();
     assert!(matches!(refused, SessionError::Ledger(_)), "{refused}");
+}
+
+#[test]
+fn an_attempt_that_began_and_released_nothing_does_not_begin_again_even_after_a_restart() {
+    let site = Site::new();
+    let mut session = site.open();
+    site.offer(&mut session, "s", 1024).unwrap();
+    drop(grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap()));
+    for restarted in [false, true] {
+        if restarted {
+            drop(session);
+            session = site.open();
+            site.offer(&mut session, "s", 1024).unwrap();
+        }
+        let refused = session.invited(Purpose::Training, &key(1, 1), NOW).unwrap_err().to_string();
+        assert!(refused.contains("is not after the last one that began"), "{refused}");
+    }
+    assert_eq!(site.ledger().matches("\"entry\":\"attempt-begun\"").count(), 1);
 }
 
 #[test]
@@ -219,7 +244,7 @@ fn attempts_beyond_what_was_paid_for_are_refused() {
     site.offer(&mut session, "s", 1024).unwrap();
     for attempt in 1..=4 {
         let paid = grant(session.invited(Purpose::Training, &key(attempt, attempt), NOW).unwrap());
-        session.release(&key(attempt, attempt), &paid, &noised(), NOW).unwrap();
+        session.release(&paid, &noised(), NOW).unwrap();
     }
     let refused = session.invited(Purpose::Training, &key(5, 5), NOW).unwrap_err();
     assert!(refused.to_string().contains("all attempts that study s paid for are used"), "{refused}");
@@ -319,7 +344,7 @@ fn a_changed_plan_and_a_replayed_round_are_refused_and_logged() {
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
     let paid = grant(session.invited(Purpose::Training, &key(2, 2), NOW).unwrap());
-    session.release(&key(2, 2), &paid, &noised(), NOW).unwrap();
+    session.release(&paid, &noised(), NOW).unwrap();
     // The same study with other numbers is another plan.
     let refused = site.offer(&mut session, "s", 1000).unwrap_err().to_string();
     assert!(refused.contains("study s was reserved before"), "{refused}");
@@ -327,7 +352,7 @@ fn a_changed_plan_and_a_replayed_round_are_refused_and_logged() {
     let blocks = site.ledger().matches("\"entry\":\"block-opened\"").count();
     for replayed in [key(2, 1), key(1, 1), key(1, 9)] {
         let refused = session.invited(Purpose::Training, &replayed, NOW).unwrap_err().to_string();
-        assert!(refused.contains("is not after the last one released"), "{refused}");
+        assert!(refused.contains("is not after the last one that began"), "{refused}");
     }
     assert_eq!(site.ledger().matches("\"entry\":\"attempt-refused\"").count(), 3);
     assert_eq!(site.ledger().matches("\"entry\":\"block-opened\"").count(), blocks);
@@ -358,7 +383,7 @@ fn a_rolled_back_ledger_releases_nothing_and_gets_no_entry() {
     site.offer(&mut session, "s", 1024).unwrap();
     let backup = ["ledger.log", "ledger.log.head"].map(|file| fs::read(state.join(file)).unwrap());
     let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
-    session.release(&key(1, 1), &paid, &noised(), NOW).unwrap();
+    session.release(&paid, &noised(), NOW).unwrap();
     let remembered = session.entries_from(0).unwrap().checkpoint.unwrap();
     drop(session);
 

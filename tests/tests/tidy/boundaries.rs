@@ -232,7 +232,12 @@ const PUBLIC: &[&str] = &[
 
 const SETS_BUDGETS: &[&str] = &["privacy/src/ledger/mod.rs", "site-agent/src/proposals.rs"];
 
-const CORES: &[&str] = &["coordinator/src/round.rs", "coordinator/src/study/", "site-agent/src/session/"];
+const CORES: &[&str] = &[
+    "coordinator/src/round.rs",
+    "coordinator/src/study/",
+    "site-agent/src/session/",
+    "site-agent/src/study/",
+];
 
 const WIRE: &[&str] = &[
     "proto/",

@@ -82,6 +82,8 @@ pub struct Mechanism {
     pub attempts_planned: u32,
     /// Attempts that opened blocks pay for.
     pub attempts_spent: u32,
+    /// Attempts that read data and released nothing: each tells that it failed, which no epsilon covers.
+    pub attempts_failed: u32,
     /// Releases made.
     pub releases: u32,
 }

@@ -237,6 +237,7 @@ fn mechanism(report: &ClaimReport, clip: Option<f64>) -> Mechanism {
         },
         attempts_planned: report.claim.attempts_max,
         attempts_spent: report.blocks.iter().map(|block| block.attempts).sum(),
+        attempts_failed: report.blocks.iter().map(|block| block.begun - block.releases).sum(),
         releases: report.blocks.iter().map(|block| block.releases).sum(),
     }
 }

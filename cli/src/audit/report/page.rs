@@ -93,7 +93,7 @@ fn promise(page: &mut String, report: &Report) {
 }
 
 fn kept(page: &mut String, mechanism: &Mechanism) {
-    let Mechanism { purpose, what, attempts_planned, attempts_spent, releases } = mechanism;
+    let Mechanism { purpose, what, attempts_planned, attempts_spent, attempts_failed, releases } = mechanism;
     push(page, format_args!("<dl><dt>purpose<dd><b>{purpose}</b>"));
     match what {
         What::Unbounded(reason) => {
@@ -126,7 +126,8 @@ fn kept(page: &mut String, mechanism: &Mechanism) {
     push(
         page,
         format_args!(
-            "<dt>releases<dd>{releases} made, {attempts_spent} charged, {attempts_planned} in the plan</dl>"
+            "<dt>releases<dd>{releases} made, {attempts_spent} charged, {attempts_planned} in the plan; \
+             {attempts_failed} attempts used up without a release</dl>"
         ),
     );
 }

@@ -55,7 +55,7 @@ impl Bench {
             .into(),
         };
         ledger.reserve(&request, NOW).unwrap();
-        ledger.admit(&request.study, Purpose::Training, (Round(1), Attempt(1)), NOW).unwrap();
+        ledger.begin(&request.study, Purpose::Training, (Round(1), Attempt(1)), NOW).unwrap();
         drop(ledger);
         bench
     }

@@ -13,7 +13,7 @@ use fedtwin_audit_log::Stamp;
 use fedtwin_plan::{CohortName, Digest, StudyId};
 
 use crate::ledger::body::{
-    Attempt, BlockOpened, Body, Opened, Outcome, Released, Round, StudyClosed, StudyReserved,
+    Attempt, AttemptBegun, BlockOpened, Body, Opened, Outcome, Released, Round, StudyClosed, StudyReserved,
 };
 use crate::ledger::budget::{BudgetOpened, BudgetRaised, Purpose};
 use crate::ledger::claim::{BlockId, Claim, Spend};
@@ -66,8 +66,8 @@ pub(crate) struct StudyState {
 pub(crate) struct Progress {
     /// The blocks that were opened, in order.
     pub(crate) blocks: Vec<BlockState>,
-    /// What was released, in order.
-    pub(crate) releases: BTreeMap<(Round, Attempt), Digest>,
+    /// The attempts that began, in order, and what they released.
+    pub(crate) attempts: BTreeMap<(Round, Attempt), Option<Digest>>,
 }
 
 /// One opened block.
@@ -75,6 +75,9 @@ pub(crate) struct Progress {
 pub(crate) struct BlockState {
     pub(crate) attempts: u32,
     pub(crate) cost: Cost,
+    /// The attempts that began, and are used up by it.
+    pub(crate) begun: u32,
+    /// Those of them that released something.
     pub(crate) recorded: u32,
 }
 
@@ -83,19 +86,34 @@ impl Progress {
         self.blocks.iter().map(|block| block.cost).sum()
     }
 
-    /// Returns the block that attempts are recorded in, and its number.
+    /// Returns the block that pays for the next attempt, and its number.
     pub(crate) fn current(&self) -> Option<(BlockId, BlockState)> {
         let block = *self.blocks.last()?;
-        Some((BlockId(self.next_block().0 - 1), block))
+        (block.begun < block.attempts).then(|| (BlockId(self.next_block().0 - 1), block))
     }
 
     pub(crate) fn next_block(&self) -> BlockId {
         BlockId(u32::try_from(self.blocks.len()).expect("there are at most 2^32 blocks"))
     }
 
-    /// Says whether something later was released, so that this key comes too late.
+    /// Says whether this attempt or a later one began, so that this key comes too late.
     pub(crate) fn is_past(&self, key: (Round, Attempt)) -> bool {
-        self.releases.last_key_value().is_some_and(|(last, _)| *last >= key)
+        self.attempts.last_key_value().is_some_and(|(last, _)| *last >= key)
+    }
+
+    /// Returns the attempt that may release something: the one that began last, until it did.
+    pub(crate) fn under_way(&self) -> Option<(Round, Attempt)> {
+        let (key, released) = self.attempts.last_key_value()?;
+        released.is_none().then_some(*key)
+    }
+
+    pub(crate) fn releases(&self) -> usize {
+        self.attempts.values().flatten().count()
+    }
+
+    /// Counts the attempts that are used up and released nothing.
+    pub(crate) fn failed(&self) -> u32 {
+        u32::try_from(self.attempts.len() - self.releases()).expect("there are at most 2^32 attempts")
     }
 }
 
@@ -113,6 +131,11 @@ impl StudyState {
     /// Returns what a claim has set aside: nothing once the study is closed.
     pub(crate) fn reserved_for(&self, claim: &Claim, progress: &Progress) -> Cost {
         if self.closed.is_some() { Cost::NONE } else { claim.total().minus(progress.spent()) }
+    }
+
+    /// Counts the attempts, of all purposes, that are used up and released nothing.
+    pub(crate) fn failed(&self) -> u32 {
+        self.progress.values().map(Progress::failed).sum()
     }
 
     pub(crate) fn spent(&self) -> Cost {
@@ -192,6 +215,7 @@ impl LedgerState {
             }
             Body::StudyReserved(reserved) => self.reserve(reserved),
             Body::BlockOpened(block) => self.open_block(block),
+            Body::AttemptBegun(begun) => self.begin(begun),
             Body::Released(release) => self.release(release),
             Body::AttemptRefused(refused) => self.study_mut(&refused.study).refused += 1,
             Body::StudyClosed(closed) => self.close(closed),
@@ -250,7 +274,12 @@ impl LedgerState {
         let study = self.study_mut(&block.study);
         let cohort = study.reserved.cohort.clone();
         let progress = study.progress.get_mut(&block.purpose).expect("the check found the claim");
-        progress.blocks.push(BlockState { attempts: block.attempts, cost: block.cost, recorded: 0 });
+        progress.blocks.push(BlockState {
+            attempts: block.attempts,
+            cost: block.cost,
+            begun: 0,
+            recorded: 0,
+        });
         let cohort = self.cohorts.get_mut(&cohort).expect("a reserved study has a cohort");
         // A claim without bound draws on no budget.
         if let Some(budget) = cohort.budgets.get_mut(&block.purpose) {
@@ -259,10 +288,17 @@ impl LedgerState {
         }
     }
 
+    fn begin(&mut self, begun: &AttemptBegun) {
+        let study = self.study_mut(&begun.study);
+        let progress = study.progress.get_mut(&begun.purpose).expect("the check found the claim");
+        progress.attempts.insert((begun.round, begun.attempt), None);
+        progress.blocks.last_mut().expect("the check found a block").begun += 1;
+    }
+
     fn release(&mut self, release: &Released) {
         let study = self.study_mut(&release.study);
         let progress = study.progress.get_mut(&release.purpose).expect("the check found the claim");
-        progress.releases.insert((release.round, release.attempt), release.digest);
+        progress.attempts.insert((release.round, release.attempt), Some(release.digest));
         progress.blocks.last_mut().expect("the check found a block").recorded += 1;
     }
 
@@ -299,15 +335,26 @@ impl LedgerState {
         }
     }
 
-    /// Every release is paid for by an opened block.
+    /// Every attempt that began, whether or not it released anything, is paid for by an opened block.
     fn invariant_spent_never_below_released(&self) {
         for (name, study) in &self.studies {
             for (purpose, _, progress) in study.claims() {
-                let recorded: u64 = progress.blocks.iter().map(|block| u64::from(block.recorded)).sum();
-                assert_eq!(progress.releases.len() as u64, recorded, "{purpose} releases of {name}");
-                let paid = progress.blocks.iter().all(|block| block.recorded <= block.attempts);
-                assert!(paid, "{name} released more for {purpose} than it paid for");
+                let sum = |count: fn(&BlockState) -> u32| -> u64 {
+                    progress.blocks.iter().map(|block| u64::from(count(block))).sum()
+                };
+                let counted = (progress.attempts.len() as u64, progress.releases() as u64);
+                let of_blocks = (sum(|block| block.begun), sum(|block| block.recorded));
+                assert_eq!(counted, of_blocks, "{purpose} attempts and releases of {name}");
+                let paid =
+                    |block: &BlockState| block.recorded <= block.begun && block.begun <= block.attempts;
+                let paid = progress.blocks.iter().all(paid);
+                assert!(paid, "{name} did more for {purpose} than it paid for");
             }
         }
     }
 }
+
+/// Attempts of a study that may be used up without a release. Which of its attempts failed is what a site tells
+/// without noise: so it tells that this often, and ends the study. Three are a trainer that ran out of memory twice
+/// and an agent that was restarted.
+pub const FAILURES_MAX: u32 = 3;

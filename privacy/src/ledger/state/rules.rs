@@ -1,7 +1,7 @@
 //! The rules that an entry must keep, as questions to the state before it.
 
-use super::LedgerState;
-use crate::ledger::body::{BlockOpened, Body, Released, StudyClosed, StudyReserved};
+use super::{FAILURES_MAX, LedgerState};
+use crate::ledger::body::{AttemptBegun, BlockOpened, Body, Released, StudyClosed, StudyReserved};
 use crate::ledger::budget::{BudgetOpened, BudgetRaised, Purpose};
 use crate::ledger::claim::{Claim, Spend};
 use crate::ledger::violation::{Shortfall, Violation};
@@ -24,6 +24,7 @@ impl LedgerState {
             Body::BudgetRaised(raise) => self.check_raise(raise),
             Body::StudyReserved(reserved) => self.check_reservation(reserved),
             Body::BlockOpened(block) => self.check_block(block),
+            Body::AttemptBegun(begun) => self.check_begin(begun),
             Body::Released(release) => self.check_release(release),
             Body::AttemptRefused(refused) => self.running(&refused.study).map(drop),
             Body::StudyClosed(closed) => self.check_close(closed),
@@ -128,16 +129,28 @@ impl LedgerState {
         }
     }
 
+    fn check_begin(&self, begun: &AttemptBegun) -> Result<(), Violation> {
+        let study = self.running(&begun.study)?;
+        let (_, progress) = study.claim(begun.purpose)?;
+        if progress.is_past((begun.round, begun.attempt)) {
+            return Err(Violation::Replayed { round: begun.round.0, attempt: begun.attempt.0 });
+        }
+        // Keys only go up: what has not released anything by now never will.
+        if study.failed() >= FAILURES_MAX {
+            return Err(Violation::TooManyFailed(begun.study.clone()));
+        }
+        match progress.current() {
+            Some(_) => Ok(()),
+            None => Err(Violation::NotPaid(begun.study.clone())),
+        }
+    }
+
     fn check_release(&self, release: &Released) -> Result<(), Violation> {
-        let study = self.running(&release.study)?;
-        let (_, progress) = study.claim(release.purpose)?;
-        if progress.is_past((release.round, release.attempt)) {
-            return Err(Violation::Replayed { round: release.round.0, attempt: release.attempt.0 });
+        let (_, progress) = self.running(&release.study)?.claim(release.purpose)?;
+        if progress.under_way() == Some((release.round, release.attempt)) {
+            return Ok(());
         }
-        match progress.blocks.last() {
-            Some(block) if block.recorded < block.attempts => Ok(()),
-            Some(_) | None => Err(Violation::NotPaid(release.study.clone())),
-        }
+        Err(Violation::NotBegun { round: release.round.0, attempt: release.attempt.0 })
     }
 
     fn check_close(&self, closed: &StudyClosed) -> Result<(), Violation> {

@@ -92,6 +92,9 @@ fn key(round: u32, attempt: u32) -> (Round, Attempt) {
     (Round(round), Attempt(attempt))
 }
 
+const ABORTED: (Outcome, ClosedBy) = (Outcome::Aborted, ClosedBy::Coordinator);
+const COMMITTED: (Outcome, ClosedBy) = (Outcome::Committed, ClosedBy::Coordinator);
+
 struct Site {
     _folder: tempfile::TempDir,
     path: PathBuf,

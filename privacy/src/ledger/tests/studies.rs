@@ -12,19 +12,19 @@ fn a_study_runs_from_reservation_to_refund() {
     let before = ledger.state().report().remove(0);
     let reservation = ledger.reserve(&request("a", "heart", 5, 3), NOW).unwrap();
     let total = reservation.terms().total().nano;
-    let grant = ledger.open_block(&reservation, Purpose::Training, BlockId(0), NOW).unwrap();
-    assert_eq!(grant.attempts_left(), 2);
+    let grant = ledger.begin(&"a".parse().unwrap(), Purpose::Training, key(0, 0), NOW).unwrap();
+    assert_eq!((grant.block(), grant.attempts_left()), (BlockId(0), 1));
     let digest = Digest::of(b"bytes");
-    let receipt = ledger.record(&grant, key(0, 0), digest, NOW).unwrap();
+    let receipt = ledger.record(&grant, digest, NOW).unwrap();
     assert_eq!((receipt.key(), receipt.digest()), (key(0, 0), digest));
     let report = ledger.state().report().remove(0);
     assert_eq!((report.spent.nano, report.reserved.nano), (total / 5 * 2, total / 5 * 3));
     assert_eq!(report.left.nano, before.left.nano - total);
-    ledger.close(&"a".parse().unwrap(), Outcome::Aborted, NOW).unwrap();
+    ledger.close(&"a".parse().unwrap(), ABORTED, NOW).unwrap();
     let after = ledger.state().report().remove(0);
     assert_eq!((after.spent.nano, after.reserved.nano), (total / 5 * 2, 0));
     assert_eq!(after.left.nano, before.left.nano - total / 5 * 2);
-    let closed = ledger.record(&grant, key(1, 0), digest, NOW);
+    let closed = ledger.begin(&"a".parse().unwrap(), Purpose::Training, key(1, 0), NOW);
     assert!(matches!(refusal(closed), Violation::StudyClosed(_)));
 }
 
@@ -64,37 +64,52 @@ fn studies_and_plans_are_reserved_once() {
 }
 
 #[test]
-fn releases_are_recorded_once_in_order_and_within_their_block() {
+fn attempts_begin_once_in_order_and_release_once() {
     let Site { mut ledger, _folder, .. } = site(3.0);
-    let reservation = ledger.reserve(&request("a", "heart", 4, 2), NOW).unwrap();
-    assert!(matches!(
-        refusal(ledger.open_block(&reservation, Purpose::Training, BlockId(1), NOW)),
-        Violation::BlockOrder { .. }
-    ));
-    let grant = ledger.open_block(&reservation, Purpose::Training, BlockId(0), NOW).unwrap();
-    assert!(matches!(
-        refusal(ledger.open_block(&reservation, Purpose::Training, BlockId(0), NOW)),
-        Violation::BlockOrder { .. }
-    ));
-    ledger.record(&grant, key(3, 1), Digest::of(b"1"), NOW).unwrap();
+    let study: StudyId = "a".parse().unwrap();
+    ledger.reserve(&request("a", "heart", 4, 2), NOW).unwrap();
+    let first = ledger.begin(&study, Purpose::Training, key(3, 1), NOW).unwrap();
     for replayed in [key(3, 1), key(3, 0), key(2, 9)] {
-        assert!(matches!(
-            refusal(ledger.record(&grant, replayed, Digest::of(b"1"), NOW)),
-            Violation::Replayed { .. }
-        ));
+        let refused = refusal(ledger.begin(&study, Purpose::Training, replayed, NOW));
+        assert!(matches!(refused, Violation::Replayed { .. }), "{refused}");
     }
-    ledger.record(&grant, key(3, 2), Digest::of(b"2"), NOW).unwrap();
-    assert!(matches!(
-        refusal(ledger.record(&grant, key(4, 0), Digest::of(b"3"), NOW)),
-        Violation::NotPaid(_)
-    ));
-    let study = "a".parse().unwrap();
-    assert_eq!(ledger.grant(&study, Purpose::Training), None);
-    ledger.open_block(&reservation, Purpose::Training, BlockId(1), NOW).unwrap();
-    assert!(matches!(
-        refusal(ledger.open_block(&reservation, Purpose::Training, BlockId(2), NOW)),
-        Violation::NoBlockLeft(_)
-    ));
+    ledger.record(&first, Digest::of(b"1"), NOW).unwrap();
+    assert!(matches!(refusal(ledger.record(&first, Digest::of(b"1"), NOW)), Violation::NotBegun { .. }));
+    let second = ledger.begin(&study, Purpose::Training, key(3, 2), NOW).unwrap();
+    ledger.record(&second, Digest::of(b"2"), NOW).unwrap();
+    let third = ledger.begin(&study, Purpose::Training, key(4, 3), NOW).unwrap();
+    let blocks = [first, second, third].map(|grant| (grant.block(), grant.attempts_left()));
+    assert_eq!(blocks, [(BlockId(0), 1), (BlockId(0), 0), (BlockId(1), 1)]);
+    ledger.begin(&study, Purpose::Training, key(4, 4), NOW).unwrap();
+    let refused = refusal(ledger.begin(&study, Purpose::Training, key(5, 5), NOW));
+    assert!(matches!(refused, Violation::NoBlockLeft(_)), "{refused}");
+}
+
+#[test]
+fn attempts_that_release_nothing_are_used_up_shown_and_few() {
+    let Site { mut ledger, path, _folder } = site_with(&[
+        budget("heart", 3.0),
+        BudgetRequest { purpose: Purpose::Metrics, ..budget("heart", 2.0) },
+    ]);
+    let study: StudyId = "a".parse().unwrap();
+    ledger.reserve(&with_metrics(request("a", "heart", 9, 3), 4), NOW).unwrap();
+    let released = ledger.begin(&study, Purpose::Training, key(1, 1), NOW).unwrap();
+    ledger.record(&released, Digest::of(b"1"), NOW).unwrap();
+    for (purpose, attempt) in [(Purpose::Training, 2), (Purpose::Metrics, 2), (Purpose::Training, 3)] {
+        drop(ledger.begin(&study, purpose, key(attempt, attempt), NOW).unwrap());
+    }
+    for purpose in [Purpose::Training, Purpose::Metrics] {
+        let refused = refusal(ledger.begin(&study, purpose, key(4, 4), NOW));
+        assert_eq!(refused, Violation::TooManyFailed(study.clone()));
+    }
+    let state = ledger.state().clone();
+    drop(ledger);
+    let ledger = open(&path).unwrap();
+    assert_eq!(ledger.state(), &state);
+    let report = ledger.state().report().remove(0).studies.remove(0);
+    assert_eq!((report.attempts, report.releases, report.failed), (4, 1, FAILURES_MAX));
+    let block = report.claims[0].blocks[0];
+    assert_eq!((block.attempts, block.begun, block.releases), (3, 3, 1));
 }
 
 #[test]
@@ -102,7 +117,7 @@ fn an_unbounded_study_marks_its_cohort_for_ever() {
     let Site { mut ledger, path, _folder } = site(2.0);
     ledger.reserve(&unbounded("a", "lungs"), NOW).unwrap();
     let since = ledger.state().entries() - 1;
-    ledger.close(&"a".parse().unwrap(), Outcome::Committed, NOW).unwrap();
+    ledger.close(&"a".parse().unwrap(), COMMITTED, NOW).unwrap();
     ledger.reserve(&unbounded("b", "lungs"), NOW).unwrap();
     drop(ledger);
     let report = open(&path).unwrap().state().report();
@@ -114,8 +129,9 @@ fn an_unbounded_study_marks_its_cohort_for_ever() {
 fn bytes_leave_only_as_paid_for() {
     let Site { mut ledger, _folder, .. } = site(3.0);
     let two_steps = AttemptCost::Noised(GaussianEvent { steps: 2, ..event() });
-    let noisy = ledger.reserve(&training("a", "heart", claim(two_steps, 2, 1)), NOW).unwrap();
-    let grant = ledger.open_block(&noisy, Purpose::Training, BlockId(0), NOW).unwrap();
+    let study = "a".parse().unwrap();
+    ledger.reserve(&training("a", "heart", claim(two_steps, 2, 1)), NOW).unwrap();
+    let grant = ledger.begin(&study, Purpose::Training, key(0, 0), NOW).unwrap();
     let empty_batch = IntegerSum(vec![0; 300]);
     let mut steps = NoisySteps::new(event().m);
     let mut noised = || steps.add(Noise::draw(&OpendpNoise, event().m, 300).unwrap(), &empty_batch);
@@ -127,20 +143,19 @@ fn bytes_leave_only_as_paid_for() {
     let release = Release::noised(&grant, &steps, &values, WireBits::B32).unwrap();
     let bytes = release.bytes().to_vec();
     assert_eq!(bytes.len(), 1200);
-    let receipt = ledger.record(&grant, key(0, 0), release.digest(), NOW).unwrap();
+    let receipt = ledger.record(&grant, release.digest(), NOW).unwrap();
     assert_eq!(release.send(receipt).unwrap(), bytes);
 
-    let study = "a".parse().unwrap();
     let again = || ledger.receipt(&study, Purpose::Training, key(0, 0)).unwrap();
     assert_eq!(Release::stored(&again(), bytes.clone()).unwrap().send(again()).unwrap(), bytes);
     assert_eq!(Release::stored(&again(), vec![0; 1200]), Err(ReleaseError::OtherBytes));
     assert_eq!(ledger.receipt(&study, Purpose::Training, key(0, 1)), None);
 
-    let plain = ledger.reserve(&unbounded("b", "heart"), NOW).unwrap();
-    let grant = ledger.open_block(&plain, Purpose::Training, BlockId(0), NOW).unwrap();
+    ledger.reserve(&unbounded("b", "heart"), NOW).unwrap();
+    let grant = ledger.begin(&"b".parse().unwrap(), Purpose::Training, key(0, 0), NOW).unwrap();
     assert_eq!(Release::noised(&grant, &steps, &values, WireBits::B32), Err(ReleaseError::NoNoisePromised));
     let other = Release::plain(&grant, &values[1..], WireBits::B64).unwrap();
-    let receipt = ledger.record(&grant, key(0, 0), Digest::of(b"other"), NOW).unwrap();
+    let receipt = ledger.record(&grant, Digest::of(b"other"), NOW).unwrap();
     assert_eq!(other.send(receipt), Err(ReleaseError::OtherBytes));
 }
 
@@ -160,18 +175,18 @@ fn updates_and_metrics_of_one_round_and_attempt_do_not_collide() {
     let study = "a".parse().unwrap();
     ledger.reserve(&with_metrics(request("a", "heart", 2, 1), 1), NOW).unwrap();
     for (purpose, bytes) in [(Purpose::Training, b"u"), (Purpose::Metrics, b"m")] {
-        let grant = ledger.admit(&study, purpose, key(1, 1), NOW).unwrap();
+        let grant = ledger.begin(&study, purpose, key(1, 1), NOW).unwrap();
         assert_eq!(grant.purpose(), purpose);
-        let receipt = ledger.record(&grant, key(1, 1), Digest::of(bytes), NOW).unwrap();
+        let receipt = ledger.record(&grant, Digest::of(bytes), NOW).unwrap();
         assert_eq!(receipt.purpose(), purpose);
     }
     for (purpose, bytes) in [(Purpose::Training, b"u"), (Purpose::Metrics, b"m")] {
         let receipt = ledger.receipt(&study, purpose, key(1, 1)).unwrap();
         assert_eq!(receipt.digest(), Digest::of(bytes));
     }
-    let refused = refusal(ledger.admit(&study, Purpose::Metrics, key(2, 2), NOW));
+    let refused = refusal(ledger.begin(&study, Purpose::Metrics, key(2, 2), NOW));
     assert!(matches!(refused, Violation::NoBlockLeft(_)), "{refused}");
-    ledger.admit(&study, Purpose::Training, key(2, 2), NOW).unwrap();
+    ledger.begin(&study, Purpose::Training, key(2, 2), NOW).unwrap();
 }
 
 #[test]
@@ -179,11 +194,11 @@ fn a_replayed_attempt_is_refused_before_a_block_is_opened() {
     let Site { mut ledger, _folder, .. } = site(3.0);
     let study = "a".parse().unwrap();
     ledger.reserve(&request("a", "heart", 2, 2), NOW).unwrap();
-    let grant = ledger.admit(&study, Purpose::Training, key(3, 1), NOW).unwrap();
-    ledger.record(&grant, key(3, 1), Digest::of(b"1"), NOW).unwrap();
+    let grant = ledger.begin(&study, Purpose::Training, key(3, 1), NOW).unwrap();
+    ledger.record(&grant, Digest::of(b"1"), NOW).unwrap();
     let spent = ledger.state().report()[0].spent;
     for replayed in [key(3, 1), key(3, 0), key(2, 9)] {
-        let refused = refusal(ledger.admit(&study, Purpose::Training, replayed, NOW));
+        let refused = refusal(ledger.begin(&study, Purpose::Training, replayed, NOW));
         assert!(matches!(refused, Violation::Replayed { .. }), "{refused}");
     }
     assert_eq!(ledger.state().report()[0].spent, spent);
@@ -209,10 +224,10 @@ fn a_study_is_reserved_then_running_then_over() {
     let stage = |ledger: &Ledger| ledger.state().report()[0].studies[0].stage;
     ledger.reserve(&request("a", "heart", 5, 3), NOW).unwrap();
     assert_eq!(stage(&ledger), Stage::Reserved);
-    let grant = ledger.admit(&study, Purpose::Training, key(1, 1), NOW).unwrap();
-    ledger.record(&grant, key(1, 1), Digest::of(b"1"), NOW).unwrap();
+    let grant = ledger.begin(&study, Purpose::Training, key(1, 1), NOW).unwrap();
+    ledger.record(&grant, Digest::of(b"1"), NOW).unwrap();
     assert_eq!(stage(&ledger), Stage::Running);
-    ledger.close(&study, Outcome::Aborted, NOW).unwrap();
+    ledger.close(&study, ABORTED, NOW).unwrap();
     assert_eq!(stage(&ledger), Stage::Aborted);
     let study = ledger.state().report().remove(0).studies.remove(0);
     let block = study.claims[0].blocks[0];
@@ -230,8 +245,8 @@ fn two_studies_share_a_budget_and_neither_takes_the_others() {
     let set_aside = ledger.state().report()[0].reserved.nano;
     for round in 0..6 {
         for study in [&a, &b] {
-            let grant = ledger.admit(study, Purpose::Training, key(round, 0), NOW).unwrap();
-            ledger.record(&grant, key(round, 0), Digest::of(b"r"), NOW).unwrap();
+            let grant = ledger.begin(study, Purpose::Training, key(round, 0), NOW).unwrap();
+            ledger.record(&grant, Digest::of(b"r"), NOW).unwrap();
         }
     }
     let report = ledger.state().report().remove(0);
@@ -239,7 +254,7 @@ fn two_studies_share_a_budget_and_neither_takes_the_others() {
     assert_eq!(report.studies[0].spent, report.studies[1].spent);
     for study in [&a, &b] {
         assert!(matches!(
-            refusal(ledger.admit(study, Purpose::Training, key(9, 9), NOW)),
+            refusal(ledger.begin(study, Purpose::Training, key(9, 9), NOW)),
             Violation::NoBlockLeft(_)
         ));
     }
