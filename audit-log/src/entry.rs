@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::hash::{LeafHash, from_hex, to_hex};
 use crate::key::{PublicKey, Signer};
+use crate::key_change::KeyChange;
 
 /// The longest line, newline included: what a reader has to hold in memory.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -25,6 +26,8 @@ pub struct Entry<B> {
     pub time_ms: u64,
     /// What is to be known about the build that wrote it.
     pub stamp: Option<Stamp>,
+    /// The writer's new key, in the first entry under it.
+    pub key_change: Option<KeyChange>,
     /// What happened.
     pub body: B,
     /// The entry's own leaf hash.
@@ -67,6 +70,8 @@ struct Json<B> {
     time_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stamp: Option<Stamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_change: Option<KeyChange>,
     body: B,
 }
 
@@ -84,20 +89,27 @@ pub enum BodyError {
     TooLong(usize),
 }
 
-/// Encodes an entry at `place` and signs it.
+/// What an entry says beside its body.
+#[derive(Debug, Clone)]
+pub(crate) struct Heading {
+    pub(crate) place: Place,
+    pub(crate) time_ms: u64,
+    pub(crate) stamp: Option<Stamp>,
+    pub(crate) key_change: Option<KeyChange>,
+}
+
+/// Encodes an entry and signs it.
 pub(crate) fn encode<B: Serialize>(
-    place: Place,
-    time_ms: u64,
-    stamp: Option<Stamp>,
+    heading: Heading,
     body: &B,
     signer: &dyn Signer,
 ) -> Result<(Vec<u8>, LeafHash), BodyError> {
     if !holds_integers_only(&serde_json::to_value(body).map_err(BodyError::NotJson)?) {
         return Err(BodyError::NotAnInteger);
     }
-    let Place { sequence, previous } = place;
+    let Heading { place: Place { sequence, previous }, time_ms, stamp, key_change } = heading;
     let algorithm = ALGORITHM.to_owned();
-    let json = Json { version: VERSION, algorithm, sequence, previous, time_ms, stamp, body };
+    let json = Json { version: VERSION, algorithm, sequence, previous, time_ms, stamp, key_change, body };
     let mut line = serde_json::to_vec(&json).map_err(BodyError::NotJson)?;
     let hash = LeafHash::of(&line);
     let signature = signer.sign(&signed_message(hash));
@@ -138,6 +150,12 @@ pub enum Reason {
     /// The entry follows another one than the line before.
     #[error("the entry does not name the hash of the line before")]
     Chain,
+    /// A change of key that the key before did not sign, or that follows another one.
+    #[error("the change of key does not follow the key of the line before, or is not signed by it")]
+    KeyChange,
+    /// The log goes on under another key than the writer's.
+    #[error("from this entry on the log is signed by the key {0}, which is not the one that was given")]
+    OtherKey(PublicKey),
     /// The signature is not the key's over this entry.
     #[error("the signature does not fit the entry and the key")]
     Signature,
@@ -166,6 +184,10 @@ pub(crate) fn decode<B: Serialize + DeserializeOwned>(
     if json.previous != place.previous {
         return Err(Reason::Chain);
     }
+    if let Some(change) = &json.key_change {
+        change.check(place, key)?;
+    }
+    let key = json.key_change.as_ref().map_or(key, |change| &change.to);
     let hash = LeafHash::of(bytes);
     if !key.verifies(&signed_message(hash), &signature) {
         return Err(Reason::Signature);
@@ -173,8 +195,8 @@ pub(crate) fn decode<B: Serialize + DeserializeOwned>(
     if serde_json::to_vec(&json).map_err(Reason::Json)? != bytes {
         return Err(Reason::NotCanonical);
     }
-    let Json { sequence, previous, time_ms, stamp, body, .. } = json;
-    Ok(Entry { sequence, previous, time_ms, stamp, body, hash })
+    let Json { sequence, previous, time_ms, stamp, key_change, body, .. } = json;
+    Ok(Entry { sequence, previous, time_ms, stamp, key_change, body, hash })
 }
 
 fn signed_message(hash: LeafHash) -> Vec<u8> {

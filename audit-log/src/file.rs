@@ -18,9 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::disk::{Disk, Files};
-use crate::entry::{BodyError, Entry, LINE_BYTES_MAX, Place, Reason, Stamp, encode};
+use crate::entry::{BodyError, Entry, Heading, LINE_BYTES_MAX, Place, Reason, Stamp, encode};
 use crate::hash::LeafHash;
 use crate::key::{PublicKey, Signer};
+use crate::key_change::{KeyChange, Old, Succession, first_key, successions};
 use crate::merkle::Frontier;
 use crate::verify::{FirstBad, Walk};
 
@@ -71,6 +72,18 @@ pub enum LogError {
     /// The body cannot be written.
     #[error("an entry cannot be written")]
     Body(#[from] BodyError),
+    /// The log goes on under another key than the writer's.
+    #[error(
+        "{path} is signed by the key {found}, and this writer's is {own}: a writer with a new key enters that first"
+    )]
+    OtherKey {
+        /// The log.
+        path: PathBuf,
+        /// The key of its last entry.
+        found: PublicKey,
+        /// The writer's.
+        own: PublicKey,
+    },
     /// An earlier append failed, so what is on the disk is not known.
     #[error("an earlier append to {0} failed: open the log again")]
     Poisoned(PathBuf),
@@ -95,6 +108,7 @@ pub struct LogFile<B> {
     /// The length of all acknowledged entries.
     bytes: u64,
     frontier: Frontier,
+    keys: Vec<Succession>,
     trouble: Option<Trouble>,
     body: PhantomData<fn(&B)>,
 }
@@ -114,17 +128,35 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
     /// # Errors
     /// As [`LogFile::open`].
     pub fn open_on(
-        mut disk: Box<dyn Disk>,
+        disk: Box<dyn Disk>,
         path: &Path,
         signer: Box<dyn Signer + Send>,
     ) -> Result<(Self, Vec<Entry<B>>), LogError> {
+        let key = signer.public_key();
+        Self::open_under(disk, path, signer, key)
+    }
+
+    /// Opens a log that is signed by the key `last` so far, for a writer that has another one: the next entry has to be
+    /// that of [`LogFile::change_key`].
+    ///
+    /// # Errors
+    /// As [`LogFile::open`], for the key `last`.
+    pub fn open_under(
+        mut disk: Box<dyn Disk>,
+        path: &Path,
+        signer: Box<dyn Signer + Send>,
+        last: PublicKey,
+    ) -> Result<(Self, Vec<Entry<B>>), LogError> {
         let head = Head::read(disk.as_mut(), path)?;
-        let Good { entries, place, frontier, bytes } =
-            read_log(disk.as_mut(), path, &signer.public_key(), head)?;
+        let Good { entries, place, frontier, bytes } = read_log(disk.as_mut(), path, &last, head)?;
         check_head(path, &entries, head)?;
+        let keys = successions(&entries);
+        if let Some(found) = keys.last().map(|last| last.change.to).filter(|found| *found != last) {
+            return Err(LogError::OtherKey { path: path.to_owned(), found, own: last });
+        }
         let path = path.to_owned();
         let (stamp, trouble, body) = (None, None, PhantomData);
-        let mut log = Self { disk, path, signer, stamp, place, bytes, frontier, trouble, body };
+        let mut log = Self { disk, path, signer, stamp, place, bytes, frontier, keys, trouble, body };
         if let Some(last) = entries.last() {
             log.acknowledge(Head { sequence: last.sequence, hash: last.hash })?;
         }
@@ -143,11 +175,32 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
     /// Refuses a body that cannot be written, and every entry while the disk is full. After another failure of the
     /// disk, refuses all further entries.
     pub fn append(&mut self, body: &B, time_ms: u64) -> Result<Appended, LogError> {
+        self.add(body, time_ms, None)
+    }
+
+    /// Appends the first entry under this writer's key, which follows the log's last one: `old` signs that, or was lost,
+    /// and then the entry is a break that everybody who verifies is told of.
+    ///
+    /// # Errors
+    /// As [`LogFile::append`].
+    pub fn change_key(&mut self, old: Old<'_>, body: &B, time_ms: u64) -> Result<Appended, LogError> {
+        let own = self.signer.public_key();
+        let change = match old {
+            Old::Signs(old) => KeyChange::endorsed(old, own, self.place),
+            Old::Lost(old) => KeyChange::lost(old, own),
+        };
+        self.add(body, time_ms, Some(change))
+    }
+
+    fn add(&mut self, body: &B, time_ms: u64, key_change: Option<KeyChange>) -> Result<Appended, LogError> {
         self.recover()?;
-        let (line, hash) = encode(self.place, time_ms, self.stamp, body, self.signer.as_ref())?;
+        let (place, stamp, succession) = (self.place, self.stamp, key_change.clone());
+        let heading = Heading { place, time_ms, stamp, key_change };
+        let (line, hash) = encode(heading, body, self.signer.as_ref())?;
         let sequence = self.place.sequence;
         let written = self.write(&line, Head { sequence, hash });
         self.settle(written)?;
+        self.keys.extend(succession.map(|change| Succession::new(place, change)));
         self.place = self.place.after(hash);
         self.bytes += line.len() as u64;
         self.frontier.push(hash);
@@ -195,6 +248,12 @@ impl<B: Serialize + DeserializeOwned> LogFile<B> {
     #[must_use]
     pub fn head(&self) -> LeafHash {
         self.place.previous
+    }
+
+    /// Returns where the writer's key changed.
+    #[must_use]
+    pub fn keys(&self) -> &[Succession] {
+        &self.keys
     }
 
     /// Signs the log's size and root under the name `origin`, for others to keep.
@@ -266,8 +325,9 @@ fn read_log<B: Serialize + DeserializeOwned>(
     key: &PublicKey,
     head: Option<Head>,
 ) -> Result<Good<B>, LogError> {
-    let reader = disk.read(0).map_err(|e| storage("reading", path, e))?;
-    let mut walk = Walk::new(BufReader::new(reader), *key);
+    let reading = |e| storage("reading", path, e);
+    let first = first_key(BufReader::new(disk.read(0).map_err(reading)?), key).map_err(reading)?;
+    let mut walk = Walk::new(BufReader::new(disk.read(0).map_err(reading)?), first);
     let mut entries = Vec::new();
     let bad = loop {
         match walk.next_entry() {

@@ -1,6 +1,11 @@
 //! Ed25519 keys: who signs, and how a signature is checked.
 
+use std::fmt;
+
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+
+use crate::hash::{from_hex, to_hex};
 
 /// Holds an Ed25519 key and signs with it.
 pub trait Signer {
@@ -26,8 +31,29 @@ impl Signer for Ed25519KeyPair {
 }
 
 /// An Ed25519 public key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct PublicKey(pub [u8; 32]);
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&to_hex(&self.0))
+    }
+}
+
+impl From<PublicKey> for String {
+    fn from(key: PublicKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for PublicKey {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        from_hex(text.as_bytes()).map(Self).ok_or("expected a key of 64 lower-case hexadecimal digits")
+    }
+}
 
 impl PublicKey {
     /// Says whether `signature` is this key's over `message`.

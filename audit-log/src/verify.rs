@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::entry::{Entry, LINE_BYTES_MAX, Place, Reason, decode};
 use crate::hash::LeafHash;
 use crate::key::PublicKey;
+use crate::key_change::{Succession, first_key};
 use crate::merkle::Frontier;
 
 /// What a verified log amounts to.
@@ -20,6 +21,8 @@ pub struct Summary {
     pub head: LeafHash,
     /// The Merkle root over all entries.
     pub root: [u8; 32],
+    /// Where the writer's key changed, and to which.
+    pub keys: Vec<Succession>,
 }
 
 /// The first entry of a log that is not as its writer left it.
@@ -37,17 +40,20 @@ pub struct FirstBad {
 
 /// Verifies a log without knowing what its bodies mean.
 ///
-/// A log whose last lines are missing verifies: only its [`checkpoint`](crate::checkpoint) can tell.
+/// `key` is the writer's key now: where it has changed on the way, it vouches for the entries before. A log whose last
+/// lines are missing verifies: only its [`checkpoint`](crate::checkpoint) can tell.
 ///
 /// # Errors
 /// Names the first bad entry.
 pub fn verify(reader: impl BufRead, key: &PublicKey) -> Result<Summary, FirstBad> {
-    let mut walk = Walk::<Box<RawValue>, _>::new(reader, *key);
+    let bytes = read(reader)?;
+    let mut walk = Walk::<Box<RawValue>, _>::toward(&bytes, key)?;
     while walk.next_entry()?.is_some() {}
+    walk.check_key(key)?;
     Ok(walk.summary())
 }
 
-/// Verifies a log and returns its entries.
+/// Verifies a log and returns its entries; `key` is the writer's key now.
 ///
 /// # Errors
 /// Names the first bad entry, which may also be one whose body has another type.
@@ -55,12 +61,24 @@ pub fn entries<B: Serialize + DeserializeOwned>(
     reader: impl BufRead,
     key: &PublicKey,
 ) -> Result<(Vec<Entry<B>>, Summary), FirstBad> {
-    let mut walk = Walk::new(reader, *key);
+    let bytes = read(reader)?;
+    let mut walk = Walk::toward(&bytes, key)?;
     let mut entries = Vec::new();
     while let Some(entry) = walk.next_entry()? {
         entries.push(entry);
     }
+    walk.check_key(key)?;
     Ok((entries, walk.summary()))
+}
+
+fn read(mut reader: impl BufRead) -> Result<Vec<u8>, FirstBad> {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+fn unreadable(error: std::io::Error) -> FirstBad {
+    FirstBad { line: 1, sequence: 0, reason: Reason::Read(error) }
 }
 
 /// A log that was verified so far and goes on: what its copy elsewhere needs to take in more of it without
@@ -70,6 +88,7 @@ pub struct Copied {
     key: PublicKey,
     place: Place,
     leaves: Vec<LeafHash>,
+    keys: Vec<Succession>,
 }
 
 /// Why a log is not continued.
@@ -92,10 +111,22 @@ pub enum NotContinued {
 }
 
 impl Copied {
-    /// Begins with an empty log of this key.
+    /// Begins with an empty log, whose first entry will be signed by this key.
     #[must_use]
     pub fn new(key: PublicKey) -> Self {
-        Self { key, place: Place::FIRST, leaves: Vec::new() }
+        Self { key, place: Place::FIRST, leaves: Vec::new(), keys: Vec::new() }
+    }
+
+    /// Returns the key that the log's next entry is signed by, or its change of key follows.
+    #[must_use]
+    pub fn key(&self) -> PublicKey {
+        self.key
+    }
+
+    /// Returns where the writer's key changed.
+    #[must_use]
+    pub fn keys(&self) -> &[Succession] {
+        &self.keys
     }
 
     /// Returns the leaf hashes of all entries.
@@ -132,9 +163,17 @@ impl Copied {
         while let Some(entry) = walk.next_entry()? {
             added.push(entry.hash);
         }
-        self.place = walk.place;
+        (self.place, self.key) = (walk.place, walk.key);
+        self.keys.append(&mut walk.keys);
         self.leaves.extend(added);
         Ok(rest)
+    }
+}
+
+impl<'a, B: Serialize + DeserializeOwned> Walk<B, &'a [u8]> {
+    /// Begins a walk over a log whose writer has this key now.
+    fn toward(bytes: &'a [u8], key: &PublicKey) -> Result<Self, FirstBad> {
+        Ok(Self::new(bytes, first_key(bytes, key).map_err(unreadable)?))
     }
 }
 
@@ -144,6 +183,7 @@ pub(crate) struct Walk<B, R> {
     key: PublicKey,
     place: Place,
     frontier: Frontier,
+    keys: Vec<Succession>,
     line: Vec<u8>,
     /// The bytes of all entries so far.
     bytes: u64,
@@ -157,6 +197,7 @@ impl<B: Serialize + DeserializeOwned, R: BufRead> Walk<B, R> {
             key,
             place: Place::FIRST,
             frontier: Frontier::default(),
+            keys: Vec::new(),
             line: Vec::new(),
             bytes: 0,
             body: std::marker::PhantomData,
@@ -174,6 +215,10 @@ impl<B: Serialize + DeserializeOwned, R: BufRead> Walk<B, R> {
             return Ok(None);
         }
         let entry: Entry<B> = decode(self.place, &self.line, &self.key).map_err(bad)?;
+        if let Some(change) = &entry.key_change {
+            self.keys.push(Succession::new(self.place, change.clone()));
+            self.key = change.to;
+        }
         self.place = self.place.after(entry.hash);
         self.frontier.push(entry.hash);
         self.bytes += read as u64;
@@ -181,7 +226,19 @@ impl<B: Serialize + DeserializeOwned, R: BufRead> Walk<B, R> {
     }
 
     pub(crate) fn summary(&self) -> Summary {
-        Summary { entries: self.place.sequence, head: self.place.previous, root: self.frontier.root() }
+        let (entries, head) = (self.place.sequence, self.place.previous);
+        Summary { entries, head, root: self.frontier.root(), keys: self.keys.clone() }
+    }
+
+    /// Checks that the log ends under the writer's key.
+    pub(crate) fn check_key(&self, key: &PublicKey) -> Result<(), FirstBad> {
+        match self.keys.last() {
+            Some(last) if self.key != *key => {
+                let (line, sequence, reason) = (last.sequence + 1, last.sequence, Reason::OtherKey(self.key));
+                Err(FirstBad { line, sequence, reason })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Returns the place after the last good entry, the tree so far, and the bytes so far.

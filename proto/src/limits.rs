@@ -22,5 +22,8 @@ pub const WITNESSED_MAX: usize = 64;
 /// notes still fit one message.
 pub const NOTE_BYTES_MAX: usize = 1 << 14;
 
+/// Changes of one site's identity key that are told: one a year, for longer than keys are in use.
+pub const KEY_CHANGES_MAX: usize = 32;
+
 /// Hashes in a proof over a log of at most 2^64 entries: at most one left and one right of each level.
 pub const PROOF_HASHES_MAX: usize = 128;

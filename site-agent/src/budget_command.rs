@@ -105,11 +105,11 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.base.join(&self.config.state)
     }
 
-    fn owner(&self) -> anyhow::Result<Opened> {
+    pub(crate) fn owner(&self) -> anyhow::Result<Opened> {
         let identity = self.credentials.identity();
         let site = identity.site().with_context(|| format!("{identity} is not a site"))?;
         Ok(Opened { federation: identity.federation.clone(), site })

@@ -11,6 +11,7 @@ use fedtwin_daemon::{clock, config, shutdown};
 use crate::audit::AttackArguments;
 use crate::budget_command::{self, BudgetArguments, Place};
 use crate::config::SiteConfig;
+use crate::ledger_command::{self, LedgerAction};
 use crate::trainer::NewTrainer;
 use crate::{agent, audit, report};
 
@@ -39,6 +40,9 @@ enum Action {
     Budget(BudgetArguments),
     /// Check the configuration, the credentials and the cohort files, without reading patients' data.
     Check,
+    /// Go on with the ledger under new credentials.
+    #[command(subcommand)]
+    Ledger(LedgerAction),
     /// Put what a plan would release here to the test.
     #[command(subcommand)]
     Audit(Audit),
@@ -87,6 +91,10 @@ pub async fn run(
         Action::Budget(arguments) => {
             let place = Place { config: &config, base: &base, credentials: &credentials };
             budget_command::run(place, arguments, &mut std::io::stdout().lock())
+        }
+        Action::Ledger(action) => {
+            let place = Place { config: &config, base: &base, credentials: &credentials };
+            ledger_command::run(place, action, &mut std::io::stdout().lock())
         }
         Action::Check => report::check(&config, &base, &credentials),
         Action::Audit(Audit::Attack(arguments)) => {

@@ -14,6 +14,7 @@ pub mod cli;
 pub mod client;
 pub mod computation;
 pub mod config;
+pub mod ledger_command;
 pub mod local_training;
 pub mod measuring;
 pub mod optimiser;

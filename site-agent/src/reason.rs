@@ -227,9 +227,12 @@ fn session(error: &SessionError) -> Why {
 fn ledger(error: &LedgerError) -> Why {
     match error {
         LedgerError::Refused(violation) => Why::Ledger(violation.clone()),
-        LedgerError::Log(_) | LedgerError::Inconsistent { .. } | LedgerError::Foreign(_) => {
-            Why::LedgerUnusable
-        }
+        LedgerError::Log(_)
+        | LedgerError::Inconsistent { .. }
+        | LedgerError::AnotherKey(_)
+        | LedgerError::SameKey
+        | LedgerError::Empty
+        | LedgerError::Foreign(_) => Why::LedgerUnusable,
     }
 }
 

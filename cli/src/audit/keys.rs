@@ -60,13 +60,11 @@ impl Trust {
 }
 
 impl Keys {
-    /// Returns the key of the writer `identity`, or the one key whose holder is not stated.
-    #[must_use]
-    pub fn of(&self, identity: &Identity) -> Option<PublicKey> {
-        let matching = |(holder, _): &&(Option<Identity>, PublicKey)| {
-            holder.as_ref().is_none_or(|holder| holder == identity)
-        };
-        self.0.iter().find(matching).map(|&(_, key)| key)
+    /// Returns all keys of the writer `identity`, old ones included, and those whose holder is not stated.
+    pub fn all_of<'a>(&'a self, identity: &'a Identity) -> impl Iterator<Item = PublicKey> + 'a {
+        let matching =
+            move |holder: &Option<Identity>| holder.as_ref().is_none_or(|holder| holder == identity);
+        self.0.iter().filter(move |(holder, _)| matching(holder)).map(|&(_, key)| key)
     }
 
     /// Returns the keys of known holders by the names under which they cosign: `<federation>/<role>/<name>`.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fedtwin_audit_log::merkle::Frontier;
-use fedtwin_audit_log::{FirstBad, LeafHash, Stamp, Summary, entries};
+use fedtwin_audit_log::{FirstBad, LeafHash, Stamp, Succession, Summary, entries};
 use fedtwin_certs::{Identity, Role};
 use fedtwin_privacy::ledger::{Body, LedgerState, Opened, Violation};
 use serde::Deserialize;
@@ -100,10 +100,14 @@ impl Ledger {
     /// Names the first entry that is altered or breaks a rule; `file` is for messages.
     pub fn parse(file: &str, bytes: &[u8], keys: &Keys) -> Result<Self, LedgerRefused> {
         let owner = owner(bytes).ok_or_else(|| LedgerRefused::NotALedger(file.to_owned()))?;
-        let (bodies, verified): (Vec<_>, _) = match keys.of(&identity(&owner)) {
-            Some(key) => {
-                let (entries, summary) = entries::<Body>(bytes, &key)
-                    .map_err(|source| LedgerRefused::Bad { file: file.to_owned(), source })?;
+        // With certificates of the old key and the new one, the one that the ledger ends under decides.
+        let mut tried =
+            keys.all_of(&identity(&owner)).map(|key| (key, entries::<Body>(bytes, &key))).collect::<Vec<_>>();
+        let good = tried.iter().position(|(_, read)| read.is_ok()).or(tried.len().checked_sub(1));
+        let (bodies, verified): (Vec<_>, _) = match good.map(|place| tried.swap_remove(place)) {
+            Some((_, read)) => {
+                let (entries, summary) =
+                    read.map_err(|source| LedgerRefused::Bad { file: file.to_owned(), source })?;
                 (entries.into_iter().map(|entry| (entry.body, entry.stamp)).collect(), Some(summary))
             }
             None => (unverified(file, bytes)?, None),
@@ -117,6 +121,12 @@ impl Ledger {
             source,
         })?;
         Ok(Self { name: file.to_owned(), owner, state, leaves, verified, note: None })
+    }
+
+    /// Returns where the site's identity key changed, in a ledger that was verified.
+    #[must_use]
+    pub fn key_changes(&self) -> &[Succession] {
+        self.verified.as_ref().map_or(&[], |summary| &summary.keys)
     }
 
     /// Returns who signs the ledger.
@@ -164,7 +174,8 @@ pub(super) fn owner(bytes: &[u8]) -> Option<Opened> {
                 | Body::Released(_)
                 | Body::AttemptRefused(_)
                 | Body::StudyClosed(_)
-                | Body::StudyRefused(_),
+                | Body::StudyRefused(_)
+                | Body::KeyChanged(_),
             ..
         } => None,
     }

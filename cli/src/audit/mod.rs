@@ -99,7 +99,13 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
             Some(proof) => prove(&asked, proof)?,
             None => {
                 let verified = verify::verify_all(&asked).await?;
-                if asked.json { to_json(&verified) } else { verified.to_string() }
+                let answer = if asked.json { to_json(&verified) } else { verified.to_string() };
+                let breaks = if asked.accept_break { Vec::new() } else { verified.breaks() };
+                if !breaks.is_empty() {
+                    writeln!(out, "{answer}")?;
+                    return Err(AuditError::Findings(breaks));
+                }
+                answer
             }
         },
         Command::Recompute(Recompute { sources, plan, json }) => {

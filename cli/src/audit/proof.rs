@@ -140,9 +140,10 @@ pub fn verify_entry(entry: &Path, file: &Path, keys: &Keys) -> Result<Proven, No
     let origin = text.split_once("\n\n").and_then(|(_, note)| note.lines().next());
     let origin = origin.ok_or_else(|| NotProven::NotAProof(file.to_owned()))?.to_owned();
     let site = site_of(&origin).ok_or_else(|| NotProven::NotAProof(file.to_owned()))?;
-    let key = keys.of(&site);
-    let key = key.ok_or_else(|| NotProven::NoKey { file: file.to_owned(), origin: origin.clone() })?;
-    match open_proof(&text, leaf, &origin, &key) {
+    let mut opened = keys.all_of(&site).map(|key| open_proof(&text, leaf, &origin, &key));
+    let first = opened.next();
+    let first = first.ok_or_else(|| NotProven::NoKey { file: file.to_owned(), origin: origin.clone() })?;
+    match first.or_else(|refused| opened.find_map(Result::ok).ok_or(refused)) {
         Ok((entry, checkpoint)) => Ok(Proven { origin, entry, of: checkpoint.size() }),
         Err(source) => Err(NotProven::Refuted { file: file.to_owned(), origin, source }),
     }

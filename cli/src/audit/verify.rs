@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fedtwin_audit_log::{FirstBad, Summary, verify};
+use fedtwin_audit_log::{FirstBad, Succession, Summary, verify};
 use fedtwin_certs::folder::FolderError;
 use fedtwin_plan::{Digest, SiteName};
 use serde::Serialize;
@@ -34,7 +34,10 @@ pub struct Verify {
     /// Verifies such a proof; the file beside it holds the entry's line.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["coordinator", "checkpoint"])]
     pub proof: Option<PathBuf>,
-    /// Write JSON: {"logs": [{"file", "title", "entries", "head", "root", "continues", "inclusion"}]}.
+    /// Accepts a ledger that goes on under another key although the old one did not sign that.
+    #[arg(long)]
+    pub accept_break: bool,
+    /// Write JSON: {"logs": [{"file", "title", "entries", "head", "root", "continues", "key_changes", "inclusion"}]}.
     #[arg(long)]
     pub json: bool,
 }
@@ -61,11 +64,50 @@ pub struct Verified {
     pub root: String,
     /// Signed heads that it continues.
     pub continues: Vec<Continued>,
+    /// Where the writer's key changed.
+    pub key_changes: Vec<NewKey>,
     /// The entry that was asked for.
     pub inclusion: Option<Inclusion>,
     /// The ledger, if it is one.
     #[serde(skip)]
     pub ledger: Option<Box<Ledger>>,
+}
+
+/// A change of the writer's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewKey {
+    /// The first entry under the new key.
+    pub entry: u64,
+    /// The old key.
+    pub from: String,
+    /// The new key.
+    pub to: String,
+    /// Whether the old key did not sign that, because a person said that it is lost.
+    pub lost: bool,
+}
+
+impl From<&Succession> for NewKey {
+    fn from(Succession { sequence, change, .. }: &Succession) -> Self {
+        let (from, to) = (change.from.to_string(), change.to.to_string());
+        Self { entry: *sequence, from, to, lost: change.is_break() }
+    }
+}
+
+impl AllVerified {
+    /// Returns the breaks: where a log goes on under a key that the one before did not sign.
+    #[must_use]
+    pub fn breaks(&self) -> Vec<String> {
+        let breaks = |log: &Verified| {
+            let words = |lost: &NewKey| {
+                let (file, entry) = (&log.file, lost.entry);
+                format!(
+                    "{file} has a break at entry {entry}: its writer stated there that the old key is lost"
+                )
+            };
+            log.key_changes.iter().filter(|change| change.lost).map(words).collect::<Vec<_>>()
+        };
+        self.logs.iter().flat_map(breaks).collect()
+    }
 }
 
 /// Why a log is not verified.
@@ -178,9 +220,10 @@ impl Verified {
     }
 
     fn new(file: String, title: String, summary: Summary, ledger: Option<Box<Ledger>>) -> Self {
-        let Summary { entries, head, root } = summary;
+        let Summary { entries, head, root, keys } = summary;
         let (head, root) = (head.to_string(), Digest(root).to_string());
-        Self { file, title, entries, head, root, continues: Vec::new(), inclusion: None, ledger }
+        let (continues, key_changes) = (Vec::new(), keys.iter().map(NewKey::from).collect());
+        Self { file, title, entries, head, root, continues, key_changes, inclusion: None, ledger }
     }
 }
 
@@ -198,8 +241,12 @@ impl fmt::Display for AllVerified {
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { title, entries, head, root, continues, inclusion, .. } = self;
+        let Self { title, entries, head, root, continues, key_changes, inclusion, .. } = self;
         write!(f, "{title}: verified\nentries  {entries}\nhead     {head}\nroot     {root}")?;
+        for NewKey { entry, from, to, lost } in key_changes {
+            let how = if *lost { "a BREAK: the old key is said to be lost" } else { "signed by both" };
+            write!(f, "\nthe key changed at entry {entry} from {from} to {to}, {how}")?;
+        }
         for Continued { file, entries, cosigned, .. } in continues {
             write!(f, "\ncontinues the signed head of {entries} entries in {file}")?;
             for cosigner in cosigned {

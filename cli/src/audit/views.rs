@@ -169,10 +169,14 @@ impl Heads {
 
 fn head(ledger: &Ledger, file: &str, note: &str, keys: &Keys) -> Result<Continued, OtherView> {
     let origin = origin(&ledger.owner);
-    let key = keys.of(&ledger.identity());
-    let key = key.ok_or_else(|| OtherView::NoKey { file: file.to_owned(), origin: origin.clone() })?;
-    let checkpoint = Checkpoint::open(note, &origin, &key)
-        .map_err(|source| OtherView::NotSigned { file: file.to_owned(), source })?;
+    // A head from before a change of key is signed by the old one.
+    let identity = ledger.identity();
+    let before = ledger.key_changes().iter().map(|succession| succession.change.from);
+    let mut opened = keys.all_of(&identity).chain(before).map(|key| Checkpoint::open(note, &origin, &key));
+    let first = opened.next();
+    let first = first.ok_or_else(|| OtherView::NoKey { file: file.to_owned(), origin: origin.clone() })?;
+    let checkpoint = first.or_else(|refused| opened.find_map(Result::ok).ok_or(refused));
+    let checkpoint = checkpoint.map_err(|source| OtherView::NotSigned { file: file.to_owned(), source })?;
     let cosigned = cosigners(&checkpoint, note, keys);
     let witnesses = match cosigned.as_slice() {
         [] => String::new(),

@@ -6,19 +6,17 @@
 //! mirror is told to its site, whose own signature is on it: a restored backup is noticed even if this
 //! coordinator was restored from one, too.
 
+mod file;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io;
 use std::ops::Bound;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use fedtwin_audit_log::cosignature::{cosign, cosigned};
-use fedtwin_audit_log::entry::LINE_BYTES_MAX;
 use fedtwin_audit_log::proof::consistency;
 use fedtwin_audit_log::{Checkpoint, Copied, NotContinued, PublicKey as LogKey};
 use fedtwin_certs::{Credentials, LogSigner, PublicKey};
@@ -26,8 +24,9 @@ use fedtwin_plan::{SiteName, Timestamp};
 use fedtwin_privacy::ledger::Opened;
 use fedtwin_privacy::ledger::witness::{RolledBack, compare, origin};
 use fedtwin_proto::domain::{Growth, LedgerEntries, MirrorState, Sighting};
-use fedtwin_proto::limits::{NOTE_BYTES_MAX, WITNESSED_MAX};
+use fedtwin_proto::limits::{KEY_CHANGES_MAX, NOTE_BYTES_MAX, WITNESSED_MAX};
 
+use self::file::{all_keys, append_to, load};
 use crate::policy::Policy;
 use crate::store::Store;
 
@@ -122,12 +121,18 @@ impl Mirrors {
             return Ok(());
         }
         let storage = |source| MirrorError::Storage { site: site.clone(), source };
-        let (copy, bytes) =
-            load(&self.store.ledger(site), key).map_err(storage)?.map_err(MirrorError::NotContinued)?;
+        // A site with a new key enters it in its next entry, which the mirror's last key has to agree to.
+        let last = self.store.ledger_key(site).map_err(storage)?.map(LogKey);
+        let loaded = load(&self.store.ledger(site), last.unwrap_or(key)).map_err(storage)?;
+        let (copy, bytes) = match loaded.map_err(MirrorError::NotContinued)? {
+            (_, 0) => (Copied::new(key), 0),
+            other => other,
+        };
+        self.store.save_ledger_key(site, copy.key()).map_err(storage)?;
         let federation = self.credentials.identity().federation.clone();
         let origin = origin(&Opened { federation, site: site.clone() });
         let note = std::fs::read_to_string(self.store.checkpoint(site)).unwrap_or_default();
-        let held = Held::read(&note, &origin, &key, &copy);
+        let held = all_keys(&copy).find_map(|key| Held::read(&note, &origin, &key, &copy));
         let mut mirror = Mirror { certificate, key, origin, copy, bytes, held, remembered: None };
         for (by, memory) in lock(&self.memories).iter_mut() {
             memory.remove(site).and_then(|sighting| mirror.sighted(by, &sighting));
@@ -168,6 +173,7 @@ impl Mirrors {
         let mut mirror = lock(&mirror);
         let storage = |source| MirrorError::Storage { site: site.clone(), source };
         self.check_room(site, &mirror, &sent.entries)?;
+        let known_changes = mirror.copy.keys().len();
         let new = mirror.copy.extend(sent.first, &sent.entries).map_err(MirrorError::NotContinued)?;
         if let Err(source) = append_to(&self.store.ledger(site), new) {
             // The mirror in memory has what the disk does not: the next subscription reads the disk again.
@@ -175,6 +181,7 @@ impl Mirrors {
             return Err(MirrorError::Storage { site: site.clone(), source });
         }
         mirror.bytes += new.len() as u64;
+        self.note_new_keys(site, &mirror.copy, known_changes).map_err(storage)?;
         if let Some(note) = &sent.checkpoint {
             let (checkpoint, note) = Checkpoint::open_note(note, &mirror.origin, &mirror.key)?;
             compare(mirror.copy.leaves(), &checkpoint).map_err(MirrorError::OtherCheckpoint)?;
@@ -241,6 +248,16 @@ impl Mirrors {
         Err(MirrorError::Full { site: site.clone(), entries: mirror_entries_max, bytes: mirror_bytes_max })
     }
 
+    /// Takes note of the key that a mirror is signed by now, and tells people where nobody vouches for it.
+    fn note_new_keys(&self, site: &SiteName, copy: &Copied, known: usize) -> io::Result<()> {
+        let Some(new) = copy.keys().get(known..).filter(|new| !new.is_empty()) else { return Ok(()) };
+        for broken in new.iter().filter(|succession| succession.change.is_break()) {
+            let entry = broken.sequence;
+            tracing::error!(%site, entry, "a ledger goes on under a key that the one before did not sign: ask people there");
+        }
+        self.store.save_ledger_key(site, copy.key())
+    }
+
     fn cosign(&self, checkpoint: &Checkpoint, now: Timestamp) -> (String, String) {
         let signer = LogSigner(Arc::clone(&self.credentials));
         let name = self.credentials.identity().cosigner();
@@ -258,8 +275,11 @@ impl Mirror {
     /// Opens another site's memory of this ledger; what the mirror does not have is kept for its site.
     fn sighted(&mut self, by: &SiteName, sighting: &Sighting) -> Option<Checkpoint> {
         let site = &sighting.site;
-        let opened = Checkpoint::open_note(&sighting.checkpoint, &self.origin, &self.key);
-        let Ok((checkpoint, note)) = opened else {
+        let before = self.copy.keys().iter().map(|succession| succession.change.from);
+        let mut keys = before.chain([self.key]);
+        let opened =
+            keys.find_map(|key| Checkpoint::open_note(&sighting.checkpoint, &self.origin, &key).ok());
+        let Some((checkpoint, note)) = opened else {
             tracing::warn!(%by, %site, "a remembered checkpoint is not one that the site signed");
             return None;
         };
@@ -277,7 +297,9 @@ impl Mirror {
         let leaves = self.copy.leaves().get(..usize::try_from(held.checkpoint.size()).ok()?)?;
         let proof = consistency(leaves, usize::try_from(seen).ok()?)?;
         let (certificate, checkpoint) = (self.certificate.clone(), held.text());
-        Some(Growth { site: site.clone(), certificate, checkpoint, proof })
+        let newest = self.copy.keys().iter().rev().take(KEY_CHANGES_MAX).rev();
+        let key_changes = newest.filter_map(|change| serde_json::to_string(change).ok()).collect();
+        Some(Growth { site: site.clone(), certificate, checkpoint, proof, key_changes })
     }
 }
 
@@ -328,59 +350,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whoever panicked had not taken in yet what the disk does not have.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Reads and verifies a mirror, piece by piece, and returns its length too. A last record that a crash cut off was
-/// never acknowledged: it is removed.
-fn load(path: &Path, key: LogKey) -> io::Result<Result<(Copied, u64), NotContinued>> {
-    let mut copy = Copied::new(key);
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok((copy, 0))),
-        other => other?,
-    };
-    let length = file.metadata()?.len();
-    let (mut reader, mut lines, mut whole) = (BufReader::new(file), Vec::new(), 0);
-    loop {
-        let read = reader.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut lines)?;
-        let is_whole = lines.ends_with(b"\n");
-        if is_whole && read > 0 && lines.len() < PIECE_BYTES {
-            continue;
-        }
-        let end = lines.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-        if let Err(error) = copy.extend(copy.leaves().len() as u64, &lines[..end]) {
-            return Ok(Err(error));
-        }
-        whole += end as u64;
-        if !is_whole || read == 0 {
-            break;
-        }
-        lines.clear();
-    }
-    if length - whole > LINE_BYTES_MAX as u64 {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "more than one record is cut off"));
-    }
-    if whole < length {
-        OpenOptions::new().write(true).open(path)?.set_len(whole)?;
-    }
-    Ok(Ok((copy, whole)))
-}
-
-/// Appends to a mirror; a new one's name is durable, too.
-fn append_to(path: &Path, entries: &[u8]) -> io::Result<()> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    let is_new = !path.exists();
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    file.write_all(entries)?;
-    file.sync_data()?;
-    if is_new {
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
-}
-
-/// What is verified at once of a mirror.
-const PIECE_BYTES: usize = 1 << 20;
 
 /// A cosigner's name, its key's identifier, a time and a signature; as many as [`WITNESSED_MAX`] fit a note.
 const COSIGNATURE_BYTES_MAX: usize = 240;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fedtwin_audit_log::{LogFile, Signer};
+use fedtwin_audit_log::key_change::Old;
+use fedtwin_audit_log::{LogFile, Signer, succeeds};
 use fedtwin_certs::{Authority, Role, Terms};
 
 use super::*;
@@ -13,6 +14,7 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000);
 /// A federation's coordinator and two sites.
 struct Bench {
     folder: tempfile::TempDir,
+    authority: Authority,
     hub: Arc<Credentials>,
     sites: [Arc<Credentials>; 2],
 }
@@ -34,7 +36,13 @@ impl Bench {
         };
         let sites = [issue(Role::Site, "va", &[]), issue(Role::Site, "vb", &[])];
         let hub = issue(Role::Coordinator, "hub", &["localhost"]);
-        Self { folder: tempfile::tempdir().unwrap(), hub, sites }
+        Self { folder: tempfile::tempdir().unwrap(), authority, hub, sites }
+    }
+
+    fn issue(&self, role: Role, name: &str) -> Arc<Credentials> {
+        let until = NOW + Duration::from_secs(1_000_000);
+        let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
+        Arc::new(self.authority.issue(role, &name.parse().unwrap(), &terms).unwrap())
     }
 
     /// Starts a coordinator in a folder; nobody has subscribed.
@@ -259,4 +267,48 @@ fn what_only_another_site_remembers_is_told() {
     mirrors.witness(&vb(), vec![forged]).unwrap();
     bench.subscribe(&mirrors, 0).unwrap();
     assert_eq!(ask(&mirrors), Vec::<String>::new(), "what the site did not sign is not told");
+}
+
+#[test]
+fn a_site_with_a_new_key_goes_on_with_its_mirror_and_others_are_shown_why() {
+    let mut bench = Bench::new();
+    let mirrors = bench.mirrors();
+    let log = bench.log("ledger", &[1, 2]);
+    mirrors.append(&va(), &log.from(0), NOW).unwrap();
+    let (path, old) = (log.path.clone(), Arc::clone(&bench.sites[0]));
+    drop(log);
+    bench.sites[0] = bench.issue(Role::Site, "va");
+    let own = LogSigner(Arc::clone(&bench.sites[0]));
+    let disk = Box::new(fedtwin_audit_log::disk::Files::open(&path).unwrap());
+    let (mut log, _) = LogFile::<u32>::open_under(disk, &path, Box::new(own), public(&old)).unwrap();
+    log.change_key(Old::Signs(&LogSigner(Arc::clone(&old))), &3, NOW.0).unwrap();
+    let mut log = Log { log, path };
+    // Even a coordinator that was restarted in between knows by which key its mirror is signed.
+    drop(mirrors);
+    let mirrors = bench.start("state");
+    (0..2).for_each(|site| bench.subscribe(&mirrors, site).unwrap());
+    let state = mirrors.append(&va(), &log.from(2), NOW).unwrap();
+    assert_eq!((state.entries, state.checkpoints.len()), (3, 1));
+    let growth = mirrors.witness(&vb(), Vec::new()).unwrap().remove(0);
+    let changes: Vec<_> =
+        growth.key_changes.iter().map(|change| serde_json::from_str(change).unwrap()).collect();
+    assert!(succeeds(&public(&old), &public(&bench.sites[0]), &changes));
+    log.append(4);
+    drop(mirrors);
+    let mirrors = bench.mirrors();
+    assert_eq!(mirrors.append(&va(), &log.from(3), NOW).unwrap().entries, 4);
+}
+
+#[test]
+fn another_key_without_the_old_ones_signature_adds_nothing_to_a_mirror() {
+    let mut bench = Bench::new();
+    let mirrors = bench.mirrors();
+    mirrors.append(&va(), &bench.log("ledger", &[1, 2]).from(0), NOW).unwrap();
+    bench.sites[0] = bench.issue(Role::Site, "va");
+    bench.subscribe(&mirrors, 0).unwrap();
+    let forged = bench.log("forged", &[1, 2, 3]);
+    for first in [0, 2] {
+        assert!(mirrors.append(&va(), &forged.from(first), NOW).is_err(), "from {first}");
+    }
+    assert_eq!(mirrors.append(&va(), &LedgerEntries::default(), NOW).unwrap().entries, 2);
 }

@@ -8,6 +8,7 @@
 //! given/<researcher>/<sha-256>.safetensors initial models that wait for their study
 //! spool/                                   updates on their way in; emptied at start
 //! ledgers/<site>.log                       mirrors of the sites' ledgers
+//! ledgers/<site>.key               the key that signed the last entry of each
 //! ledgers/<site>.checkpoint                the last checkpoint of each, with its cosignatures
 //! audit.log                                what this coordinator did
 //! ```
@@ -212,6 +213,29 @@ impl Store {
     #[must_use]
     pub fn ledger(&self, site: &SiteName) -> PathBuf {
         self.root.join("ledgers").join(format!("{site}.log"))
+    }
+
+    /// Returns the identity key that signed the last entry of a site's mirror, if there is one.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn ledger_key(&self, site: &SiteName) -> io::Result<Option<[u8; 32]>> {
+        let text = match fs::read_to_string(self.root.join("ledgers").join(format!("{site}.key"))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let digits: Digest = text.trim_end().parse().map_err(io::Error::other)?;
+        Ok(Some(digits.0))
+    }
+
+    /// Keeps that key.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn save_ledger_key(&self, site: &SiteName, key: fedtwin_audit_log::PublicKey) -> io::Result<()> {
+        let mut file = NewFile::create_in(&self.root.join("ledgers"))?;
+        writeln!(file, "{key}")?;
+        file.replace(&self.root.join("ledgers").join(format!("{site}.key")))
     }
 
     /// Returns the last checkpoint of a site's ledger, which may not exist.

@@ -33,6 +33,8 @@ pub enum Body {
     StudyClosed(StudyClosed),
     /// A study was refused.
     StudyRefused(StudyRefused),
+    /// From this entry on another identity key signs; the entry itself says which, and whether the old one agreed.
+    KeyChanged(KeyChanged),
 }
 
 /// Whose ledger this is.
@@ -176,6 +178,16 @@ pub enum Outcome {
     Committed,
     /// It ended early.
     Aborted,
+}
+
+/// Why the site has another identity key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyChanged {
+    /// Who entered it.
+    pub who: Remark,
+    /// Why.
+    pub why: Remark,
 }
 
 /// A study that was refused before any data was read.

@@ -15,6 +15,7 @@ pub mod budget;
 pub mod claim;
 pub mod cost;
 mod grant;
+pub mod rekey;
 pub mod report;
 mod request;
 mod state;
@@ -26,7 +27,7 @@ pub mod witness;
 use std::path::Path;
 
 use fedtwin_audit_log::disk::{Disk, Files};
-use fedtwin_audit_log::{LeafHash, LogError, LogFile, Signer, Stamp};
+use fedtwin_audit_log::{Appended, LeafHash, LogError, LogFile, PublicKey, Signer, Stamp};
 use fedtwin_plan::time::Timestamp;
 use fedtwin_plan::{Digest, StudyId};
 
@@ -59,6 +60,18 @@ pub enum LedgerError {
         #[source]
         violation: Violation,
     },
+    /// The file is signed by another key, or was altered from its first line on.
+    #[error(
+        "the ledger is not signed by this site's identity key; if the site has new credentials, enter the new key first: \
+         `fedtwin-site ledger rekey`"
+    )]
+    AnotherKey(#[source] LogError),
+    /// The key is the ledger's already.
+    #[error("the old and the new identity key are the same: there is nothing to enter")]
+    SameKey,
+    /// There is no ledger yet.
+    #[error("there is no ledger that an old key signed: the first start of the agent begins one")]
+    Empty,
     /// The file belongs to another site.
     #[error("the ledger belongs to site {} of federation {}", .0.site, .0.federation)]
     Foreign(Opened),
@@ -71,6 +84,7 @@ pub enum LedgerError {
 pub struct Ledger {
     state: LedgerState,
     log: LogFile<Body>,
+    own: PublicKey,
     leaves: Vec<LeafHash>,
 }
 
@@ -98,17 +112,28 @@ impl Ledger {
         (path, signer): (&Path, Box<dyn Signer + Send>),
         now: Timestamp,
     ) -> Result<Self, LedgerError> {
-        let (log, entries) = LogFile::open_on(disk, path, signer)?;
-        let state = LedgerState::replay(entries.iter().map(|entry| (&entry.body, entry.stamp)))
-            .map_err(|(sequence, violation)| LedgerError::Inconsistent { sequence, violation })?;
-        let leaves = entries.iter().map(|entry| entry.hash).collect();
-        let mut ledger = Self { state, log: log.stamped(STAMP), leaves };
+        let last = signer.public_key();
+        let mut ledger = Self::replay_on(disk, (path, signer), last)?;
         match ledger.state.owner() {
             None => ledger.append(&Body::Opened(owner.clone()), now)?,
             Some(found) if found == owner => {}
             Some(found) => return Err(LedgerError::Foreign(found.clone())),
         }
         Ok(ledger)
+    }
+
+    /// Verifies and replays the entries, of which the key `last` signed the last one.
+    fn replay_on(
+        disk: Box<dyn Disk>,
+        (path, signer): (&Path, Box<dyn Signer + Send>),
+        last: PublicKey,
+    ) -> Result<Self, LedgerError> {
+        let own = signer.public_key();
+        let (log, entries) = LogFile::open_under(disk, path, signer, last).map_err(rekey::other_key)?;
+        let state = LedgerState::replay(entries.iter().map(|entry| (&entry.body, entry.stamp)))
+            .map_err(|(sequence, violation)| LedgerError::Inconsistent { sequence, violation })?;
+        let leaves = entries.iter().map(|entry| entry.hash).collect();
+        Ok(Self { state, log: log.stamped(STAMP), own, leaves })
     }
 
     /// Returns the state, for reports.
@@ -283,9 +308,13 @@ impl Ledger {
     fn append(&mut self, body: &Body, now: Timestamp) -> Result<(), LedgerError> {
         self.state.check(body)?;
         let appended = self.log.append(body, now.0)?;
+        self.take_in(body, appended);
+        Ok(())
+    }
+
+    fn take_in(&mut self, body: &Body, appended: Appended) {
         self.leaves.push(appended.hash);
         self.state.apply(body, STAMP).expect("the entry was checked against this state");
-        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use fedtwin_plan::SiteName;
 
 use super::{Malformed, name};
-use crate::limits::{NOTE_BYTES_MAX, PROOF_HASHES_MAX, WITNESSED_MAX};
+use crate::limits::{KEY_CHANGES_MAX, NOTE_BYTES_MAX, PROOF_HASHES_MAX, WITNESSED_MAX};
 use crate::wire;
 
 /// Entries for the coordinator's copy.
@@ -112,6 +112,8 @@ pub struct Growth {
     pub checkpoint: String,
     /// That this continues the one that was remembered.
     pub proof: Vec<[u8; 32]>,
+    /// Where its identity key changed, as its log has that: JSON.
+    pub key_changes: Vec<String>,
 }
 
 impl Growth {
@@ -136,6 +138,10 @@ impl Growth {
                 certificate: wire.certificate,
                 checkpoint: note("checkpoint", wire.checkpoint)?,
                 proof: proof.into_iter().map(hash).collect::<Result<_, _>>()?,
+                key_changes: bounded("key_changes", wire.key_changes, KEY_CHANGES_MAX)?
+                    .into_iter()
+                    .map(|text| note("key_changes", text))
+                    .collect::<Result<_, _>>()?,
             })
         };
         bounded("growths", wire.growths, WITNESSED_MAX)?.into_iter().map(read).collect()
@@ -144,11 +150,12 @@ impl Growth {
     /// Writes a message of growths.
     #[must_use]
     pub fn write(growths: Vec<Self>) -> wire::Growths {
-        let write = |Self { site, certificate, checkpoint, proof }| wire::Growth {
+        let write = |Self { site, certificate, checkpoint, proof, key_changes }| wire::Growth {
             site: String::from(site),
             certificate,
             checkpoint,
             proof: proof.into_iter().map(|hash| Bytes::copy_from_slice(&hash)).collect(),
+            key_changes,
         };
         wire::Growths { growths: growths.into_iter().map(write).collect() }
     }

@@ -59,6 +59,9 @@ samples!(ledgers: LedgerError {
     LedgerError::Inconsistent { .. } => {
         LedgerError::Inconsistent { sequence: 1, violation: Violation::NotOpened }
     },
+    LedgerError::AnotherKey(_) => LedgerError::AnotherKey(LogError::Locked(planted().into())),
+    LedgerError::SameKey => LedgerError::SameKey,
+    LedgerError::Empty => LedgerError::Empty,
     LedgerError::Foreign(_) => LedgerError::Foreign(fedtwin_privacy::ledger::Opened {
         federation: "fed".parse().unwrap(),
         site: "va".parse().unwrap(),

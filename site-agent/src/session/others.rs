@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fedtwin_audit_log::cosignature::cosign;
-use fedtwin_audit_log::{Checkpoint, PublicKey};
+use fedtwin_audit_log::{Checkpoint, PublicKey, Succession, succeeds};
 use fedtwin_certs::certificate::CertificateError;
 use fedtwin_certs::{Credentials, Identity, LogSigner};
 use fedtwin_plan::{Digest, SiteName, Timestamp};
@@ -53,8 +53,11 @@ pub enum Conflict {
     /// The certificate is somebody else's.
     #[error("the ledger of site {0} comes with a certificate of somebody else")]
     OtherHolder(SiteName),
-    /// The key is not the one that signed before.
-    #[error("site {0} signs its ledger with another key than before")]
+    /// The key is not the one that signed before, and that one has not signed that it follows.
+    #[error(
+        "site {0} signs its ledger with another key than before, and the old key has not signed that; if people there say \
+         that they lost the old key, remove what this site remembers: {0}.json in the folder witnessed of its state"
+    )]
     OtherKey(SiteName),
     /// The site did not sign it.
     #[error("a checkpoint of site {site} is not its own")]
@@ -136,12 +139,14 @@ impl Others {
             return Err(Conflict::TooMany(site));
         }
         let key = self.key_of(growth, now)?;
-        if before.is_some_and(|seen| seen.key != Digest(key.0)) {
+        let changes = growth.key_changes.iter().filter_map(|change| serde_json::from_str(change).ok());
+        let changes: Vec<Succession> = changes.collect();
+        if before.is_some_and(|seen| !succeeds(&PublicKey(seen.key.0), &key, &changes)) {
             return Err(Conflict::OtherKey(site));
         }
         let (checkpoint, note) = self.open_note(&site, &growth.checkpoint, &key)?;
         if let Some(seen) = before {
-            let (old, _) = self.open_note(&site, &seen.checkpoint, &key)?;
+            let (old, _) = self.open_note(&site, &seen.checkpoint, &PublicKey(seen.key.0))?;
             if !old.tree().is_prefix_of(&checkpoint.tree(), &growth.proof) {
                 return Err(Conflict::NotContinued { site, before: old.size(), now: checkpoint.size() });
             }
@@ -189,7 +194,10 @@ impl Others {
 mod tests {
     use std::time::Duration;
 
+    use fedtwin_audit_log::LogFile;
     use fedtwin_audit_log::cosignature::cosigned;
+    use fedtwin_audit_log::disk::Files;
+    use fedtwin_audit_log::key_change::Old;
     use fedtwin_audit_log::merkle::Frontier;
     use fedtwin_audit_log::proof::consistency;
     use fedtwin_audit_log::{LeafHash, Signer};
@@ -239,6 +247,7 @@ mod tests {
             certificate: signer.identity_der().to_vec().into(),
             checkpoint: Checkpoint::new("fed/vb/ledger", &tree).unwrap().sign(&LogSigner(Arc::clone(signer))),
             proof: consistency(&leaves, before).unwrap_or_default(),
+            key_changes: Vec::new(),
         }
     }
 
@@ -297,5 +306,31 @@ mod tests {
         others.take(&growth(&bench.other, &[1], 0), NOW).unwrap();
         let refused = others.take(&growth(&issue(&bench.authority, "vb"), &[1, 2], 1), NOW).unwrap_err();
         assert!(matches!(refused, Conflict::OtherKey(_)), "{refused}");
+    }
+
+    #[test]
+    fn a_new_key_is_believed_where_the_old_one_signed_it() {
+        let bench = Bench::new();
+        let mut others = bench.open();
+        others.take(&growth(&bench.other, &[1], 0), NOW).unwrap();
+        let new = issue(&bench.authority, "vb");
+        let path = bench.folder.path().join("ledger");
+        let mut log = LogFile::<u32>::open(&path, Box::new(LogSigner(Arc::clone(&bench.other)))).unwrap().0;
+        log.append(&1, NOW.0).unwrap();
+        drop(log);
+        let (old, disk) = (LogSigner(Arc::clone(&bench.other)), Box::new(Files::open(&path).unwrap()));
+        let signer = Box::new(LogSigner(Arc::clone(&new)));
+        let mut log = LogFile::<u32>::open_under(disk, &path, signer, old.public_key()).unwrap().0;
+        log.change_key(Old::Signs(&old), &2, NOW.0).unwrap();
+        let key_changes = vec![serde_json::to_string(&log.keys()[0]).unwrap()];
+        let grown = growth(&new, &[1, 2], 1);
+        assert!(matches!(others.take(&grown, NOW), Err(Conflict::OtherKey(_))), "unless that is shown");
+        // What was seen of the old key's ledger has to be continued all the same.
+        let forked = Growth { key_changes: key_changes.clone(), ..growth(&new, &[9, 2], 1) };
+        assert!(matches!(others.take(&forked, NOW), Err(Conflict::NotContinued { .. })));
+        others.take(&Growth { key_changes, ..grown }, NOW).unwrap();
+        assert_eq!(size(&others), 2);
+        let back = others.take(&growth(&bench.other, &[1, 2, 3], 2), NOW);
+        assert!(matches!(back, Err(Conflict::OtherKey(_))), "the old key counts no more");
     }
 }

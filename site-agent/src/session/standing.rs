@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 
-use fedtwin_audit_log::{Checkpoint, PublicKey};
+use fedtwin_audit_log::Checkpoint;
 use fedtwin_privacy::ledger::RolledBack;
 use fedtwin_privacy::ledger::witness::{compare, origin};
 use fedtwin_proto::domain::LedgerEntries;
@@ -48,13 +48,13 @@ impl Session {
             self.standing = Standing::Whole;
         }
         let name = self.ledger.state().owner().map(origin).unwrap_or_default();
-        let key = PublicKey(*self.credentials.identity_key().public().as_bytes());
+        // One from before a change of key is this site's own, too.
+        let keys = self.ledger.keys();
+        let open = |note: &str| keys.iter().find_map(|key| Checkpoint::open(note, &name, key).ok());
         for note in notes {
-            match Checkpoint::open(note, &name, &key) {
-                Err(error) => {
-                    tracing::warn!(%error, "the coordinator shows a checkpoint that is not this site's")
-                }
-                Ok(signed) => {
+            match open(note) {
+                None => tracing::warn!("the coordinator shows a checkpoint that is not this site's"),
+                Some(signed) => {
                     if let Err(rolled_back) = compare(self.ledger.leaves(), &signed) {
                         self.standing = Standing::RolledBack(rolled_back);
                     }

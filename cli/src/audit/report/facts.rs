@@ -45,6 +45,8 @@ pub struct Report {
     pub code: Code,
     /// What attacks found, as the site reports it.
     pub attacks: Option<AttackReport>,
+    /// Whether nothing here is of patients without noise, as what attacks found on a site's own cohort is.
+    pub publishable: bool,
     /// What all of this is taken from.
     pub ledger: Source,
 }

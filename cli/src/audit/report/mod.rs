@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fedtwin_attack::normal::true_positive_rate_max;
-use fedtwin_attack::report::VERSION as ATTACK_VERSION;
+use fedtwin_attack::report::{RecordsUsed, VERSION as ATTACK_VERSION};
 use fedtwin_plan::{Digest, Plan, StudyId};
 use fedtwin_privacy::accountant::{
     Event, GaussianEvent, NoiseShares, Relation as Neighbours, best_delta, certificate, gdp_cost,
@@ -207,6 +207,9 @@ fn report(
             randomness: RANDOMNESS,
         },
         attacks: beside.attacks(study.plan).cloned(),
+        publishable: beside
+            .attacks(study.plan)
+            .is_none_or(|attacks| attacks.records == RecordsUsed::Synthetic),
         ledger: source(ledger, heads),
     }
 }

@@ -20,6 +20,12 @@ pub fn render(report: &Report) -> String {
          <p class=meta>Cohort {cohort} of federation {federation} \u{b7} {} \u{b7} plan <code>{plan}</code></p>",
         stage_name(report.stage)
     );
+    if !report.publishable {
+        page.push_str(
+            "<p class=bad>Not for publication: what attacks found is of this hospital's own patients, without noise. \
+             Without <code>--attack</code> the page can be shown to anybody.</p>",
+        );
+    }
     promise(&mut page, report);
     page.push_str("<section class=columns><div>");
     heading(&mut page, 1, "How it is kept", "algorithms and parameters");

@@ -164,12 +164,20 @@ async fn attacks_stand_beside_the_claim_and_missed_controls_stand_out() {
         "{page}"
     );
     assert!(page.contains("missed: half the noise") && page.contains("within the claim"), "{page}");
+    assert!(
+        json["publishable"] == true && !page.contains("Not for publication"),
+        "invented records are nobody's"
+    );
     // Figures that contradict the claim are beyond it, whatever the report says of them.
     let text = std::fs::read_to_string(&file).unwrap();
     let text = text.replace("\"epsilon_low_gaussian\":0.034", "\"epsilon_low_gaussian\":9.0");
     std::fs::write(&file, text).unwrap();
     let (_, page) = report(&bench, &words).await.unwrap();
     assert!(page.contains("<b>9.000</b>") && page.contains("beyond the claim"), "{page}");
+    let own = AttackReport { records: RecordsUsed::Cohort("heart".parse().unwrap()), ..attacks };
+    std::fs::write(&file, serde_json::to_string(&own).unwrap()).unwrap();
+    let (json, page) = report(&bench, &words).await.unwrap();
+    assert!(json["publishable"] == false && page.contains("Not for publication"), "{page}");
     let words = ["--study", "risk", "--attack", &file.display().to_string()];
     let refused = report(&bench, &words).await.unwrap_err().to_string();
     assert!(refused.contains("that none of the reported studies ran"), "{refused}");

@@ -2,10 +2,14 @@
 
 use fedtwin_audit_log::checkpoint::Checkpoint;
 use fedtwin_audit_log::cosignature::cosign;
+use fedtwin_audit_log::key_change::Old;
+use fedtwin_privacy::ledger::body::KeyChanged;
+use fedtwin_privacy::ledger::rekey::Rekey;
 use fedtwin_privacy::ledger::witness::origin;
 use serde_json::Value;
 
 use super::*;
+use crate::ca;
 
 impl Bench {
     fn path(&self, name: &str) -> String {
@@ -164,4 +168,57 @@ async fn every_flipped_bit_of_a_ledger_is_refused_with_its_line() {
         }
     }
     assert!(Ledger::parse("ledger", &whole, &keys).is_ok());
+}
+
+/// Gives site `va` a new identity key; the ledger goes on under it.
+fn rekey(bench: &Bench, lost: bool) {
+    let order =
+        |holder: &str| ca::Order { holders: vec![holder.parse().unwrap()], days: 30, hosts: Vec::new() };
+    ca::issue(&bench.folder.path().join("ca"), &bench.folder.path().join("new"), &order("site/va"), NOW)
+        .unwrap();
+    let old = bench.signer();
+    let new = folder::load_credentials(&bench.folder.path().join("new/va")).unwrap();
+    let statement = KeyChanged { who: "Ada".parse().unwrap(), why: "a new machine".parse().unwrap() };
+    let key = fedtwin_audit_log::Signer::public_key(&old);
+    let old = if lost { Old::Lost(key) } else { Old::Signs(&old) };
+    let rekey = Rekey { old, statement };
+    SiteLedger::rekey(&bench.ledger(), &owner(), Box::new(LogSigner(Arc::new(new))), rekey, NOW).unwrap();
+}
+
+#[tokio::test]
+async fn a_ledger_is_verified_across_a_change_of_key_with_heads_from_before() {
+    let bench = Bench::new();
+    bench.keep_head("note");
+    rekey(&bench, false);
+    let path = |name: &str| bench.path(name);
+    let (ledger, ca, new, old) =
+        (path("ledger"), path("ca/ca.pem"), path("new/va/identity.pem"), path("holders/va/identity.pem"));
+    let verify = async |identities: &[&str]| {
+        let words = ["verify", &ledger, "--ca", &ca, "--checkpoint", &path("note")];
+        let identities: Vec<_> = identities.iter().flat_map(|file| ["--identity", file]).collect();
+        answer(&[&words[..], &identities].concat()).await
+    };
+    for identities in [&[new.as_str()][..], &[&old, &new], &[&new, &old]] {
+        let text = verify(identities).await.unwrap();
+        assert!(
+            text.contains("the key changed at entry 4 from") && text.contains("signed by both"),
+            "{text}"
+        );
+        assert!(text.contains("continues the signed head of 4 entries"), "{text}");
+    }
+    let refused = program::describe(&verify(&[&old]).await.unwrap_err());
+    assert!(refused.contains("from this entry on the log is signed by the key"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_lost_key_is_a_break_that_an_auditor_has_to_accept() {
+    let bench = Bench::new();
+    rekey(&bench, true);
+    let (ledger, ca, new) =
+        (bench.path("ledger"), bench.path("ca/ca.pem"), bench.path("new/va/identity.pem"));
+    let words = ["verify", &ledger, "--ca", &ca, "--identity", &new];
+    let refused = answer(&words).await.unwrap_err().to_string();
+    assert!(refused.contains("has a break at entry 4"), "{refused}");
+    let text = answer(&[&words[..], &["--accept-break"]].concat()).await.unwrap();
+    assert!(text.contains("a BREAK: the old key is said to be lost"), "{text}");
 }

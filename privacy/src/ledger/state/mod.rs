@@ -219,7 +219,7 @@ impl LedgerState {
             Body::Released(release) => self.release(release),
             Body::AttemptRefused(refused) => self.study_mut(&refused.study).refused += 1,
             Body::StudyClosed(closed) => self.close(closed),
-            Body::StudyRefused(_) => {}
+            Body::StudyRefused(_) | Body::KeyChanged(_) => {}
         }
         if stamp.is_some() {
             self.not_private_since.get_or_insert(self.entries);

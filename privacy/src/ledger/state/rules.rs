@@ -19,7 +19,7 @@ impl LedgerState {
             return Err(Violation::NotOpened);
         }
         match body {
-            Body::Opened(_) | Body::StudyRefused(_) => Ok(()),
+            Body::Opened(_) | Body::StudyRefused(_) | Body::KeyChanged(_) => Ok(()),
             Body::BudgetOpened(budget) => self.check_budget(budget),
             Body::BudgetRaised(raise) => self.check_raise(raise),
             Body::StudyReserved(reserved) => self.check_reservation(reserved),

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod crashes;
+mod keys;
 mod operations;
 mod power;
 mod rollback;

@@ -1,0 +1,82 @@
+//! A site with new credentials: the ledger goes on under another identity key.
+//!
+//! The history is not cut. The old key signs the new one and the new one signs the entry, so that an auditor who believes
+//! the new key verifies from the first entry on. If the old key is lost, a person says so, and the break is visible for ever.
+
+use std::path::Path;
+
+use fedtwin_audit_log::disk::Files;
+use fedtwin_audit_log::entry::Reason;
+use fedtwin_audit_log::key_change::Old;
+use fedtwin_audit_log::{LogError, PublicKey, Signer};
+use fedtwin_plan::time::Timestamp;
+
+use super::body::{Body, KeyChanged};
+use super::{Ledger, LedgerError, Opened};
+
+/// A change of key: the old one, and who says why.
+pub struct Rekey<'a> {
+    /// The key of the ledger so far.
+    pub old: Old<'a>,
+    /// The statement that goes into the ledger.
+    pub statement: KeyChanged,
+}
+
+impl Ledger {
+    /// Opens a ledger that is signed by an old key and enters the new one, `signer`'s.
+    ///
+    /// # Errors
+    /// Refuses what [`Ledger::open`] refuses, a ledger that the old key did not sign, and one that is under the new key.
+    pub fn rekey(
+        path: &Path,
+        owner: &Opened,
+        signer: Box<dyn Signer + Send>,
+        rekey: Rekey<'_>,
+        now: Timestamp,
+    ) -> Result<Self, LedgerError> {
+        let Rekey { old, statement } = rekey;
+        let last = match old {
+            Old::Signs(signer) => signer.public_key(),
+            Old::Lost(key) => key,
+        };
+        if last == signer.public_key() {
+            return Err(LedgerError::SameKey);
+        }
+        let disk = Box::new(Files::open(path)?);
+        let mut ledger = Self::replay_on(disk, (path, signer), last)?;
+        match ledger.state.owner() {
+            Some(found) if found == owner => {}
+            Some(found) => return Err(LedgerError::Foreign(found.clone())),
+            None => return Err(LedgerError::Empty),
+        }
+        let body = Body::KeyChanged(statement);
+        ledger.state.check(&body)?;
+        let appended = ledger.log.change_key(old, &body, now.0)?;
+        ledger.take_in(&body, appended);
+        Ok(ledger)
+    }
+
+    /// Returns all keys that signed the ledger, the present one last: its site's checkpoints are under one of them.
+    #[must_use]
+    pub fn keys(&self) -> Vec<PublicKey> {
+        let before = self.log.keys().iter().map(|succession| succession.change.from);
+        before.chain([self.own]).collect()
+    }
+}
+
+/// Says of a ledger that this key did not sign what a person can do.
+pub(super) fn other_key(error: LogError) -> LedgerError {
+    let unsigned = match &error {
+        LogError::Altered { source, .. } => {
+            source.sequence == 0 && matches!(source.reason, Reason::Signature)
+        }
+        LogError::OtherKey { .. } => true,
+        LogError::Storage { .. }
+        | LogError::Locked(_)
+        | LogError::EntriesLost { .. }
+        | LogError::HeadDiffers { .. }
+        | LogError::Body(_)
+        | LogError::Poisoned(_) => false,
+    };
+    if unsigned { LedgerError::AnotherKey(error) } else { LedgerError::Log(error) }
+}

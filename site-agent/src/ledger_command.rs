@@ -1,0 +1,95 @@
+//! `fedtwin-site ledger rekey`: a site with new credentials goes on with its ledger.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use fedtwin_audit_log::Signer;
+use fedtwin_audit_log::key_change::Old;
+use fedtwin_certs::{LogSigner, folder};
+use fedtwin_daemon::clock;
+use fedtwin_privacy::ledger::body::KeyChanged;
+use fedtwin_privacy::ledger::rekey::Rekey;
+use fedtwin_privacy::ledger::{Ledger, Remark};
+
+use crate::budget_command::Place;
+use crate::pins;
+use crate::session::ledger_path;
+
+/// What to do with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerAction {
+    /// Enter the new identity key of this site; the ledger keeps its history.
+    Rekey(RekeyArguments),
+}
+
+/// Which key was the ledger's, and who says why it changes.
+#[derive(Debug, Args)]
+pub struct RekeyArguments {
+    /// The folder with the old credentials: their identity key signs the new one.
+    #[arg(long, value_name = "DIR", required_unless_present = "lost", conflicts_with = "lost")]
+    old: Option<PathBuf>,
+    /// The old identity certificate, where its key is lost or was stolen. The ledger then has a break, which every auditor
+    /// is told of and has to accept, and the other sites' memory has to be removed by people there.
+    #[arg(long, value_name = "IDENTITY.PEM")]
+    lost: Option<PathBuf>,
+    /// Who enters it.
+    #[arg(long)]
+    who: Remark,
+    /// Why.
+    #[arg(long)]
+    why: Remark,
+}
+
+/// Runs the command and writes to `out` what there is to say.
+///
+/// # Errors
+/// Refuses old credentials of somebody else, and a ledger that they did not sign or that an agent holds.
+pub fn run(place: Place<'_>, action: LedgerAction, out: &mut dyn Write) -> anyhow::Result<()> {
+    let LedgerAction::Rekey(RekeyArguments { old, lost, who, why }) = action;
+    let statement = KeyChanged { who, why };
+    match (old, lost) {
+        (Some(old), _) => {
+            let credentials = Arc::new(folder::load_credentials(&old)?);
+            check_holder(place, credentials.identity(), &old)?;
+            let signer = LogSigner(credentials);
+            rekey(place, Old::Signs(&signer), statement, out)
+        }
+        (None, Some(lost)) => {
+            let pinned = pins::certificate(&lost, fedtwin_certs::Role::Site, place.credentials)?;
+            let own = &place.credentials.identity().name;
+            anyhow::ensure!(pinned.name == *own, "{} is a certificate of {}", lost.display(), pinned.name);
+            rekey(place, Old::Lost(pinned.log_key()), statement, out)
+        }
+        (None, None) => anyhow::bail!("name the old credentials by --old, or their certificate by --lost"),
+    }
+}
+
+fn check_holder(place: Place<'_>, old: &fedtwin_certs::Identity, folder: &Path) -> anyhow::Result<()> {
+    let own = place.credentials.identity();
+    anyhow::ensure!(old == own, "{} holds the credentials of {old}, and this is {own}", folder.display());
+    Ok(())
+}
+
+fn rekey(place: Place<'_>, old: Old<'_>, statement: KeyChanged, out: &mut dyn Write) -> anyhow::Result<()> {
+    let broken = matches!(old, Old::Lost(_));
+    let signer = LogSigner(Arc::clone(place.credentials));
+    let key = signer.public_key();
+    let path = ledger_path(&place.state());
+    let owner = place.owner()?;
+    let ledger = Ledger::rekey(&path, &owner, Box::new(signer), Rekey { old, statement }, clock::now())?;
+    let entry = ledger.state().entries() - 1;
+    writeln!(out, "entry {entry}: from here on the key {key} signs the ledger of {}", owner.site)?;
+    if broken {
+        writeln!(
+            out,
+            "The old key did not sign that: every auditor is told of the break, and who stated it."
+        )?;
+    }
+    writeln!(
+        out,
+        "Sites that hide among others with this one pin its new identity.pem instead of the old one."
+    )?;
+    Ok(())
+}
