@@ -88,6 +88,22 @@ impl Session {
         Ok(LedgerEntries { first: first.min(size), entries: entries.into(), checkpoint })
     }
 
+    /// What was spent on a cohort of one size bounds nothing about a cohort of another.
+    pub(super) fn check_cohorts(&self) -> anyhow::Result<()> {
+        for report in self.ledger.state().report() {
+            let declared = self.cohorts.get(&report.cohort).map(|(_, file)| file.patients());
+            let budgeted = report.budgets.first().map(|budget| budget.opened.patients);
+            if let Some((declared, budgeted)) = declared.zip(budgeted).filter(|(a, b)| a != b) {
+                anyhow::bail!(
+                    "cohort {} declares {declared} patients, its budget was opened for {budgeted}: a cohort that \
+                     changed needs another name and a budget of its own",
+                    report.cohort
+                );
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn check_standing(&self) -> Result<(), NotWhole> {
         match self.standing {
             Standing::Unchecked => Err(NotWhole::Unchecked),
