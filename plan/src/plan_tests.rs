@@ -1,7 +1,6 @@
 //! Plans as people write them: whole ones parse, and every mistake is named with its line.
 
 use crate::model::ModelSpec;
-use crate::names::ResearcherName;
 use crate::numbers::Ratio;
 use crate::plan::{Draft, Plan};
 use crate::text_file::parse;
@@ -158,17 +157,6 @@ fn plan_survives_being_written_and_read() {
 }
 
 #[test]
-fn draft_is_a_plan_without_its_calibration() {
-    let (draft, _) = HEART.split_once("[calibrated]").unwrap();
-    let parsed: Draft = parse("draft.toml", draft).unwrap();
-    assert_eq!(parsed.steps(), 60);
-    let refused = parse::<Draft>("draft.toml", HEART).unwrap_err();
-    assert!(refused.message.contains("remove its [calibrated] section"), "{refused}");
-    let refused = parse::<Plan>("draft.toml", draft).unwrap_err();
-    assert!(refused.message.contains("missing field `calibrated`"), "{refused}");
-}
-
-#[test]
 fn unknown_keys_are_refused_in_every_section() {
     for (line, section) in [
         ("id = \"heart-2027\"", "study"),
@@ -195,19 +183,6 @@ fn missing_keys_are_named() {
         let refused = parse::<Plan>("plan.toml", &HEART.replace(line, "")).unwrap_err();
         let key = line.split(' ').next().unwrap();
         assert!(refused.message.contains(&format!("missing field `{key}`")), "{refused}");
-    }
-}
-
-#[test]
-fn readers_are_named_once_and_are_nobody_by_default() {
-    assert!(plan(HEART).study.readers.is_empty());
-    let readers = "expires = \"2027-06-30\"\nreaders = [\"ada\", \"ben\"]";
-    let named = plan(&HEART.replace("expires = \"2027-06-30\"", readers)).study.readers;
-    assert_eq!(named.iter().map(ResearcherName::as_str).collect::<Vec<_>>(), ["ada", "ben"]);
-    for bad in ["[\"ada\", \"ada\"]", "[\"Ada\"]"] {
-        let text =
-            HEART.replace("expires = \"2027-06-30\"", &format!("expires = \"2027-06-30\"\nreaders = {bad}"));
-        assert!(parse::<Plan>("plan.toml", &text).is_err(), "{bad}");
     }
 }
 

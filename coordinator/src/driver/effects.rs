@@ -1,5 +1,7 @@
 //! Feeding studies, and performing what they ask for.
 
+use std::collections::BTreeSet;
+
 use fedtwin_audit_log::LogError;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::{SiteName, StudyId};
@@ -16,7 +18,8 @@ use crate::words;
 impl Driver {
     pub(super) fn insert(&mut self, id: StudyId, study: Study) {
         let (future, _nobody) = broadcast::channel(EVENTS_QUEUED);
-        let running = Running { study: Some(study), history: History::default(), future };
+        let (study, history) = (Some(study), History::default());
+        let running = Running { study, history, future, untold: BTreeSet::new() };
         self.studies.insert(id, running);
     }
 
@@ -45,8 +48,14 @@ impl Driver {
         for effect in effects {
             match effect {
                 Effect::Persist(record) => self.persist(id, &record)?,
-                // A site that is not connected is told when it comes back.
-                Effect::Notify(site, notice) => drop(self.notify(&site, notice)),
+                Effect::Notify(site, notice) => {
+                    // A site that is not connected is told when it comes back.
+                    let is_end = matches!(notice, Notice::Closed(_));
+                    if !self.notify(&site, notice) && is_end {
+                        let running = self.studies.get_mut(id).expect("only a study that is there ends");
+                        running.untold.insert(site);
+                    }
+                }
                 Effect::Publish(event) => self.publish(id, event),
                 Effect::Accept => {}
                 Effect::Reject(reason) => refusal = Some(reason),

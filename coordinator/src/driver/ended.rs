@@ -60,8 +60,9 @@ impl Driver {
         let Some((study, outcome)) = study.and_then(|study| Some((study, study.outcome()?.clone()))) else {
             return;
         };
-        let untold = study.members_away();
-        let Running { mut history, .. } = self.studies.remove(id).expect("it was looked at");
+        let mut untold = study.members_away();
+        let Running { mut history, untold: missed, .. } = self.studies.remove(id).expect("it was looked at");
+        untold.extend(missed);
         history.end();
         let ended = clock::now();
         self.ended.0.insert(id.clone(), EndedStudy { ended, history, outcome: outcome.clone(), untold });

@@ -7,7 +7,7 @@ mod effects;
 mod ended;
 mod opening;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ struct Running {
     study: Option<Study>,
     history: History,
     future: broadcast::Sender<Arc<StudyEvent>>,
+    /// Sites to which the study's end did not get through.
+    untold: BTreeSet<SiteName>,
 }
 
 /// What was done on a thread of its own.

@@ -271,3 +271,35 @@ const READERS_MAX: usize = 100;
 
 /// A line on a terminal, and in every log that names the study.
 const TITLE_BYTES_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use crate::names::ResearcherName;
+    use crate::plan::{Draft, Plan};
+    use crate::plan_tests::{HEART, plan};
+    use crate::text_file::parse;
+
+    #[test]
+    fn readers_are_named_once_and_are_nobody_by_default() {
+        assert!(plan(HEART).study.readers.is_empty());
+        let readers = "expires = \"2027-06-30\"\nreaders = [\"ada\", \"ben\"]";
+        let named = plan(&HEART.replace("expires = \"2027-06-30\"", readers)).study.readers;
+        assert_eq!(named.iter().map(ResearcherName::as_str).collect::<Vec<_>>(), ["ada", "ben"]);
+        for bad in ["[\"ada\", \"ada\"]", "[\"Ada\"]"] {
+            let text = HEART
+                .replace("expires = \"2027-06-30\"", &format!("expires = \"2027-06-30\"\nreaders = {bad}"));
+            assert!(parse::<Plan>("plan.toml", &text).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn draft_is_a_plan_without_its_calibration() {
+        let (draft, _) = HEART.split_once("[calibrated]").unwrap();
+        let parsed: Draft = parse("draft.toml", draft).unwrap();
+        assert_eq!(parsed.steps(), 60);
+        let refused = parse::<Draft>("draft.toml", HEART).unwrap_err();
+        assert!(refused.message.contains("remove its [calibrated] section"), "{refused}");
+        let refused = parse::<Plan>("draft.toml", draft).unwrap_err();
+        assert!(refused.message.contains("missing field `calibrated`"), "{refused}");
+    }
+}

@@ -231,7 +231,9 @@ impl Session {
                 if !matches!(refusal, Refusal::Ledger(_)) {
                     reason.enter_study(&mut self.ledger, (&study, digest), now)?;
                 }
-                self.refused.insert(digest, reason);
+                if !refusal.is_of_the_disk() {
+                    self.refused.insert(digest, reason);
+                }
             }
         }
         decision

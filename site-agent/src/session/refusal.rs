@@ -85,3 +85,10 @@ pub enum Refusal {
     #[error("this site cannot keep the study")]
     Storage(#[from] std::io::Error),
 }
+
+impl Refusal {
+    /// Says whether this site's own disk was in the way: the same plan may be considered again once there is room.
+    pub(super) fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Ledger(LedgerError::Log(_)) | Self::Budgets(_) | Self::Storage(_))
+    }
+}

@@ -233,6 +233,11 @@ const PUBLIC: &[&str] = &[
 const SETS_BUDGETS: &[&str] = &["privacy/src/ledger/mod.rs", "site-agent/src/proposals.rs"];
 
 const CORES: &[&str] = &[
+    "coordinator/src/access.rs",
+    "coordinator/src/history.rs",
+    "coordinator/src/policy.rs",
+    "coordinator/src/refusals.rs",
+    "coordinator/src/register/",
     "coordinator/src/round.rs",
     "coordinator/src/study/",
     "site-agent/src/session/",
