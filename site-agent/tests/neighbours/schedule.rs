@@ -1,0 +1,115 @@
+//! Generated plans, records and sequences of what a coordinator says.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use fedtwin_certs::Signer;
+use fedtwin_plan::Plan;
+use fedtwin_plan::signed::SignedPlan;
+use proptest::prelude::*;
+
+use crate::site::{self, PATIENTS, PlanTerms};
+use crate::trainer::Odd;
+
+/// What happens, but for what is in the cohort's records.
+#[derive(Debug, Clone)]
+pub(crate) struct Schedule {
+    pub(crate) terms: PlanTerms,
+    /// The patient whose record is odd in one cohort and null in the other.
+    pub(crate) patient: u32,
+    pub(crate) odd: Odd,
+    /// What the coordinator says, each with the milliseconds since the one before.
+    pub(crate) notices: Vec<(u64, Notice)>,
+}
+
+/// What a coordinator says, or what happens to the agent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Notice {
+    Invite(Invite),
+    OfferAgain,
+    Close,
+    Restart,
+}
+
+/// An invitation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Invite {
+    pub(crate) metrics: bool,
+    pub(crate) round: u32,
+    pub(crate) attempt: u32,
+    pub(crate) closes_in_ms: u64,
+    pub(crate) other_clip: bool,
+    pub(crate) model: u8,
+}
+
+thread_local! {
+    /// Plans that were signed and verified: there are few.
+    static PLANS: RefCell<HashMap<String, (Plan, Signer, SignedPlan)>> = RefCell::default();
+}
+
+impl Schedule {
+    pub(crate) fn plan(&self) -> (Plan, Signer, SignedPlan) {
+        let key = format!("{:?}", self.terms);
+        PLANS.with_borrow_mut(|plans| plans.entry(key).or_insert_with(|| site::plan(self.terms)).clone())
+    }
+}
+
+pub(crate) fn schedule() -> impl Strategy<Value = Schedule> {
+    let notices = prop::collection::vec((0..9000_u64, notice()), 1..14);
+    (terms(), 0..PATIENTS, odd(), notices).prop_map(|(terms, patient, odd, notices)| Schedule {
+        terms,
+        patient,
+        odd,
+        notices,
+    })
+}
+
+fn terms() -> impl Strategy<Value = PlanTerms> {
+    let slot_s = prop_oneof![1 => Just(0_u32), 4 => 1..6_u32];
+    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), slot_s).prop_map(
+        |(noise, sampled, steps, metrics, slot_s)| {
+            // What noise of sampled steps costs takes long to compute.
+            let sampled = sampled && !noise;
+            PlanTerms { noise, sampled, steps, metrics, slot_s }
+        },
+    )
+}
+
+fn odd() -> impl Strategy<Value = Odd> {
+    let ms = 0..40_000_u64;
+    prop_oneof![
+        3 => Just(Odd::NotANumber),
+        1 => Just(Odd::Fails),
+        1 => Just(Odd::Ends),
+        1 => Just(Odd::Panics),
+        3 => ms.clone().prop_map(Odd::Slow),
+        1 => Just(Odd::Silent),
+        1 => Just(Odd::OtherLength),
+        1 => Just(Odd::Huge),
+        1 => Just(Odd::LoadFails),
+        1 => ms.clone().prop_map(Odd::LoadSlow),
+        1 => Just(Odd::LoadSilent),
+        1 => Just(Odd::ScoreFails),
+        1 => ms.prop_map(Odd::ScoreSlow),
+    ]
+}
+
+fn notice() -> impl Strategy<Value = Notice> {
+    let invite = (
+        prop::bool::weighted(0.2),
+        1..=3_u32,
+        1..12_u32,
+        prop_oneof![1 => 0..3000_u64, 3 => 3000..20_000_u64],
+        prop::bool::weighted(0.05),
+        any::<u8>(),
+    )
+        .prop_map(|(metrics, round, attempt, closes_in_ms, other_clip, model)| {
+            Notice::Invite(Invite { metrics, round, attempt, closes_in_ms, other_clip, model })
+        });
+    prop_oneof![
+        20 => invite,
+        2 => Just(Notice::OfferAgain),
+        1 => Just(Notice::Close),
+        2 => Just(Notice::Restart),
+    ]
+}
