@@ -11,7 +11,7 @@ use fedtwin_daemon::{clock, program, transport};
 use fedtwin_plan::StudyId;
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::random::{RandomSource, SecureRandom};
-use fedtwin_proto::domain::Notice;
+use fedtwin_proto::domain::{Notice, StudyOutcome};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -130,8 +130,19 @@ impl Agent {
                 },
                 // Nobody tells a site that another's ledger has grown, and the last of a study's checkpoints comes
                 // when all have already looked.
-                _ = witnessed.tick() => witnessing::witness(&self.shared, client).await?,
+                _ = witnessed.tick() => {
+                    self.close_studies();
+                    witnessing::witness(&self.shared, client).await?;
+                }
             }
+        }
+    }
+
+    /// Enters what people want closed, also where no study asks for anything.
+    fn close_studies(&self) {
+        let mut session = self.shared.session();
+        if let Err(error) = tokio::task::block_in_place(|| session.enter_closings(clock::now())) {
+            tracing::error!(error = %program::describe(&error), "studies cannot be closed");
         }
     }
 
@@ -183,6 +194,17 @@ impl Agent {
                 self.tasks.spawn(StudyTask::new(study.clone(), shared, client.clone(), queue).run());
                 self.studies.insert(study, sender.clone());
                 sender
+            }
+            // It ended while this agent was away: what it never began is given back, which harms nobody if it is a lie.
+            (None, Input::Closed(outcome)) => {
+                let finished = matches!(outcome, StudyOutcome::Finished { .. });
+                let closed = tokio::task::block_in_place(|| {
+                    self.shared.session().closed(&study, finished, clock::now())
+                });
+                if let Err(error) = closed {
+                    tracing::error!(%study, error = %program::describe(&error), "the study's end is not in the ledger");
+                }
+                return Ok(());
             }
             // The study's task has ended: there is nothing left to do for it.
             (None, _) => return Ok(()),

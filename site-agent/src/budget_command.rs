@@ -117,7 +117,7 @@ impl Place<'_> {
 
     /// Replays the ledger, which the running agent may hold; the state is that of a new one where there is
     /// none yet.
-    fn ledger(&self) -> anyhow::Result<LedgerState> {
+    pub(crate) fn ledger(&self) -> anyhow::Result<LedgerState> {
         let path = ledger_path(&self.state());
         let file = match File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -12,6 +12,7 @@ use crate::audit::AttackArguments;
 use crate::budget_command::{self, BudgetArguments, Place};
 use crate::config::SiteConfig;
 use crate::ledger_command::{self, LedgerAction};
+use crate::study_command::{self, StudyAction};
 use crate::trainer::NewTrainer;
 use crate::{agent, audit, report};
 
@@ -38,6 +39,9 @@ enum Action {
     Run,
     /// Show what is spent, reserved and left, per cohort and study; open and raise budgets.
     Budget(BudgetArguments),
+    /// List studies, and close one that nobody will end any more.
+    #[command(subcommand)]
+    Study(StudyAction),
     /// Check the configuration, the credentials and the cohort files, without reading patients' data.
     Check,
     /// Go on with the ledger under new credentials.
@@ -95,6 +99,10 @@ pub async fn run(
         Action::Ledger(action) => {
             let place = Place { config: &config, base: &base, credentials: &credentials };
             ledger_command::run(place, action, &mut std::io::stdout().lock())
+        }
+        Action::Study(action) => {
+            let place = Place { config: &config, base: &base, credentials: &credentials };
+            study_command::run(place, action, &mut std::io::stdout().lock())
         }
         Action::Check => report::check(&config, &base, &credentials),
         Action::Audit(Audit::Attack(arguments)) => {

@@ -177,7 +177,7 @@ impl From<&Refusal> for PublicReason {
             &Refusal::Claim { claimed, found, delta } => Why::Claim { claimed, found, delta },
             Refusal::Ledger(error) => ledger(error),
             Refusal::NotWhole(not_whole) => Why::NotWhole(*not_whole),
-            Refusal::Budgets(_) => Why::LedgerUnusable,
+            Refusal::Budgets(_) | Refusal::Closings(_) => Why::LedgerUnusable,
             Refusal::Before(reason) => return reason.clone(),
         };
         Self { why }
@@ -220,6 +220,7 @@ fn session(error: &SessionError) -> Why {
         SessionError::NotMeasured(round) => Why::NotMeasured(*round),
         SessionError::Ledger(error) => ledger(error),
         SessionError::NotWhole(not_whole) => Why::NotWhole(*not_whole),
+        SessionError::Closings(_) => Why::LedgerUnusable,
         SessionError::Release(_) | SessionError::Storage(_) => Why::Failed,
     }
 }

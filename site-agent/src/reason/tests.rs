@@ -12,6 +12,7 @@ use tonic::Status;
 
 use super::*;
 use crate::client::CallError;
+use crate::closings::ClosingError;
 use crate::local_training::TrainingError;
 use crate::policy::Denied;
 use crate::proposals::{EnterError, ProposalError};
@@ -94,6 +95,10 @@ samples!(refusals: Refusal {
         let source = io::Error::other(PLANTED);
         Refusal::Budgets(EnterError::Proposals(ProposalError::Storage { path: planted().into(), source }))
     },
+    Refusal::Closings(_) => {
+        let source = io::Error::other(PLANTED);
+        Refusal::Closings(ClosingError::Storage { path: planted().into(), source })
+    },
     Refusal::Before(_) => Refusal::Before(PublicReason::from(&Refusal::NoEpsilon)),
     Refusal::Storage(_) => Refusal::Storage(io::Error::other(PLANTED)),
 });
@@ -104,6 +109,10 @@ samples!(sessions: SessionError {
     SessionError::Ledger(_) => SessionError::Ledger(ledgers().swap_remove(0)),
     SessionError::NotWhole(_) => SessionError::NotWhole(NotWhole::Unchecked),
     SessionError::Release(_) => SessionError::Release(ReleaseError::OtherBytes),
+    SessionError::Closings(_) => {
+        let source = io::Error::other(PLANTED);
+        SessionError::Closings(ClosingError::Storage { path: planted().into(), source })
+    },
     SessionError::Storage(_) => SessionError::Storage(io::Error::other(PLANTED)),
 });
 

@@ -6,6 +6,9 @@
 //! record, let out).
 
 pub mod door;
+mod ending;
+#[cfg(test)]
+mod ending_tests;
 #[cfg(test)]
 mod metrics_tests;
 pub mod others;
@@ -29,7 +32,7 @@ use fedtwin_cohort::CohortFile;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::ledger::{
-    Attempt, BlockGrant, ClosedBy, Ledger, LedgerError, Opened, Outcome, Purpose, Round, StudyRequest,
+    Attempt, BlockGrant, Ledger, LedgerError, Opened, Purpose, Round, StudyRequest,
 };
 use fedtwin_privacy::release::{Release, ReleaseError};
 use fedtwin_proto::domain::RoundKey;
@@ -40,6 +43,7 @@ use self::pricing::claims;
 pub use self::refusal::Refusal;
 pub use self::standing::NotWhole;
 use self::standing::Standing;
+use crate::closings::ClosingError;
 use crate::config::SiteConfig;
 use crate::local_training::LocalUpdate;
 use crate::pins::{self, Pinned};
@@ -111,6 +115,9 @@ pub enum SessionError {
     /// The release is not what the ledger's entry promises.
     #[error(transparent)]
     Release(#[from] ReleaseError),
+    /// What people want closed cannot be.
+    #[error(transparent)]
+    Closings(#[from] ClosingError),
     /// The site's disk.
     #[error("the study's folder cannot be used")]
     Storage(#[from] io::Error),
@@ -216,6 +223,7 @@ impl Session {
         // An entry in a ledger that was rolled back would fork it: this refusal is in the logs only.
         self.check_standing()?;
         self.enter_budgets(now)?;
+        self.enter_closings(now)?;
         let (study, digest) = (plan.study.id.clone(), signed.digest());
         if let Some(reason) = self.refused.get(&digest) {
             return Err(Refusal::Before(reason.clone()));
@@ -289,6 +297,7 @@ impl Session {
         now: Timestamp,
     ) -> Result<Work, SessionError> {
         self.check_standing()?;
+        self.enter_closings(now)?;
         let accepted = self.accepted(&key.study)?;
         if let Some(receipt) = self.ledger.receipt(&key.study, purpose, ledger_key(key)) {
             let release = Release::stored(&receipt, accepted.folder.load_release(purpose)?)?;
@@ -344,35 +353,6 @@ impl Session {
         accepted.folder.save_release(grant.purpose(), release.bytes())?;
         let receipt = self.ledger.record(grant, release.digest(), now)?;
         Ok(door::send(key, release, receipt)?)
-    }
-
-    /// Ends a study; blocks that it never opened are given back.
-    ///
-    /// # Errors
-    /// Fails where the ledger cannot be written.
-    pub fn closed(&mut self, study: &StudyId, committed: bool, now: Timestamp) -> Result<(), LedgerError> {
-        if self.studies.remove(study).is_none() {
-            return Ok(());
-        }
-        // There is room for another: what was refused for that is considered anew.
-        self.refused.clear();
-        let outcome = if committed { Outcome::Committed } else { Outcome::Aborted };
-        self.ledger.close(study, (outcome, ClosedBy::Coordinator), now)
-    }
-
-    /// Counts the attempts of a study that began and released nothing; one under way is among them.
-    #[must_use]
-    pub fn failed(&self, study: &StudyId) -> u32 {
-        self.ledger.failed(study)
-    }
-
-    /// Ends a study of which too many attempts began and released nothing.
-    ///
-    /// # Errors
-    /// Fails where the ledger cannot be written.
-    pub fn gave_up(&mut self, study: &StudyId, now: Timestamp) -> Result<(), LedgerError> {
-        self.studies.remove(study);
-        self.ledger.close(study, (Outcome::Aborted, ClosedBy::Failures), now)
     }
 
     fn accepted(&self, study: &StudyId) -> Result<&Accepted, SessionError> {

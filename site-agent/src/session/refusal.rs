@@ -7,6 +7,7 @@ use fedtwin_plan::numbers::OutOfRange;
 use fedtwin_plan::{CohortName, SiteName};
 use fedtwin_privacy::ledger::LedgerError;
 
+use crate::closings::ClosingError;
 use crate::policy::Denied;
 use crate::proposals::EnterError;
 use crate::reason::PublicReason;
@@ -75,6 +76,9 @@ pub enum Refusal {
     /// The ledger was rolled back, or nobody was asked yet whether it was.
     #[error(transparent)]
     NotWhole(#[from] NotWhole),
+    /// What people want closed cannot be.
+    #[error(transparent)]
+    Closings(#[from] ClosingError),
     /// Confirmed budgets could not be entered.
     #[error("this site cannot enter its budgets")]
     Budgets(#[from] EnterError),

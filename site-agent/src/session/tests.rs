@@ -220,24 +220,6 @@ fn an_earlier_attempt_is_not_released_after_a_later_one() {
 }
 
 #[test]
-fn an_attempt_that_began_and_released_nothing_does_not_begin_again_even_after_a_restart() {
-    let site = Site::new();
-    let mut session = site.open();
-    site.offer(&mut session, "s", 1024).unwrap();
-    drop(grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap()));
-    for restarted in [false, true] {
-        if restarted {
-            drop(session);
-            session = site.open();
-            site.offer(&mut session, "s", 1024).unwrap();
-        }
-        let refused = session.invited(Purpose::Training, &key(1, 1), NOW).unwrap_err().to_string();
-        assert!(refused.contains("is not after the last one that began"), "{refused}");
-    }
-    assert_eq!(site.ledger().matches("\"entry\":\"attempt-begun\"").count(), 1);
-}
-
-#[test]
 fn attempts_beyond_what_was_paid_for_are_refused() {
     let site = Site::new();
     let mut session = site.open();
