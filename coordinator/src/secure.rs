@@ -16,7 +16,7 @@ use crate::round::{Effect, Input, Outcome, Round};
 use crate::spool::Update;
 
 /// What secure aggregation needs to know of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SecureTerms {
     /// What sites agree on; its members are those that are invited.
     pub context: Context,

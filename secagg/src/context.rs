@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use fedtwin_plan::digest::RunningDigest;
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{Digest, Plan, SiteName, StudyId, WireBits};
 
 /// What all sites of an attempt must agree on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Context {
     /// The signed plan.
     pub plan: Digest,
@@ -18,6 +19,8 @@ pub struct Context {
     pub attempt: u32,
     /// The model that the vectors belong to.
     pub model: Digest,
+    /// The clip of the gradients in the vectors: sites that scale by other clips do not add up.
+    pub clip: Positive,
     /// The sites of the attempt.
     pub members: BTreeSet<SiteName>,
     /// Vectors without which nothing is opened: what the plan's noise is calibrated for.
@@ -46,6 +49,8 @@ pub struct AttemptPlace {
     pub attempt: u32,
     /// The round's global model.
     pub model: Digest,
+    /// The round's clip.
+    pub clip: Positive,
     /// The sites that are invited.
     pub members: BTreeSet<SiteName>,
 }
@@ -63,13 +68,14 @@ impl Context {
         }
         let trained = plan.trained().expect("a checked plan trains some parameters");
         let bits = plan.calibrated.modulus_bits.get();
-        let AttemptPlace { round, attempt, model, members } = place;
+        let AttemptPlace { round, attempt, model, clip, members } = place;
         Some(Self {
             plan: digest,
             study: plan.study.id.clone(),
             round,
             attempt,
             model,
+            clip,
             members,
             survivors_min: plan.rounds.sites_min.size(),
             values: plan.update_values(&trained) as u64,
@@ -80,21 +86,24 @@ impl Context {
     /// Returns a digest of everything, under which adverts are signed.
     #[must_use]
     pub fn digest(&self) -> Digest {
+        // Without `..`: what is added to the context is in its digest, or this does not compile.
+        let Self { plan, study, round, attempt, model, clip, members, survivors_min, values, bits } = self;
         let mut running = RunningDigest::new();
-        running.update(b"fedtwin/secagg-context/v1\0");
-        running.update(&self.plan.0);
-        running.update(&self.model.0);
+        running.update(b"fedtwin/secagg-context/v2\0");
+        running.update(&plan.0);
+        running.update(&model.0);
         let numbers = [
-            self.round.into(),
-            self.attempt.into(),
-            self.survivors_min as u64,
-            self.values,
-            self.bits.bytes() as u64,
-            self.members.len() as u64,
+            (*round).into(),
+            (*attempt).into(),
+            clip.get().to_bits(),
+            *survivors_min as u64,
+            *values,
+            bits.bytes() as u64,
+            members.len() as u64,
         ];
         numbers.iter().for_each(|number: &u64| running.update(&number.to_le_bytes()));
         // Names have no zero byte, so that each ends where it ends.
-        for name in [self.study.as_str()].into_iter().chain(self.members.iter().map(SiteName::as_str)) {
+        for name in [study.as_str()].into_iter().chain(members.iter().map(SiteName::as_str)) {
             running.update(name.as_bytes());
             running.update(&[0]);
         }
@@ -116,6 +125,7 @@ mod tests {
             Context { round: 2, attempt: 1, ..context.clone() },
             Context { attempt: 3, ..context.clone() },
             Context { model: Digest::of(b"other"), ..context.clone() },
+            Context { clip: 1.0_f64.next_up().try_into().unwrap(), ..context.clone() },
             Context { members: names(&["a", "b", "d"]), ..context.clone() },
             Context { members: names(&["a", "bc", "d"]), ..context.clone() },
             Context { survivors_min: 2, ..context.clone() },
@@ -125,7 +135,7 @@ mod tests {
         let mut digests: Vec<_> = others.iter().chain([&context]).map(Context::digest).collect();
         digests.sort_unstable();
         digests.dedup();
-        assert_eq!(digests.len(), 11);
+        assert_eq!(digests.len(), 12);
     }
 
     #[test]

@@ -53,6 +53,7 @@ impl Federation {
             round: 1,
             attempt: 2,
             model: Digest::of(b"model"),
+            clip: 1.0.try_into().unwrap(),
             members,
             survivors_min,
             values: VALUES as u64,

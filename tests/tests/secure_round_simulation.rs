@@ -93,6 +93,7 @@ impl World {
             round: 1,
             attempt: 1,
             model: Digest::of(b"model"),
+            clip: 1.0.try_into().expect("above 0"),
             members: BTreeSet::new(),
             survivors_min,
             values: VALUES as u64,

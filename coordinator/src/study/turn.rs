@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{Digest, SiteName, Timestamp};
 use fedtwin_proto::domain::{
     Answer, Event, Invitation, Notice, RoundKey, SecureNotice, StudyClosed, StudyOutcome,
@@ -187,23 +188,23 @@ impl Turn<'_> {
         self.effects.push(Effect::Persist(Record::RoundStarted { study: study.clone(), round, attempt }));
         let sites = members.keys().cloned().collect();
         self.effects.push(Effect::Publish(Event::RoundStarted { round, attempt, sites }));
+        let clip = models.clip.unwrap_or(self.base.plan.clip());
         let terms = Terms {
             members: members.keys().cloned().collect(),
             sites_min,
             join: join(&self.base.plan),
             collect: self.base.plan.deadline(),
-            secure: self.secure_terms(round, attempt, model),
+            secure: self.secure_terms(round, attempt, model, clip),
         };
         let stepped = Round::begin(terms, &self.base.connected, self.now);
-        let clip = models.clip.unwrap_or(self.base.plan.clip());
         let attempt = Attempt { key: RoundKey { study, round, attempt }, model, clip, members };
         self.after_round_step(attempt, stepped)
     }
 
-    fn secure_terms(&self, round: u32, attempt: u32, model: Digest) -> Option<SecureTerms> {
+    fn secure_terms(&self, round: u32, attempt: u32, model: Digest, clip: Positive) -> Option<SecureTerms> {
         let plan = &self.base.plan;
         // Who is invited shows when the attempt begins.
-        let place = AttemptPlace { round, attempt, model, members: BTreeSet::new() };
+        let place = AttemptPlace { round, attempt, model, clip, members: BTreeSet::new() };
         let context = Context::of(plan, self.base.signed.digest(), place)?;
         let collect = plan.deadline();
         Some(SecureTerms { context, step: collect.min(SMALL_STEP_MAX), collect })

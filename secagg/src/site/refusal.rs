@@ -11,6 +11,9 @@ pub enum Refusal {
     /// Somebody takes part whose identity key this site has not pinned.
     #[error("{0} takes part, whose identity key this site has not pinned")]
     NotPinned(SiteName),
+    /// Somebody is invited whom the plan does not name.
+    #[error("{0} is invited, which the plan does not name")]
+    NotInThePlan(SiteName),
     /// Fewer sites than this one hides among.
     #[error("{found} sites take part, and this site's policy asks for {least}")]
     TooFew {

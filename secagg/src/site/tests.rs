@@ -79,6 +79,21 @@ fn keys_of_another_attempt_are_refused() {
 }
 
 #[test]
+fn sites_that_were_told_another_clip_are_refused() {
+    // One site scales its sum by a small clip, the others drown nobody: by their own it would stand out.
+    let told = |clip: f64| {
+        let here = Federation::new(&["a", "b", "c", "d"], 3);
+        let mut there = here.clone();
+        there.context.clip = clip.try_into().unwrap();
+        let (_, mut theirs) = there.run().message_to("a", ROSTER);
+        let replace = |message: &mut ToSite| roster(message)[1] = roster(&mut theirs)[1].clone();
+        refusal(&here, replace, ROSTER)
+    };
+    assert_eq!(told(1e-6), Some(Refusal::BadSignature(name("b"))));
+    assert_eq!(told(1.0), None, "the same test with the same clip");
+}
+
+#[test]
 fn a_site_that_is_not_pinned_is_refused() {
     let mut federation = Federation::new(&["a", "b", "c", "d"], 3);
     federation.unpin("d");

@@ -68,10 +68,14 @@ impl Study {
             Err(error) => return self.decline(desk, &key, &error.into()),
         }
         let taking_part = self.taking_part.as_ref().filter(|_| purpose == Purpose::Training);
-        let context = taking_part.and_then(|taking_part| {
+        let context = taking_part.map_or(Ok(None), |taking_part| {
             secure::context(&taking_part.accepted.plan, taking_part.digest, invitation)
         });
-        let Some(context) = context else { return self.begin(desk, None) };
+        let context = match context {
+            Ok(Some(context)) => context,
+            Ok(None) => return self.begin(desk, None),
+            Err(error) => return self.decline(desk, &key, &error.into()),
+        };
         let Some(me) = desk.session.secure_me() else { return self.decline(desk, &key, &NotBegun::NoPeers) };
         match SecureAttempt::join(key.clone(), context, &me, desk.random) {
             Ok((attempt, advert)) => {

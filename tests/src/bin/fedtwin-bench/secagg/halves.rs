@@ -38,6 +38,7 @@ pub(super) fn context(size: Size) -> anyhow::Result<Context> {
         round: 1,
         attempt: 1,
         model: Digest::of(b"model"),
+        clip: 1.0.try_into()?,
         members: (0..sites).map(site_name).collect::<Result<_, _>>()?,
         survivors_min: threshold(sites),
         values: values as u64,
