@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fedtwin_plan::{SiteName, Timestamp};
-use fedtwin_secagg::coordinator::FromSite;
+use fedtwin_secagg::coordinator::{Failure, FromSite, Opened, Reconstruction};
 use fedtwin_secagg::mask::Masks;
 use fedtwin_secagg::site::ToSite;
 
@@ -85,6 +85,8 @@ pub enum Input {
     Updated(SiteName, Update),
     /// A site's message under secure aggregation.
     Secure(SiteName, FromSite),
+    /// What came of an [`Effect::Open`].
+    Opened(Result<Opened, Failure>),
     /// A site says that it will send none, and why.
     Declined(SiteName, String),
     /// Time passed.
@@ -104,6 +106,8 @@ pub enum Effect {
     Reject(SiteName, &'static str),
     /// An invited site will send no update, and says why.
     Decline(SiteName, String),
+    /// Find the sum's masks, which may take its time, and give them to [`Input::Opened`].
+    Open(Box<Reconstruction>),
     /// Secure aggregation opened nothing, and why.
     Fail(String),
 }
@@ -134,7 +138,11 @@ impl Round {
                     // The sum was opened without it.
                     Input::Secure(_, FromSite::Opening(_)) => Vec::new(),
                     Input::Secure(site, _) => vec![Effect::Reject(site, CLOSED)],
-                    Input::Present(_) | Input::Absent(_) | Input::Declined(..) | Input::Tick => Vec::new(),
+                    Input::Present(_)
+                    | Input::Absent(_)
+                    | Input::Opened(_)
+                    | Input::Declined(..)
+                    | Input::Tick => Vec::new(),
                 };
                 (Self::Closed(outcome), caused)
             }
@@ -158,7 +166,7 @@ impl Round {
         match self {
             Self::Invite(invite) => Some(invite.deadline),
             Self::Collect(collect) => Some(collect.deadline),
-            Self::Secure(secure) => Some(secure.deadline),
+            Self::Secure(secure) => secure.deadline(),
             Self::Closed(_) => None,
         }
     }
@@ -176,7 +184,7 @@ impl Invite {
             Input::Updated(site, _) | Input::Secure(site, _) => {
                 return (Round::Invite(self), vec![Effect::Reject(site, "the attempt has not begun")]);
             }
-            Input::Present(_) | Input::Declined(..) | Input::Tick => {}
+            Input::Present(_) | Input::Opened(_) | Input::Declined(..) | Input::Tick => {}
         }
         self.proceed(now)
     }
@@ -240,7 +248,7 @@ impl Collect {
                     Vec::new()
                 }
             }
-            Input::Absent(_) | Input::Tick => Vec::new(),
+            Input::Absent(_) | Input::Opened(_) | Input::Tick => Vec::new(),
         };
         if self.waiting.is_empty() {
             return (Round::Closed(self.close()), effects);

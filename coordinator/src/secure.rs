@@ -47,8 +47,8 @@ pub struct Secure {
     /// The last message of each site that counts.
     heard: BTreeMap<SiteName, FromSite>,
     closes: Timestamp,
-    /// When the step ends.
-    pub(crate) deadline: Timestamp,
+    /// When the step ends, if it waits for sites.
+    deadline: Timestamp,
 }
 
 impl Secure {
@@ -92,13 +92,24 @@ impl Secure {
                 effects.push(Effect::Decline(site, reason));
                 (round, effects)
             }
+            Input::Opened(result) => {
+                let before = discriminant(&self.aggregation);
+                let Self { aggregation, .. } = self;
+                let (aggregation, effects) = aggregation.opened(result);
+                Self { aggregation, ..self }.proceed(before, effects, now)
+            }
             Input::Absent(_) | Input::Tick => (Round::Secure(Box::new(self)), Vec::new()),
         }
     }
 
+    /// Returns when the step ends: not while the sum is being opened and nobody else is waited for.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.aggregation.waits_for_sites().then_some(self.deadline)
+    }
+
     /// Goes on with those who answered once the step's time is up.
     pub(crate) fn pass_time(self, now: Timestamp) -> (Round, Vec<Effect>) {
-        if now < self.deadline {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
             return (Round::Secure(Box::new(self)), Vec::new());
         }
         let before = discriminant(&self.aggregation);
@@ -161,6 +172,7 @@ impl Secure {
                     Effect::Tell(site, message)
                 }
                 secagg::Effect::Reject(site, reason) => Effect::Reject(site, reason),
+                secagg::Effect::Open(reconstruction) => Effect::Open(reconstruction),
             });
         }
         if discriminant(&self.aggregation) != before {

@@ -16,6 +16,7 @@ pub mod pipe;
 pub mod plan;
 pub mod record;
 pub mod report;
+pub mod secure_group;
 pub mod signed;
 pub mod stand_in;
 pub mod text_file;

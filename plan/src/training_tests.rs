@@ -143,7 +143,7 @@ fn shared(colluders: u32, dropouts: u32) -> String {
 
 #[test]
 fn shared_noise_counts_the_sites_that_surely_add_theirs() {
-    for (colluders, dropouts, shares) in [(0, 1, 3), (1, 1, 2), (2, 1, 1)] {
+    for (colluders, dropouts, shares) in [(0, 1, 3), (1, 1, 2)] {
         assert_eq!(plan(&shared(colluders, dropouts)).noise_shares(), shares);
     }
     assert_eq!((plan(HEART).noise_shares(), plan(HIPPOCAMPUS).noise_shares()), (1, 1));
@@ -151,6 +151,10 @@ fn shared_noise_counts_the_sites_that_surely_add_theirs() {
         (shared(0, 2), "privacy.shared.dropouts is 2, expected fewer than a third of the sites (4)"),
         (shared(3, 1), "privacy.shared.colluders and dropouts leave none of the 4 sites"),
         (shared(10_000, 1), "privacy.shared.colluders and dropouts leave none"),
+        (
+            shared(2, 1),
+            "privacy.shared.colluders is 2, expected at most 1: more could help a lying coordinator",
+        ),
         (shared(0, 0), "rounds.sites_min is 3, expected at least the sites without dropouts (4)"),
         (
             shared(0, 1).replace(
@@ -179,6 +183,17 @@ fn secure_aggregation_takes_three_sites_and_more_than_two_thirds_of_them() {
         message.contains("rounds.sites_min is 2, expected more than two thirds of the sites (4)"),
         "{message}"
     );
+    let among = |sites: usize| {
+        let names: Vec<_> = (0..sites).map(|site| format!("\"s{site}\"")).collect();
+        let sites_min = 2 * sites / 3 + 1;
+        let text = with(3).replace("sites_min = 3", &format!("sites_min = {sites_min}"));
+        let (before, rest) = text.split_once("sites = [").expect("the plan has sites");
+        let (_, after) = rest.split_once(']').expect("the list ends");
+        format!("{before}sites = [{}]{after}", names.join(", "))
+    };
+    assert!(plan(&among(256)).privacy.is_secure());
+    let message = refused(&among(1001));
+    assert!(message.contains("study.sites has 1001, expected at most 1000"), "{message}");
 }
 
 #[test]

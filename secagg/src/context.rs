@@ -31,15 +31,6 @@ pub struct Context {
     pub bits: WireBits,
 }
 
-/// Returns how many of `sites` must agree: more than two thirds.
-///
-/// Two sets of so many share more than a third of all. With at most a third of the sites on its side, a server
-/// cannot get honest majorities for two different splits. (Bonawitz et al. 2017, theorem 6.5.)
-#[must_use]
-pub const fn threshold(sites: usize) -> usize {
-    2 * sites / 3 + 1
-}
-
 /// Which attempt at which round, among whom.
 #[derive(Debug, Clone)]
 pub struct AttemptPlace {
@@ -136,11 +127,5 @@ mod tests {
         digests.sort_unstable();
         digests.dedup();
         assert_eq!(digests.len(), 12);
-    }
-
-    #[test]
-    fn more_than_two_thirds_agree() {
-        let thresholds: Vec<_> = (1..=9).map(threshold).collect();
-        assert_eq!(thresholds, [1, 2, 3, 3, 4, 5, 5, 6, 7]);
     }
 }

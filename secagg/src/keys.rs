@@ -6,7 +6,7 @@
 use fedtwin_plan::{Digest, SiteName};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
-use x25519_dalek::{PublicKey, StaticSecret};
+use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
 
 use crate::shamir::{SECRET_BYTES, Secret};
@@ -31,13 +31,24 @@ impl KeyPair {
         self.public
     }
 
-    /// Derives a key with another's public half.
-    pub(crate) fn agree(&self, public: [u8; 32], use_of_key: &KeyUse<'_>) -> Result<Secret, WeakKey> {
+    /// Agrees with another's public half.
+    pub(crate) fn agreed(&self, public: [u8; 32]) -> Result<Agreed, WeakKey> {
         let shared = self.secret.diffie_hellman(&PublicKey::from(public));
-        if !shared.was_contributory() {
-            return Err(WeakKey);
-        }
-        Ok(use_of_key.derive(shared.as_bytes()))
+        if shared.was_contributory() { Ok(Agreed(shared)) } else { Err(WeakKey) }
+    }
+
+    /// Derives one key with another's public half.
+    pub(crate) fn agree(&self, public: [u8; 32], use_of_key: &KeyUse<'_>) -> Result<Secret, WeakKey> {
+        Ok(self.agreed(public)?.key(use_of_key))
+    }
+}
+
+/// What two key pairs have in common, of which keys are derived.
+pub(crate) struct Agreed(SharedSecret);
+
+impl Agreed {
+    pub(crate) fn key(&self, use_of_key: &KeyUse<'_>) -> Secret {
+        use_of_key.derive(self.0.as_bytes())
     }
 }
 

@@ -1,21 +1,20 @@
 //! Secure aggregation: the coordinator learns the sum of the sites' vectors and no single one.
 //!
 //! Bonawitz et al., *Practical secure aggregation for privacy-preserving machine learning* (CCS 2017), in the
-//! form that stands a cheating server (their section 6, signed keys and the consistency round), with the sparse
-//! graph of Bell et al., *Secure single-server aggregation with (poly)logarithmic overhead* (CCS 2020) where there are
-//! many sites. Two halves without IO, clock or randomness of their own: [`site`] and [`coordinator`].
+//! form that stands a cheating server (their section 6, signed keys and the consistency round). Everybody shares a mask
+//! with everybody and holds shares of everybody. Two halves without IO, clock or randomness of their own: [`site`] and [`coordinator`].
 //!
 //! One attempt at a round, each step one message each way:
 //!
 //! | step | a site sends | the coordinator answers |
 //! |---|---|---|
 //! | keys | its [`Advert`](message::Advert): two public keys and a commitment to its seed, signed | all adverts |
-//! | shares | its secrets in [shares](message::SealedShares), one sealed for each neighbour | the shares that are for it |
+//! | shares | its secrets in [shares](message::SealedShares), one sealed for each other site | the shares that are for it |
 //! | mask | its vector plus [masks](mask::Masks) | who [survived](message::Split), and who did not |
-//! | agree | its signed [consent](message::Consent) to that split | the neighbours' consents |
+//! | agree | its signed [consent](message::Consent) to that split | the others' consents |
 //! | open | its [shares](message::Opening) of the survivors' seeds and of the others' keys | |
 //!
-//! A site adds a mask that it shares with each neighbour, one adding what the other subtracts, and one of its own.
+//! A site adds a mask that it shares with each other, one adding what the other subtracts, and one of its own.
 //! The former cancel in the sum, those of sites that dropped out are made anew from their opened keys; the latter keep
 //! a vector hidden that arrives after its site was taken for dropped out, and are opened for survivors alone. Never
 //! both of one site.
@@ -25,8 +24,8 @@
 
 pub mod context;
 pub mod coordinator;
+mod decode;
 mod field;
-pub mod graph;
 mod keys;
 pub mod mask;
 pub mod message;
@@ -35,4 +34,4 @@ pub mod site;
 #[cfg(test)]
 mod testing;
 
-pub use context::{AttemptPlace, Context, threshold};
+pub use context::{AttemptPlace, Context};

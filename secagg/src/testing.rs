@@ -146,14 +146,15 @@ impl Run {
     }
 
     fn say(&mut self, site: &SiteName, message: FromSite) {
-        let (next, effects) = self.aggregation.take().unwrap().step(site, message);
-        self.aggregation = Some(next);
+        let (mut next, effects) = self.aggregation.take().unwrap().step(site, message);
         for effect in effects {
             match effect {
                 Effect::Send(site, message) => self.queue.push_back((site, message)),
                 Effect::Reject(site, why) => panic!("{site}: {why}"),
+                Effect::Open(reconstruction) => next = next.opened(reconstruction.solve()).0,
             }
         }
+        self.aggregation = Some(next);
     }
 }
 

@@ -129,7 +129,7 @@ impl World {
                 Effect::Decline(site, _reason) => {
                     assert!(self.invited.contains(&site), "{site} declined uninvited");
                 }
-                Effect::Tell(..) | Effect::Fail(_) => {
+                Effect::Tell(..) | Effect::Open(_) | Effect::Fail(_) => {
                     unreachable!("the attempt is without secure aggregation")
                 }
             }

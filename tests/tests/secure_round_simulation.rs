@@ -8,10 +8,11 @@ use std::time::Duration;
 use fedtwin_audit_log::{PublicKey, Signer};
 use fedtwin_coordinator::round::{Effect, Input, Outcome, Round, Terms};
 use fedtwin_coordinator::secure::SecureTerms;
+use fedtwin_plan::secure_group::threshold;
 use fedtwin_plan::{Digest, SiteName, Timestamp, WireBits};
 use fedtwin_privacy::wire_integers::{decode_add, encode};
 use fedtwin_secagg::Context;
-use fedtwin_secagg::coordinator::FromSite;
+use fedtwin_secagg::coordinator::{FromSite, Reconstruction};
 use fedtwin_secagg::site::{Floor, Identity, Reply, Site, ToSite};
 use fedtwin_tests::simulation::{Updates, site};
 use proptest::prelude::*;
@@ -30,6 +31,8 @@ enum What {
     Restart(usize),
     /// A site ends for good.
     Crash(usize),
+    /// What is solved on another thread is done.
+    Solve,
     /// Time passes.
     Wait(u64),
 }
@@ -71,6 +74,8 @@ struct World {
     pinned: BTreeMap<SiteName, PublicKey>,
     context: Context,
     updates: Updates,
+    /// What is solved on another thread.
+    solving: Option<Box<Reconstruction>>,
     round: Option<Round>,
     now: Timestamp,
 }
@@ -86,7 +91,7 @@ impl World {
         let members: BTreeMap<_, _> = names.iter().map(member).collect();
         let key = |(name, member): (&SiteName, &Member)| (name.clone(), Signer::public_key(&*member.key));
         let pinned = members.iter().map(key).collect();
-        let survivors_min = fedtwin_secagg::threshold(count).max(count - missing);
+        let survivors_min = threshold(count).max(count - missing);
         let context = Context {
             plan: Digest::of(b"plan"),
             study: "study".parse().expect("a name"),
@@ -114,7 +119,7 @@ impl World {
         let began = Timestamp(1_000_000);
         let (round, effects) = Round::begin(terms, &names, began);
         let (updates, round) = (Updates::default(), Some(round));
-        let mut world = Self { members, pinned, context, updates, round, now: began };
+        let mut world = Self { members, pinned, context, updates, solving: None, round, now: began };
         world.perform(effects);
         world
     }
@@ -146,10 +151,20 @@ impl World {
             let (name, letter) = match effect {
                 Effect::Invite(name, _, others) => (name, Letter::Invitation(others)),
                 Effect::Tell(name, message) => (name, Letter::Message(message)),
+                Effect::Open(reconstruction) => {
+                    assert!(self.solving.replace(reconstruction).is_none(), "one at a time");
+                    continue;
+                }
                 Effect::Accept(..) | Effect::Reject(..) | Effect::Decline(..) | Effect::Fail(_) => continue,
             };
             self.member(&name).to_site.push_back(letter);
         }
+    }
+
+    fn solve(&mut self) -> bool {
+        let Some(reconstruction) = self.solving.take() else { return false };
+        self.step(Input::Opened(reconstruction.solve()));
+        true
     }
 
     /// Delivers what a site said last, or else what it is told.
@@ -249,6 +264,9 @@ impl World {
                     self.step(Input::Present(name));
                 }
             }
+            What::Solve => {
+                self.solve();
+            }
             What::Wait(ms) => {
                 self.now = self.now + Duration::from_millis(ms);
                 self.step(Input::Tick);
@@ -264,7 +282,7 @@ impl World {
             for name in names {
                 delivered |= self.deliver(&name);
             }
-            if !delivered {
+            if !delivered && !self.solve() {
                 let deadline = self.round().deadline().expect("an open attempt has a deadline");
                 self.now = deadline.max(self.now);
                 self.step(Input::Tick);
@@ -343,6 +361,7 @@ fn schedules() -> impl Strategy<Value = Vec<What>> {
         2 => of_site(What::Reconnect),
         1 => of_site(What::Restart),
         1 => of_site(What::Crash),
+        2 => Just(What::Solve),
         2 => (0_u64..3_000).prop_map(What::Wait),
     ];
     proptest::collection::vec(what, 0..80)

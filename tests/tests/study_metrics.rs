@@ -89,6 +89,7 @@ impl Bench {
                 Effect::Notify(_, Notice::Offer(_) | Notice::Secure(_))
                 | Effect::Publish(_)
                 | Effect::Accept
+                | Effect::Open(..)
                 | Effect::Aggregate(_) => {}
             }
         }

@@ -59,6 +59,10 @@ impl Driver {
                 Effect::Publish(event) => self.publish(id, event),
                 Effect::Accept => {}
                 Effect::Reject(reason) => refusal = Some(reason),
+                Effect::Open(attempt, reconstruction) => {
+                    let id = id.clone();
+                    self.jobs.spawn_blocking(move || Done::Opened(id, attempt, reconstruction.solve()));
+                }
                 Effect::Aggregate(job) => self.aggregate(id, job),
             }
         }

@@ -16,6 +16,7 @@ use fedtwin_certs::{Identity, LogSigner};
 use fedtwin_daemon::clock;
 use fedtwin_plan::{SiteName, StudyId, Timestamp};
 use fedtwin_proto::domain::{Event, RoundKey, StudyEvent};
+use fedtwin_secagg::coordinator::{Failure, Opened};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +62,8 @@ struct Running {
 enum Done {
     Prepared(Box<Prepared>),
     Aggregated(StudyId, Result<Models, String>),
+    /// Secrets were found, or not, in the attempt with that number.
+    Opened(StudyId, u32, Result<Opened, Failure>),
     /// Files were removed.
     Swept,
 }
@@ -229,6 +232,10 @@ impl Driver {
                 let (store, needed) = (self.store.clone(), self.register.models(&study).to_vec());
                 self.sweep(move || store.keep_models(&study, &needed));
                 Ok(())
+            }
+            // Of a study that is over nobody wants it.
+            Done::Opened(study, attempt, result) => {
+                self.feed(&study, Input::Opened(attempt, result)).map(drop)
             }
             Done::Swept => Ok(()),
         }

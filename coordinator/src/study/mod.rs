@@ -13,7 +13,7 @@ use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, ResearcherName, SiteName, Timestamp};
 use fedtwin_proto::domain::{Answer, Event, Notice, RoundKey, StudyOutcome};
-use fedtwin_secagg::coordinator::FromSite;
+use fedtwin_secagg::coordinator::{Failure, FromSite, Opened, Reconstruction};
 use fedtwin_secagg::mask::Masks;
 
 use self::measurement::Measurement;
@@ -81,6 +81,8 @@ pub enum Input {
     Measured(SiteName, RoundKey, Vec<i64>),
     /// Somebody who may ends the study; the text says who.
     Cancelled(String),
+    /// What came of an [`Effect::Open`] of the attempt with that number.
+    Opened(u32, Result<Opened, Failure>),
     /// The round's updates became a model, or could not.
     Aggregated(Result<Models, String>),
     /// Time passed.
@@ -109,6 +111,8 @@ pub enum Effect {
     Accept,
     /// What was just given does not count.
     Reject(String),
+    /// Find the masks of an attempt's sum, off the driver's task, for [`Input::Opened`].
+    Open(u32, Box<Reconstruction>),
     /// Make the next global model of these updates.
     Aggregate(Job),
 }

@@ -75,6 +75,16 @@ impl Turn<'_> {
                     phase
                 }
             },
+            Input::Opened(number, result) => match &phase {
+                Phase::Running { attempt, .. } if attempt.key.attempt == number => {
+                    self.round_step(phase, round::Input::Opened(result))
+                }
+                Phase::Joining { .. }
+                | Phase::Running { .. }
+                | Phase::Aggregating { .. }
+                | Phase::Measuring(_)
+                | Phase::Closed(_) => phase,
+            },
             Input::Declined(site, number, reason) => self.declined(phase, site, number, reason),
             Input::Measured(site, key, counts) => self.measured(phase, site, &key, counts),
             Input::Cancelled(reason) => self.cancelled(phase, reason),
@@ -313,6 +323,7 @@ fn translate(effect: round::Effect, attempt: &Attempt) -> Vec<Effect> {
             let notice = SecureNotice { key: attempt.key.clone(), step };
             vec![Effect::Notify(site, Notice::Secure(notice))]
         }
+        round::Effect::Open(reconstruction) => vec![Effect::Open(attempt.key.attempt, reconstruction)],
         round::Effect::Fail(reason) => vec![Effect::Publish(Event::AttemptFailed { reason })],
         round::Effect::Accept(site, bytes) => {
             vec![Effect::Accept, Effect::Publish(Event::UpdateReceived { site, bytes })]

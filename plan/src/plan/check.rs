@@ -6,6 +6,7 @@ use super::{
 };
 use crate::cohort_need::DataNeed;
 use crate::numbers::{Interval, Positive};
+use crate::secure_group;
 use crate::text_file::{Check, Problem};
 
 impl Check for Draft {
@@ -99,6 +100,11 @@ impl<C> Plan<C> {
             let message = format!("has {sites}, expected at least 3 for secure aggregation");
             return Err(Problem::new("study.sites", message));
         }
+        if sites > secure_group::SITES_MAX {
+            let most = secure_group::SITES_MAX;
+            let message = format!("has {sites}, expected at most {most} for secure aggregation");
+            return Err(Problem::new("study.sites", message));
+        }
         let sites_min = self.rounds.sites_min.get();
         if 3 * sites_min <= 2 * sites {
             let message = format!("is {sites_min}, expected more than two thirds of the sites ({sites})");
@@ -108,7 +114,7 @@ impl<C> Plan<C> {
     }
 
     fn check_shared_noise(&self, sites: u32) -> Result<(), Problem> {
-        let Privacy::Shared(SharedNoise { dropouts, .. }) = &self.privacy else {
+        let Privacy::Shared(SharedNoise { colluders, dropouts, .. }) = &self.privacy else {
             return Ok(());
         };
         if 3 * dropouts.get() >= sites {
@@ -118,6 +124,14 @@ impl<C> Plan<C> {
         }
         if self.noise_shares() == 0 {
             let message = format!("and dropouts leave none of the {sites} sites whose noise counts");
+            return Err(Problem::new("privacy.shared.colluders", message));
+        }
+        let most = secure_group::colluders_max(self.rounds.sites_min.size(), self.study.sites.len());
+        if colluders.size() > most {
+            let colluders = colluders.get();
+            let message = format!(
+                "is {colluders}, expected at most {most}: more could help a lying coordinator to bare one of {sites} sites"
+            );
             return Err(Problem::new("privacy.shared.colluders", message));
         }
         // A sum of fewer sites has less noise than the plan promises.

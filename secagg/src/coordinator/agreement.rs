@@ -77,16 +77,13 @@ impl Consents {
 
     pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {
         let Self { roster, split, given, .. } = self;
-        let agreed: BTreeSet<_> = given.keys().cloned().collect();
-        // A site opens nothing without the consents of enough of its neighbourhood.
-        let can_open = |site: &&SiteName| roster.neighbours(site, &agreed).count() + 1 >= roster.threshold;
-        let opening: BTreeSet<_> = agreed.iter().filter(can_open).cloned().collect();
-        let least = roster.threshold;
+        let (opening, least): (BTreeSet<_>, _) = (given.keys().cloned().collect(), roster.threshold);
         if opening.len() < least {
             return failed(Failure::TooFew { step: "consents", found: opening.len(), least });
         }
         let effects = opening.iter().map(|site| {
-            let consents = roster.neighbours(site, &agreed).map(|peer| given[peer].clone()).collect();
+            let others = given.iter().filter(|(peer, _)| *peer != site);
+            let consents = others.map(|(_, consent)| consent.clone()).collect();
             Effect::Send(site.clone(), ToSite::Consents(consents))
         });
         let effects = effects.collect();

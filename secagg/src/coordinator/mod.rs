@@ -21,7 +21,7 @@ use crate::message::{Advert, Consent, Opening, SealedShares};
 use crate::site::ToSite;
 
 pub use agreement::{Consents, Vectors};
-pub use opening::Openings;
+pub use opening::{Openings, Reconstruction};
 pub use sharing::{Keys, Shares};
 
 /// An attempt at the coordinator.
@@ -67,6 +67,9 @@ pub enum Effect {
     Send(SiteName, ToSite),
     /// The site's message does not count.
     Reject(SiteName, &'static str),
+    /// Call [`Reconstruction::solve`], which may take its time on another thread, and give the result to
+    /// [`Aggregation::opened`].
+    Open(Box<Reconstruction>),
 }
 
 /// How an attempt ended that opened a sum.
@@ -143,6 +146,34 @@ impl Aggregation {
         }
     }
 
+    /// Takes what came of an [`Effect::Open`].
+    #[must_use]
+    pub fn opened(self, result: Result<Opened, Failure>) -> (Self, Vec<Effect>) {
+        match self {
+            Self::Openings(openings) => openings.opened(result),
+            // Nothing is under way elsewhere.
+            other @ (Self::Keys(_)
+            | Self::Shares(_)
+            | Self::Vectors(_)
+            | Self::Consents(_)
+            | Self::Opened(_)
+            | Self::Failed(_)) => (other, Vec::new()),
+        }
+    }
+
+    /// Says whether a site is waited for: else time does not matter.
+    #[must_use]
+    pub fn waits_for_sites(&self) -> bool {
+        match self {
+            Self::Keys(keys) => !keys.waiting.is_empty(),
+            Self::Shares(shares) => !shares.waiting.is_empty(),
+            Self::Vectors(vectors) => !vectors.waiting.is_empty(),
+            Self::Consents(consents) => !consents.waiting.is_empty(),
+            Self::Openings(openings) => !openings.waiting.is_empty(),
+            Self::Opened(_) | Self::Failed(_) => false,
+        }
+    }
+
     /// Returns whom the step waits for, while the attempt is open.
     fn waiting(&mut self) -> Option<&mut BTreeSet<SiteName>> {
         match self {
@@ -165,7 +196,7 @@ impl Aggregation {
             Self::Consents(consents) => consents.close(),
             Self::Openings(mut openings) => {
                 openings.waiting.clear();
-                openings.close()
+                openings.proceed()
             }
             over @ (Self::Opened(_) | Self::Failed(_)) => (over, Vec::new()),
         }

@@ -1,126 +1,184 @@
 //! The last step: shares become secrets, and secrets the masks of the sum.
+//!
+//! Openings are collected here; what takes time, [`Reconstruction::solve`], is a function of its own that the driver may
+//! call on another thread. Its result comes back by [`Aggregation::opened`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fedtwin_plan::SiteName;
 
 use super::sharing::Roster;
-use super::{Aggregation, Effect, Failure, NOT_AWAITED, Opened, awaited, failed};
+use super::{Aggregation, Effect, Failure, Opened, awaited, failed};
+use crate::decode::{Decoded, Decoder};
 use crate::keys::{KeyPair, KeyUse};
 use crate::mask::{Masks, Sign};
 use crate::message::{Opening, Split, commitment};
-use crate::shamir::{Secret, interpolate};
+use crate::shamir::Secret;
 
 /// Collects openings.
 pub struct Openings {
-    roster: Roster,
-    split: Split,
+    roster: Arc<Roster>,
+    split: Arc<Split>,
     pub(super) waiting: BTreeSet<SiteName>,
-    given: BTreeMap<SiteName, Opening>,
+    given: BTreeMap<SiteName, Arc<Opening>>,
+    /// The openings that a reconstruction under way was begun with.
+    solving: Option<usize>,
+    /// The openings that were not enough.
+    tried: usize,
 }
 
 impl Openings {
     pub(super) fn new(roster: Roster, split: Split, waiting: BTreeSet<SiteName>) -> Self {
-        Self { roster, split, waiting, given: BTreeMap::new() }
+        let (roster, split) = (Arc::new(roster), Arc::new(split));
+        Self { roster, split, waiting, given: BTreeMap::new(), solving: None, tried: 0 }
     }
 
     pub(super) fn take(&mut self, site: &SiteName, opening: Opening) -> Result<(), &'static str> {
-        let holders = self.roster.holders.get(site).ok_or(NOT_AWAITED)?;
-        let held = |side: &BTreeSet<SiteName>| {
-            holders.iter().filter(|peer| side.contains(*peer)).cloned().collect::<Vec<_>>()
-        };
-        if !held(&self.split.survivors).iter().eq(opening.seeds.keys())
-            || !held(&self.split.dropped).iter().eq(opening.keys.keys())
+        if !self.split.survivors.iter().eq(opening.seeds.keys())
+            || !self.split.dropped.iter().eq(opening.keys.keys())
         {
-            return Err("an opening has a share of each neighbour's seed or key");
+            return Err("an opening has a share of each survivor's seed and of each other's key");
         }
         awaited(&mut self.waiting, site)?;
-        self.given.insert(site.clone(), opening);
+        self.given.insert(site.clone(), Arc::new(opening));
         Ok(())
     }
 
-    /// Opens the sum as soon as the shares suffice: who is slow now is in it anyway.
-    pub(super) fn proceed(self) -> (Aggregation, Vec<Effect>) {
-        let count = |site: &SiteName| {
-            self.roster.holders[site].iter().filter(|holder| self.given.contains_key(*holder)).count()
-        };
-        let mut sites = self.split.survivors.iter().chain(&self.split.dropped);
-        if self.waiting.is_empty() || sites.all(|site| count(site) >= self.roster.threshold) {
-            return self.close();
+    /// Asks for the sum to be opened as soon as the shares may suffice: who is slow now is in it anyway.
+    pub(super) fn proceed(mut self) -> (Aggregation, Vec<Effect>) {
+        let found = self.given.len();
+        if self.solving.is_none() && found > self.tried && found >= self.roster.threshold {
+            self.solving = Some(found);
+            let (roster, split) = (Arc::clone(&self.roster), Arc::clone(&self.split));
+            let given = self.given.clone();
+            let reconstruction = Box::new(Reconstruction { roster, split, given });
+            return (Aggregation::Openings(Box::new(self)), vec![Effect::Open(reconstruction)]);
+        }
+        if self.solving.is_none() && self.waiting.is_empty() {
+            let least = self.roster.threshold;
+            let too_few = Failure::TooFew { step: "openings", found, least };
+            return failed(if found < least { too_few } else { Failure::SharesDoNotFit });
         }
         (Aggregation::Openings(Box::new(self)), Vec::new())
     }
 
-    /// Opens the sum with the shares that there are; where they do not fit, others may still come.
-    pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {
-        let signed = match self.masks() {
-            Ok(signed) => signed,
-            Err(_) if !self.waiting.is_empty() => return (Aggregation::Openings(Box::new(self)), Vec::new()),
-            Err(failure) => return failed(failure),
-        };
-        let masks = Masks::new(self.roster.terms.context.bits, signed);
-        (Aggregation::Opened(Opened { survivors: self.split.survivors, masks }), Vec::new())
+    /// Ends the attempt, or waits for others whose shares may fit.
+    pub(super) fn opened(mut self, result: Result<Opened, Failure>) -> (Aggregation, Vec<Effect>) {
+        match result {
+            Ok(opened) => (Aggregation::Opened(opened), Vec::new()),
+            Err(_) => {
+                self.tried = self.solving.take().unwrap_or(self.tried);
+                self.proceed()
+            }
+        }
     }
+}
 
-    /// Returns what is left in the survivors' sum: their own masks, and those that they share with sites whose
-    /// vectors did not come.
-    fn masks(&self) -> Result<Vec<(Secret, Sign)>, Failure> {
-        let Roster { terms, adverts, binding, .. } = &self.roster;
+/// What the secrets of a sum are found from.
+#[derive(Clone)]
+pub struct Reconstruction {
+    roster: Arc<Roster>,
+    split: Arc<Split>,
+    given: BTreeMap<SiteName, Arc<Opening>>,
+}
+
+impl Reconstruction {
+    /// Finds every secret, and with them the masks of the survivors' sum: their own, and those that they share with sites
+    /// whose vectors did not come.
+    ///
+    /// Takes seconds with hundreds of sites of which many lie; up to half of the openings beyond the threshold may be
+    /// wrong. Who gave a wrong share is not said: errors of several liars may cancel in a secret and seem to be
+    /// others'.
+    ///
+    /// # Errors
+    /// Says that the shares do not give the secrets back; with further openings they may.
+    pub fn solve(&self) -> Result<Opened, Failure> {
+        let Roster { terms, adverts, binding, .. } = &*self.roster;
         let mut signed = Vec::new();
+        let mut finder = Finder::new(self);
         for site in &self.split.survivors {
             let committed = adverts[site].seed;
             let fits = |seed: &Secret| commitment(&terms.digest, site, seed) == committed;
-            let seed = self.secret(site, |opening| &opening.seeds[site].0, &fits)?;
+            let seed = finder.find(&|opening| &opening.seeds[site].0, &fits)?;
             signed.push((seed, Sign::Plus));
         }
         for site in &self.split.dropped {
             let public = adverts[site].masking;
             let fits = |key: &Secret| KeyPair::new(key).public() == public;
-            let key = self.secret(site, |opening| &opening.keys[site].0, &fits)?;
+            let key = finder.find(&|opening| &opening.keys[site].0, &fits)?;
             let pair = KeyPair::new(&key);
-            for peer in self.roster.neighbours(site, &self.split.survivors) {
+            for peer in &self.split.survivors {
                 let mask = pair.agree(adverts[peer].masking, &KeyUse::mask(binding, site, peer));
                 // A survivor refuses to mask with such a key, so that none is here.
                 let mask = mask.map_err(|_weak| Failure::SharesDoNotFit)?;
                 signed.push((mask, Sign::of(peer, site)));
             }
         }
-        Ok(signed)
-    }
-
-    /// Finds a site's secret among the shares of its neighbourhood.
-    ///
-    /// Who gave a wrong one is not said: errors of several liars may cancel in the secret and seem to be others'.
-    fn secret<'a>(
-        &'a self,
-        site: &SiteName,
-        share: impl Fn(&'a Opening) -> &'a Secret,
-        fits: &dyn Fn(&Secret) -> bool,
-    ) -> Result<Secret, Failure> {
-        let holders = &self.roster.holders[site];
-        let shares: Vec<(usize, &Secret)> = holders
-            .iter()
-            .enumerate()
-            .filter_map(|(holder, peer)| Some((holder, share(self.given.get(peer)?))))
-            .collect();
-        let least = self.roster.threshold;
-        if shares.len() < least {
-            return Err(Failure::TooFew { step: "openings", found: shares.len(), least });
-        }
-        honest(&shares, least, fits).ok_or(Failure::SharesDoNotFit)
+        let masks = Masks::new(terms.context.bits, signed);
+        Ok(Opened { survivors: self.split.survivors.clone(), masks })
     }
 }
 
-/// Finds enough shares that give a secret which fits, leaving out none, one or two of them; which secret is right is
-/// known, so that any honest threshold of shares is enough.
-fn honest(shares: &[(usize, &Secret)], threshold: usize, fits: &dyn Fn(&Secret) -> bool) -> Option<Secret> {
-    let (count, spare) = (shares.len(), shares.len() - threshold);
-    let pairs = (0..count).flat_map(|first| (first + 1..count).map(move |second| vec![first, second]));
-    let left_out = [Vec::new()].into_iter().chain((0..count).map(|one| vec![one])).chain(pairs);
-    left_out.filter(|left_out| left_out.len() <= spare).find_map(|left_out| {
-        let kept = shares.iter().enumerate().filter(|(index, _)| !left_out.contains(index));
-        let chosen: Vec<_> = kept.map(|(_, share)| *share).take(threshold).collect();
-        let secret = interpolate(&chosen);
-        fits(&secret).then_some(secret)
-    })
+impl std::fmt::Debug for Reconstruction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reconstruction from {} openings", self.given.len())
+    }
+}
+
+/// Finds one secret after the other, and remembers whose shares were wrong: so that each liar costs one correction,
+/// not one for each secret.
+struct Finder<'a> {
+    threshold: usize,
+    /// Holders, by their place in the roster, and what they gave.
+    given: Vec<(usize, &'a Opening)>,
+    all: Decoder,
+    /// Those who have not lied yet, by their number among the given, where somebody has.
+    honest: Option<(Vec<usize>, Decoder)>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(task: &'a Reconstruction) -> Self {
+        let place = |site: &SiteName| task.roster.place(site).expect("only sites of the roster are awaited");
+        let given: Vec<_> = task.given.iter().map(|(site, opening)| (place(site), &**opening)).collect();
+        let threshold = task.roster.threshold;
+        let all = decoder(&given, threshold, 0..given.len());
+        Self { threshold, given, all, honest: None }
+    }
+
+    fn find(
+        &mut self,
+        share: &dyn Fn(&'a Opening) -> &'a Secret,
+        fits: &dyn Fn(&Secret) -> bool,
+    ) -> Result<Secret, Failure> {
+        let shares: Vec<&Secret> = self.given.iter().map(|(_, opening)| share(opening)).collect();
+        let (numbers, found) = match &self.honest {
+            None => ((0..shares.len()).collect(), self.all.decode(&shares, fits)),
+            Some((numbers, decoder)) => {
+                let honest: Vec<_> = numbers.iter().map(|&number| shares[number]).collect();
+                (numbers.clone(), decoder.decode(&honest, fits))
+            }
+        };
+        let Some(Decoded { secret, wrong }) = found else {
+            // Somebody lied elsewhere and is honest here.
+            let found = self.honest.as_ref().and_then(|_| self.all.decode(&shares, fits));
+            return found.map(|found| found.secret).ok_or(Failure::SharesDoNotFit);
+        };
+        if !wrong.is_empty() {
+            let honest: Vec<usize> = numbers
+                .into_iter()
+                .enumerate()
+                .filter(|(index, _)| !wrong.contains(index))
+                .map(|(_, number)| number)
+                .collect();
+            let decoder = decoder(&self.given, self.threshold, honest.iter().copied());
+            self.honest = Some((honest, decoder));
+        }
+        Ok(secret)
+    }
+}
+
+fn decoder(given: &[(usize, &Opening)], threshold: usize, numbers: impl Iterator<Item = usize>) -> Decoder {
+    let holders: Vec<usize> = numbers.map(|number| given[number].0).collect();
+    Decoder::new(&holders, threshold)
 }

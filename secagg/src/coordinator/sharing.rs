@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fedtwin_audit_log::PublicKey;
+use fedtwin_plan::secure_group::threshold;
 use fedtwin_plan::{Digest, SiteName};
 
 use super::{Aggregation, Effect, NOT_AWAITED, Terms, Vectors, awaited, failed};
-use crate::graph::Graph;
 use crate::keys::SEALED_BYTES;
 use crate::message::{Advert, SealedShares, binding};
 use crate::site::ToSite;
@@ -50,40 +50,35 @@ impl Keys {
         let roster = || ToSite::Roster(Arc::clone(&all));
         let effects = adverts.keys().map(|site| Effect::Send(site.clone(), roster())).collect();
         let binding = binding(&terms.digest, adverts.values());
-        let graph = Graph::new(&binding, adverts.keys());
-        let holders = adverts.keys().map(|site| (site.clone(), graph.neighbourhood(site))).collect();
-        let threshold = graph.threshold();
+        let sites: Vec<SiteName> = adverts.keys().cloned().collect();
         let waiting = adverts.keys().cloned().collect();
-        let roster = Roster { terms, adverts, identities, binding, holders, threshold };
+        let threshold = threshold(sites.len());
+        let roster = Roster { terms, adverts, identities, binding, sites, threshold };
         let sent = BTreeMap::new();
         (Aggregation::Shares(Box::new(Shares { roster, waiting, sent })), effects)
     }
 }
 
-/// Who takes part, and who holds whose shares.
+/// Who takes part: everybody holds shares of everybody.
 pub(super) struct Roster {
     pub(super) terms: Terms,
     pub(super) adverts: BTreeMap<SiteName, Advert>,
     pub(super) identities: BTreeMap<SiteName, PublicKey>,
     pub(super) binding: Digest,
-    /// Each site's neighbourhood in ascending order, itself included.
-    pub(super) holders: BTreeMap<SiteName, Vec<SiteName>>,
+    /// The sites in ascending order, which is that of their shares.
+    pub(super) sites: Vec<SiteName>,
     pub(super) threshold: usize,
 }
 
 impl Roster {
-    /// Returns the neighbours of a site among some sites.
-    pub(super) fn neighbours<'a>(
-        &'a self,
-        site: &'a SiteName,
-        among: &'a BTreeSet<SiteName>,
-    ) -> impl Iterator<Item = &'a SiteName> {
-        self.holders[site].iter().filter(move |other| *other != site && among.contains(*other))
+    /// Returns a site's place.
+    pub(super) fn place(&self, site: &SiteName) -> Option<usize> {
+        self.sites.binary_search(site).ok()
     }
 }
 
-/// Sealed shares by recipient.
-type Envelopes = BTreeMap<SiteName, [u8; SEALED_BYTES]>;
+/// Sealed shares by the place of the recipient; nothing is at the sender's own.
+type Envelopes = Vec<[u8; SEALED_BYTES]>;
 
 /// Collects shares.
 pub struct Shares {
@@ -95,12 +90,14 @@ pub struct Shares {
 impl Shares {
     pub(super) fn take(&mut self, site: &SiteName, shares: Vec<SealedShares>) -> Result<(), &'static str> {
         let count = shares.len();
-        let envelopes: Envelopes = shares.into_iter().map(|sealed| (sealed.peer, sealed.bytes)).collect();
-        let holders = self.roster.holders.get(site).ok_or(NOT_AWAITED)?;
-        let expected = holders.iter().filter(|holder| *holder != site);
-        if count != envelopes.len() || !expected.eq(envelopes.keys()) {
-            return Err("shares have to be for each neighbour once");
+        let own = self.roster.place(site).ok_or(NOT_AWAITED)?;
+        let shares: BTreeMap<_, _> = shares.into_iter().map(|sealed| (sealed.peer, sealed.bytes)).collect();
+        let others = self.roster.sites.iter().filter(|other| *other != site);
+        if count != shares.len() || !others.eq(shares.keys()) {
+            return Err("shares have to be for each other site once");
         }
+        let mut envelopes: Envelopes = shares.into_values().collect();
+        envelopes.insert(own, [0; SEALED_BYTES]);
         awaited(&mut self.waiting, site)?;
         self.sent.insert(site.clone(), envelopes);
         Ok(())
@@ -113,8 +110,13 @@ impl Shares {
         }
         let sharing: BTreeSet<_> = sent.keys().cloned().collect();
         let effects = sharing.iter().map(|site| {
-            let from = |peer: &SiteName| SealedShares { peer: peer.clone(), bytes: sent[peer][site] };
-            let shares = roster.neighbours(site, &sharing).map(from).collect();
+            let place = roster.place(site).expect("only sites of the roster are awaited");
+            let others = sent.iter().filter(|(peer, _)| *peer != site);
+            let from = |(peer, envelopes): (&SiteName, &Envelopes)| SealedShares {
+                peer: peer.clone(),
+                bytes: envelopes[place],
+            };
+            let shares = others.map(from).collect();
             Effect::Send(site.clone(), ToSite::Shares(shares))
         });
         let effects = effects.collect();

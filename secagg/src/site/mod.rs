@@ -3,6 +3,8 @@
 //! Each state is used up by the next message, and a refusal uses it up too: secrets are opened at most once in an
 //! attempt, for one roster and one split.
 
+#[cfg(test)]
+mod lying_tests;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -14,11 +16,11 @@ use std::sync::Arc;
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use fedtwin_audit_log::{PublicKey, Signer};
+use fedtwin_plan::secure_group::threshold;
 use fedtwin_plan::{Digest, SiteName};
 use zeroize::Zeroizing;
 
-use crate::context::{Context, threshold};
-use crate::graph::Graph;
+use crate::context::Context;
 use crate::keys::{KeyPair, KeyUse, seal, unseal};
 use crate::mask::{Masks, Sign};
 use crate::message::{Advert, Consent, Opening, SealedShares, Share, Split, binding, commitment};
@@ -68,7 +70,7 @@ pub enum ToSite {
     Shares(Vec<SealedShares>),
     /// Whose vectors are in the sum.
     Split(Split),
-    /// The consents of the neighbours.
+    /// The consents of the others.
     Consents(Vec<Consent>),
 }
 
@@ -201,25 +203,24 @@ impl Joined {
     fn roster(mut self, adverts: &[Advert]) -> Result<(Box<Sharing>, Vec<SealedShares>), Refusal> {
         let adverts = self.checked(adverts)?;
         let binding = binding(&self.attempt.digest, adverts.values());
-        let graph = Graph::new(&binding, adverts.keys());
         let own = &self.attempt.identity.site;
-        let (holders, threshold) = (graph.neighbourhood(own), graph.threshold());
-        let keys = split(&self.attempt.masking_secret, threshold, holders.len(), &mut self.random);
-        let seeds = split(&self.attempt.seed, threshold, holders.len(), &mut self.random);
+        let (sites, threshold) = (adverts.len(), threshold(adverts.len()));
+        let keys = split(&self.attempt.masking_secret, threshold, sites, &mut self.random);
+        let seeds = split(&self.attempt.seed, threshold, sites, &mut self.random);
         let sealing = KeyPair::new(&self.sealing_secret);
         let (mut outgoing, mut held) = (Vec::new(), BTreeMap::new());
         let mut envelopes = BTreeMap::new();
-        for (holder, (key, seed)) in holders.into_iter().zip(keys.into_iter().zip(seeds)) {
-            if holder == *own {
-                held.insert(holder, Held { key, seed });
+        for ((holder, advert), (key, seed)) in adverts.iter().zip(keys.into_iter().zip(seeds)) {
+            if holder == own {
+                held.insert(holder.clone(), Held { key, seed });
                 continue;
             }
             let weak = |_weak| Refusal::WeakKey(holder.clone());
-            let public = adverts[&holder].sealing;
-            let envelope = sealing.agree(public, &KeyUse::share(&binding, own, &holder)).map_err(weak)?;
-            let back = sealing.agree(public, &KeyUse::share(&binding, &holder, own)).map_err(weak)?;
+            let agreed = sealing.agreed(advert.sealing).map_err(weak)?;
+            let envelope = agreed.key(&KeyUse::share(&binding, own, holder));
+            let back = agreed.key(&KeyUse::share(&binding, holder, own));
             outgoing.push(SealedShares { peer: holder.clone(), bytes: seal(&envelope, [&key, &seed]) });
-            envelopes.insert(holder, back);
+            envelopes.insert(holder.clone(), back);
         }
         let sharing = Sharing { attempt: self.attempt, adverts, binding, threshold, envelopes, held };
         Ok((Box::new(sharing), outgoing))
@@ -261,7 +262,7 @@ pub struct Sharing {
     adverts: BTreeMap<SiteName, Advert>,
     binding: Digest,
     threshold: usize,
-    /// What each neighbour's shares are sealed with.
+    /// What each other site's shares are sealed with.
     envelopes: BTreeMap<SiteName, Secret>,
     held: BTreeMap<SiteName, Held>,
 }
@@ -298,7 +299,7 @@ pub struct Masked {
     binding: Digest,
     threshold: usize,
     held: BTreeMap<SiteName, Held>,
-    /// Neighbours that sent no shares, with whom no mask is shared.
+    /// Sites that sent no shares, with whom no mask is shared.
     silent: BTreeSet<SiteName>,
 }
 

@@ -229,6 +229,7 @@ impl World {
                     assert_eq!(first, digest, "invariant_one_update_per_site");
                 }
                 Effect::Reject(reason) => self.seen.rejection = Some(reason),
+                Effect::Open(..) => unreachable!("the studies are without secure aggregation"),
                 Effect::Aggregate(job) => self.aggregate(job),
             }
         }

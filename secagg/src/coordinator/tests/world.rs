@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fedtwin_plan::SiteName;
+use fedtwin_plan::secure_group::threshold;
 use proptest::prelude::*;
 
-use crate::context::threshold;
-use crate::coordinator::{Aggregation, Effect, FromSite, Opened};
+use crate::coordinator::{Aggregation, Effect, FromSite, Opened, Reconstruction};
 use crate::message::{Opening, Share};
 use crate::shamir::Secret;
 use crate::site::{Reply, Site, ToSite};
@@ -28,6 +28,8 @@ pub(super) enum Event {
     Crash(usize),
     /// The time for the step is up.
     Deadline,
+    /// What is solved on another thread is done.
+    Solved,
 }
 
 /// What is changed in a message.
@@ -46,6 +48,7 @@ pub(super) fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => ((0_usize..64), lie).prop_map(|(index, lie)| Event::Lie(index, lie)),
         1 => (0_usize..8).prop_map(Event::Crash),
         1 => Just(Event::Deadline),
+        2 => Just(Event::Solved),
     ];
     prop::collection::vec(event, 0..120)
 }
@@ -66,6 +69,8 @@ pub(super) struct World {
     pub(super) inputs: BTreeMap<SiteName, Vec<i64>>,
     pub(super) vectors: BTreeMap<SiteName, Vec<i64>>,
     pub(super) openings: Vec<Opening>,
+    /// What is solved on another thread.
+    pub(super) solving: Option<Box<Reconstruction>>,
 }
 
 impl World {
@@ -81,6 +86,7 @@ impl World {
             inputs: BTreeMap::new(),
             vectors: BTreeMap::new(),
             openings: Vec::new(),
+            solving: None,
             federation,
         };
         for (number, site) in world.federation.context.members.clone().into_iter().enumerate() {
@@ -124,8 +130,19 @@ impl World {
             match effect {
                 Effect::Send(site, message) => self.letters.push(Letter::ToSite(site, message)),
                 Effect::Reject(..) => {}
+                Effect::Open(reconstruction) => {
+                    assert!(self.solving.replace(reconstruction).is_none(), "one at a time");
+                }
             }
         }
+    }
+
+    /// Ends what is solved on another thread; says whether there was something.
+    pub(super) fn solved(&mut self) -> bool {
+        let Some(reconstruction) = self.solving.take() else { return false };
+        let (next, effects) = self.aggregation.take().unwrap().opened(reconstruction.solve());
+        self.act(next, effects);
+        true
     }
 
     pub(super) fn deadline(&mut self) {
@@ -153,6 +170,9 @@ impl World {
                 self.sites.remove(&site);
             }
             Event::Deadline => self.deadline(),
+            Event::Solved => {
+                self.solved();
+            }
             Event::Deliver(_) | Event::Duplicate(_) | Event::Lose(_) | Event::Lie(..) => {}
         }
         self.invariant_no_site_opens_both();
@@ -171,7 +191,9 @@ impl World {
     pub(super) fn settle(&mut self) {
         while !matches!(self.aggregation, Some(Aggregation::Opened(_) | Aggregation::Failed(_))) {
             if self.letters.is_empty() {
-                self.deadline();
+                if !self.solved() {
+                    self.deadline();
+                }
             } else {
                 let letter = self.letters.remove(0);
                 self.arrive(letter);

@@ -144,6 +144,7 @@ pub(crate) fn serve(size: Size, folder: &Path) -> anyhow::Result<()> {
             Request::Say { site, said } => {
                 let message = read_message(said, &payload)?;
                 let (next, effects) = aggregation.step(&site, message);
+                let (next, effects) = open(next, effects);
                 aggregation = next;
                 own_time += start.elapsed();
                 tell(effects, &mut output)?;
@@ -174,6 +175,21 @@ pub(crate) fn serve(size: Size, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Finds the masks of the sum at once, on the one task that there is.
+fn open(mut aggregation: Aggregation, effects: Vec<Effect>) -> (Aggregation, Vec<Effect>) {
+    let mut others = Vec::new();
+    for effect in effects {
+        if let Effect::Open(reconstruction) = effect {
+            let (next, caused) = aggregation.opened(reconstruction.solve());
+            aggregation = next;
+            others.extend(caused);
+        } else {
+            others.push(effect);
+        }
+    }
+    (aggregation, others)
+}
+
 fn tell(effects: Vec<Effect>, output: &mut impl io::Write) -> anyhow::Result<()> {
     for effect in effects {
         match effect {
@@ -182,6 +198,7 @@ fn tell(effects: Vec<Effect>, output: &mut impl io::Write) -> anyhow::Result<()>
                 write_frame(output, &Response::Tell { site }, &notice)?;
             }
             Effect::Reject(site, why) => bail!("{site}: {why}"),
+            Effect::Open(_) => bail!("a sum is opened a second time"),
         }
     }
     Ok(write_frame(output, &Response::Heard, &[])?)

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use fedtwin_audit_log::Signer;
+use fedtwin_plan::secure_group::threshold;
 use fedtwin_plan::{Digest, SiteName, WireBits};
+use fedtwin_secagg::Context;
 use fedtwin_secagg::coordinator::FromSite;
 use fedtwin_secagg::mask::Masks;
 use fedtwin_secagg::site::{Floor, Identity, Reply, Site, ToSite};
-use fedtwin_secagg::{Context, threshold};
 use ring::signature::Ed25519KeyPair;
 
 use super::coordinator::{Coordinator, Notice};
