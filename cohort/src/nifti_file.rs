@@ -1,166 +1,124 @@
-//! NIfTI-1 single files, plain or gzipped, with one 3-D volume.
+//! NIfTI files with header and voxels in one, plain or gzipped, with one 3-D volume.
 //!
 //! Sizes are checked before anything is allocated, and a compressed stream is read only as far as its
 //! header says, so that no file can make the reader use more than [`VOXELS_MAX`] allows.
+//!
+//! [`VOXELS_MAX`]: crate::nifti_header::VOXELS_MAX
 
-use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
-use nifti::{Endianness, NiftiHeader, NiftiType, Unit};
-
 use crate::error::CohortError;
+use crate::nifti_header::{HEADER_BYTES_MAX, Header, Kind};
+use crate::packed::{Unpacked, reason};
 
-/// What a volume's header says, checked.
-#[derive(Debug, Clone)]
-pub(crate) struct VolumeHeader {
-    /// Voxels along the file's three axes; the first varies fastest.
-    pub shape: [usize; 3],
-    /// The distance between neighbouring voxels along each axis, in millimetres.
-    pub spacing_mm: [f64; 3],
-    raw: NiftiHeader,
-    datatype: NiftiType,
-    decode: Decode,
+/// A volume as it is stored.
+pub(crate) struct Volume {
+    pub header: Header,
+    /// In the file's order and bytes.
+    stored: Vec<u8>,
 }
 
-/// Opens the volume at `file` and reads its header; what follows in the stream are the voxels.
-pub(crate) fn open(file: &Path) -> Result<(VolumeHeader, impl Read), CohortError> {
-    let opened = BufReader::new(File::open(file).map_err(CohortError::storage(file))?);
-    let is_gz = file.extension().is_some_and(|extension| extension == "gz");
-    let mut stream: Box<dyn Read> =
-        if is_gz { Box::new(MultiGzDecoder::new(opened)) } else { Box::new(opened) };
-    let header = read_header(&mut stream).map_err(|message| CohortError::file(file, message))?;
-    Ok((header, stream))
+/// Reads the header of the volume at `file`.
+pub(crate) fn read_header(file: &Path) -> Result<Header, CohortError> {
+    open(file).map(|opened| opened.header)
 }
 
-/// Reads all voxels in the file's order, scaled as the header says.
-pub(crate) fn read(file: &Path) -> Result<(VolumeHeader, Vec<f32>), CohortError> {
-    let (header, mut stream) = open(file)?;
-    let voxels = read_voxels(&header, &mut stream).map_err(|message| CohortError::file(file, message))?;
-    Ok((header, voxels))
+/// Reads the volume at `file`.
+pub(crate) fn read(file: &Path) -> Result<Volume, CohortError> {
+    let Opened { header, begun, mut rest } = open(file)?;
+    let stored = read_voxels(&header, &begun, &mut rest);
+    let stored = stored.map_err(|message| CohortError::file(file, message))?;
+    Ok(Volume { header, stored })
 }
 
-fn read_header(stream: &mut dyn Read) -> Result<VolumeHeader, String> {
-    let mut bytes = [0; HEADER_BYTES];
-    stream.read_exact(&mut bytes).map_err(|e| format!("is cut off in the header ({e})"))?;
-    let raw = NiftiHeader::from_reader(bytes.as_slice()).map_err(|e| format!("is no NIfTI-1 file ({e})"))?;
-    if &raw.magic != b"n+1\0" {
-        return Err("keeps its voxels in another file, expected one file for both".to_owned());
+impl Volume {
+    /// Returns what `map` makes of each voxel's value, in the file's order.
+    pub(crate) fn map<T>(&self, map: impl Fn(f64) -> T) -> Vec<T> {
+        let mut mapped = Vec::with_capacity(self.header.shape.iter().product());
+        self.each(|value| mapped.push(map(value)));
+        mapped
     }
-    let sizes = raw.dim().map_err(|e| format!("has impossible dimensions ({e})"))?;
-    let [a, b, c, rest @ ..] = sizes else {
-        return Err(format!("has {} dimensions, expected 3", sizes.len()));
-    };
-    if rest.iter().any(|&size| size != 1) {
-        return Err(format!("has {} dimensions, expected 3", sizes.len()));
-    }
-    // The standard's sizes are signed; `nifti` reads -1 as 65535.
-    if sizes.iter().any(|&size| i16::try_from(size).is_err()) {
-        return Err("has impossible dimensions (a negative size)".to_owned());
-    }
-    let shape = [a, b, c].map(|&size| usize::from(size));
-    if shape.iter().product::<usize>() > VOXELS_MAX {
-        return Err(format!("has {a} x {b} x {c} voxels, expected at most {VOXELS_MAX}"));
-    }
-    let datatype = raw.data_type().map_err(|e| format!("has voxels of an unknown type ({e})"))?;
-    let decode = decoder(datatype).ok_or_else(|| {
-        format!("has voxels of type {datatype:?}, expected uint8, int16, uint16, float32 or float64")
-    })?;
-    if usize::try_from(raw.bitpix) != Ok(8 * datatype.size_of()) {
-        return Err(format!("has voxels of type {datatype:?} in {} bits", raw.bitpix));
-    }
-    let spacing_mm = spacing_mm(&raw)?;
-    // From 348 (with nothing between) to what extensions can reasonably take.
-    let offset_is_possible = raw.vox_offset >= 348.0 && raw.vox_offset <= 1e6;
-    if !offset_is_possible {
-        return Err("says that its voxels begin at an impossible place".to_owned());
-    }
-    skip(stream, &raw)?;
-    Ok(VolumeHeader { shape, spacing_mm, raw, datatype, decode })
-}
 
-/// Skips extensions up to the voxels.
-fn skip(stream: &mut dyn Read, raw: &NiftiHeader) -> Result<(), String> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the caller checked the range"
-    )]
-    let extensions = raw.vox_offset as u64 - HEADER_BYTES as u64;
-    let skipped = std::io::copy(&mut stream.take(extensions), &mut std::io::sink());
-    match skipped {
-        Ok(bytes) if bytes == extensions => Ok(()),
-        Ok(_) => Err("is cut off before its voxels".to_owned()),
-        Err(e) => Err(format!("cannot be read before its voxels ({e})")),
-    }
-}
-
-fn spacing_mm(raw: &NiftiHeader) -> Result<[f64; 3], String> {
-    let unit_mm = match raw.xyzt_to_space() {
-        Ok(Unit::Meter) => 1e3,
-        Ok(Unit::Micron) => 1e-3,
-        // Files in the field leave the unit open and mean millimetres.
-        _ => 1.0,
-    };
-    let spacing =
-        [raw.pixdim[1], raw.pixdim[2], raw.pixdim[3]].map(|distance| f64::from(distance.abs()) * unit_mm);
-    if spacing.iter().all(|distance| distance.is_finite() && *distance > 0.0) {
-        Ok(spacing)
-    } else {
-        Err("has an impossible distance between voxels (pixdim)".to_owned())
-    }
-}
-
-/// Reads the voxels. Written out here because `nifti`'s own reader takes the number of bytes from
-/// `bitpix` alone and would return another number of voxels, or reserve memory without bound.
-fn read_voxels(header: &VolumeHeader, stream: &mut dyn Read) -> Result<Vec<f32>, String> {
-    let bytes = header.shape.iter().product::<usize>() * header.datatype.size_of();
-    let mut stored = Vec::new();
-    // One byte more meets the end, where a compressed stream's checksum is compared.
-    let read = stream.take(bytes as u64 + 1).read_to_end(&mut stored);
-    read.map_err(|e| format!("is broken in its voxels ({e})"))?;
-    match stored.len().cmp(&bytes) {
-        Ordering::Less => Err("is cut off in its voxels".to_owned()),
-        Ordering::Equal => Ok((header.decode)(&header.raw, &stored)),
-        Ordering::Greater => Err("goes on after its voxels".to_owned()),
-    }
-}
-
-type Decode = fn(&NiftiHeader, &[u8]) -> Vec<f32>;
-
-fn decoder(datatype: NiftiType) -> Option<Decode> {
-    match datatype {
-        NiftiType::Uint8 => Some(|raw, stored| decode(raw, stored, |[x]| f64::from(x))),
-        NiftiType::Int16 => Some(|raw, stored| decode(raw, stored, |x| i16::from_le_bytes(x).into())),
-        NiftiType::Uint16 => Some(|raw, stored| decode(raw, stored, |x| u16::from_le_bytes(x).into())),
-        NiftiType::Float32 => Some(|raw, stored| decode(raw, stored, |x| f32::from_le_bytes(x).into())),
-        NiftiType::Float64 => Some(|raw, stored| decode(raw, stored, f64::from_le_bytes)),
-        _ => None,
-    }
-}
-
-/// Decodes stored voxels in the file's byte order and scales them as the header says.
-fn decode<const N: usize>(raw: &NiftiHeader, stored: &[u8], from_le: impl Fn([u8; N]) -> f64) -> Vec<f32> {
-    let (slope, intercept) = (f64::from(raw.scl_slope), f64::from(raw.scl_inter));
-    // NIfTI-1: a slope of 0 means that the stored values are the values.
-    let is_scaled = slope.is_finite() && intercept.is_finite() && slope != 0.0;
-    let (slope, intercept) = if is_scaled { (slope, intercept) } else { (1.0, 0.0) };
-    let (voxels, _) = stored.as_chunks::<N>();
-    let value = |mut bytes: [u8; N]| {
-        if raw.endianness == Endianness::Big {
-            bytes.reverse();
+    /// Shows each voxel's value, scaled as the header says, in the file's order.
+    pub(crate) fn each(&self, visit: impl FnMut(f64)) {
+        match self.header.kind {
+            Kind::Uint8 => self.decode(|[x]| x.into(), visit),
+            Kind::Int8 => self.decode(|x| i8::from_le_bytes(x).into(), visit),
+            Kind::Uint16 => self.decode(|x| u16::from_le_bytes(x).into(), visit),
+            Kind::Int16 => self.decode(|x| i16::from_le_bytes(x).into(), visit),
+            Kind::Uint32 => self.decode(|x| u32::from_le_bytes(x).into(), visit),
+            Kind::Int32 => self.decode(|x| i32::from_le_bytes(x).into(), visit),
+            Kind::Uint64 => self.decode(|x| u64::from_le_bytes(x) as f64, visit),
+            Kind::Int64 => self.decode(|x| i64::from_le_bytes(x) as f64, visit),
+            Kind::Float32 => self.decode(|x| f32::from_le_bytes(x).into(), visit),
+            Kind::Float64 => self.decode(f64::from_le_bytes, visit),
         }
-        from_le(bytes) * slope + intercept
-    };
-    #[expect(clippy::cast_possible_truncation, reason = "intensities need no more than single precision")]
-    let values = voxels.iter().map(|&bytes| value(bytes) as f32).collect();
-    values
+    }
+
+    fn decode<const N: usize>(&self, from_le: impl Fn([u8; N]) -> f64, visit: impl FnMut(f64)) {
+        let (voxels, _) = self.stored.as_chunks::<N>();
+        let values = voxels.iter().map(|&bytes| {
+            let mut bytes = bytes;
+            if self.header.big_endian {
+                bytes.reverse();
+            }
+            let stored = from_le(bytes);
+            self.header.scaling.map_or(stored, |scaling| stored * scaling.slope + scaling.intercept)
+        });
+        values.for_each(visit);
+    }
 }
 
-/// The header's fixed length.
-const HEADER_BYTES: usize = 348;
+/// A file whose header was read.
+struct Opened {
+    header: Header,
+    /// The uncompressed bytes that were read for it, some of which may be voxels.
+    begun: Vec<u8>,
+    rest: Unpacked<BufReader<File>>,
+}
 
-/// The most voxels of one volume: 400 x 400 x 400, above any clinical scan at 1 mm.
-const VOXELS_MAX: usize = 64_000_000;
+fn open(file: &Path) -> Result<Opened, CohortError> {
+    let refuse = |message: String| CohortError::file(file, message);
+    let opened = BufReader::new(File::open(file).map_err(CohortError::storage(file))?);
+    let mut rest = Unpacked::new(opened).map_err(CohortError::storage(file))?;
+    let mut begun = Vec::new();
+    let read = rest.by_ref().take(HEADER_BYTES_MAX as u64).read_to_end(&mut begun);
+    read.map_err(|e| refuse(format!("cannot be read in its header ({})", reason(&e))))?;
+    let header = Header::parse(&begun).map_err(refuse)?;
+    Ok(Opened { header, begun, rest })
+}
+
+fn read_voxels(header: &Header, begun: &[u8], stream: &mut impl Read) -> Result<Vec<u8>, String> {
+    let mut stream = begun.chain(stream);
+    let before = std::io::copy(&mut stream.by_ref().take(header.voxels_at), &mut std::io::sink());
+    match before {
+        Ok(bytes) if bytes == header.voxels_at => (),
+        Ok(_) => return Err("is cut off before its voxels".to_owned()),
+        Err(e) => return Err(format!("cannot be read before its voxels ({})", reason(&e))),
+    }
+    let bytes = header.shape.iter().product::<usize>() * header.kind.bytes();
+    let mut stored = Vec::new();
+    let read = stream.by_ref().take(bytes as u64).read_to_end(&mut stored);
+    read.map_err(|e| format!("is damaged in its voxels ({})", reason(&e)))?;
+    if stored.len() < bytes {
+        return Err("is cut off in its voxels".to_owned());
+    }
+    end(&mut stream)?;
+    Ok(stored)
+}
+
+/// Reads up to the end, where a compressed stream's checksum is compared: zeros that fill a block, and nothing else.
+fn end(stream: &mut impl Read) -> Result<(), String> {
+    let mut rest = Vec::new();
+    let read = stream.take(PADDING_MAX + 1).read_to_end(&mut rest);
+    read.map_err(|e| format!("is damaged at its end ({})", reason(&e)))?;
+    if rest.len() as u64 > PADDING_MAX || rest.iter().any(|&byte| byte != 0) {
+        return Err("goes on after its voxels".to_owned());
+    }
+    Ok(())
+}
+
+/// Zeros behind the voxels: less than one block of a tape.
+const PADDING_MAX: u64 = 10_240;

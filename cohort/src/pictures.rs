@@ -1,82 +1,143 @@
 //! Folders of PNG pictures and masks, one picture per patient: a volume of one slice.
+//!
+//! What a picture hides is not seen: pixels of opacity 0 have no intensity and are no organ.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use fedtwin_plan::record::VolumeRecord;
-use image::{DynamicImage, ImageError, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageBuffer};
+use png::ColorType;
 
 use crate::error::CohortError;
 use crate::folders::{self, Folders, Listing, Scan};
-use crate::images::normalised;
+use crate::intensities::{margin, normalised};
+use crate::mask::Numbers;
+use crate::png_file::{self, Png, Samples};
 use crate::source::PictureSource;
 
 /// Lists a cohort's pictures.
 pub(crate) fn list(cohort_file: &Path, source: &PictureSource) -> Result<Listing, CohortError> {
-    let PictureSource { images, masks, pixel_mm: _, only, patient: _ } = source;
+    let PictureSource { images, masks, only, .. } = source;
     folders::list(cohort_file, Folders { images, masks, only: only.as_ref() }, &[".png"])
 }
 
-/// Checks from the headers alone that the mask is the picture's; returns rows and columns.
-fn check(scan: &Scan) -> Result<[usize; 2], CohortError> {
-    let (image, mask) = (size(&scan.image)?, size(&scan.mask)?);
-    let words = |[rows, columns]: [usize; 2]| format!("{rows} x {columns} pixels");
-    if image != mask {
-        return Err(scan.other_size(&words(image), &words(mask)));
-    }
-    Ok(image)
-}
-
-/// Reads one patient's picture and its mask.
+/// Reads one patient's picture and its mask, both upright.
 pub(crate) fn read_scan(scan: &Scan, source: &PictureSource) -> Result<VolumeRecord, CohortError> {
-    let [rows, columns] = check(scan)?;
-    // Colours become luminance, as Rec. 709 weighs them; transparency does not count.
-    let image = normalised(&decode(&scan.image)?.to_luma32f().into_raw())
-        .ok_or_else(|| CohortError::file(&scan.image, "has no pixel"))?;
-    let mask = match decode(&scan.mask)? {
-        DynamicImage::ImageLuma8(mask) => mask.into_raw().into_iter().map(|x| u8::from(x > 0)).collect(),
-        DynamicImage::ImageLuma16(mask) => mask.into_raw().into_iter().map(|x| u8::from(x > 0)).collect(),
-        _ => {
-            let message = "is a mask in colour, expected grey levels: 0 outside and more inside";
-            return Err(CohortError::file(&scan.mask, message));
-        }
-    };
-    let pixel_mm = source.pixel_mm.map_or(1.0, |distance| distance.get());
-    Ok(VolumeRecord { shape: [1, rows, columns], spacing_mm: [1.0, pixel_mm, pixel_mm], image, mask })
-}
-
-/// Reads rows and columns from the header.
-fn size(file: &Path) -> Result<[usize; 2], CohortError> {
-    let (columns, rows) = open(file)?.into_dimensions().map_err(broken(file))?;
-    let [rows, columns] = [rows, columns].map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-    if rows.saturating_mul(columns) > PIXELS_MAX {
-        let message = format!("has {rows} x {columns} pixels, expected at most {PIXELS_MAX}");
-        return Err(CohortError::file(file, message));
+    let picture = png_file::read(&scan.image, Samples::Colours)?;
+    let mask = png_file::read(&scan.mask, Samples::Stored)?;
+    let ([rows, columns], of_mask) = (picture.upright_size(), mask.upright_size());
+    if of_mask != [rows, columns] {
+        let words = |[rows, columns]: [usize; 2]| format!("{rows} x {columns} pixels");
+        return Err(scan.other_size(&words([rows, columns]), &words(of_mask)));
     }
-    Ok([rows, columns])
+    let shape = [1, rows, columns];
+    let image = picture.upright(&intensities(&picture));
+    let image = normalised(&image, margin(&image, shape))
+        .ok_or_else(|| CohortError::file(&scan.image, "has no pixel that can be seen"))?;
+    let organ = organ(&mask, source).map_err(|message| CohortError::file(&scan.mask, message))?;
+    let pixel_mm = source.pixel_mm.map_or(1.0, |distance| distance.get());
+    Ok(VolumeRecord { shape, spacing_mm: [1.0, pixel_mm, pixel_mm], image, mask: mask.upright(&organ) })
 }
 
-fn decode(file: &Path) -> Result<DynamicImage, CohortError> {
-    open(file)?.decode().map_err(broken(file))
+/// Returns each pixel's luminance, as Rec. 709 weighs colours, on black where it is translucent; no number where it is
+/// hidden.
+fn intensities(picture: &Png) -> Vec<f32> {
+    let [rows, columns] = picture.size.map(|size| u32::try_from(size).expect("read from 32 bits"));
+    let bytes =
+        || picture.numbers().map(|x| u8::try_from(x).expect("a sample of 8 bits")).collect::<Vec<_>>();
+    let pairs = || picture.numbers().collect::<Vec<_>>();
+    let whole = "one sample per pixel and channel";
+    macro_rules! image {
+        ($samples:expr) => {
+            ImageBuffer::from_raw(columns, rows, $samples).expect(whole).into()
+        };
+    }
+    let image = match (picture.color, picture.bits) {
+        (ColorType::Grayscale, 16) => DynamicImage::ImageLuma16(image!(pairs())),
+        (ColorType::Grayscale, _) => DynamicImage::ImageLuma8(image!(bytes())),
+        (ColorType::GrayscaleAlpha, 16) => DynamicImage::ImageLumaA16(image!(pairs())),
+        (ColorType::GrayscaleAlpha, _) => DynamicImage::ImageLumaA8(image!(bytes())),
+        (ColorType::Rgb, 16) => DynamicImage::ImageRgb16(image!(pairs())),
+        (ColorType::Rgb | ColorType::Indexed, _) => DynamicImage::ImageRgb8(image!(bytes())),
+        (ColorType::Rgba, 16) => DynamicImage::ImageRgba16(image!(pairs())),
+        (ColorType::Rgba, _) => DynamicImage::ImageRgba8(image!(bytes())),
+    };
+    let luminance = image.to_luma32f().into_raw();
+    if !image.color().has_alpha() {
+        return luminance;
+    }
+    let channels = picture.color.samples();
+    let opaque = if picture.bits == 16 { f32::from(u16::MAX) } else { f32::from(u8::MAX) };
+    let opacities = picture.numbers().skip(channels - 1).step_by(channels).map(|x| f32::from(x) / opaque);
+    let seen = |(luminance, opacity)| if opacity > 0.0 { luminance * opacity } else { f32::NAN };
+    luminance.into_iter().zip(opacities).map(seen).collect()
 }
 
-fn open(file: &Path) -> Result<ImageReader<BufReader<File>>, CohortError> {
-    let opened = BufReader::new(File::open(file).map_err(CohortError::storage(file))?);
-    let mut reader = ImageReader::with_format(opened, ImageFormat::Png);
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(DECODED_BYTES_MAX);
-    reader.limits(limits);
-    Ok(reader)
+/// Says for each pixel of a mask, as it is stored, whether it is organ.
+fn organ(mask: &Png, source: &PictureSource) -> Result<Vec<u8>, String> {
+    let labels = labels(mask)?;
+    if mask.color == ColorType::Indexed && source.mask.is_none() {
+        check_palette(mask, &labels)?;
+    }
+    let numbers = Numbers::of(|visit| labels.iter().for_each(|&label| visit(label.into())));
+    let decision = numbers.decide(source.mask.as_ref())?;
+    Ok(labels.into_iter().map(|label| decision.organ(label.into())).collect())
 }
 
-/// The decoder's messages tell of the file's structure, and of no pixel.
-fn broken(file: &Path) -> impl FnOnce(ImageError) -> CohortError {
-    move |error| CohortError::file(file, format!("is no readable PNG picture ({error})"))
+/// Returns each pixel's number: its grey level, or its place in the palette; 0 where it is hidden.
+fn labels(mask: &Png) -> Result<Vec<u16>, String> {
+    let numbers: Vec<u16> = mask.numbers().collect();
+    let hidden = |pixel: &[u16]| match (&mask.hidden, mask.color) {
+        // Opacities by number; those that the chunk leaves out are opaque.
+        (Some(opacities), ColorType::Indexed) => opacities.get(usize::from(pixel[0])) == Some(&0),
+        // One hidden colour, 16 bits for each channel.
+        (Some(colour), ColorType::Grayscale | ColorType::Rgb) => {
+            let (channels, _) = colour.as_chunks::<2>();
+            pixel.iter().eq(channels
+                .iter()
+                .map(|&bytes| u16::from_be_bytes(bytes))
+                .collect::<Vec<_>>()
+                .iter())
+        }
+        (_, ColorType::GrayscaleAlpha | ColorType::Rgba) => pixel.last() == Some(&0),
+        (None, ColorType::Indexed | ColorType::Grayscale | ColorType::Rgb) => false,
+    };
+    let label = |pixel: &[u16]| match (mask.color, pixel) {
+        (_, pixel) if hidden(pixel) => Ok(0),
+        (ColorType::Rgb | ColorType::Rgba, [red, green, blue, ..]) if red != green || green != blue => {
+            Err("is a mask in colour, expected grey levels or a palette: 0 outside and more inside"
+                .to_owned())
+        }
+        (_, pixel) => Ok(pixel[0]),
+    };
+    numbers.chunks_exact(mask.color.samples()).map(label).collect()
 }
 
-/// The most pixels of one picture: 8000 x 8000.
-const PIXELS_MAX: usize = 64_000_000;
-
-/// Four channels of 16 bits for each.
-const DECODED_BYTES_MAX: u64 = 8 * PIXELS_MAX as u64;
+/// Checks that what is seen is what the numbers say: a black background, and no organ that looks like it.
+///
+/// Programs that make pictures smaller, or draw in two colours, number a palette as they like.
+fn check_palette(mask: &Png, labels: &[u16]) -> Result<(), String> {
+    let colour = |label: u16| {
+        let at = 3 * usize::from(label);
+        mask.palette.get(at..at + 3)
+    };
+    let mut used = labels.to_vec();
+    used.sort_unstable();
+    used.dedup();
+    let background = colour(0);
+    let looks_as_background = |label: &&u16| **label > 0 && colour(**label) == background;
+    if let Some(label) = used.iter().find(looks_as_background) {
+        return Err(format!(
+            "is a mask whose palette has one colour for the numbers 0 and {label}: say which numbers are organ, as in \
+             mask.labels = [1]"
+        ));
+    }
+    let is_black = background.is_none_or(|colour| colour.iter().all(|&channel| channel == 0));
+    let is_hidden = mask.hidden.as_ref().is_some_and(|opacities| opacities.first() == Some(&0));
+    if !is_black && !is_hidden {
+        return Err("is a mask whose palette does not begin with black, so that its background is not known: say which \
+                    numbers are organ, as in mask.labels = [1]"
+            .to_owned());
+    }
+    Ok(())
+}

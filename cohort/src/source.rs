@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use fedtwin_plan::numbers::{Count, Positive};
 use serde::Deserialize;
 
+use crate::geometry::Orientation;
 pub use crate::index::IndexFilter;
+use crate::mask::MaskRule;
 use crate::pattern::PatientPattern;
 
 /// Where a cohort's records come from; paths are relative to the cohort file.
@@ -39,15 +41,20 @@ pub struct TableSource {
 }
 
 /// A folder of images and one of masks.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSource {
     /// The folder of images: `<patient>.nii` or `<patient>.nii.gz`.
     pub images: PathBuf,
-    /// The folder of masks, under the same names; everything above 0 is organ.
+    /// The folder of masks, under the same names.
     pub masks: PathBuf,
-    /// The axis across the slices, counted from 0 in the file's order.
+    /// The patient's axis across the slices, however the file is stored: 0 from left to right (sagittal slices), 1 from
+    /// back to front (coronal), 2 from the feet upwards (axial).
     pub slice_axis: Count<0, 2>,
+    /// What of a mask is organ; without it, labels from 1 on, or likelihoods from one half on.
+    pub mask: Option<MaskRule>,
+    /// Whereto the axes run in files that do not say; without it, such files are refused.
+    pub unstated_orientation: Option<Orientation>,
     /// Which of the images belong to the cohort; without it, all.
     pub only: Option<IndexFilter>,
     /// Which part of a name, without its ending, is the patient; without it, all of it.
@@ -58,10 +65,12 @@ pub struct ImageSource {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PictureSource {
-    /// The folder of pictures: `<patient>.png`, grey or in colour, of 8 or 16 bits. Colours become luminance.
+    /// The folder of pictures: `<patient>.png`, grey or in colour. Colours become luminance.
     pub images: PathBuf,
-    /// The folder of masks, under the same names: grey levels, of which everything above 0 is organ.
+    /// The folder of masks, under the same names: grey levels, or a palette's numbers.
     pub masks: PathBuf,
+    /// What of a mask is organ; without it, numbers from 1 on.
+    pub mask: Option<MaskRule>,
     /// The distance between neighbouring pixels in millimetres. Without it, distances in reports are in pixels.
     pub pixel_mm: Option<Positive>,
     /// Which of the pictures belong to the cohort; without it, all.

@@ -80,9 +80,10 @@ fn each_volume_is_normalised_by_itself() {
         .try_into()
         .unwrap();
     assert!(scaled.image.iter().zip(&plain.image).all(|(&a, &b)| close(a, b)));
+    // But for the brightest voxel, which lies beyond the percentile and is compressed, not cut off.
     let mean = plain.image.iter().sum::<f32>() / 24.0;
     let variance = plain.image.iter().map(|x| x * x).sum::<f32>() / 24.0;
-    assert!(close(mean, 0.0) && close(variance, 1.0));
+    assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.01);
 }
 
 #[test]
@@ -128,15 +129,22 @@ fn unusable_volumes_are_refused_by_name() {
         assert!(message.starts_with("images/p_1.nii.gz: ") && message.contains(expected), "{message}");
     };
     let with_dim = |dim| Nifti { dim, ..good.clone() };
-    check(with_dim([4, 2, 3, 2, 2, 1, 1, 1]), "has 4 dimensions, expected 3");
+    check(with_dim([4, 2, 3, 2, 2, 1, 1, 1]), "has 4 dimensions (2 volumes), expected 3");
     check(with_dim([2, 2, 12, 1, 1, 1, 1, 1]), "has 2 dimensions, expected 3");
     check(with_dim([3, 0, 3, 4, 1, 1, 1, 1]), "has impossible dimensions");
     check(with_dim([9, 2, 3, 4, 1, 1, 1, 1]), "has impossible dimensions");
     check(with_dim([3, -1, 3, 4, 1, 1, 1, 1]), "has impossible dimensions");
     check(with_dim([3, 32767, 32767, 32767, 1, 1, 1, 1]), "voxels, expected at most 64000000");
-    check(Nifti { datatype: 32, ..good.clone() }, "has voxels of type Complex64, expected uint8");
+    check(
+        Nifti { datatype: 32, ..good.clone() },
+        "has complex voxels (datatype 32), expected one number per voxel",
+    );
+    check(Nifti { datatype: 128, ..good.clone() }, "has voxels in colour (datatype 128)");
     check(Nifti { datatype: 77, ..good.clone() }, "has voxels of an unknown type");
-    check(Nifti { pixdim: [0.0; 8], ..good.clone() }, "has an impossible distance between voxels");
+    check(
+        Nifti { pixdim: [0.0; 8], ..good.clone() },
+        "has an impossible distance between voxels (0 x 0 x 0 mm)",
+    );
     check(Nifti { voxels: good.voxels[..90].to_vec(), ..good.clone() }, "is cut off in its voxels");
     check(Nifti::float32(SHAPE, &[f32::NAN; 24]), "has no voxel that is a number");
 
@@ -190,6 +198,10 @@ fn a_scan_beyond_the_declared_limits_is_the_cohorts_fault() {
     );
 }
 
+fn organ_in_all_but_one([a, b, c]: [i16; 3]) -> Nifti {
+    Nifti::uint8([a, b, c], (0..a * b * c).map(|voxel| u8::from(voxel > 0)).collect())
+}
+
 /// Whether a plan is refused must not tell how large the largest scan is.
 #[test]
 fn without_a_declared_limit_a_scan_larger_than_the_plans_slices_is_an_empty_place() {
@@ -199,10 +211,10 @@ fn without_a_declared_limit_a_scan_larger_than_the_plans_slices_is_an_empty_plac
         let [a, b, c] = if name == "p_2" { [2, 3, 5] } else { SHAPE };
         let voxels = (0..a * b * c).map(f32::from).collect::<Vec<_>>();
         folder.write(&format!("images/{name}.nii"), Nifti::float32([a, b, c], &voxels).bytes());
-        folder.write(&format!("masks/{name}.nii"), Nifti::uint8([a, b, c], vec![1; voxels.len()]).bytes());
+        folder.write(&format!("masks/{name}.nii"), organ_in_all_but_one([a, b, c]).bytes());
     }
     folder.write("images/p_8.nii", Nifti::float32([2, 3, 5], &[1.0; 30]).bytes());
-    folder.write("masks/p_8.nii", Nifti::uint8([2, 3, 5], vec![1; 30]).bytes());
+    folder.write("masks/p_8.nii", organ_in_all_but_one([2, 3, 5]).bytes());
     let cohort = folder.cohort(COHORT).unwrap();
     cohort.fits(&image_need(3, 4)).unwrap();
     let part = |part| volumes(cohort.read(&image_need(3, 4), part).unwrap());

@@ -87,6 +87,14 @@ pub struct Nifti {
     pub pixdim: [f32; 8],
     pub slope: f32,
     pub intercept: f32,
+    /// Three rows of the affine map, and its code.
+    pub sform: Option<(i16, [[f32; 4]; 3])>,
+    /// The quaternion's b, c and d, and the first voxel's place. Of zeros: axes to the right, to the front and upwards.
+    pub qform: Option<[f32; 6]>,
+    /// 1 are metres, 2 millimetres, 3 micrometres.
+    pub unit: u8,
+    /// Whole extensions between header and voxels.
+    pub extension: Vec<u8>,
     pub voxels: Vec<u8>,
 }
 
@@ -94,7 +102,18 @@ impl Nifti {
     pub fn uint8(shape: [i16; 3], voxels: Vec<u8>) -> Self {
         let [a, b, c] = shape;
         let pixdim = [1.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.0];
-        Self { dim: [3, a, b, c, 1, 1, 1, 1], datatype: 2, pixdim, slope: 1.0, intercept: 0.0, voxels }
+        Self {
+            dim: [3, a, b, c, 1, 1, 1, 1],
+            datatype: 2,
+            pixdim,
+            slope: 1.0,
+            intercept: 0.0,
+            sform: None,
+            qform: Some([0.0; 6]),
+            unit: 2,
+            extension: Vec::new(),
+            voxels,
+        }
     }
 
     pub fn float32(shape: [i16; 3], voxels: &[f32]) -> Self {
@@ -110,20 +129,29 @@ impl Nifti {
         }
         bytes[70..72].copy_from_slice(&self.datatype.to_le_bytes());
         let bits: i16 = match self.datatype {
-            2 => 8,
+            2 | 256 => 8,
             4 | 512 => 16,
-            16 => 32,
-            32 | 64 => 64,
+            8 | 16 | 768 => 32,
+            32 | 64 | 1024 | 1280 => 64,
             _ => 0,
         };
         bytes[72..74].copy_from_slice(&bits.to_le_bytes());
         for (index, distance) in self.pixdim.iter().enumerate() {
             bytes[76 + 4 * index..][..4].copy_from_slice(&distance.to_le_bytes());
         }
-        bytes[108..112].copy_from_slice(&352_f32.to_le_bytes());
+        let mut put = |at: usize, number: f32| bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
+        put(108, 352.0 + self.extension.len() as f32);
+        let rows = self.sform.map_or([[0.0; 4]; 3], |(_, rows)| rows);
+        rows.as_flattened().iter().enumerate().for_each(|(i, &x)| put(280 + 4 * i, x));
+        self.qform.unwrap_or_default().iter().enumerate().for_each(|(i, &x)| put(256 + 4 * i, x));
+        bytes[123] = self.unit;
+        bytes[252..254].copy_from_slice(&i16::from(self.qform.is_some()).to_le_bytes());
+        bytes[254..256].copy_from_slice(&self.sform.map_or(0, |(code, _)| code).to_le_bytes());
+        bytes[348] = u8::from(!self.extension.is_empty());
         bytes[112..116].copy_from_slice(&self.slope.to_le_bytes());
         bytes[116..120].copy_from_slice(&self.intercept.to_le_bytes());
         bytes[344..348].copy_from_slice(b"n+1\0");
+        bytes.extend(&self.extension);
         bytes.extend(&self.voxels);
         bytes
     }

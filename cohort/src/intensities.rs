@@ -1,0 +1,181 @@
+//! Normalises the intensities of one image by that image alone.
+//!
+//! The scale is set by what the scan saw: not by voxels that are no numbers, nor by a margin of one value around the
+//! scan, nor by the brightest and darkest of its voxels. These keep their order: beyond the percentiles 0.5 and 99.5
+//! intensities are compressed and not cut off, so that a small bright organ stays brighter than what is around it.
+
+/// Normalises an image: mean 0 and variance 1 over what lies within the percentiles 0.5 and 99.5 of the scan.
+///
+/// Beyond a percentile, where the intensities within span `reach`, a distance of d becomes reach * d / (reach + d):
+/// almost itself at first, at most one reach, which infinity has. Voxels that are no numbers, and those outside
+/// the scan, take the lower percentile's value. `outside` is the value around the scan, as [`margin`] finds it; a constant
+/// image becomes 0. Returns nothing if no voxel is a number.
+pub(crate) fn normalised(voxels: &[f32], outside: Option<f32>) -> Option<Vec<f32>> {
+    let is_seen = |x: f32| !x.is_nan() && outside.is_none_or(|outside| x.total_cmp(&outside).is_ne());
+    let seen = || voxels.iter().copied().filter(|&x| x.is_finite() && is_seen(x));
+    let mut sorted: Vec<f32> = seen().collect();
+    let last = sorted.len().checked_sub(1)?;
+    let mut quantile =
+        |per_mille: usize| *sorted.select_nth_unstable_by(last * per_mille / 1000, f32::total_cmp).1;
+    let (low, high) = (quantile(5), quantile(995));
+    let count = sorted.len() as f64;
+    let clipped = |x: f32| f64::from(x.clamp(low, high));
+    let mean = seen().map(clipped).sum::<f64>() / count;
+    let variance = seen().map(|x| (clipped(x) - mean).powi(2)).sum::<f64>() / count;
+    let (low, high) = (f64::from(low), f64::from(high));
+    let reach = if low < high { high - low } else { typical_distance(sorted, low) };
+    let scale = if reach > 0.0 { 1.0 / variance.sqrt().max(reach / REACH_MAX) } else { 0.0 };
+    let compressed = |x: f32| {
+        let (x, beyond) =
+            (f64::from(x), |d: f64| if d.is_finite() { reach * d / (reach + d) } else { reach });
+        match x {
+            _ if x > high => high + beyond(x - high),
+            _ if x < low => low - beyond(low - x),
+            _ => x,
+        }
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "normalised intensities need no more than single precision"
+    )]
+    let normalise = |&x: &f32| ((if is_seen(x) { compressed(x) } else { low } - mean) * scale) as f32;
+    Some(voxels.iter().map(normalise).collect())
+}
+
+/// Finds the value around a scan in an image of `shape`: what padding, or a field of view that is no box, leaves there.
+///
+/// That is the image's least or greatest value, if it is at two of the box's corners or more and fills at least a
+/// hundredth of it. An image that has nothing else has no margin.
+pub(crate) fn margin(voxels: &[f32], shape: [usize; 3]) -> Option<f32> {
+    let finite = || voxels.iter().copied().filter(|x| x.is_finite());
+    let (least, greatest) = (finite().min_by(f32::total_cmp)?, finite().max_by(f32::total_cmp)?);
+    let is = |x: f32, value: f32| x.total_cmp(&value).is_eq();
+    if is(least, greatest) {
+        return None;
+    }
+    [least, greatest].into_iter().find(|&value| {
+        let corners = corners(shape).into_iter().filter(|&corner| is(voxels[corner], value)).count();
+        corners >= 2 && voxels.iter().filter(|&&x| is(x, value)).count() >= voxels.len().div_ceil(100)
+    })
+}
+
+/// Returns where the corners are in row-major order, each once.
+fn corners([slices, rows, columns]: [usize; 3]) -> Vec<usize> {
+    let ends = |size: usize| if size == 1 { vec![0] } else { vec![0, size - 1] };
+    let places = ends(slices).into_iter().flat_map(|slice| {
+        ends(rows).into_iter().flat_map(move |row| {
+            ends(columns).into_iter().map(move |column| (slice * rows + row) * columns + column)
+        })
+    });
+    places.collect()
+}
+
+/// The median distance from `value` of those that differ; 0 if none does.
+fn typical_distance(values: Vec<f32>, value: f64) -> f64 {
+    let distances = values.into_iter().map(|x| (f64::from(x) - value).abs());
+    let mut distances: Vec<f64> = distances.filter(|&distance| distance > 0.0).collect();
+    if distances.is_empty() {
+        return 0.0;
+    }
+    let middle = distances.len() / 2;
+    *distances.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+/// The most standard deviations in a reach, 1 / sqrt(0.005 * 0.995): of an image in which a two-hundredth is bright and the
+/// rest is dark. A still smaller organ in a constant image is no brighter than that.
+const REACH_MAX: f64 = 14.2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: &[f32], b: &[f32]) -> bool {
+        a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4)
+    }
+
+    /// Values of a wave, no two of which are equal, around 100.
+    fn scan(count: u16) -> Vec<f32> {
+        (0..count).map(|i| 100.0 + 10.0 * libm::sinf(f32::from(i)) + 0.001 * f32::from(i)).collect()
+    }
+
+    #[test]
+    fn the_middle_has_mean_0_and_variance_1() {
+        let voxels = scan(2000);
+        let normal = normalised(&voxels, None).unwrap();
+        let mean = normal.iter().sum::<f32>() / 2000.0;
+        let variance = normal.iter().map(|x| x * x).sum::<f32>() / 2000.0;
+        assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.01, "{mean} {variance}");
+        // Another gain and another offset are another machine's way to write the same.
+        let other: Vec<f32> = voxels.iter().map(|x| 2.5 * x - 7.0).collect();
+        assert!(close(&normalised(&other, None).unwrap(), &normal));
+    }
+
+    #[test]
+    fn a_margin_and_what_is_no_number_do_not_set_the_scale() {
+        let scan = scan(2000);
+        let alone = normalised(&scan, None).unwrap();
+        let low = alone.iter().copied().fold(f32::INFINITY, f32::min);
+        for padding in [-2000.0, 0.0, -3.2e38, f32::NAN] {
+            // Rows of ten: the scan, and as many of padding.
+            let padded: Vec<f32> = scan.iter().copied().chain([padding; 3000]).collect();
+            let outside = margin(&padded, [1, 500, 10]);
+            assert_eq!(outside.is_some(), !padding.is_nan());
+            let normal = normalised(&padded, outside).unwrap();
+            assert!(close(&normal[..2000], &alone), "{padding}");
+            assert!(
+                normal[2000..].iter().all(|&x| x >= low - 0.1 && x < 0.0),
+                "as dark as the scan: {padding}"
+            );
+        }
+        let white: Vec<f32> = scan.iter().copied().chain([255.0; 3000]).collect();
+        let normal = normalised(&white, margin(&white, [1, 500, 10])).unwrap();
+        assert!(close(&normal[..2000], &alone));
+    }
+
+    #[test]
+    fn infinity_is_brighter_than_everything_and_sets_no_scale() {
+        let mut voxels = scan(2000);
+        let before = normalised(&voxels, None).unwrap();
+        (voxels[7], voxels[9], voxels[11]) = (f32::INFINITY, f32::NEG_INFINITY, f32::MAX);
+        let after = normalised(&voxels, None).unwrap();
+        assert!(after.iter().all(|x| x.is_finite()));
+        assert!(after.iter().all(|&x| x <= after[7] && x >= after[9]));
+        assert!(after[11] > 3.0 && after[7] < 10.0, "{} {}", after[11], after[7]);
+        let rest = |i: &usize| ![7, 9, 11].contains(i);
+        assert!((0..2000).filter(rest).all(|i| (before[i] - after[i]).abs() < 0.02));
+        assert_eq!(normalised(&[f32::NAN, f32::INFINITY], None), None);
+    }
+
+    #[test]
+    fn a_small_bright_organ_is_not_blanked() {
+        // Two in a thousand, below the percentile, in noise and in nothing.
+        for noise in [1.0, 0.0] {
+            let mut voxels: Vec<f32> = scan(5000).iter().map(|x| noise * (x - 100.0) / 10.0).collect();
+            voxels[1000..1010].fill(100.0);
+            voxels[1010..1020].fill(150.0);
+            let normal = normalised(&voxels, None).unwrap();
+            let darker = normal.iter().enumerate().filter(|(i, _)| !(1000..1020).contains(i));
+            let brightest = darker.map(|(_, &x)| x).fold(f32::NEG_INFINITY, f32::max);
+            assert!(normal[1000] > brightest + 2.0, "{} {brightest}", normal[1000]);
+            assert!(normal[1010] > normal[1000] && normal[1010] < 15.0, "{}", normal[1010]);
+        }
+    }
+
+    #[test]
+    fn a_constant_image_becomes_0_and_has_no_margin() {
+        assert!(close(&normalised(&[5.0; 100], margin(&[5.0; 100], [1, 10, 10])).unwrap(), &[0.0; 100]));
+        assert_eq!(normalised(&[], None), None);
+    }
+
+    #[test]
+    fn a_dark_corner_is_no_margin() {
+        let mut voxels = scan(2000);
+        voxels[0] = 0.0;
+        voxels[50..90].fill(0.0);
+        assert_eq!(margin(&voxels, [2, 100, 10]), None, "one corner, one in fifty");
+        voxels[1999] = 0.0;
+        assert_eq!(margin(&voxels, [2, 100, 10]), Some(0.0));
+        voxels[50..90].fill(99.0);
+        assert_eq!(margin(&voxels, [2, 100, 10]), None, "two corners, one in a thousand");
+    }
+}
