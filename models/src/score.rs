@@ -2,7 +2,7 @@
 
 use fedtwin_metrics::{Grid, dice, hd95_mm, volume_error};
 use fedtwin_plan::record::VolumeRecord;
-use fedtwin_plan::report::{RiskReport, RiskRow, SegmentationRow};
+use fedtwin_plan::report::{RiskReport, RiskRow, SegmentationRow, score};
 
 use crate::intercept::probability;
 
@@ -15,8 +15,8 @@ pub fn risk_report(logits: &[f64], outcomes: &[bool], intercept: f64) -> RiskRep
     assert_eq!(logits.len(), outcomes.len(), "one outcome per patient");
     let rows = logits.iter().zip(outcomes).map(|(&logit, &outcome)| RiskRow {
         outcome,
-        global: probability(logit),
-        local: probability(logit + intercept),
+        global: score(probability(logit)),
+        local: score(probability(logit + intercept)),
     });
     RiskReport { intercept, rows: rows.collect() }
 }
@@ -31,7 +31,7 @@ pub fn segmentation_row(volume: &VolumeRecord, predicted: &[bool]) -> Segmentati
     let grid = Grid { shape: volume.shape, spacing_mm: volume.spacing_mm };
     SegmentationRow {
         // Nothing to find and nothing found: a perfect answer.
-        dice: dice(predicted, &truth).unwrap_or(1.0),
+        dice: Some(dice(predicted, &truth).unwrap_or(1.0)),
         hd95_mm: hd95_mm(&grid, predicted, &truth),
         volume_error: volume_error(predicted, &truth),
     }
@@ -50,17 +50,20 @@ mod tests {
             mask: mask.to_vec(),
         };
         let row = segmentation_row(&volume([1, 1]), &[false, true]);
-        assert_eq!(row, SegmentationRow { dice: 2.0 / 3.0, hd95_mm: Some(0.95), volume_error: Some(-0.5) });
+        assert_eq!(
+            row,
+            SegmentationRow { dice: Some(2.0 / 3.0), hd95_mm: Some(0.95), volume_error: Some(-0.5) }
+        );
         let row = segmentation_row(&volume([1, 1]), &[false, false]);
-        assert_eq!(row, SegmentationRow { dice: 0.0, hd95_mm: None, volume_error: Some(-1.0) });
+        assert_eq!(row, SegmentationRow { dice: Some(0.0), hd95_mm: None, volume_error: Some(-1.0) });
         let row = segmentation_row(&volume([0, 0]), &[false, false]);
-        assert_eq!(row, SegmentationRow { dice: 1.0, hd95_mm: None, volume_error: None });
+        assert_eq!(row, SegmentationRow { dice: Some(1.0), hd95_mm: None, volume_error: None });
     }
 
     #[test]
     fn the_intercept_moves_the_local_probability_only() {
         let report = risk_report(&[0.0], &[true], f64::ln(3.0));
-        assert!((report.rows[0].global - 0.5).abs() < 1e-12);
-        assert!((report.rows[0].local - 0.75).abs() < 1e-12);
+        assert!((report.rows[0].global.unwrap() - 0.5).abs() < 1e-12);
+        assert!((report.rows[0].local.unwrap() - 0.75).abs() < 1e-12);
     }
 }

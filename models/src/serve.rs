@@ -5,18 +5,20 @@
 
 use std::error::Error;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use fedtwin_plan::histogram::Histogram;
+use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::model_file::{VALUE_BYTES, values_from_le};
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::pipe::{Request, Response, read_frame, write_frame};
+use fedtwin_plan::pipe::{FrameLimits, Loaded, Request, Response, read_frame, write_frame};
 use fedtwin_plan::plan::NormSplit;
 use fedtwin_plan::stand_in::StandIn;
 use fedtwin_plan::text_file::{self, TextError};
-use fedtwin_plan::{PatientId, Plan, Trained};
+use fedtwin_plan::{Digest, PatientId, Plan, Trained};
 use fedtwin_privacy::patient_sum::{BoundsError, PatientSum};
 
-use crate::trainer::{SlotBatch, TrainError, Trainer};
+use crate::trainer::{Patients, SlotBatch, TrainError, Trainer};
 
 /// What a [`Request::Load`] asks for, with the plan checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,17 +33,37 @@ pub struct Load {
     pub altered: Option<(PatientId, StandIn)>,
 }
 
-/// Opens cohorts: with libtorch in the trainer, scripted in tests.
-pub type Open<'a> = &'a mut dyn FnMut(&Load) -> Result<Box<dyn Trainer>, Box<dyn Error>>;
+/// The hospital's files: read for libtorch in the trainer, scripted in tests.
+pub trait Files {
+    /// Reads all of a cohort and tells what it holds.
+    ///
+    /// # Errors
+    /// Says what the hospital's people must mend.
+    fn check(&mut self, cohort_file: &Path) -> Result<Inventory, Box<dyn Error>>;
+
+    /// Reads a cohort as a plan needs it.
+    ///
+    /// # Errors
+    /// Says why it cannot be read.
+    fn open(&mut self, load: &Load) -> Result<Opened, Box<dyn Error>>;
+}
+
+/// A cohort that was read.
+pub struct Opened {
+    /// What computes on it.
+    pub trainer: Box<dyn Trainer>,
+    /// Of the files that it is made of.
+    pub digest: Digest,
+}
 
 /// Answers requests from `reader` on `writer` until the agent closes the pipe.
 ///
 /// # Errors
 /// Returns the pipe's error, and `InvalidData` for a frame that is none.
-pub fn serve(reader: &mut impl Read, writer: &mut impl Write, open: Open<'_>) -> io::Result<()> {
+pub fn serve(reader: &mut impl Read, writer: &mut impl Write, files: &mut dyn Files) -> io::Result<()> {
     let mut session = None;
-    while let Some((request, payload)) = read_frame(reader)? {
-        let (response, payload) = answer(&mut session, request, &payload, open)
+    while let Some((request, payload)) = read_frame(reader, FrameLimits::LARGEST)? {
+        let (response, payload) = answer(&mut session, request, &payload, files)
             .unwrap_or_else(|e| (Response::Failed { message: chain(&e) }, Vec::new()));
         write_frame(writer, &response, &payload)?;
     }
@@ -54,6 +76,8 @@ struct Session {
     /// The parameters that the plan trains.
     trained: Trained,
     split: NormSplit,
+    /// The cells of the plan's metrics.
+    histogram: Option<Histogram>,
 }
 
 /// Why a request is answered with a failure.
@@ -67,6 +91,8 @@ enum Refusal {
     Model { key: String, message: String },
     #[error("the cohort cannot be opened")]
     Open(#[source] Box<dyn Error>),
+    #[error("the plan's model has no metrics")]
+    NoMetrics,
     #[error("the plan's clipping is refused")]
     Bounds(#[from] BoundsError),
     #[error(transparent)]
@@ -77,22 +103,32 @@ fn answer(
     session: &mut Option<Session>,
     request: Request,
     payload: &[u8],
-    open: Open<'_>,
+    files: &mut dyn Files,
 ) -> Result<(Response, Vec<u8>), Refusal> {
     match request {
+        Request::Check { cohort_file } => {
+            let inventory = files.check(&cohort_file).map_err(Refusal::Open)?;
+            Ok((Response::Checked(Box::new(inventory)), Vec::new()))
+        }
         Request::Load { plan, cohort_file, threads, altered } => {
             // A failed load leaves no cohort of another plan behind.
             *session = None;
             let plan: Plan = text_file::parse("plan", &plan).map_err(Refusal::Plan)?;
-            let loaded = Session::open(&Load { plan, cohort_file, threads, altered }, open)?;
-            let patients = loaded.trainer.patients();
-            *session = Some(loaded);
-            Ok((Response::Ready { train: patients.train, test: patients.test }, Vec::new()))
+            let (opened, loaded) = Session::open(&Load { plan, cohort_file, threads, altered }, files)?;
+            *session = Some(opened);
+            Ok((Response::Ready(loaded), Vec::new()))
         }
         Request::Sum { sampled, slice_seed, clip } => {
             let session = session.as_mut().ok_or(Refusal::NotLoaded)?;
             let batch = SlotBatch::new(sampled, slice_seed)?;
             Ok((Response::Sum, session.sum(&batch, clip, payload)?))
+        }
+        Request::Measure => {
+            let session = session.as_mut().ok_or(Refusal::NotLoaded)?;
+            let histogram = session.histogram.ok_or(Refusal::NoMetrics)?;
+            let weights = session.weights(payload)?;
+            let counts = histogram.counts(&session.trainer.score(&weights, false)?);
+            Ok((Response::Measured, counts.iter().flat_map(|count| count.to_le_bytes()).collect()))
         }
         Request::Score { fit_intercept } => {
             let session = session.as_mut().ok_or(Refusal::NotLoaded)?;
@@ -104,13 +140,15 @@ fn answer(
 }
 
 impl Session {
-    fn open(load: &Load, open: Open<'_>) -> Result<Self, Refusal> {
+    fn open(load: &Load, files: &mut dyn Files) -> Result<(Self, Loaded), Refusal> {
         let plan = &load.plan;
         let trained = plan
             .trained()
             .map_err(|problem| Refusal::Model { key: problem.key, message: problem.message })?;
-        let trainer = open(load).map_err(Refusal::Open)?;
-        Ok(Self { trainer, trained, split: plan.norm_split() })
+        let Opened { trainer, digest } = files.open(load).map_err(Refusal::Open)?;
+        let Patients { train, test } = trainer.patients();
+        let session = Self { trainer, trained, split: plan.norm_split(), histogram: plan.histogram() };
+        Ok((session, Loaded { train, test, digest }))
     }
 
     fn weights(&self, payload: &[u8]) -> Result<Vec<f32>, TrainError> {
@@ -151,12 +189,9 @@ fn chain(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use fedtwin_plan::report::{Report, RiskReport};
+    use fedtwin_plan::report::{Report, RiskReport, RiskRow};
 
     use super::*;
-    use crate::trainer::Patients;
 
     /// Every patient's vector is its identifier, four times.
     struct Scripted;
@@ -181,8 +216,39 @@ mod tests {
         }
 
         fn score(&mut self, weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainError> {
-            Ok(Report::Risk(RiskReport { intercept: weights[0].into(), rows: Vec::new() }))
+            let intercept = weights[0].into();
+            let row = |outcome, global| RiskRow { outcome, global, local: None };
+            Ok(Report::Risk(RiskReport {
+                intercept,
+                rows: vec![row(true, Some(0.3)), row(false, Some(0.99)), row(true, None)],
+            }))
         }
+    }
+
+    /// A cohort file called `missing` cannot be opened.
+    struct ScriptedFiles;
+
+    impl ScriptedFiles {
+        fn digest(cohort_file: &Path) -> Result<Digest, Box<dyn Error>> {
+            if cohort_file == Path::new("missing") {
+                return Err(Box::new(io::Error::other("no such cohort")));
+            }
+            Ok(Digest::of(cohort_file.as_os_str().as_encoded_bytes()))
+        }
+    }
+
+    impl Files for ScriptedFiles {
+        fn check(&mut self, cohort_file: &Path) -> Result<Inventory, Box<dyn Error>> {
+            Ok(inventory(Self::digest(cohort_file)?))
+        }
+
+        fn open(&mut self, load: &Load) -> Result<Opened, Box<dyn Error>> {
+            Ok(Opened { trainer: Box::new(Scripted), digest: Self::digest(&load.cohort_file)? })
+        }
+    }
+
+    fn inventory(digest: Digest) -> Inventory {
+        Inventory { declared: 9, train: 3, test: 2, left_out: vec![], features: vec![], digest }
     }
 
     const PLAN: &str = r#"
@@ -208,22 +274,16 @@ calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
         }
     }
 
-    /// Serves all requests in one go; a cohort file called `missing` cannot be opened.
+    /// Serves all requests in one go.
     fn answers(requests: &[(Request, Vec<u8>)]) -> Vec<(Response, Vec<u8>)> {
         let mut asked = Vec::new();
         for (request, payload) in requests {
             write_frame(&mut asked, request, payload).unwrap();
         }
         let mut answered = Vec::new();
-        let mut open = |load: &Load| -> Result<Box<dyn Trainer>, Box<dyn Error>> {
-            if load.cohort_file == Path::new("missing") {
-                return Err(Box::new(io::Error::other("no such cohort")));
-            }
-            Ok(Box::new(Scripted))
-        };
-        serve(&mut asked.as_slice(), &mut answered, &mut open).unwrap();
+        serve(&mut asked.as_slice(), &mut answered, &mut ScriptedFiles).unwrap();
         let mut answered = answered.as_slice();
-        std::iter::from_fn(|| read_frame(&mut answered).unwrap()).collect()
+        std::iter::from_fn(|| read_frame(&mut answered, FrameLimits::LARGEST).unwrap()).collect()
     }
 
     fn failed(message: &str) -> (Response, Vec<u8>) {
@@ -245,13 +305,31 @@ calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
     }
 
     #[test]
+    fn metrics_are_answered_as_counts_and_never_as_text() {
+        let plan = PLAN.replace("{ vector = { parameters = 4 } }", "\"linear-risk\"");
+        let load = Request::Load { plan, cohort_file: "cohort".into(), threads: 1, altered: None };
+        let weights = vec![0; 12];
+        let answered = answers(&[(load, vec![]), (Request::Measure, weights)]);
+        assert_eq!(answered[1].0, Response::Measured);
+        let counts: Vec<u64> = answered[1].1.as_chunks().0.iter().map(|&v| u64::from_le_bytes(v)).collect();
+        let counted: Vec<_> = counts.iter().enumerate().filter(|&(_, &count)| count > 0).collect();
+        // The third patient's score is no number: it counts nowhere.
+        assert_eq!((counts.len(), counted), (40, vec![(19, &1), (26, &1)]));
+    }
+
+    #[test]
     fn each_request_has_one_answer_and_failures_change_nothing() {
         let weights = [0.5_f32, 0.0, 0.0, 0.0].map(f32::to_le_bytes).concat();
         let integers = [3000_i64; 4].map(i64::to_le_bytes).concat();
-        let report = Report::Risk(RiskReport { intercept: 0.5, rows: Vec::new() });
+        let report = Scripted.score(&[0.5], false).unwrap();
+        let digest = Digest::of(b"cohort");
+        let check = |file: &str| Request::Check { cohort_file: file.into() };
         let (request, answer): (Vec<_>, Vec<_>) = [
             ((sum(&[1]), weights.clone()), failed("no cohort is loaded")),
-            ((load("cohort"), vec![]), (Response::Ready { train: 3, test: 2 }, vec![])),
+            ((check("missing"), vec![]), failed("the cohort cannot be opened: no such cohort")),
+            ((check("cohort"), vec![]), (Response::Checked(Box::new(inventory(digest))), vec![])),
+            ((Request::Measure, weights.clone()), failed("no cohort is loaded")),
+            ((load("cohort"), vec![]), (Response::Ready(Loaded { train: 3, test: 2, digest }), vec![])),
             (
                 (sum(&[1]), weights[..15].to_vec()),
                 failed("the weights have 3 values, expected the model's 4"),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use fedtwin_plan::model_file::initial_values;
-use fedtwin_plan::pipe::{Request, Response, read_frame, write_frame};
+use fedtwin_plan::pipe::{FrameLimits, Loaded, Request, Response, read_frame, write_frame};
 use fedtwin_plan::report::Report;
 use fedtwin_plan::text_file;
 use fedtwin_plan::{PatientId, Plan};
@@ -113,7 +113,7 @@ impl Trainer {
 
     fn ask(&mut self, request: &Request, payload: &[u8]) -> (Response, Vec<u8>) {
         write_frame(self.0.stdin.as_mut().unwrap(), request, payload).unwrap();
-        read_frame(self.0.stdout.as_mut().unwrap()).unwrap().unwrap()
+        read_frame(self.0.stdout.as_mut().unwrap(), FrameLimits::LARGEST).unwrap().unwrap()
     }
 
     fn load(&mut self, plan: &str, cohort_file: PathBuf) -> Response {
@@ -124,9 +124,14 @@ impl Trainer {
     fn refused(&mut self, request: &Request, payload: &[u8]) -> String {
         match self.ask(request, payload) {
             (Response::Failed { message }, _) => message,
-            (Response::Ready { .. } | Response::Sum | Response::Scored(_), _) => {
-                panic!("{request:?} was met")
-            }
+            (
+                Response::Checked(_)
+                | Response::Ready(_)
+                | Response::Sum
+                | Response::Measured
+                | Response::Scored(_),
+                _,
+            ) => panic!("{request:?} was met"),
         }
     }
 
@@ -161,7 +166,11 @@ fn a_risk_study_runs_over_the_pipe() {
     let plan = plan_text(TABLE_PLAN);
     let mut trainer = Trainer::start(&[]);
     let ready = trainer.load(&plan, table_cohort(folder.path()));
-    assert_eq!(ready, Response::Ready { train: 6, test: 1 });
+    let Response::Ready(Loaded { train: 6, test: 1, digest }) = ready else { panic!("{ready:?}") };
+    let check = Request::Check { cohort_file: folder.path().join("cohort.toml") };
+    let (Response::Checked(inventory), _) = trainer.ask(&check, &[]) else { panic!("not checked") };
+    assert_eq!((inventory.declared, inventory.train, inventory.test), (10, 6, 1));
+    assert_eq!(inventory.digest, digest, "what is loaded is what was checked");
     let weights = weights(&plan);
     let (answer, payload) = trainer.ask(&sum(&[0, 2]), &weights);
     assert_eq!(answer, Response::Sum);
@@ -185,7 +194,7 @@ fn a_segmentation_study_runs_over_the_pipe() {
     let folder = TempDir::new().unwrap();
     let plan = plan_text(IMAGE_PLAN);
     let mut trainer = Trainer::start(&[]);
-    let Response::Ready { train, test } = trainer.load(&plan, image_cohort(folder.path())) else {
+    let Response::Ready(Loaded { train, test, .. }) = trainer.load(&plan, image_cohort(folder.path())) else {
         panic!("not loaded")
     };
     assert_eq!(train + test, 4);

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::{Report, RiskReport, SegmentationReport};
+use crate::report::{Report, RiskReport, RiskRow, SegmentationReport};
 
 /// What the cells are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,19 +28,22 @@ impl Histogram {
         }
     }
 
-    /// Returns the cell of each test patient of a report, in their order; none of a score that is no number
-    /// in [0, 1], and of all patients of another kind of report.
+    /// Counts a report's test patients by cell; a score that is no number in [0, 1] counts nowhere, and neither does
+    /// anybody in another kind of report.
     #[must_use]
-    pub fn cells_of(self, report: &Report) -> Vec<Option<usize>> {
+    pub fn counts(self, report: &Report) -> Vec<u64> {
+        let mut counts = vec![0; self.cells()];
         match (self, report) {
             (Self::Risk, Report::Risk(RiskReport { rows, .. })) => {
-                rows.iter().map(|row| Some(bin(row.global)? + if row.outcome { BINS } else { 0 })).collect()
+                let cell = |row: &RiskRow| Some(bin(row.global?)? + if row.outcome { BINS } else { 0 });
+                rows.iter().filter_map(cell).for_each(|cell| counts[cell] += 1);
             }
             (Self::Segmentation, Report::Segmentation(SegmentationReport { rows })) => {
-                rows.iter().map(|row| bin(row.dice)).collect()
+                rows.iter().filter_map(|row| bin(row.dice?)).for_each(|cell| counts[cell] += 1);
             }
-            (Self::Risk, Report::Segmentation(_)) | (Self::Segmentation, Report::Risk(_)) => Vec::new(),
+            (Self::Risk, Report::Segmentation(_)) | (Self::Segmentation, Report::Risk(_)) => {}
         }
+        counts
     }
 }
 
@@ -62,7 +65,7 @@ pub const BINS: usize = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{RiskRow, SegmentationRow};
+    use crate::report::SegmentationRow;
 
     #[test]
     fn each_score_is_in_the_bin_that_holds_it() {
@@ -83,15 +86,20 @@ mod tests {
     }
 
     #[test]
-    fn reports_become_cells_and_local_scores_have_none() {
-        let row = |outcome, global| RiskRow { outcome, global, local: 0.99 };
-        let rows = vec![row(false, 0.3), row(true, 0.3), row(true, f64::NAN)];
+    fn reports_become_counts_and_local_scores_have_none() {
+        let counted = |histogram: Histogram, report: &Report| -> Vec<(usize, u64)> {
+            let counts = histogram.counts(report);
+            assert_eq!(counts.len(), histogram.cells());
+            counts.into_iter().enumerate().filter(|&(_, count)| count > 0).collect()
+        };
+        let row = |outcome, global| RiskRow { outcome, global: Some(global), local: Some(0.99) };
+        let rows = vec![row(false, 0.3), row(true, 0.3), row(true, f64::NAN), row(true, 0.31)];
         let risk = Report::Risk(RiskReport { intercept: 2.0, rows });
-        assert_eq!(Histogram::Risk.cells_of(&risk), [Some(6), Some(26), None]);
-        let rows = vec![SegmentationRow { dice: 0.87, hd95_mm: Some(3.0), volume_error: None }];
+        assert_eq!(counted(Histogram::Risk, &risk), [(6, 1), (26, 2)]);
+        let rows = vec![SegmentationRow { dice: Some(0.87), hd95_mm: Some(3.0), volume_error: None }];
         let segmentation = Report::Segmentation(SegmentationReport { rows });
-        assert_eq!(Histogram::Segmentation.cells_of(&segmentation), [Some(17)]);
-        assert_eq!(Histogram::Risk.cells_of(&segmentation), []);
+        assert_eq!(counted(Histogram::Segmentation, &segmentation), [(17, 1)]);
+        assert_eq!(counted(Histogram::Risk, &segmentation), []);
         assert_eq!((Histogram::Risk.cells(), Histogram::Segmentation.cells()), (40, 20));
     }
 }

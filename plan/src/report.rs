@@ -1,4 +1,7 @@
 //! What a site finds out about a finished model on its own test patients. It stays at the site.
+//!
+//! A score is a finite number or absent: JSON has no others, and a report of one odd patient must be as readable as
+//! any other.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,10 +38,10 @@ pub struct RiskReport {
 pub struct RiskRow {
     /// Whether the outcome happened.
     pub outcome: bool,
-    /// The global model's probability.
-    pub global: f64,
-    /// The probability with the site's own intercept.
-    pub local: f64,
+    /// The global model's probability; absent where its arithmetic gives no number.
+    pub global: Option<f64>,
+    /// The probability with the site's own intercept; absent likewise.
+    pub local: Option<f64>,
 }
 
 /// Scores of the test patients, in their order.
@@ -51,10 +54,16 @@ pub struct SegmentationReport {
 /// One test patient's scores.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SegmentationRow {
-    /// Dice overlap of the whole volume, in [0, 1].
-    pub dice: f64,
+    /// Dice overlap of the whole volume, in [0, 1]; absent where the volume could not be segmented.
+    pub dice: Option<f64>,
     /// 95th percentile of the surface distance, in millimetres; absent where one of the two is empty.
     pub hd95_mm: Option<f64>,
     /// Predicted volume over true volume, minus 1; absent where the true one is empty.
     pub volume_error: Option<f64>,
+}
+
+/// Returns a score if it is a number.
+#[must_use]
+pub fn score(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
 }

@@ -11,22 +11,13 @@ use fedtwin_plan::plan::MetricsNoise;
 use crate::accountant::{GaussianEvent, IntegerClip, NoiseShares};
 use crate::patient_sum::IntegerSum;
 
-/// Counts patients by cell, each as `c_int` grid units; no cell, or one beyond `cells`, counts nowhere.
+/// Returns counts of patients in units of `c_int`: the sum of what each of them adds.
 ///
-/// A sum of 2^32 patients stays below 2^63.
+/// Each product is below 2^63, since `c_int` is below 2^31.
 #[must_use]
-pub fn histogram(
-    cells: usize,
-    c_int: IntegerClip,
-    patients: impl IntoIterator<Item = Option<usize>>,
-) -> IntegerSum {
-    let mut counts = vec![0_i64; cells];
-    for cell in patients.into_iter().flatten() {
-        if let Some(count) = counts.get_mut(cell) {
-            *count = count.saturating_add(c_int.get().into());
-        }
-    }
-    IntegerSum(counts)
+pub fn histogram(counts: &[u32], c_int: IntegerClip) -> IntegerSum {
+    let unit = i64::from(c_int.get());
+    IntegerSum(counts.iter().map(|&count| i64::from(count) * unit).collect())
 }
 
 /// Returns what one release of metrics does: every test patient is in it, and one vector is noised.
@@ -46,10 +37,16 @@ mod tests {
         IntegerClip::try_from(i64::from(value)).unwrap()
     }
 
+    fn counted(cohort: &[Option<usize>]) -> Vec<u32> {
+        let count = |cell| cohort.iter().filter(|&&of| of == Some(cell)).count();
+        (0..20).map(|cell| u32::try_from(count(cell)).unwrap()).collect()
+    }
+
     #[test]
-    fn patients_are_counted_once_or_not_at_all() {
-        let counted = histogram(3, c_int(5), [Some(0), None, Some(2), Some(2), Some(3), Some(usize::MAX)]);
-        assert_eq!(counted.0, [5, 0, 10]);
+    fn counts_are_in_units_of_c_int_up_to_the_largest() {
+        assert_eq!(histogram(&[1, 0, 2], c_int(5)).0, [5, 0, 10]);
+        let largest = histogram(&[u32::MAX], c_int(0x7fff_ffff)).0;
+        assert_eq!(largest, [i64::from(u32::MAX) * 0x7fff_ffff]);
     }
 
     proptest! {
@@ -61,14 +58,14 @@ mod tests {
             at in any::<prop::sample::Index>(),
             unit in 1_u32..0x7fff_ffff,
         ) {
-            let counts = |cohort: &[Option<usize>]| histogram(20, c_int(unit), cohort.iter().copied()).0;
+            let counts = |cohort: &[Option<usize>]| histogram(&counted(cohort), c_int(unit)).0;
             let mut neighbour = cohort.clone();
             let patient = at.index(cohort.len());
             neighbour[patient] = None;
             let (with, without) = (counts(&cohort), counts(&neighbour));
             let squared: i128 = with.iter().zip(&without).map(|(a, b)| i128::from(a - b).pow(2)).sum();
-            let counted = cohort[patient].is_some_and(|cell| cell < 20);
-            prop_assert_eq!(squared, if counted { i128::from(unit).pow(2) } else { 0 });
+            let in_a_cell = cohort[patient].is_some_and(|cell| cell < 20);
+            prop_assert_eq!(squared, if in_a_cell { i128::from(unit).pow(2) } else { 0 });
         }
     }
 }

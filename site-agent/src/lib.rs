@@ -21,6 +21,7 @@ pub mod measuring;
 pub mod optimiser;
 mod pins;
 pub mod policy;
+pub mod process_trainer;
 pub mod proposals;
 pub mod reason;
 pub mod report;

@@ -149,9 +149,10 @@ mod tests {
     use std::path::Path;
     use std::sync::Mutex;
 
-    use fedtwin_plan::PatientId;
+    use fedtwin_plan::pipe::Loaded;
     use fedtwin_plan::report::Report;
     use fedtwin_plan::text_file::parse;
+    use fedtwin_plan::{Digest, PatientId};
     use fedtwin_privacy::noise::OpendpNoise;
     use fedtwin_privacy::random::SecureRandom;
 
@@ -210,8 +211,8 @@ mod tests {
     }
 
     impl Trainer for Counting<'_> {
-        fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<(u32, u32), TrainerError> {
-            Ok((PATIENTS, 0))
+        fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<Loaded, TrainerError> {
+            Ok(Loaded { train: PATIENTS, test: 0, digest: Digest::of(b"") })
         }
 
         fn sum(

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use clap::Parser;
 use fedtwin_daemon::{program, telemetry};
 use fedtwin_site_agent::cli::{self, Arguments};
-use fedtwin_site_agent::trainer::{NewTrainer, ProcessTrainer, Trainer};
+use fedtwin_site_agent::process_trainer::ProcessTrainer;
+use fedtwin_site_agent::trainer::{NewTrainer, Trainer};
 
 #[tokio::main]
 async fn main() -> ExitCode {

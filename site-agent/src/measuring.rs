@@ -1,7 +1,8 @@
 //! Metrics of a model, as the release that they are: counts of this site's test patients, noised.
 //!
 //! The noise is drawn before patients are read, by opendp's own sampler: there are few counts. Each score depends
-//! on its patient and on the released model alone; the report with the scores themselves is dropped here.
+//! on its patient and on the released model alone; the trainer counts them, and a score that is no number counts
+//! nowhere.
 
 use fedtwin_plan::Plan;
 use fedtwin_privacy::histogram::histogram;
@@ -9,7 +10,7 @@ use fedtwin_privacy::noise::OpendpNoise;
 use fedtwin_privacy::release::{Noise, NoisySteps};
 
 use crate::local_training::{LocalUpdate, TrainingError};
-use crate::trainer::Trainer;
+use crate::trainer::{Trainer, TrainerError};
 
 /// Counts the test patients by their scores, and adds noise.
 ///
@@ -26,8 +27,11 @@ pub fn measure(
     let counted = plan.histogram().zip(plan.calibrated.metrics.as_ref());
     let (cells, noise) = counted.expect("only a plan with metrics is measured");
     let drawn = Noise::draw(&OpendpNoise, noise.m, cells.cells())?;
-    let report = trainer.score(weights, false)?;
-    let sum = histogram(cells.cells(), noise.c_int, cells.cells_of(&report));
+    let counts = trainer.measure(weights)?;
+    if counts.len() != cells.cells() {
+        return Err(TrainerError::OtherAnswer.into());
+    }
+    let sum = histogram(&counts, noise.c_int);
     let mut steps = NoisySteps::new(noise.m);
     Ok(LocalUpdate { values: steps.add(drawn, &sum), noise: Some(steps) })
 }
@@ -37,17 +41,19 @@ mod tests {
     use std::path::Path;
 
     use fedtwin_plan::PatientId;
+    use fedtwin_plan::histogram::Histogram;
+    use fedtwin_plan::pipe::Loaded;
     use fedtwin_plan::report::{Report, RiskReport, RiskRow};
     use fedtwin_plan::text_file::parse;
 
     use super::*;
-    use crate::trainer::{Stopper, TrainerError};
+    use crate::trainer::Stopper;
 
     /// Has scored these probabilities; those above one half came true.
     struct Scored(Vec<f64>);
 
     impl Trainer for Scored {
-        fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<(u32, u32), TrainerError> {
+        fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<Loaded, TrainerError> {
             Err(TrainerError::OtherAnswer)
         }
 
@@ -61,10 +67,15 @@ mod tests {
             Err(TrainerError::OtherAnswer)
         }
 
-        fn score(&mut self, _weights: &[f32], fit: bool) -> Result<Report, TrainerError> {
-            assert!(!fit, "what is fitted on training patients has no part in metrics");
-            let row = |&global: &f64| RiskRow { outcome: global > 0.5, global, local: 0.0 };
-            Ok(Report::Risk(RiskReport { intercept: 0.0, rows: self.0.iter().map(row).collect() }))
+        fn measure(&mut self, _weights: &[f32]) -> Result<Vec<u32>, TrainerError> {
+            let row = |&global: &f64| RiskRow { outcome: global > 0.5, global: Some(global), local: None };
+            let report = RiskReport { intercept: 0.0, rows: self.0.iter().map(row).collect() };
+            let counts = Histogram::Risk.counts(&Report::Risk(report));
+            Ok(counts.into_iter().map(|count| u32::try_from(count).unwrap()).collect())
+        }
+
+        fn score(&mut self, _weights: &[f32], _fit: bool) -> Result<Report, TrainerError> {
+            panic!("what is fitted on training patients has no part in metrics")
         }
 
         fn stopper(&self) -> Stopper {
@@ -103,6 +114,39 @@ mod tests {
         let counts: Vec<_> = update.values.iter().map(|&v| (v + (1 << 29)) >> 30).collect();
         let counted: Vec<_> = counts.iter().enumerate().filter(|&(_, &count)| count != 0).collect();
         assert_eq!(counted, [(0, &2), (39, &2)]);
+    }
+
+    #[test]
+    fn counts_of_another_number_of_cells_are_no_answer() {
+        struct Short;
+        impl Trainer for Short {
+            fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<Loaded, TrainerError> {
+                Err(TrainerError::OtherAnswer)
+            }
+
+            fn sum(
+                &mut self,
+                _weights: &[f32],
+                _sampled: Vec<PatientId>,
+                _seed: u64,
+                _clip: fedtwin_plan::numbers::Positive,
+            ) -> Result<Vec<i64>, TrainerError> {
+                Err(TrainerError::OtherAnswer)
+            }
+
+            fn measure(&mut self, _weights: &[f32]) -> Result<Vec<u32>, TrainerError> {
+                Ok(vec![0; 39])
+            }
+
+            fn score(&mut self, _weights: &[f32], _fit: bool) -> Result<Report, TrainerError> {
+                Err(TrainerError::OtherAnswer)
+            }
+
+            fn stopper(&self) -> Stopper {
+                Stopper::default()
+            }
+        }
+        assert!(measure(&plan(1), &mut Short, &[0.0; 2]).is_err());
     }
 
     #[test]

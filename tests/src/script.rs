@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use fedtwin_plan::PatientId;
+use fedtwin_plan::histogram::Histogram;
 use fedtwin_plan::numbers::Positive;
+use fedtwin_plan::pipe::Loaded;
 use fedtwin_plan::report::{Report, RiskReport, RiskRow};
+use fedtwin_plan::{Digest, PatientId};
 use fedtwin_site_agent::trainer::{Stopper, Trainer, TrainerError};
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +80,11 @@ pub fn predictions(number: u32) -> Vec<RiskRow> {
     let row = |patient: u32| {
         let draw = |salt: u32| f64::from((patient ^ salt ^ (number << 16)).wrapping_mul(2_654_435_769) >> 22);
         let global = (draw(0x5a5a) + 0.25) / 1024.0;
-        RiskRow { outcome: draw(0x1357) / 1024.0 < 0.2 + 0.6 * global, global, local: global / 2.0 }
+        RiskRow {
+            outcome: draw(0x1357) / 1024.0 < 0.2 + 0.6 * global,
+            global: Some(global),
+            local: Some(global / 2.0),
+        }
     };
     (0..TEST_PATIENTS).map(row).collect()
 }
@@ -110,9 +116,10 @@ impl ScriptedTrainer {
 
 impl Trainer for ScriptedTrainer {
     /// Leaves a file behind, which shows that the trainer was asked.
-    fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<(u32, u32), TrainerError> {
+    fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<Loaded, TrainerError> {
         fs::write(self.folder.join(LOADED_FILE), "").map_err(TrainerError::Gone)?;
-        Ok((1, 1))
+        let digest = Digest::of(self.script.number.to_le_bytes().as_slice());
+        Ok(Loaded { train: 1, test: TEST_PATIENTS, digest })
     }
 
     fn sum(
@@ -139,6 +146,11 @@ impl Trainer for ScriptedTrainer {
                 Err(_hung_before) => Ok(sum(self.script.number, weights.len())),
             },
         }
+    }
+
+    fn measure(&mut self, weights: &[f32]) -> Result<Vec<u32>, TrainerError> {
+        let counts = Histogram::Risk.counts(&self.score(weights, false)?);
+        Ok(counts.into_iter().map(|count| u32::try_from(count).expect("so few patients")).collect())
     }
 
     fn score(&mut self, _weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainerError> {

@@ -27,12 +27,8 @@ fn measured(testbed: &Testbed) -> VectorStudy {
 
 /// The true counts of a scripted site.
 fn counts(number: u32) -> Vec<i64> {
-    let mut counts = vec![0; Histogram::Risk.cells()];
     let report = Report::Risk(RiskReport { intercept: 0.0, rows: predictions(number) });
-    for cell in Histogram::Risk.cells_of(&report).into_iter().flatten() {
-        counts[cell] += 1;
-    }
-    counts
+    Histogram::Risk.counts(&report).into_iter().map(|count| i64::try_from(count).unwrap()).collect()
 }
 
 fn released(watch: &Watch) -> Vec<MetricsReleased> {
@@ -134,7 +130,7 @@ async fn metrics_without_a_budget_are_refused_before_the_trainer_is_asked() {
 async fn neither_a_count_nor_a_score_is_on_the_wire_without_noise() {
     in_time(async {
         let rows = predictions(0);
-        let predicted = rows.iter().map(|row| (row.global, row.outcome));
+        let predicted = rows.iter().map(|row| (row.global.unwrap(), row.outcome));
         let auroc = auroc(&predicted.collect::<Vec<_>>());
         // The control sends the planted score's bytes as its update: the capture shows them.
         for (behaviour, expected) in [(Behaviour::Good, false), (Behaviour::Leaks, true)] {

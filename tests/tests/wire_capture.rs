@@ -104,7 +104,7 @@ async fn no_intercept_no_prediction_and_no_identifier_leaves_a_site_that_trains(
         let (capture, report) = captured(programs, terms, &files, study).await?;
 
         assert!(report.rows.len() == 16 && report.intercept != 0.0, "{report:?}");
-        let numbers = report.rows.iter().flat_map(|row| [row.global, row.local]);
+        let numbers = report.rows.iter().flat_map(|row| [row.global.unwrap(), row.local.unwrap()]);
         for number in numbers.chain([report.intercept]) {
             assert_eq!(forms_of(number, &capture), Vec::<&str>::new(), "{number}");
         }

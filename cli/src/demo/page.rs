@@ -157,10 +157,10 @@ fn headline(report: &Report) -> Option<f64> {
             &risk
                 .rows
                 .iter()
-                .map(|row| Prediction { outcome: row.outcome, probability: row.global })
+                .filter_map(|row| Some(Prediction { outcome: row.outcome, probability: row.global? }))
                 .collect::<Vec<_>>(),
         ),
-        Report::Segmentation(segmentation) => mean(segmentation.rows.iter().map(|row| row.dice)),
+        Report::Segmentation(segmentation) => mean(segmentation.rows.iter().filter_map(|row| row.dice)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, bail};
-use fedtwin_plan::pipe::{Request, Response, read_frame, write_frame};
+use fedtwin_plan::pipe::{FrameLimits, Request, Response, read_frame, write_frame};
 use fedtwin_plan::report::Report;
 use fedtwin_plan::{ModelSpec, model_file};
 
@@ -30,9 +30,11 @@ pub fn score(
     )?;
     match trainer.ask(&Request::Score { fit_intercept: false }, &payload)? {
         Response::Scored(report) => Ok(*report),
-        Response::Ready { .. } | Response::Sum | Response::Failed { .. } => {
-            bail!("the trainer gave another answer")
-        }
+        Response::Checked(_)
+        | Response::Ready(_)
+        | Response::Sum
+        | Response::Measured
+        | Response::Failed { .. } => bail!("the trainer gave another answer"),
     }
 }
 
@@ -51,7 +53,7 @@ impl Trainer {
         let stdin = self.0.stdin.as_mut().context("standard input is piped")?;
         write_frame(stdin, request, payload)?;
         let stdout = self.0.stdout.as_mut().context("standard output is piped")?;
-        match read_frame(stdout)?.context("the trainer ended")? {
+        match read_frame(stdout, FrameLimits::REPORT)?.context("the trainer ended")? {
             (Response::Failed { message }, _) => bail!("the trainer: {message}"),
             (answer, _) => Ok(answer),
         }

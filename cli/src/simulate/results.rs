@@ -148,13 +148,13 @@ fn risk_rows(
     label: &Label,
     arm: ArmName,
     reports: &[(&str, &RiskReport)],
-    probability: fn(&fedtwin_plan::report::RiskRow) -> f64,
+    probability: fn(&fedtwin_plan::report::RiskRow) -> Option<f64>,
 ) -> Vec<Row> {
     let predictions = |report: &RiskReport| -> Vec<Prediction> {
         report
             .rows
             .iter()
-            .map(|row| Prediction { outcome: row.outcome, probability: probability(row) })
+            .filter_map(|row| Some(Prediction { outcome: row.outcome, probability: probability(row)? }))
             .collect()
     };
     let pooled: Vec<_> = reports.iter().flat_map(|(_, report)| predictions(report)).collect();
@@ -173,11 +173,8 @@ fn risk_rows(
 
 type VolumeMetric = (&'static str, fn(&fedtwin_plan::report::SegmentationRow) -> Option<f64>);
 
-const VOLUME_METRICS: [VolumeMetric; 3] = [
-    ("dice", |row| Some(row.dice)),
-    ("hd95_mm", |row| row.hd95_mm),
-    ("volume_error", |row| row.volume_error),
-];
+const VOLUME_METRICS: [VolumeMetric; 3] =
+    [("dice", |row| row.dice), ("hd95_mm", |row| row.hd95_mm), ("volume_error", |row| row.volume_error)];
 
 /// For images, `mean` is over all test patients.
 fn segmentation_rows(label: &Label, arm: ArmName, reports: &[(&str, &SegmentationReport)]) -> Vec<Row> {

@@ -36,7 +36,7 @@ fn mean_dice(trainer: &mut dyn Trainer, weights: &[f32]) -> f64 {
     let Report::Segmentation(report) = trainer.score(weights, false).unwrap() else {
         panic!("a segmentation")
     };
-    report.rows.iter().map(|row| row.dice).sum::<f64>() / report.rows.len() as f64
+    report.rows.iter().map(|row| row.dice.unwrap()).sum::<f64>() / report.rows.len() as f64
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_picture_in_tiles_is_scored_as_a_whole() {
             };
             // Back from scores to pixels: predicted, and predicted rightly.
             let predicted = truth * (1.0 + report.rows[0].volume_error.unwrap());
-            (predicted, report.rows[0].dice * (predicted + truth) / 2.0)
+            (predicted, report.rows[0].dice.unwrap() * (predicted + truth) / 2.0)
         })
         .into();
     assert!(rows[2].0 > 0.0, "something is predicted");
@@ -111,12 +111,19 @@ fn the_risk_model_learns_and_its_intercept_stays_apart() {
         Report::Segmentation(_) => panic!("a risk model"),
     };
     let global = report(&mut trainer, false);
-    assert!(global.rows.iter().all(|row| (row.global > 0.5) == row.outcome));
+    assert!(global.rows.iter().all(|row| (row.global.unwrap() > 0.5) == row.outcome));
     assert!(
-        global.intercept.abs() <= 0.0 && global.rows.iter().all(|row| (row.global - row.local).abs() < 1e-12)
+        global.intercept.abs() <= 0.0
+            && global.rows.iter().all(|row| (row.global.unwrap() - row.local.unwrap()).abs() < 1e-12)
     );
     let local = report(&mut trainer, true);
-    assert!(local.rows.iter().zip(&global.rows).all(|(a, b)| (a.global - b.global).abs() < 1e-12));
+    assert!(
+        local
+            .rows
+            .iter()
+            .zip(&global.rows)
+            .all(|(a, b)| (a.global.unwrap() - b.global.unwrap()).abs() < 1e-12)
+    );
     // Half of the patients are ill and the model knows which: nothing is left to correct.
     assert!(local.intercept.abs() < 0.5);
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use fedtwin_attack::step::{AttackError, Chance, Contributions, Step, read_back};
 use fedtwin_plan::model::VectorSpec;
 use fedtwin_plan::numbers::{Count, Positive};
+use fedtwin_plan::pipe::Loaded;
 use fedtwin_plan::plan::{Family, SiteTraining};
 use fedtwin_plan::report::Report;
 use fedtwin_plan::{PatientId, Plan, WireBits};
@@ -74,7 +75,7 @@ impl Step for AgentStep {
 struct SumsOnly<'a>(&'a mut dyn Contributions);
 
 impl Trainer for SumsOnly<'_> {
-    fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<(u32, u32), TrainerError> {
+    fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<Loaded, TrainerError> {
         Err(TrainerError::OtherAnswer)
     }
 

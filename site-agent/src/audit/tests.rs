@@ -7,6 +7,7 @@ use fedtwin_attack::report::AttackReport;
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::cohort_need::{DataNeed, TableNeed};
 use fedtwin_plan::numbers::Positive;
+use fedtwin_plan::pipe::Loaded;
 use fedtwin_plan::plan::Privacy;
 use fedtwin_plan::record::{Part, Records, TableRecord};
 use fedtwin_plan::report::Report;
@@ -53,7 +54,7 @@ impl PlainTrainer {
 }
 
 impl Trainer for PlainTrainer {
-    fn load(&mut self, plan: &str, cohort_file: &Path) -> Result<(u32, u32), TrainerError> {
+    fn load(&mut self, plan: &str, cohort_file: &Path) -> Result<Loaded, TrainerError> {
         self.load_altered(plan, cohort_file, None)
     }
 
@@ -62,7 +63,7 @@ impl Trainer for PlainTrainer {
         plan: &str,
         cohort_file: &Path,
         altered: Option<(PatientId, StandIn)>,
-    ) -> Result<(u32, u32), TrainerError> {
+    ) -> Result<Loaded, TrainerError> {
         let failed = |error: String| TrainerError::Failed(error);
         let plan: Plan = text_file::parse("plan", plan).map_err(|error| failed(format!("{error:?}")))?;
         let file = CohortFile::load(cohort_file).map_err(|error| failed(error.to_string()))?;
@@ -72,7 +73,8 @@ impl Trainer for PlainTrainer {
         }
         let Records::Table(rows) = train else { return Err(TrainerError::OtherAnswer) };
         (self.plan, self.rows) = (Some(plan), rows);
-        Ok((u32::try_from(self.rows.len()).unwrap(), 0))
+        let digest = file.digest().map_err(|error| failed(error.to_string()))?;
+        Ok(Loaded { train: u32::try_from(self.rows.len()).unwrap(), test: 0, digest })
     }
 
     fn sum(

@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -14,8 +14,8 @@ use fedtwin_cohort::CohortFile;
 use fedtwin_models::engine::Resources;
 use fedtwin_models::open::{self, Cohort};
 use fedtwin_models::sandbox;
-use fedtwin_models::serve::{Load, serve};
-use fedtwin_models::trainer::Trainer;
+use fedtwin_models::serve::{Files, Load, Opened, serve};
+use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::record::Part;
 use tracing::{info, warn};
 
@@ -46,25 +46,37 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         return Ok(if possible.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    let mut open = |load: &Load| open(load, args.memory_mb);
-    serve(&mut io::stdin().lock(), &mut io::stdout().lock(), &mut open).context("the agent's pipe broke")?;
+    let mut files = HospitalFiles { memory_mb: args.memory_mb };
+    serve(&mut io::stdin().lock(), &mut io::stdout().lock(), &mut files).context("the agent's pipe broke")?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(load: &Load, memory_mb: u64) -> Result<Box<dyn Trainer>, Box<dyn Error>> {
-    let need = &load.plan.data;
-    let file = CohortFile::load(&load.cohort_file)?;
-    let mut train = file.read(need, Part::Train)?;
-    let empty = train.null_volumes();
-    if empty > 0 {
-        warn!(empty, "training patients whose slices are larger than the plan's have empty places");
+/// The hospital's files, for libtorch.
+struct HospitalFiles {
+    memory_mb: u64,
+}
+
+impl Files for HospitalFiles {
+    fn check(&mut self, cohort_file: &Path) -> Result<Inventory, Box<dyn Error>> {
+        Ok(CohortFile::load(cohort_file)?.take_inventory()?)
     }
-    if let Some((patient, stand_in)) = load.altered {
-        stand_in.replace(&mut train, patient);
+
+    fn open(&mut self, load: &Load) -> Result<Opened, Box<dyn Error>> {
+        let need = &load.plan.data;
+        let file = CohortFile::load(&load.cohort_file)?;
+        let mut train = file.read(need, Part::Train)?;
+        let empty = train.null_volumes();
+        if empty > 0 {
+            warn!(empty, "training patients whose slices are larger than the plan's have empty places");
+        }
+        if let Some((patient, stand_in)) = load.altered {
+            stand_in.replace(&mut train, patient);
+        }
+        let cohort = Cohort { slots: file.patients(), train, test: file.read(need, Part::Test)? };
+        let digest = file.digest()?;
+        let device = open::device(load.threads);
+        let resources = Resources { device, threads: load.threads, memory_mb: self.memory_mb };
+        info!(study = %load.plan.study.id, ?device, "cohort loaded");
+        Ok(Opened { trainer: open::trainer(&load.plan, cohort, &resources)?, digest })
     }
-    let cohort = Cohort { slots: file.patients(), train, test: file.read(need, Part::Test)? };
-    let device = open::device(load.threads);
-    let resources = Resources { device, threads: load.threads, memory_mb };
-    info!(study = %load.plan.study.id, ?device, "cohort loaded");
-    Ok(open::trainer(&load.plan, cohort, &resources)?)
 }

@@ -10,7 +10,7 @@ use fedtwin_coordinator::aggregate::aggregate;
 use fedtwin_coordinator::optimiser::Step;
 use fedtwin_coordinator::store::Store;
 use fedtwin_plan::model::VectorSpec;
-use fedtwin_plan::pipe::{read_frame, write_frame};
+use fedtwin_plan::pipe::{FrameLimits, read_frame, write_frame};
 use fedtwin_plan::{Digest, ModelSpec, SiteName, Trained, model_file};
 use fedtwin_proto::domain::{RoundKey, SecureMessage, SecureNotice, SecureStep};
 use fedtwin_secagg::coordinator::{Aggregation, Effect, FromSite};
@@ -116,7 +116,7 @@ impl Coordinator {
     }
 
     fn answer(&mut self) -> anyhow::Result<(Response, Vec<u8>)> {
-        let answer = read_frame(self.0.stdout.as_mut().context("it is piped")?)?;
+        let answer = read_frame(self.0.stdout.as_mut().context("it is piped")?, FrameLimits::LARGEST)?;
         answer.context("the coordinator's process ended; see what it said above")
     }
 }
@@ -138,7 +138,7 @@ pub(crate) fn serve(size: Size, folder: &Path) -> anyhow::Result<()> {
     let mut aggregation = Aggregation::begin(context(size)?);
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut own_time = std::time::Duration::ZERO;
-    while let Some((request, payload)) = read_frame(&mut input)? {
+    while let Some((request, payload)) = read_frame(&mut input, FrameLimits::LARGEST)? {
         let start = Instant::now();
         match request {
             Request::Say { site, said } => {
