@@ -274,7 +274,7 @@ TRAINABLE
         let mut not_finite = file.clone();
         not_finite[last - 3..].copy_from_slice(&f32::NAN.to_le_bytes());
         let refused = upload(&store, &plan, &not_finite, 33).unwrap_err();
-        assert!(matches!(refused, InitialError::Model(ModelFileError::NotFinite { .. })), "{refused}");
+        assert!(matches!(refused, InitialError::Model(ModelFileError::OutOfRange { .. })), "{refused}");
         let nobody = Incoming::start(&store, &self::plan(None, ""), &ada()).unwrap_err();
         assert!(matches!(nobody, InitialError::NotNamed));
     }

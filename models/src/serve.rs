@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use fedtwin_plan::histogram::Histogram;
 use fedtwin_plan::inventory::Inventory;
-use fedtwin_plan::model_file::{VALUE_BYTES, values_from_le};
+use fedtwin_plan::model_file::{VALUE_BYTES, is_weight, values_from_le};
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::pipe::{FrameLimits, Loaded, Request, Response, read_frame, write_frame};
 use fedtwin_plan::plan::NormSplit;
@@ -158,8 +158,8 @@ impl Session {
             return Err(TrainError::WeightsMisfit { found, expected });
         }
         let weights = values_from_le(payload);
-        match weights.iter().position(|weight| !weight.is_finite()) {
-            Some(index) => Err(TrainError::WeightsNotFinite { index }),
+        match weights.iter().position(|&weight| !is_weight(weight)) {
+            Some(index) => Err(TrainError::WeightOutOfRange { index }),
             None => Ok(weights),
         }
     }

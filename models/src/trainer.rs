@@ -69,9 +69,9 @@ pub enum TrainError {
         /// The model's values.
         expected: usize,
     },
-    /// A weight is NaN or infinite.
-    #[error("the weight {index} is not finite")]
-    WeightsNotFinite {
+    /// A weight is none that a model may have.
+    #[error("the weight {index} is not a number from -2^40 to 2^40")]
+    WeightOutOfRange {
         /// Its place in parameter order.
         index: usize,
     },

@@ -240,8 +240,8 @@ fn requests_that_cannot_be_met_are_answered_with_a_reason() {
     trainer.load(&plan, file);
     let mut broken = good.clone();
     broken[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
-    assert_eq!(trainer.refused(&sum(&[0]), &broken), "the weight 1 is not finite");
-    assert_eq!(trainer.refused(&score, &broken), "the weight 1 is not finite");
+    assert_eq!(trainer.refused(&sum(&[0]), &broken), "the weight 1 is not a number from -2^40 to 2^40");
+    assert_eq!(trainer.refused(&score, &broken), "the weight 1 is not a number from -2^40 to 2^40");
     for length in [0, 23, 28] {
         let payload = vec![0; length];
         assert!(trainer.refused(&sum(&[0]), &payload).ends_with("expected the model's 6"), "{length} bytes");

@@ -59,9 +59,9 @@ pub enum ModelFileError {
     /// The header names other tensors or shapes, or the length differs.
     #[error("the model's tensors are not those of the plan (its names, shapes or length differ)")]
     OtherShape,
-    /// A weight is NaN or infinite.
-    #[error("the model's value {index} is not finite")]
-    NotFinite {
+    /// A weight is NaN, infinite or beyond [`WEIGHT_MAX`].
+    #[error("the model's value {index} is not a number from -2^40 to 2^40")]
+    OutOfRange {
         /// The place in parameter order.
         index: usize,
     },
@@ -70,7 +70,7 @@ pub enum ModelFileError {
 /// Reads the values of a model file.
 ///
 /// # Errors
-/// Refuses a file whose header or length differs from the specification's, or with a value that is not finite.
+/// Refuses a file whose header or length differs from the specification's, or with a value that is no weight.
 pub fn decode(spec: &ModelSpec, bytes: &[u8]) -> Result<Vec<f32>, ModelFileError> {
     let mut decoder = Decoder::new(spec);
     decoder.push(bytes)?;
@@ -96,7 +96,7 @@ impl Decoder {
     /// Takes the next piece.
     ///
     /// # Errors
-    /// Refuses another header, more values than the specification's, and one that is not finite.
+    /// Refuses another header, more values than the specification's, and one that is no weight.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), ModelFileError> {
         let Self { pieces, values } = self;
         pieces.push(piece, &mut |value| values.push(value))
@@ -126,7 +126,7 @@ impl Checker {
     /// Takes the next piece.
     ///
     /// # Errors
-    /// Refuses another header, more values than the specification's, and one that is not finite.
+    /// Refuses another header, more values than the specification's, and one that is no weight.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), ModelFileError> {
         self.0.push(piece, &mut |_value| ())
     }
@@ -188,8 +188,8 @@ impl Pieces {
         let (values, _none) = bytes.as_chunks::<VALUE_BYTES>();
         for &value in values {
             let value = f32::from_le_bytes(value);
-            if !value.is_finite() {
-                return Err(ModelFileError::NotFinite { index: self.seen });
+            if !is_weight(value) {
+                return Err(ModelFileError::OutOfRange { index: self.seen });
             }
             take(value);
             self.seen += 1;
@@ -201,6 +201,12 @@ impl Pieces {
         let complete = self.header_seen == self.header.len() && self.part.is_empty();
         if complete && self.seen == self.length { Ok(()) } else { Err(ModelFileError::OtherShape) }
     }
+}
+
+/// Says whether a value may be a model's weight: finite, and at most [`WEIGHT_MAX`].
+#[must_use]
+pub fn is_weight(value: f32) -> bool {
+    value.abs() <= WEIGHT_MAX
 }
 
 /// Reads little-endian values; a trailing part of a value is left out.
@@ -295,6 +301,12 @@ impl SplitMix64 {
     }
 }
 
+/// The largest weight of a model, 2^40.
+///
+/// No honest model comes near: at 2^40 neighbouring `f32` are 2^17 apart. Below it, a risk model's logit of a million
+/// inputs stays under 2^70 and its gradient with it, far from the 2^128 at which `f32` overflows. A deep U-Net without
+/// normalisation can overflow with weights of a hundred; what then is no number counts nowhere and adds nothing.
+pub const WEIGHT_MAX: f32 = (1_u64 << 40) as f32;
 /// Bytes of one weight.
 pub const VALUE_BYTES: usize = 4;
 /// Weights written at once.
@@ -340,17 +352,19 @@ mod tests {
     }
 
     #[test]
-    fn other_shapes_and_values_that_are_not_finite_are_refused() {
+    fn other_shapes_and_values_that_are_no_weights_are_refused() {
         let mut values = initial_values(&small(), 3);
         let file = encode(&small(), &values);
         let risk = ModelSpec::LinearRisk(LinearRiskSpec { inputs: 3.try_into().unwrap() });
         assert_eq!(decode(&risk, &file), Err(ModelFileError::OtherShape));
         assert_eq!(decode(&small(), &file[..file.len() - 1]), Err(ModelFileError::OtherShape));
         assert_eq!(decode(&small(), &[]), Err(ModelFileError::OtherShape));
-        for bad in [f32::NAN, f32::INFINITY] {
+        values[5] = -WEIGHT_MAX;
+        assert_eq!(decode(&small(), &encode(&small(), &values)).unwrap(), values);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, WEIGHT_MAX.next_up(), -1e30] {
             values[5] = bad;
             let file = encode(&small(), &values);
-            assert_eq!(decode(&small(), &file), Err(ModelFileError::NotFinite { index: 5 }));
+            assert_eq!(decode(&small(), &file), Err(ModelFileError::OutOfRange { index: 5 }));
         }
     }
 

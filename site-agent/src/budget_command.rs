@@ -177,7 +177,7 @@ fn propose(place: Place<'_>, arguments: Propose, out: &mut dyn Write) -> anyhow:
     };
     let before = place.ledger()?;
     let after = proposal.preview(&before)?;
-    let code = Proposals::of(&place.state()).propose(&proposal)?;
+    let code = Proposals::of(&place.state(), place.credentials).propose(&proposal)?;
     if code_only {
         return Ok(writeln!(out, "{code}")?);
     }
@@ -232,7 +232,7 @@ fn describe(
 
 fn confirm(place: Place<'_>, code: &str, who: Option<Remark>, out: &mut dyn Write) -> anyhow::Result<()> {
     let state = place.state();
-    let proposals = Proposals::of(&state);
+    let proposals = Proposals::of(&state, place.credentials);
     let proposal = proposals.confirm(code, who)?;
     std::fs::create_dir_all(&state)?;
     let signer = Box::new(LogSigner(Arc::clone(place.credentials)));

@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod attempt_error;
 pub mod audit;
+mod bounds;
 pub mod budget_command;
 pub mod cli;
 pub mod client;

@@ -14,6 +14,7 @@ use fedtwin_privacy::random::{NoRandomness, RandomSource};
 use fedtwin_privacy::release::{Noise, NoisySteps};
 use fedtwin_privacy::sampling::poisson;
 
+use crate::bounds::{into_range, within};
 use crate::optimiser::LocalOptimiser;
 use crate::trainer::{Trainer, TrainerError};
 
@@ -90,6 +91,8 @@ impl<R: RandomSource> LocalTraining<'_, R> {
             )]
             let gradient = sum.iter().map(|&units| (units as f64 * scale) as f32);
             optimiser.step(&mut after, gradient);
+            // Of noisy sums alone, like all of this: a trainer is never asked about what is no model.
+            after.iter_mut().for_each(|weight| *weight = into_range(*weight));
             trained.scatter(&after, &mut weights);
         }
         Ok(LocalUpdate { values: self.change(&before, &after, change_max), noise })
@@ -118,8 +121,16 @@ impl<R: RandomSource> LocalTraining<'_, R> {
         let sampled = poisson(self.plan.training.sampling, self.patients, self.random)?;
         let mut seed = [0; 8];
         self.random.fill(&mut seed)?;
+        let drawn = sampled.len();
         let sum = self.trainer.sum(weights, sampled, u64::from_le_bytes(seed), self.clip)?;
-        if sum.len() == length { Ok(IntegerSum(sum)) } else { Err(TrainerError::OtherAnswer.into()) }
+        if sum.len() != length {
+            return Err(TrainerError::OtherAnswer.into());
+        }
+        if !within(&sum, drawn, self.plan.calibrated.c_int) {
+            let message = format!("no sum of {drawn} clipped contributions is that long");
+            return Err(TrainerError::BeyondBounds(message).into());
+        }
+        Ok(IntegerSum(sum))
     }
 
     fn noise_bits(&self) -> NoiseBits {
@@ -207,6 +218,8 @@ mod tests {
     struct Counting<'a> {
         log: &'a Log,
         trained: usize,
+        /// What a patient adds to each value.
+        each: i64,
         weights: Vec<Vec<f32>>,
     }
 
@@ -224,7 +237,7 @@ mod tests {
         ) -> Result<Vec<i64>, TrainerError> {
             self.log.push(format!("data of {}", sampled.len()));
             self.weights.push(weights.to_vec());
-            Ok(vec![i64::try_from(sampled.len()).unwrap(); self.trained])
+            Ok(vec![self.each * i64::try_from(sampled.len()).unwrap(); self.trained])
         }
 
         fn score(&mut self, _weights: &[f32], _fit: bool) -> Result<Report, TrainerError> {
@@ -244,7 +257,7 @@ mod tests {
     }
 
     fn counting(log: &Log, trained: usize) -> Counting<'_> {
-        Counting { log, trained, weights: Vec::new() }
+        Counting { log, trained, each: 1, weights: Vec::new() }
     }
 
     fn run_with(plan: &Plan, log: &Log, trainer: &mut Counting<'_>) -> Result<LocalUpdate, TrainingError> {
@@ -340,6 +353,31 @@ mod tests {
         let (update, _) = run(&local(adaptive, 1, "1"));
         assert_eq!(update.values.len(), 4);
         assert!(update.noise.is_some());
+    }
+
+    #[test]
+    fn local_steps_never_leave_the_range_of_weights() {
+        let (plan, log) = (
+            local("{ sgd = { steps = 3, learning_rate = 1e38, change_max = 1.0 } }", 3, "1"),
+            Log::default(),
+        );
+        let mut trainer = counting(&log, 3);
+        run_with(&plan, &log, &mut trainer).unwrap();
+        let asked: Vec<f32> = trainer.weights.concat();
+        assert!(asked.iter().all(|&weight| fedtwin_plan::model_file::is_weight(weight)), "{asked:?}");
+        assert!(asked.iter().any(|weight| weight.abs() >= fedtwin_plan::model_file::WEIGHT_MAX), "{asked:?}");
+    }
+
+    #[test]
+    fn a_sum_that_is_too_long_is_refused_in_the_step_with_an_indicator_and_without() {
+        let adaptive = "\"gradient\", adaptive_clip = { quantile = 0.5, learning_rate = 0.2, bounds = [0.1, 9.0], share = 0.5 }";
+        for site in ["\"gradient\"", adaptive] {
+            let (plan, log) = (local(site, 1, "1"), Log::default());
+            let mut trainer = counting(&log, plan.update_values(&plan.trained().unwrap()));
+            trainer.each = 4096;
+            let refused = run_with(&plan, &log, &mut trainer).unwrap_err();
+            assert!(matches!(refused, TrainingError::Trainer(TrainerError::BeyondBounds(_))), "{refused}");
+        }
     }
 
     #[test]

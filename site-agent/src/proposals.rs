@@ -5,14 +5,21 @@
 //! proposals/<code>.confirmed   what somebody confirmed; whoever holds the ledger enters it
 //! proposals/<code>.refused     what the ledger did not take
 //! ```
+//! Both are signed with the site's identity key, each in a domain of its own, and a confirmation names the proposal
+//! whole: whoever can write into the folder, but not read the key, opens no budget. Files that others may write are
+//! refused all the same.
+//!
 //! The agent holds the ledger while it runs, so a command never has to stop it: the agent enters what is
 //! confirmed when it starts and before it considers a study. This is the only caller of
 //! [`Ledger::set_budget`], and the folder is on the site's own disk: no message leads here.
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use fedtwin_certs::{Credentials, Signature};
 use fedtwin_plan::{CohortName, Digest, Timestamp};
 use fedtwin_privacy::ledger::{
     Approval, BudgetRequest, Delta, Kind, Ledger, LedgerError, LedgerState, Purpose, Remark, Violation,
@@ -51,6 +58,15 @@ struct Confirmed {
     confirmed_by: Remark,
 }
 
+/// A text and this site's signature over its bytes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    /// JSON, as it was signed.
+    text: String,
+    signature: Vec<u8>,
+}
+
 /// A proposal that cannot be confirmed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProposalError {
@@ -60,6 +76,15 @@ pub enum ProposalError {
     /// The file is not what was proposed.
     #[error("the proposal {0} was changed since its code was printed: propose it again")]
     Changed(String),
+    /// The file is not this site's own.
+    #[error("{path} is not signed by this site: somebody else put it there")]
+    NotSigned {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is anybody's to change.
+    #[error("others than its owner may write {0}: if nobody did, chmod go-w {0}")]
+    Writable(PathBuf),
     /// The file system.
     #[error("{path} cannot be used")]
     Storage {
@@ -72,13 +97,16 @@ pub enum ProposalError {
 
 /// The folder of proposals.
 #[derive(Debug, Clone)]
-pub struct Proposals(PathBuf);
+pub struct Proposals {
+    folder: PathBuf,
+    credentials: Arc<Credentials>,
+}
 
 impl Proposals {
-    /// Names the folder in a site's state; it need not exist.
+    /// Names the folder in a site's state; it need not exist. What is in it is signed by `credentials`.
     #[must_use]
-    pub fn of(state: &Path) -> Self {
-        Self(state.join("proposals"))
+    pub fn of(state: &Path, credentials: &Arc<Credentials>) -> Self {
+        Self { folder: state.join("proposals"), credentials: Arc::clone(credentials) }
     }
 
     /// Keeps a proposal and returns its code.
@@ -86,33 +114,35 @@ impl Proposals {
     /// # Errors
     /// Returns the file system's errors.
     pub fn propose(&self, proposal: &Proposal) -> Result<String, ProposalError> {
-        let text = serde_json::to_vec_pretty(proposal).expect("a proposal is plain data");
-        let code = code(&text);
-        self.write(&format!("{code}.json"), &text)?;
+        let text = serde_json::to_string(proposal).expect("a proposal is plain data");
+        let code = code(text.as_bytes());
+        self.write(&format!("{code}.json"), PROPOSED, text)?;
         Ok(code)
     }
 
     /// Marks a proposal as confirmed, to be entered by whoever holds the ledger.
     ///
     /// # Errors
-    /// Refuses a code that no proposal has, and a proposal that was changed.
+    /// Refuses a code that no proposal has, and a proposal that was changed or is not this site's.
     pub fn confirm(&self, code: &str, by: Option<Remark>) -> Result<Proposal, ProposalError> {
         let unknown = || ProposalError::Unknown(code.to_owned());
         if code.is_empty() || !code.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(unknown());
         }
-        let path = self.0.join(format!("{code}.json"));
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown()),
-            other => other.map_err(storage(&path))?,
+        let path = self.folder.join(format!("{code}.json"));
+        let text = match self.read(&path, PROPOSED) {
+            Err(ProposalError::Storage { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Err(unknown());
+            }
+            other => other?,
         };
-        let proposal: Option<Proposal> = serde_json::from_slice(&text).ok();
-        let proposal = proposal.filter(|_| self::code(&text) == code);
+        let proposal: Option<Proposal> = serde_json::from_str(&text).ok();
+        let proposal = proposal.filter(|_| self::code(text.as_bytes()) == code);
         let proposal = proposal.ok_or_else(|| ProposalError::Changed(code.to_owned()))?;
         let confirmed_by = by.unwrap_or_else(|| proposal.who.clone());
         let confirmed = Confirmed { proposal, confirmed_by };
-        let text = serde_json::to_vec_pretty(&confirmed).expect("a proposal is plain data");
-        self.write(&format!("{code}.confirmed"), &text)?;
+        let text = serde_json::to_string(&confirmed).expect("a proposal is plain data");
+        self.write(&format!("{code}.confirmed"), CONFIRMED, text)?;
         fs::remove_file(&path).map_err(storage(&path))?;
         Ok(confirmed.proposal)
     }
@@ -125,13 +155,16 @@ impl Proposals {
         let mut entered = Vec::new();
         for path in self.confirmed()? {
             let code = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let text = fs::read(&path).map_err(storage(&path))?;
-            let refused = match serde_json::from_slice::<Confirmed>(&text) {
-                Err(error) => Some(format!("it cannot be read: {error}")),
-                Ok(confirmed) => match ledger.set_budget(&request(confirmed), now) {
-                    Ok(()) => None,
-                    Err(LedgerError::Refused(violation)) => Some(violation.to_string()),
-                    Err(other) => return Err(other.into()),
+            let refused = match self.read(&path, CONFIRMED) {
+                Err(error @ ProposalError::Storage { .. }) => return Err(error.into()),
+                Err(refused) => Some(refused.to_string()),
+                Ok(text) => match serde_json::from_str::<Confirmed>(&text) {
+                    Err(error) => Some(format!("it cannot be read: {error}")),
+                    Ok(confirmed) => match ledger.set_budget(&request(confirmed), now) {
+                        Ok(()) => None,
+                        Err(LedgerError::Refused(violation)) => Some(violation.to_string()),
+                        Err(other) => return Err(other.into()),
+                    },
                 },
             };
             match &refused {
@@ -145,13 +178,13 @@ impl Proposals {
 
     /// Returns the confirmed proposals in the order of their names.
     fn confirmed(&self) -> Result<Vec<PathBuf>, ProposalError> {
-        let files = match fs::read_dir(&self.0) {
+        let files = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(storage(&self.0))?,
+            other => other.map_err(storage(&self.folder))?,
         };
         let mut paths = Vec::new();
         for file in files {
-            let path = file.map_err(storage(&self.0))?.path();
+            let path = file.map_err(storage(&self.folder))?.path();
             if path.extension().is_some_and(|extension| extension == "confirmed") {
                 paths.push(path);
             }
@@ -160,15 +193,36 @@ impl Proposals {
         Ok(paths)
     }
 
-    /// Writes a file whole or not at all.
-    fn write(&self, name: &str, text: &[u8]) -> Result<(), ProposalError> {
-        fs::create_dir_all(&self.0).map_err(storage(&self.0))?;
-        let (path, new) = (self.0.join(name), self.0.join(format!("{name}.new")));
-        let written = fs::File::create(&new).and_then(|mut file| {
-            file.write_all(text)?;
-            file.sync_all()?;
-            fs::rename(&new, &path)
-        });
+    /// Reads a file that this site signed for the purpose `domain`, and nobody else may write.
+    fn read(&self, path: &Path, domain: &str) -> Result<String, ProposalError> {
+        let mode = fs::metadata(path).map_err(storage(path))?.permissions().mode();
+        if mode & 0o022 != 0 {
+            return Err(ProposalError::Writable(path.to_owned()));
+        }
+        let bytes = fs::read(path).map_err(storage(path))?;
+        let not_signed = || ProposalError::NotSigned { path: path.to_owned() };
+        let Signed { text, signature } =
+            serde_json::from_slice(&bytes).map_err(|_other_shape| not_signed())?;
+        let signature = Signature::try_from(signature.as_slice()).map_err(|_length| not_signed())?;
+        let key = self.credentials.identity_key().public();
+        key.verify(domain, text.as_bytes(), &signature).map_err(|_forged| not_signed())?;
+        Ok(text)
+    }
+
+    /// Signs a text for the purpose `domain` and writes it whole or not at all.
+    fn write(&self, name: &str, domain: &str, text: String) -> Result<(), ProposalError> {
+        let folder = &self.folder;
+        fs::create_dir_all(folder).map_err(storage(folder))?;
+        let signature = self.credentials.identity_key().sign(domain, text.as_bytes()).as_bytes().to_vec();
+        let bytes = serde_json::to_vec_pretty(&Signed { text, signature }).expect("plain data");
+        let (path, new) = (folder.join(name), folder.join(format!("{name}.new")));
+        let mut options = fs::OpenOptions::new();
+        let written =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&new).and_then(|mut file| {
+                file.write_all(&bytes)?;
+                file.sync_all()?;
+                fs::rename(&new, &path)
+            });
         written.map_err(storage(&path))
     }
 }
@@ -218,6 +272,10 @@ fn request(confirmed: Confirmed) -> BudgetRequest {
 fn code(text: &[u8]) -> String {
     Digest::of(text).to_string().chars().take(8).collect()
 }
+
+/// What a signature is for.
+const PROPOSED: &str = "budget-proposal";
+const CONFIRMED: &str = "budget-confirmation";
 
 fn storage(path: &Path) -> impl Fn(io::Error) -> ProposalError {
     move |source| ProposalError::Storage { path: path.to_owned(), source }

@@ -133,10 +133,9 @@ impl Trainer for ScriptedTrainer {
             Behaviour::Good => Ok(sum(self.script.number, weights.len())),
             Behaviour::Leaks => {
                 let mut sum = sum(self.script.number, weights.len());
-                let bytes = self.script.intercept.to_le_bytes();
-                for (value, part) in sum.iter_mut().zip(bytes.as_chunks().0) {
-                    *value = i64::from(i32::from_le_bytes(*part));
-                }
+                #[expect(clippy::cast_possible_truncation, reason = "what it leaks is of single precision")]
+                let leaked = self.script.intercept as f32;
+                sum[0] = i64::from(i32::from_le_bytes(leaked.to_le_bytes()));
                 Ok(sum)
             }
             Behaviour::Fails => Err(TrainerError::Failed("the script says so".to_owned())),

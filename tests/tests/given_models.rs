@@ -75,7 +75,7 @@ async fn other_files_and_other_callers_are_refused_and_leave_nothing() {
         let (cut_off, other) = (good[..end - 1].to_vec(), file(0.75));
         let shape = "names, shapes or length differ";
         for (bytes, expected) in [
-            (not_finite, "is not finite"),
+            (not_finite, "is not a number from -2^40 to 2^40"),
             (cut_off, shape),
             (other, "the plan's initial model is"),
             (vec![b'{'; 99], shape),

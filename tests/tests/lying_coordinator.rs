@@ -32,11 +32,12 @@ async fn models_that_are_not_the_plans_or_not_finite_are_refused() {
         let other_shape = model_file::encode(&spec(299_999), &values[1..]);
         let mut longer = good.clone();
         longer.push(0);
-        let not_finite = "the model's value 299999 is not finite";
+        let not_finite = "the model's value 299999 is not a number from -2^40 to 2^40";
         let other = "the model's tensors are not those of the plan";
         for (model, expected) in [
             (with(f32::NAN), not_finite),
             (with(f32::NEG_INFINITY), not_finite),
+            (with(1.1e12), not_finite),
             (other_shape, other),
             (good[..good.len() - 4].to_vec(), other),
             (longer, other),

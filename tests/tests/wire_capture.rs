@@ -9,7 +9,7 @@ use fedtwin_plan::report::{Report, RiskReport};
 use fedtwin_tests::relay::{Capture, Relay};
 use fedtwin_tests::script::{Behaviour, Script};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, programs, programs_that_train, until};
-use fedtwin_tests::vector_study::{Family, VectorPrivacy, VectorStudy};
+use fedtwin_tests::vector_study::{C_INT, Family, VectorPrivacy, VectorStudy};
 
 /// Runs a study of a linear risk model with one site behind a relay, until the site has its report.
 async fn captured(
@@ -48,6 +48,14 @@ fn linear_risk(testbed: &Testbed) -> VectorStudy {
     VectorStudy { family: Family::LinearRisk, ..VectorStudy::new("captured", &testbed.sites) }
 }
 
+/// A study whose sums have room for a number of 32 bits: an agent refuses longer ones than its patients can make.
+fn roomy(testbed: &Testbed) -> VectorStudy {
+    let changes =
+        [(format!("c_int = {C_INT}"), "c_int = 33554432"), ("modulus_bits = 32".into(), "modulus_bits = 40")];
+    let changes = changes.map(|(from, to)| (from, to.to_owned())).to_vec();
+    VectorStudy { changes, ..linear_risk(testbed) }
+}
+
 /// Says in which forms a number passed: the bytes of both precisions in both orders, and its digits.
 fn forms_of(number: f64, capture: &Capture) -> Vec<&'static str> {
     #[expect(clippy::cast_possible_truncation, reason = "single precision is one of the forms")]
@@ -67,11 +75,11 @@ fn forms_of(number: f64, capture: &Capture) -> Vec<&'static str> {
 async fn a_capture_would_show_an_intercept_that_a_site_sends() {
     in_time(async {
         for (behaviour, expected) in
-            [(Behaviour::Good, Vec::new()), (Behaviour::Leaks, vec!["f64 little-endian"])]
+            [(Behaviour::Good, Vec::new()), (Behaviour::Leaks, vec!["f32 little-endian"])]
         {
             let script = Script { behaviour, intercept: INTERCEPT, ..Script::good(0) };
             let terms = SiteTerms { script, ..SiteTerms::good(0) };
-            let (capture, report) = captured(programs()?, terms, &[], linear_risk).await?;
+            let (capture, report) = captured(programs()?, terms, &[], roomy).await?;
             assert!((report.intercept - INTERCEPT).abs() < f64::EPSILON, "the site itself keeps it");
             assert_eq!(forms_of(INTERCEPT, &capture), expected, "{behaviour:?}");
             // What is public does pass: the relay sees inside of the TLS.

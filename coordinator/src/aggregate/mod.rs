@@ -12,7 +12,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use fedtwin_plan::model_file::{VALUE_BYTES, header};
+use fedtwin_plan::model_file::{VALUE_BYTES, header, is_weight};
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::plan::{AdaptiveClip, SiteTraining};
 use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId, Trained, WireBits};
@@ -123,7 +123,9 @@ pub enum AggregateError {
         source: io::Error,
     },
     /// Noise, clip and learning rate drove the weights out of the numbers.
-    #[error("the new model has weights that are not finite: lower the server's learning rate or the noise")]
+    #[error(
+        "the new model has weights beyond 2^40 or that are no numbers: lower the server's learning rate or the noise"
+    )]
     NotFinite,
 }
 
@@ -279,7 +281,7 @@ impl Chunk {
         read_values(&self.bytes, &mut self.weights);
         moments.load(values, job)?;
         job.step.apply(&mut self.weights, &self.direction, moments.of_the_step());
-        if self.weights.iter().any(|weight| !weight.is_finite()) {
+        if !self.weights.iter().all(|&weight| is_weight(weight)) {
             return Err(AggregateError::NotFinite);
         }
         if let Some(averaging) = &job.averaging {

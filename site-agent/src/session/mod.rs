@@ -5,6 +5,8 @@
 //! stored release. An attempt goes: [`Session::invited`] (charge) → training → [`Session::release`] (store,
 //! record, let out).
 
+#[cfg(test)]
+mod budget_tests;
 pub mod door;
 mod ending;
 #[cfg(test)]
@@ -194,7 +196,7 @@ impl Session {
 
     /// Enters the budgets that people confirmed while this agent holds the ledger.
     fn enter_budgets(&mut self, now: Timestamp) -> Result<(), EnterError> {
-        for entered in Proposals::of(&self.state).enter(&mut self.ledger, now)? {
+        for entered in Proposals::of(&self.state, &self.credentials).enter(&mut self.ledger, now)? {
             match entered.refused {
                 None => {
                     tracing::info!(code = %entered.code, "a confirmed budget is in the ledger");
