@@ -210,6 +210,14 @@ impl CohortFile {
     /// # Errors
     /// Names a file that cannot be read.
     pub fn digest(&self) -> Result<Digest, CohortError> {
+        fingerprint::digest(self.path.parent().unwrap_or(Path::new("")), self.files()?)
+    }
+
+    /// Lists the files that the cohort is made of, without reading any with patients.
+    ///
+    /// # Errors
+    /// Names a folder that cannot be listed.
+    pub fn files(&self) -> Result<Vec<PathBuf>, CohortError> {
         let mut files = vec![self.path.clone()];
         match &self.data {
             Data::Table { rows: Rows::File(source), .. } => {
@@ -221,7 +229,7 @@ impl CohortFile {
         if let Split::Listed(listed) = &self.split {
             files.push(beside(&self.path, &listed.file));
         }
-        fingerprint::digest(self.path.parent().unwrap_or(Path::new("")), files)
+        Ok(files)
     }
 
     fn other_kind(&self) -> Mismatch {

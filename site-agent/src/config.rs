@@ -71,6 +71,9 @@ pub struct TrainerConfig {
     pub threads: Count<1, 1024>,
     /// Memory that a trainer may map, in MiB; the tensor library alone maps about 2,000.
     pub memory_mb: Count<1024, 16_777_216>,
+    /// Go on where the kernel cannot confine the trainer. A subverted trainer could then read this site's keys and
+    /// write its files; the ledger says from when to when it was so.
+    pub unprotected: bool,
     /// Score the model at hand on this site's test patients every so many rounds, for this site's own
     /// eyes; 0 never does before the study's end.
     pub score_every_rounds: u32,
@@ -82,6 +85,7 @@ impl Default for TrainerConfig {
             program: PathBuf::from("fedtwin-trainer"),
             threads: Count::try_from(1).expect("1 is in range"),
             memory_mb: Count::try_from(16_384).expect("16384 is in range"),
+            unprotected: false,
             score_every_rounds: 0,
         }
     }

@@ -1,9 +1,12 @@
 //! The trainer as a process of its own, at the other end of a pipe.
+//!
+//! A process reads one cohort and gives up the right to read anything else; for another cohort there is another process.
 
 use std::io::{self, BufReader, BufWriter};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fedtwin_plan::histogram::Histogram;
 use fedtwin_plan::inventory::Inventory;
@@ -19,10 +22,12 @@ use crate::trainer::{Stopper, Trainer, TrainerError};
 /// A trainer in a process of its own.
 #[derive(Debug)]
 pub struct ProcessTrainer {
+    config: TrainerConfig,
     process: Arc<Mutex<Child>>,
     requests: BufWriter<ChildStdin>,
     responses: BufReader<ChildStdout>,
-    threads: usize,
+    /// The only cohort that the process can read.
+    cohort_file: Option<PathBuf>,
     /// How long answers may be; nothing is loaded at first.
     lengths: Lengths,
 }
@@ -41,28 +46,43 @@ impl ProcessTrainer {
     /// # Errors
     /// Fails where the program cannot be started.
     pub fn start(config: &TrainerConfig) -> Result<Self, TrainerError> {
-        let program = beside_this_program(&config.program);
-        let started = Command::new(&program)
-            .arg("--memory-mb")
-            .arg(config.memory_mb.get().to_string())
-            // Buffers of every step are of the same sizes: keeping them saves 10 to 25 % of the time.
-            .env("MALLOC_TRIM_THRESHOLD_", KEPT_BYTES)
-            .env("MALLOC_MMAP_THRESHOLD_", KEPT_BYTES)
-            // And the threads of a step share them: each would give its own back in pieces of 64 MiB.
-            .env("MALLOC_ARENA_MAX", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
-        let mut child = started
-            .map_err(|source| TrainerError::Start { program: program.display().to_string(), source })?;
-        let requests = child.stdin.take().expect("standard input is piped");
-        let responses = child.stdout.take().expect("standard output is piped");
+        let (child, requests, responses) = spawn(config)?;
         Ok(Self {
+            config: config.clone(),
             process: Arc::new(Mutex::new(child)),
-            requests: BufWriter::new(requests),
-            responses: BufReader::new(responses),
-            threads: config.threads.size(),
+            requests,
+            responses,
+            cohort_file: None,
             lengths: Lengths::default(),
+        })
+    }
+
+    /// Has another process where this one has read another cohort.
+    fn reading(&mut self, cohort_file: &Path) -> Result<(), TrainerError> {
+        if self.cohort_file.as_deref().is_some_and(|own| own != cohort_file) {
+            let (child, requests, responses) = spawn(&self.config)?;
+            let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+            // It may have ended by itself.
+            let _ended = process.kill();
+            let _reaped = process.wait();
+            *process = child;
+            drop(process);
+            (self.requests, self.responses, self.lengths) = (requests, responses, Lengths::default());
+        }
+        self.cohort_file = Some(cohort_file.to_path_buf());
+        Ok(())
+    }
+
+    /// Says how the process ended, which its pipe does not tell.
+    fn gone(&self, error: io::Error) -> TrainerError {
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = process.wait().ok();
+        TrainerError::Gone(match status.and_then(|status| status.signal()) {
+            Some(SIGSYS) => io::Error::other(
+                "it was ended by the kernel (SIGSYS), because it made a system call that its sandbox forbids",
+            ),
+            Some(signal) => io::Error::other(format!("it was ended by signal {signal}")),
+            None => error,
         })
     }
 
@@ -72,12 +92,18 @@ impl ProcessTrainer {
         payload: &[u8],
         limits: FrameLimits,
     ) -> Result<(Response, Vec<u8>), TrainerError> {
-        write_frame(&mut self.requests, request, payload).map_err(TrainerError::Gone)?;
-        let frame = read_frame(&mut self.responses, limits).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => TrainerError::BeyondBounds(error.to_string()),
-            _ => TrainerError::Gone(error),
-        })?;
-        match frame.ok_or_else(|| TrainerError::Gone(io::ErrorKind::UnexpectedEof.into()))? {
+        write_frame(&mut self.requests, request, payload).map_err(|error| self.gone(error))?;
+        let frame = match read_frame(&mut self.responses, limits) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Err(self.gone(io::ErrorKind::UnexpectedEof.into())),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                // What follows cannot be understood, and nobody is to wait for it.
+                self.stopper().stop();
+                return Err(TrainerError::BeyondBounds(error.to_string()));
+            }
+            Err(error) => return Err(self.gone(error)),
+        };
+        match frame {
             (Response::Failed { message }, _) => Err(TrainerError::Failed(message)),
             answer => Ok(answer),
         }
@@ -86,6 +112,7 @@ impl ProcessTrainer {
 
 impl Trainer for ProcessTrainer {
     fn check(&mut self, cohort_file: &Path) -> Result<Inventory, TrainerError> {
+        self.reading(cohort_file)?;
         let request = Request::Check { cohort_file: cohort_file.to_path_buf() };
         match self.ask(&request, &[], FrameLimits::REPORT)? {
             (Response::Checked(inventory), _) => Ok(*inventory),
@@ -104,7 +131,9 @@ impl Trainer for ProcessTrainer {
         altered: Option<(PatientId, StandIn)>,
     ) -> Result<Loaded, TrainerError> {
         let lengths = Lengths::of(plan)?;
-        let (plan, cohort_file, threads) = (plan.to_owned(), cohort_file.to_path_buf(), self.threads);
+        self.reading(cohort_file)?;
+        let threads = self.config.threads.size();
+        let (plan, cohort_file) = (plan.to_owned(), cohort_file.to_path_buf());
         let request = Request::Load { plan, cohort_file, threads, altered };
         match self.ask(&request, &[], FrameLimits::integers(0))? {
             (Response::Ready(loaded), _) => {
@@ -155,6 +184,29 @@ impl Drop for ProcessTrainer {
     }
 }
 
+type Process = (Child, BufWriter<ChildStdin>, BufReader<ChildStdout>);
+
+fn spawn(config: &TrainerConfig) -> Result<Process, TrainerError> {
+    let program = beside_this_program(&config.program);
+    let started = Command::new(&program)
+        .arg("--memory-mb")
+        .arg(config.memory_mb.get().to_string())
+        .args(config.unprotected.then_some("--unprotected"))
+        // Buffers of every step are of the same sizes: keeping them saves 10 to 25 % of the time.
+        .env("MALLOC_TRIM_THRESHOLD_", KEPT_BYTES)
+        .env("MALLOC_MMAP_THRESHOLD_", KEPT_BYTES)
+        // And the threads of a step share them: each would give its own back in pieces of 64 MiB.
+        .env("MALLOC_ARENA_MAX", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut child =
+        started.map_err(|source| TrainerError::Start { program: program.display().to_string(), source })?;
+    let requests = child.stdin.take().expect("standard input is piped");
+    let responses = child.stdout.take().expect("standard output is piped");
+    Ok((child, BufWriter::new(requests), BufReader::new(responses)))
+}
+
 impl Lengths {
     fn of(plan: &str) -> Result<Self, TrainerError> {
         let refuse = |problem: String| TrainerError::Failed(format!("the plan is refused: {problem}"));
@@ -197,5 +249,120 @@ fn to_le(weights: &[f32]) -> Vec<u8> {
     weights.iter().flat_map(|weight| weight.to_le_bytes()).collect()
 }
 
+/// With what the kernel ends a process that makes a forbidden call; the same on x86-64 and aarch64.
+const SIGSYS: i32 = 31;
+
 /// The C library gives memory above this back at once; a GiB is more than a step takes.
 const KEPT_BYTES: &str = "1073741824";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use fedtwin_plan::Digest;
+    use fedtwin_plan::report::RiskReport;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const PLAN: &str = r#"
+data.table = { outcome = "ill", features.age.number = { unit = "years", low = 0, high = 100 } }
+study = { id = "s", title = "t", sites = ["north"], expires = "2030-01-01" }
+cohort = { name = "c", patients_max = 100 }
+model = { family = "linear-risk", seed = 1 }
+rounds = { count = 1, attempts_max = 1, blocks = 1, sites_min = 1, join_s = 1, deadline_s = 9, slot_s = 0 }
+training = { sampling = "1", loss = "bce", site = "gradient", server.fedavg = { learning_rate = 1.0 } }
+privacy.none = { clip = 8.0 }
+calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
+"#;
+
+    /// A subverted trainer: a program that answers what it was told beforehand, whatever it is asked.
+    struct Subverted(ProcessTrainer, #[expect(dead_code, reason = "the program lies there")] TempDir);
+
+    fn subverted(answers: &[u8]) -> Subverted {
+        let folder = TempDir::new().unwrap();
+        let (answer, program) = (folder.path().join("answers"), folder.path().join("trainer"));
+        fs::write(&answer, answers).unwrap();
+        let script = format!("#!/bin/sh\ncat '{}'\nexec cat >/dev/null\n", answer.display());
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        let config = TrainerConfig { program, ..TrainerConfig::default() };
+        let trainer = ProcessTrainer::start(&config).unwrap();
+        Subverted(trainer, folder)
+    }
+
+    /// It loads a cohort of one test patient first.
+    fn after_loading(answer: (&Response, &[u8])) -> Subverted {
+        let mut answers = Vec::new();
+        let loaded = Loaded { train: 9, test: 1, digest: Digest::of(b"") };
+        write_frame(&mut answers, &Response::Ready(loaded), &[]).unwrap();
+        write_frame(&mut answers, answer.0, answer.1).unwrap();
+        let mut trainer = subverted(&answers);
+        assert_eq!(trainer.0.load(PLAN, Path::new("cohort.toml")).unwrap(), loaded);
+        trainer
+    }
+
+    fn sum_of(trainer: &mut Subverted) -> Result<Vec<i64>, TrainerError> {
+        trainer.0.sum(&[0.0; 3], vec![PatientId(0)], 0, 8.0.try_into().unwrap())
+    }
+
+    #[test]
+    fn answers_longer_than_the_model_are_refused_before_they_are_read() {
+        let three = [0; 24];
+        assert_eq!(sum_of(&mut after_loading((&Response::Sum, &three))).unwrap(), [0; 3]);
+        let refused = sum_of(&mut after_loading((&Response::Sum, &[0; 32]))).unwrap_err();
+        assert!(matches!(refused, TrainerError::BeyondBounds(_)), "{refused}");
+        // A header that would claim memory: a report where a sum was asked for.
+        let message = "x".repeat(1 << 20);
+        let refused = sum_of(&mut after_loading((&Response::Failed { message }, &[]))).unwrap_err();
+        assert!(matches!(refused, TrainerError::BeyondBounds(_)), "{refused}");
+        // A payload that is announced and never comes.
+        let mut announced = Vec::new();
+        let loaded = Loaded { train: 9, test: 1, digest: Digest::of(b"") };
+        write_frame(&mut announced, &Response::Ready(loaded), &[]).unwrap();
+        announced.extend([&8_u32.to_le_bytes()[..], &u64::MAX.to_le_bytes()].concat());
+        let mut trainer = subverted(&announced);
+        trainer.0.load(PLAN, Path::new("cohort.toml")).unwrap();
+        let refused = sum_of(&mut trainer).unwrap_err();
+        assert!(matches!(refused, TrainerError::BeyondBounds(_)), "{refused}");
+    }
+
+    #[test]
+    fn more_patients_than_were_loaded_are_not_counted() {
+        let counts = |of: [u64; 2]| {
+            let mut counts = vec![0_u64; 40];
+            (counts[3], counts[39]) = (of[0], of[1]);
+            let payload: Vec<u8> = counts.iter().flat_map(|count| count.to_le_bytes()).collect();
+            after_loading((&Response::Measured, &payload)).0.measure(&[0.0; 3])
+        };
+        assert_eq!(counts([0, 1]).unwrap()[39], 1);
+        for beyond in [[1, 1], [0, 2], [u64::MAX, 2], [u64::MAX, u64::MAX]] {
+            let refused = counts(beyond).unwrap_err();
+            assert!(matches!(refused, TrainerError::BeyondBounds(_)), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_answer_to_another_question_is_none() {
+        let report = Report::Risk(RiskReport::default());
+        let other = sum_of(&mut after_loading((&Response::Measured, &[0; 24]))).unwrap_err();
+        assert!(matches!(other, TrainerError::OtherAnswer), "{other}");
+        let other = after_loading((&Response::Scored(Box::new(report)), &[])).0.measure(&[0.0; 3]);
+        assert!(other.is_err());
+        let part = sum_of(&mut after_loading((&Response::Sum, &[0; 23]))).unwrap_err();
+        assert!(matches!(part, TrainerError::OtherAnswer), "{part}");
+    }
+
+    #[test]
+    fn a_trainer_that_its_sandbox_ended_is_named_for_what_it_did() {
+        let folder = TempDir::new().unwrap();
+        let program = folder.path().join("trainer");
+        fs::write(&program, "#!/bin/sh\nhead -c 1 >/dev/null\nkill -SYS $$\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        let config = TrainerConfig { program, ..TrainerConfig::default() };
+        let gone = ProcessTrainer::start(&config).unwrap().check(Path::new("cohort.toml")).unwrap_err();
+        let TrainerError::Gone(source) = gone else { panic!("{gone}") };
+        assert!(source.to_string().contains("its sandbox forbids"), "{source}");
+    }
+}

@@ -6,64 +6,98 @@
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
 use fedtwin_cohort::CohortFile;
 use fedtwin_models::engine::Resources;
 use fedtwin_models::open::{self, Cohort};
-use fedtwin_models::sandbox;
+use fedtwin_models::sandbox::{self, Requirement, Sandbox};
 use fedtwin_models::serve::{Files, Load, Opened, serve};
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::record::Part;
 use tracing::{info, warn};
 
 /// Computes clipped sums of patients' gradients for a site agent, which starts it and speaks with it
-/// on stdin and stdout. It has no network and writes no file.
+/// on stdin and stdout. It has no network, writes no file, and reads its cohort's alone.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
     /// Memory that it may take, in MB.
     #[arg(long, default_value_t = 8192)]
     memory_mb: u64,
+    /// Goes on where the kernel cannot confine it; people at the site say so in the agent's configuration.
+    #[arg(long)]
+    unprotected: bool,
     /// Tries what the sandbox denies, writing into this folder, and exits; succeeds if nothing was possible.
     #[arg(long, value_name = "FOLDER")]
     check_sandbox: Option<PathBuf>,
+    /// Makes one of these attempts, in the sandbox.
+    #[arg(long, value_name = "NUMBER", requires = "check_sandbox", hide = true)]
+    attempt: Option<usize>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).init();
     let args = Args::parse();
-    let entered = sandbox::enter(args.memory_mb).context("the trainer could not confine itself")?;
-    if !entered.files_read_only {
-        warn!("this kernel lacks Landlock: the trainer may write where its user may");
+    if let (Some(folder), None) = (&args.check_sandbox, args.attempt) {
+        return check_sandbox(folder, &args);
     }
-    if let Some(folder) = args.check_sandbox {
-        let possible = sandbox::possible(&folder);
-        for what in &possible {
-            warn!("the trainer can {what}");
-        }
-        return Ok(if possible.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    let requirement = if args.unprotected { Requirement::Waived } else { Requirement::Protected };
+    let entered = Sandbox::enter(args.memory_mb, requirement);
+    let mut sandbox = entered.context("the trainer could not confine itself")?;
+    if let (Some(folder), Some(number)) = (&args.check_sandbox, args.attempt) {
+        sandbox.read_only(&[]).context("the trainer could not confine itself")?;
+        let possible = sandbox::attempt(number, folder);
+        return Ok(if possible { ExitCode::SUCCESS } else { ExitCode::from(sandbox::DENIED) });
     }
-    let mut files = HospitalFiles { memory_mb: args.memory_mb };
+    let mut files = HospitalFiles { memory_mb: args.memory_mb, sandbox };
     serve(&mut io::stdin().lock(), &mut io::stdout().lock(), &mut files).context("the agent's pipe broke")?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_sandbox(folder: &Path, args: &Args) -> anyhow::Result<ExitCode> {
+    let program = std::env::current_exe()?;
+    let checked = sandbox::check(folder, |number| {
+        let mut command = Command::new(&program);
+        command.arg("--check-sandbox").arg(folder).arg("--attempt").arg(number.to_string());
+        command.args(args.unprotected.then_some("--unprotected"));
+        command
+    })?;
+    for what in &checked.possible {
+        warn!("the trainer can {what}");
+    }
+    for what in &checked.impossible {
+        warn!("the trainer cannot {what}");
+    }
+    let sound = checked.possible.is_empty() && checked.impossible.is_empty();
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The hospital's files, for libtorch.
 struct HospitalFiles {
     memory_mb: u64,
+    sandbox: Sandbox,
+}
+
+impl HospitalFiles {
+    /// Leaves the cohort's files as all that can be read, before the first patient is.
+    fn cohort(&mut self, cohort_file: &Path) -> Result<CohortFile, Box<dyn Error>> {
+        let file = CohortFile::load(cohort_file)?;
+        self.sandbox.read_only(&file.files()?)?;
+        Ok(file)
+    }
 }
 
 impl Files for HospitalFiles {
     fn check(&mut self, cohort_file: &Path) -> Result<Inventory, Box<dyn Error>> {
-        Ok(CohortFile::load(cohort_file)?.take_inventory()?)
+        Ok(self.cohort(cohort_file)?.take_inventory()?)
     }
 
     fn open(&mut self, load: &Load) -> Result<Opened, Box<dyn Error>> {
         let need = &load.plan.data;
-        let file = CohortFile::load(&load.cohort_file)?;
+        let file = self.cohort(&load.cohort_file)?;
         let mut train = file.read(need, Part::Train)?;
         let empty = train.null_volumes();
         if empty > 0 {
