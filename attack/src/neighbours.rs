@@ -39,14 +39,19 @@ pub struct Differences {
     pub too_far: u32,
     /// Pairs in which somebody's contribution changed with somebody else's record or presence.
     pub dependent: u32,
+    /// Pairs of which one had an answer and the other none: whether there is one is a release of its own.
+    #[serde(default)]
+    pub failed: u32,
 }
 
 impl Differences {
-    /// Says whether one patient moves a sum by at most C_int and nobody else's part of it.
+    /// Says whether one patient moves a sum by at most C_int, nobody else's part of it, and not whether there is one.
     #[must_use]
     pub fn none_beyond_the_claim(&self) -> bool {
-        self.too_far == 0 && self.dependent == 0
+        self.too_far == 0 && self.dependent == 0 && self.failed == 0
     }
+
+    const FAILED: Self = Self { pairs: 1, largest: 0.0, too_far: 0, dependent: 0, failed: 1 };
 
     fn pair(distance_squared: u128, c_int: u32, independent: bool) -> Self {
         Self {
@@ -54,6 +59,7 @@ impl Differences {
             largest: (distance_squared as f64).sqrt() / f64::from(c_int),
             too_far: u32::from(distance_squared > u128::from(c_int).pow(2)),
             dependent: u32::from(!independent),
+            failed: 0,
         }
     }
 }
@@ -64,6 +70,7 @@ impl AddAssign for Differences {
         self.largest = self.largest.max(other.largest);
         self.too_far += other.too_far;
         self.dependent += other.dependent;
+        self.failed += other.failed;
     }
 }
 
@@ -87,11 +94,19 @@ pub fn compare_cohorts(
     for _trial in 0..trials {
         cohort.alter(None)?;
         let trial = Trial::draw(cohort.patients(), random)?;
-        let own = trial.sums(cohort, weights)?;
+        let Ok(own) = trial.sums(cohort, weights) else {
+            // Where there is no sum over nobody either, it is no patient's doing.
+            cohort.sum(weights, &[], trial.seed)?;
+            found += Differences::FAILED;
+            continue;
+        };
         found += own.difference(&own, c_int);
         for stand_in in StandIn::for_patient(trial.patient, cohort.patients()) {
-            cohort.alter(Some((trial.patient, stand_in)))?;
-            found += trial.sums(cohort, weights)?.difference(&own, c_int);
+            let altered = cohort.alter(Some((trial.patient, stand_in)));
+            found += match altered.and_then(|()| trial.sums(cohort, weights)) {
+                Ok(sums) => sums.difference(&own, c_int),
+                Err(_without_an_answer) => Differences::FAILED,
+            };
         }
     }
     cohort.alter(None)?;
@@ -115,17 +130,26 @@ pub fn compare_releases(
         let noise = NoiseTape::new(chance.noise);
         let mut random = RandomTape::new(chance.random);
         let mut spy = Spy::on(cohort);
-        let whole = step.release(&mut spy, weights, &mut Chance { noise: &noise, random: &mut random })?;
+        let whole = step.release(&mut spy, weights, &mut Chance { noise: &noise, random: &mut random });
         let sampled = spy.samples().last().cloned().unwrap_or_default();
-        let Some(&left_out) = sampled.get(sampled.len() / 2) else { continue };
+        let Some(&left_out) = sampled.get(sampled.len() / 2) else {
+            whole?;
+            continue;
+        };
         noise.rewind();
         random.rewind();
         let without = &|patient| patient != left_out;
         let mut neighbour = Restricted::to(cohort, without);
         let chance = &mut Chance { noise: &noise, random: &mut random };
-        let neighbour = step.release(&mut neighbour, weights, chance)?;
-        let same_length = neighbour.len() == whole.len();
-        found += Differences::pair(distance_squared(&whole, &neighbour), c_int, same_length);
+        let neighbour = step.release(&mut neighbour, weights, chance);
+        found += match (whole, neighbour) {
+            (Ok(whole), Ok(neighbour)) => {
+                let same_length = neighbour.len() == whole.len();
+                Differences::pair(distance_squared(&whole, &neighbour), c_int, same_length)
+            }
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => Differences::FAILED,
+            (Err(error), Err(_)) => return Err(error),
+        };
         break;
     }
     Ok(found)

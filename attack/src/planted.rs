@@ -33,6 +33,8 @@ pub enum Bug {
     ReusedNoise,
     /// The direction of every contribution depends on how many others there are.
     CoupledPatients,
+    /// There is no sum over a sample with one patient in it, as where a score is no number or a scan does not fit.
+    FailsOnOnePatient,
 }
 
 impl std::fmt::Display for Bug {
@@ -46,6 +48,7 @@ impl std::fmt::Display for Bug {
             Self::DrawnBatchDivisor => "division by the drawn batch",
             Self::ReusedNoise => "noise reused by a retry",
             Self::CoupledPatients => "patients who depend on each other",
+            Self::FailsOnOnePatient => "a failure on one patient",
         })
     }
 }
@@ -101,7 +104,8 @@ impl Step for Planted<'_> {
             | Bug::UnclippedBias
             | Bug::DrawnBatchDivisor
             | Bug::ReusedNoise
-            | Bug::CoupledPatients => Vec::new(),
+            | Bug::CoupledPatients
+            | Bug::FailsOnOnePatient => Vec::new(),
         };
         let noise = PlantedNoise { source: chance.noise, bug: self.bug, first: &self.noise };
         let chance = &mut Chance { noise: &noise, random: chance.random };
@@ -134,7 +138,8 @@ impl NoiseSource for PlantedNoise<'_> {
             | Bug::UnclippedBias
             | Bug::ShuffledBatches
             | Bug::DrawnBatchDivisor
-            | Bug::CoupledPatients => {}
+            | Bug::CoupledPatients
+            | Bug::FailsOnOnePatient => {}
         }
         Ok(())
     }
@@ -162,6 +167,13 @@ impl Contributions for PlantedSum<'_> {
             Bug::UnclippedBias | Bug::DrawnBatchDivisor | Bug::CoupledPatients => {
                 present(self.cohort, weights, drawn, seed)?
             }
+            Bug::FailsOnOnePatient => {
+                let one = drawn.get(drawn.len() / 2).copied();
+                if present(self.cohort, weights, one.as_slice(), seed)? > 0 {
+                    return Err(AttackError::step("the trainer fails on one patient"));
+                }
+                0
+            }
             Bug::NoNoise | Bug::HalfNoise | Bug::DoubleClip | Bug::ShuffledBatches | Bug::ReusedNoise => 0,
         };
         match self.bug {
@@ -180,7 +192,8 @@ impl Contributions for PlantedSum<'_> {
             | Bug::HalfNoise
             | Bug::ShuffledBatches
             | Bug::ReusedNoise
-            | Bug::CoupledPatients => {}
+            | Bug::CoupledPatients
+            | Bug::FailsOnOnePatient => {}
         }
         Ok(sum)
     }

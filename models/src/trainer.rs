@@ -95,6 +95,9 @@ pub enum TrainError {
         /// What does not fit.
         reason: String,
     },
+    /// Not even null records can be computed: of public shapes, with public weights.
+    #[error("the tensor library cannot compute a pass of this plan's size (is there enough memory?)")]
+    Engine,
     /// No trainer has the plan's model.
     #[error("the plan's model family {family:?} is for scripted sites only")]
     NoTrainer {

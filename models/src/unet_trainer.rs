@@ -3,11 +3,13 @@
 //! A patient's slices have the plan's fixed shape, whoever was sampled; [`crate::engine`] makes a gradient
 //! of them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use fedtwin_plan::cohort_need::ImageNeed;
 use fedtwin_plan::model::UnetSpec;
 use fedtwin_plan::plan::{Augmentation, Loss};
 use fedtwin_plan::record::VolumeRecord;
-use fedtwin_plan::report::{Report, SegmentationReport};
+use fedtwin_plan::report::{Report, SegmentationReport, SegmentationRow};
 use fedtwin_plan::{PatientId, Ratio, Trained};
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -138,7 +140,14 @@ impl Trainer for UnetTrainer {
 
     fn score(&mut self, weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainError> {
         self.parameters.load(weights)?;
-        let rows = self.volumes.test.iter().map(|volume| segmentation_row(volume, &self.predict(volume)));
+        let row = |volume| {
+            let scored = catch_unwind(AssertUnwindSafe(|| segmentation_row(volume, &self.predict(volume))));
+            scored.unwrap_or_else(|_panic| {
+                tracing::warn!("a test patient could not be segmented, who has no score");
+                SegmentationRow { dice: None, hd95_mm: None, volume_error: None }
+            })
+        };
+        let rows = self.volumes.test.iter().map(row);
         Ok(Report::Segmentation(SegmentationReport { rows: rows.collect() }))
     }
 }

@@ -1,10 +1,12 @@
 //! Exact sensitivity and independence, in integers and without tolerance.
 
-use fedtwin_attack::neighbours::{compare_cohorts, compare_releases};
-use fedtwin_attack::step::{Chance, Contributions, PrivateStep};
-use fedtwin_plan::{Ratio, WireBits};
+use fedtwin_attack::neighbours::{Alterable, compare_cohorts, compare_releases};
+use fedtwin_attack::step::{AttackError, Chance, Contributions, PrivateStep};
+use fedtwin_plan::stand_in::StandIn;
+use fedtwin_plan::{PatientId, Ratio, WireBits};
 use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::noise::FastNoise;
+use fedtwin_privacy::patient_sum::IntegerSum;
 
 use crate::common::Seeded;
 use crate::logistic::Logistic;
@@ -48,4 +50,64 @@ fn features_scaled_by_the_cohorts_mean_are_caught() {
     let weights = vec![0.3; cohort.values()];
     let found = compare_cohorts(&mut cohort, &weights, 1 << 16, 5, &mut random).unwrap();
     assert!(found.dependent > 0 && found.too_far == 0, "{found:?}");
+}
+
+/// A cohort without a sum where one of its patients is sampled.
+struct FailsOn(Logistic, PatientId);
+
+impl Contributions for FailsOn {
+    fn values(&self) -> usize {
+        self.0.values()
+    }
+
+    fn sum(&mut self, weights: &[f32], sampled: &[PatientId], seed: u64) -> Result<IntegerSum, AttackError> {
+        if sampled.contains(&self.1) {
+            return Err(AttackError::step("a score is no number"));
+        }
+        self.0.sum(weights, sampled, seed)
+    }
+}
+
+impl Alterable for FailsOn {
+    fn patients(&self) -> u32 {
+        Alterable::patients(&self.0)
+    }
+
+    fn alter(&mut self, altered: Option<(PatientId, StandIn)>) -> Result<(), AttackError> {
+        self.0.alter(altered)
+    }
+}
+
+#[test]
+fn a_trainer_that_fails_on_one_patient_is_caught_and_one_that_always_fails_is_no_audit() {
+    let mut random = Seeded::new(7);
+    let mut cohort = FailsOn(Logistic::draw(60, 9, &mut random), PatientId(3));
+    let weights = vec![0.3; cohort.values()];
+    let found = compare_cohorts(&mut cohort, &weights, 1 << 16, 12, &mut random).unwrap();
+    assert!(found.failed > 0 && !found.none_beyond_the_claim(), "{found:?}");
+    let mut broken = Broken(cohort.0);
+    assert!(compare_cohorts(&mut broken, &weights, 1 << 16, 1, &mut random).is_err());
+}
+
+/// A cohort without any sum.
+struct Broken(Logistic);
+
+impl Contributions for Broken {
+    fn values(&self) -> usize {
+        self.0.values()
+    }
+
+    fn sum(&mut self, _: &[f32], _: &[PatientId], _: u64) -> Result<IntegerSum, AttackError> {
+        Err(AttackError::step("gone"))
+    }
+}
+
+impl Alterable for Broken {
+    fn patients(&self) -> u32 {
+        Alterable::patients(&self.0)
+    }
+
+    fn alter(&mut self, altered: Option<(PatientId, StandIn)>) -> Result<(), AttackError> {
+        self.0.alter(altered)
+    }
 }

@@ -142,6 +142,11 @@ fn patients_who_depend_on_each_other_are_caught_by_neighbours() {
 }
 
 #[test]
+fn a_failure_on_one_patient_is_caught_by_neighbours() {
+    assert!(compare(Ratio::ONE, Some(Bug::FailsOnOnePatient)).failed > 0);
+}
+
+#[test]
 fn division_by_the_drawn_batch_is_caught_by_neighbours() {
     assert!(compare(third(), Some(Bug::DrawnBatchDivisor)).too_far > 0);
 }

@@ -158,9 +158,9 @@ impl<'a> Attacks<'a> {
     /// Compares neighbours: the trainer's sums with hostile records, and the agent's releases.
     fn neighbours(&self, cohort: &mut LoadedCohort) -> Result<NeighbourReport, AttackError> {
         let (trials, pairs, bugs): (_, _, &[Bug]) = match &self.target.plan.data {
-            DataNeed::Table(_) => (4, 4, &[Bug::UnclippedBias, Bug::CoupledPatients]),
+            DataNeed::Table(_) => (4, 4, &[Bug::UnclippedBias, Bug::CoupledPatients, Bug::FailsOnOnePatient]),
             // A volume takes as long as thousands of rows.
-            DataNeed::Images(_) => (1, 1, &[Bug::UnclippedBias]),
+            DataNeed::Images(_) => (1, 1, &[Bug::UnclippedBias, Bug::FailsOnOnePatient]),
         };
         let cohorts = compare_cohorts(cohort, &self.weights, self.c_int, trials, &mut SecureRandom::new())?;
         let mut compare = |bug| {
@@ -176,7 +176,13 @@ impl<'a> Attacks<'a> {
         let releases = compare(None)?;
         let mut controls = Vec::new();
         for &bug in bugs {
-            controls.push(Control { bug, caught: !compare(Some(bug))?.none_beyond_the_claim() });
+            let caught = match compare(Some(bug)) {
+                Ok(found) => !found.none_beyond_the_claim(),
+                // The agent refuses a sum that is longer than its patients can make it.
+                Err(AttackError::Step(_refused)) => true,
+                Err(other) => return Err(other),
+            };
+            controls.push(Control { bug, caught });
         }
         let holds = cohorts.none_beyond_the_claim() && releases.none_beyond_the_claim();
         Ok(NeighbourReport { cohorts, releases, holds, controls })

@@ -32,10 +32,12 @@ pub(super) fn write(out: &mut impl Write, report: &AttackReport) -> io::Result<(
         let pairs = found.cohorts.pairs + found.releases.pairs;
         let beyond = found.cohorts.too_far + found.releases.too_far;
         let dependent = found.cohorts.dependent + found.releases.dependent;
+        let failed = found.cohorts.failed + found.releases.failed;
         let largest = found.cohorts.largest.max(found.releases.largest);
         writeln!(
             out,
-            "of {pairs} pairs {beyond} beyond the clip, {dependent} with patients who depend on each other; at most {largest:.4} of the clip"
+            "of {pairs} pairs {beyond} beyond the clip, {dependent} with patients who depend on each other, {failed} of which \
+             one had no answer; at most {largest:.4} of the clip"
         )?;
         controls(out, &found.controls)
     })?;
