@@ -11,8 +11,8 @@ pub(crate) fn into_range(weight: f32) -> f32 {
 /// in exact integers, the indicator of a clip that adapts included.
 pub(crate) fn within(sum: &[i64], contributions: usize, c_int: u64) -> bool {
     let bound = (contributions as u128).checked_mul(c_int.into()).and_then(|norm| norm.checked_pow(2));
-    let squares = sum.iter().map(|&value| u128::from(value.unsigned_abs()).pow(2));
-    let norm = squares.fold(Some(0_u128), |sum, square| sum?.checked_add(square));
+    let mut squares = sum.iter().map(|&value| u128::from(value.unsigned_abs()).pow(2));
+    let norm = squares.try_fold(0_u128, |sum, square| sum.checked_add(square));
     match (norm, bound) {
         (Some(norm), Some(bound)) => norm <= bound,
         (Some(_), None) => true,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use fedtwin_plan::numbers::Count;
 use fedtwin_plan::text_file::{Check, Problem};
+use fedtwin_privacy::ledger::Protection;
 use fedtwin_privacy::noise::{FastNoise, NoiseSource, OpendpNoise};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -88,6 +89,14 @@ impl Default for TrainerConfig {
             unprotected: false,
             score_every_rounds: 0,
         }
+    }
+}
+
+impl TrainerConfig {
+    /// Returns what the ledger says of it.
+    #[must_use]
+    pub fn protection(&self) -> Protection {
+        if self.unprotected { Protection::Waived } else { Protection::Required }
     }
 }
 

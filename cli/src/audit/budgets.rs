@@ -56,6 +56,10 @@ pub fn text(ledgers: &[Ledger]) -> String {
     text += "Epsilons of each line alone, at the cohort's delta; they do not add up, the amounts behind them do.\n";
     text += CAP_AND_SPEND;
     notes.extend(ledgers.iter().filter_map(Ledger::caution));
+    for ledger in ledgers {
+        let unprotected = ledger.state.unprotected().iter();
+        notes.extend(unprotected.map(|span| format!("{}: {span}", ledger.owner.site)));
+    }
     notes.iter().for_each(|note| text += &format!("\n{note}"));
     text
 }

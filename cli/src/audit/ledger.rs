@@ -175,7 +175,8 @@ pub(super) fn owner(bytes: &[u8]) -> Option<Opened> {
                 | Body::AttemptRefused(_)
                 | Body::StudyClosed(_)
                 | Body::StudyRefused(_)
-                | Body::KeyChanged(_),
+                | Body::KeyChanged(_)
+                | Body::Trainer(_),
             ..
         } => None,
     }

@@ -37,7 +37,8 @@ pub struct Verify {
     /// Accepts a ledger that goes on under another key although the old one did not sign that.
     #[arg(long)]
     pub accept_break: bool,
-    /// Write JSON: {"logs": [{"file", "title", "entries", "head", "root", "continues", "key_changes", "inclusion"}]}.
+    /// Write JSON: {"logs": [{"file", "title", "entries", "head", "root", "unprotected", "continues", "key_changes",
+    /// "inclusion"}]}.
     #[arg(long)]
     pub json: bool,
 }
@@ -62,6 +63,8 @@ pub struct Verified {
     pub head: String,
     /// The Merkle root over all entries.
     pub root: String,
+    /// When the site's trainer could run without the kernel's protection, in words.
+    pub unprotected: Vec<String>,
     /// Signed heads that it continues.
     pub continues: Vec<Continued>,
     /// Where the writer's key changed.
@@ -222,8 +225,10 @@ impl Verified {
     fn new(file: String, title: String, summary: Summary, ledger: Option<Box<Ledger>>) -> Self {
         let Summary { entries, head, root, keys } = summary;
         let (head, root) = (head.to_string(), Digest(root).to_string());
+        let spans = ledger.iter().flat_map(|ledger| ledger.state.unprotected());
+        let unprotected = spans.map(ToString::to_string).collect();
         let (continues, key_changes) = (Vec::new(), keys.iter().map(NewKey::from).collect());
-        Self { file, title, entries, head, root, continues, key_changes, inclusion: None, ledger }
+        Self { file, title, entries, head, root, unprotected, continues, key_changes, inclusion: None, ledger }
     }
 }
 
@@ -241,8 +246,11 @@ impl fmt::Display for AllVerified {
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { title, entries, head, root, continues, key_changes, inclusion, .. } = self;
+        let Self { title, entries, head, root, unprotected, continues, key_changes, inclusion, .. } = self;
         write!(f, "{title}: verified\nentries  {entries}\nhead     {head}\nroot     {root}")?;
+        for span in unprotected {
+            write!(f, "\n{span}")?;
+        }
         for NewKey { entry, from, to, lost } in key_changes {
             let how = if *lost { "a BREAK: the old key is said to be lost" } else { "signed by both" };
             write!(f, "\nthe key changed at entry {entry} from {from} to {to}, {how}")?;

@@ -35,6 +35,26 @@ pub enum Body {
     StudyRefused(StudyRefused),
     /// From this entry on another identity key signs; the entry itself says which, and whether the old one agreed.
     KeyChanged(KeyChanged),
+    /// From here on the process that reads patients is confined, or people at the site do not ask for it.
+    Trainer(Trainer),
+}
+
+/// Whether the kernel confines the process that reads patients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trainer {
+    /// What the site's configuration says.
+    pub protection: Protection,
+}
+
+/// What a site's configuration says of its trainer's protection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protection {
+    /// It starts only where the kernel confines it; so it is before any entry says otherwise.
+    Required,
+    /// It starts without, too.
+    Waived,
 }
 
 /// Whose ledger this is.

@@ -31,18 +31,18 @@ use fedtwin_audit_log::{Appended, LeafHash, LogError, LogFile, PublicKey, Signer
 use fedtwin_plan::time::Timestamp;
 use fedtwin_plan::{Digest, StudyId};
 
-pub use body::{Attempt, Body, ClosedBy, Opened, Outcome, Round};
+pub use body::{Attempt, Body, ClosedBy, Opened, Outcome, Protection, Round};
 pub use budget::{Approval, BudgetOpened, BudgetRaised, Delta, Kind, Purpose, Remark};
 pub use claim::{BlockId, Claim, Spend};
 pub use cost::Cost;
 pub use grant::{BlockGrant, Receipt, Reservation};
 pub use report::{Amount, BudgetReport, CAP_AND_SPEND, CohortReport, Stage, StudyReport};
 pub use request::{AttemptCost, BudgetRequest, ClaimRequest, StudyRequest};
-pub use state::{FAILURES_MAX, LedgerState};
+pub use state::{FAILURES_MAX, LedgerState, Unprotected};
 pub use violation::{Shortfall, Violation};
 pub use witness::RolledBack;
 
-use body::{AttemptBegun, AttemptRefused, BlockOpened, Released, StudyClosed, StudyRefused};
+use body::{AttemptBegun, AttemptRefused, BlockOpened, Released, StudyClosed, StudyRefused, Trainer};
 use state::StudyState;
 
 /// Something that the ledger does not do.
@@ -180,6 +180,17 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let reason = shortened(reason);
         self.append(&Body::StudyRefused(StudyRefused { study: study.clone(), plan, reason }), now)
+    }
+
+    /// Says whether the kernel has to confine the trainer from here on, where that changes.
+    ///
+    /// # Errors
+    /// Fails when the disk does.
+    pub fn set_protection(&mut self, protection: Protection, now: Timestamp) -> Result<(), LedgerError> {
+        if self.state.protection() == protection {
+            return Ok(());
+        }
+        self.append(&Body::Trainer(Trainer { protection }), now)
     }
 
     /// Logs that an attempt of a running study was refused, unless many of its attempts were: who asks

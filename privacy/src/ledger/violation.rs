@@ -15,6 +15,9 @@ pub enum Violation {
     /// Only the first entry may.
     #[error("the ledger is opened already")]
     OpenedTwice,
+    /// An entry says what changes.
+    #[error("the trainer's protection is what the entry says already")]
+    SameProtection,
     /// A budget is immutable.
     #[error("cohort {cohort} has a {purpose} budget already: it can only be raised")]
     BudgetExists {

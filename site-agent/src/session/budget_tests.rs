@@ -107,3 +107,23 @@ fn a_confirmation_that_this_site_did_not_sign_opens_nothing() {
     drop(site.open());
     assert!(site.ledger().lines().count() > entries, "what people confirmed is entered");
 }
+
+#[test]
+fn a_waived_protection_is_in_the_ledger_from_when_to_when_it_was() {
+    let site = Site::new();
+    drop(site.open());
+    assert!(!site.ledger().contains("\"entry\":\"trainer\""), "confined is what goes without saying");
+    let said = |line: &str| {
+        let session = site.try_open_text(&(site.text("") + line)).unwrap();
+        session.ledger.state().unprotected().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let since = site.ledger().lines().count();
+    for _start in 0..2 {
+        assert_eq!(
+            said("[trainer]\nunprotected = true"),
+            [format!("trainer unprotected since entry {since}")]
+        );
+    }
+    let until = format!("trainer unprotected since entry {since} until entry {}", since + 1);
+    assert_eq!(said(""), [until]);
+}

@@ -178,6 +178,7 @@ impl Session {
             studies,
             refused,
         };
+        session.ledger.set_protection(config.trainer.protection(), now)?;
         session.enter_budgets(now)?;
         session.check_cohorts()?;
         Ok(session)

@@ -47,20 +47,6 @@ fn a_study_too_many_is_refused_until_another_has_ended() {
     site.offer(&mut session, "two", 1000).unwrap();
 }
 
-#[test]
-fn a_budget_that_the_ledger_refuses_is_set_aside() {
-    let site = Site::new();
-    let session = site.open_with("");
-    site.confirm_budget(5.0);
-    drop(session);
-    let entries = site.ledger().lines().count();
-    drop(site.open_with(""));
-    assert_eq!(site.ledger().lines().count(), entries, "a raise never lowers");
-    let kept = fs::read_dir(site.folder.path().join("state/proposals")).unwrap();
-    let names: Vec<_> = kept.map(|file| file.unwrap().path()).collect();
-    assert!(names.len() == 1 && names[0].extension().unwrap() == "refused", "{names:?}");
-}
-
 /// What the authority has taken back, without a file.
 #[derive(Debug, Default)]
 struct TakenBack(Mutex<BTreeSet<String>>);

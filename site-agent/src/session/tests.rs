@@ -68,14 +68,23 @@ impl Site {
     }
 
     pub(super) fn try_open(&self, line: &str) -> anyhow::Result<Session> {
+        self.try_open_text(&self.text(line))
+    }
+
+    pub(super) fn try_open_text(&self, text: &str) -> anyhow::Result<Session> {
+        let config: SiteConfig = parse("site.toml", text).unwrap();
+        Session::open(&config, self.folder.path(), &self.credentials, NOW)
+    }
+
+    /// The configuration, with another line of policy.
+    pub(super) fn text(&self, line: &str) -> String {
         let key = self.researcher.identity_key().public().fingerprint();
         let pin = if line.contains("researchers") {
             String::new()
         } else {
             format!(", researchers = {{ ada = \"{key}\" }}")
         };
-        let config: SiteConfig = parse("site.toml", &self.config().replace("LINE", &(pin + line))).unwrap();
-        Session::open(&config, self.folder.path(), &self.credentials, NOW)
+        self.config().replace("LINE", &(pin + line))
     }
 
     /// Opens a session to which nobody remembers anything.

@@ -196,6 +196,8 @@ pub struct Source {
     pub head: String,
     /// The Merkle root over all.
     pub root: String,
+    /// When the site's trainer could run without the kernel's protection, in words.
+    pub unprotected: Vec<String>,
     /// Signed heads that the ledger continues.
     pub checkpoints: Vec<Witnessed>,
 }

@@ -291,6 +291,7 @@ fn source(ledger: &Ledger, heads: &[Continued]) -> Source {
         entries: ledger.leaves.len() as u64,
         head: ledger.leaves.last().map(ToString::to_string).unwrap_or_default(),
         root: Digest(ledger.root()).to_string(),
+        unprotected: ledger.state.unprotected().iter().map(ToString::to_string).collect(),
         checkpoints: heads.iter().map(witnessed).collect(),
     }
 }

@@ -297,6 +297,9 @@ fn rests_on(page: &mut String, report: &Report) {
             ledger.entries, ledger.root, ledger.head
         ),
     );
+    for span in &ledger.unprotected {
+        push(page, format_args!("<dt>trainer<dd><span class=bad>{}</span>", escape(span)));
+    }
     page.push_str("<dt>witnesses<dd>");
     if ledger.checkpoints.is_empty() {
         page.push_str("no checkpoint was given: that the ledger was not rolled back is not shown");

@@ -13,7 +13,8 @@ use fedtwin_audit_log::Stamp;
 use fedtwin_plan::{CohortName, Digest, StudyId};
 
 use crate::ledger::body::{
-    Attempt, AttemptBegun, BlockOpened, Body, Opened, Outcome, Released, Round, StudyClosed, StudyReserved,
+    Attempt, AttemptBegun, BlockOpened, Body, Opened, Outcome, Protection, Released, Round, StudyClosed,
+    StudyReserved, Trainer,
 };
 use crate::ledger::budget::{BudgetOpened, BudgetRaised, Purpose};
 use crate::ledger::claim::{BlockId, Claim, Spend};
@@ -30,6 +31,23 @@ pub struct LedgerState {
     plans: BTreeSet<Digest>,
     entries: u64,
     not_private_since: Option<u64>,
+    unprotected: Vec<Unprotected>,
+}
+
+/// Entries over which a site's trainer could run unprotected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unprotected {
+    /// The first.
+    pub since: u64,
+    /// The entry that ended it; absent where it is so still.
+    pub until: Option<u64>,
+}
+
+impl std::fmt::Display for Unprotected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "trainer unprotected since entry {}", self.since)?;
+        self.until.map_or(Ok(()), |until| write!(f, " until entry {until}"))
+    }
 }
 
 /// One cohort.
@@ -199,6 +217,31 @@ impl LedgerState {
         self.not_private_since
     }
 
+    /// Returns when the site's trainer could run without the kernel's protection.
+    #[must_use]
+    pub fn unprotected(&self) -> &[Unprotected] {
+        &self.unprotected
+    }
+
+    /// Returns what the ledger says of the trainer's protection now.
+    #[must_use]
+    pub fn protection(&self) -> Protection {
+        match self.unprotected.last() {
+            Some(Unprotected { until: None, .. }) => Protection::Waived,
+            Some(_) | None => Protection::Required,
+        }
+    }
+
+    fn set_protection(&mut self, protection: Protection) {
+        match protection {
+            Protection::Waived => self.unprotected.push(Unprotected { since: self.entries, until: None }),
+            Protection::Required => {
+                let last = self.unprotected.last_mut().expect("the check found it waived");
+                last.until = Some(self.entries);
+            }
+        }
+    }
+
     /// Takes in an entry.
     ///
     /// # Errors
@@ -220,6 +263,7 @@ impl LedgerState {
             Body::AttemptRefused(refused) => self.study_mut(&refused.study).refused += 1,
             Body::StudyClosed(closed) => self.close(closed),
             Body::StudyRefused(_) | Body::KeyChanged(_) => {}
+            Body::Trainer(Trainer { protection }) => self.set_protection(*protection),
         }
         if stamp.is_some() {
             self.not_private_since.get_or_insert(self.entries);

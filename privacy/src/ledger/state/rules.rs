@@ -28,6 +28,10 @@ impl LedgerState {
             Body::Released(release) => self.check_release(release),
             Body::AttemptRefused(refused) => self.running(&refused.study).map(drop),
             Body::StudyClosed(closed) => self.check_close(closed),
+            Body::Trainer(trainer) if trainer.protection == self.protection() => {
+                Err(Violation::SameProtection)
+            }
+            Body::Trainer(_) => Ok(()),
         }
     }
 
