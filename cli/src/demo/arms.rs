@@ -203,7 +203,7 @@ impl<'a> Stage<'a> {
     ) -> anyhow::Result<Vec<Row>> {
         let plan = study.folder().join("plan.toml");
         let spec = study.study.plan.model_spec().map_err(|problem| anyhow::anyhow!("{}", problem.message))?;
-        let trainer = self.programs.site.with_file_name("fedtwin-trainer");
+        let trainer = self.programs.trainer();
         let mut reports = Vec::new();
         for target in cohort.write(self.data, &self.folder.join("cohorts"))? {
             let file = target.cohort_files.first().context("a site of the demonstration has a cohort")?;

@@ -8,6 +8,8 @@ use fedtwin_plan::pipe::{FrameLimits, Request, Response, read_frame, write_frame
 use fedtwin_plan::report::Report;
 use fedtwin_plan::{ModelSpec, model_file};
 
+use crate::simulate::confinement::Confinement;
+
 /// Scores the model file on the test patients of a cohort, as the plan in `plan_file` needs them.
 ///
 /// # Errors
@@ -43,6 +45,9 @@ struct Trainer(Child);
 impl Trainer {
     fn start(program: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(program);
+        if Confinement::of(program)? == Confinement::Lacking {
+            command.arg("--unprotected");
+        }
         // What goes wrong comes back as an answer.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let started = command.spawn();

@@ -18,6 +18,7 @@ use fedtwin_plan::{CohortName, FederationName, SiteName, Timestamp};
 use fedtwin_privacy::ledger::{Kind, Purpose};
 
 use super::budget::Budget;
+use super::confinement::{Confinement, waived};
 
 /// The programs to run.
 #[derive(Debug, Clone)]
@@ -48,6 +49,14 @@ impl Programs {
     }
 }
 
+impl Programs {
+    /// Returns the trainer that the sites start.
+    #[must_use]
+    pub fn trainer(&self) -> PathBuf {
+        self.site.with_file_name("fedtwin-trainer")
+    }
+}
+
 /// A federation's folder and processes.
 #[derive(Debug)]
 pub struct Federation {
@@ -57,6 +66,7 @@ pub struct Federation {
     address: SocketAddr,
     coordinator: Process,
     sites: BTreeMap<SiteName, Process>,
+    confinement: Confinement,
 }
 
 impl Federation {
@@ -96,7 +106,8 @@ impl Federation {
 
         let (coordinator, address) = start_coordinator(folder, &programs, "127.0.0.1:0")?;
         let folder = folder.to_path_buf();
-        Ok(Self { folder, programs, researcher, address, coordinator, sites: BTreeMap::new() })
+        let confinement = Confinement::of(&programs.trainer())?;
+        Ok(Self { folder, programs, researcher, address, coordinator, sites: BTreeMap::new(), confinement })
     }
 
     /// Kills the coordinator without warning.
@@ -136,9 +147,12 @@ impl Federation {
     pub fn configure_site(&self, site: &SiteName, address: SocketAddr, rest: &str) -> anyhow::Result<()> {
         let folder = self.site_folder(site);
         fs::create_dir_all(&folder)?;
-        let config = format!(
+        let mut config = format!(
             "coordinator = \"{address}\"\ncredentials = \"../../credentials/{site}\"\nstate = \"state\"\n{rest}"
         );
+        if let Confinement::Lacking = self.confinement {
+            config = waived(config);
+        }
         Ok(fs::write(folder.join("site.toml"), config)?)
     }
 

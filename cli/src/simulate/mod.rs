@@ -6,6 +6,7 @@
 pub mod arm;
 pub mod budget;
 pub mod command;
+pub mod confinement;
 pub mod federation;
 pub mod memory;
 pub mod outcome;

@@ -33,6 +33,9 @@ struct Args {
     /// Tries what the sandbox denies, writing into this folder, and exits; succeeds if nothing was possible.
     #[arg(long, value_name = "FOLDER")]
     check_sandbox: Option<PathBuf>,
+    /// Confines itself and exits: succeeds where this kernel can.
+    #[arg(long)]
+    check_kernel: bool,
     /// Makes one of these attempts, in the sandbox.
     #[arg(long, value_name = "NUMBER", requires = "check_sandbox", hide = true)]
     attempt: Option<usize>,
@@ -47,6 +50,10 @@ fn main() -> anyhow::Result<ExitCode> {
     let requirement = if args.unprotected { Requirement::Waived } else { Requirement::Protected };
     let entered = Sandbox::enter(args.memory_mb, requirement);
     let mut sandbox = entered.context("the trainer could not confine itself")?;
+    if args.check_kernel {
+        sandbox.read_only(&[]).context("the trainer could not confine itself")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let (Some(folder), Some(number)) = (&args.check_sandbox, args.attempt) {
         sandbox.read_only(&[]).context("the trainer could not confine itself")?;
         let possible = sandbox::attempt(number, folder);
