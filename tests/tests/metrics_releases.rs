@@ -28,7 +28,11 @@ fn measured(testbed: &Testbed) -> VectorStudy {
 /// The true counts of a scripted site.
 fn counts(number: u32) -> Vec<i64> {
     let report = Report::Risk(RiskReport { intercept: 0.0, rows: predictions(number) });
-    Histogram::Risk.counts(&report).into_iter().map(|count| i64::try_from(count).unwrap()).collect()
+    Histogram::Risk
+        .counts(&report)
+        .into_iter()
+        .map(|count| i64::try_from(count).expect("so few patients"))
+        .collect()
 }
 
 fn released(watch: &Watch) -> Vec<MetricsReleased> {

@@ -228,7 +228,18 @@ impl Verified {
         let spans = ledger.iter().flat_map(|ledger| ledger.state.unprotected());
         let unprotected = spans.map(ToString::to_string).collect();
         let (continues, key_changes) = (Vec::new(), keys.iter().map(NewKey::from).collect());
-        Self { file, title, entries, head, root, unprotected, continues, key_changes, inclusion: None, ledger }
+        Self {
+            file,
+            title,
+            entries,
+            head,
+            root,
+            unprotected,
+            continues,
+            key_changes,
+            inclusion: None,
+            ledger,
+        }
     }
 }
 

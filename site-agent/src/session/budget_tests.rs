@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::tests::{NOW, Site};
+use super::tests::Site;
 use super::*;
 use crate::proposals::{Proposal, ProposalError};
 
