@@ -25,8 +25,8 @@ fn checkpoint(ledger: &Ledger, seed: u8) -> Checkpoint {
 #[test]
 fn a_new_key_keeps_the_history_and_what_was_spent() {
     let Site { mut ledger, path, _folder } = site(3.0);
-    let reservation = ledger.reserve(&request("a", "heart", 2, 1), NOW).unwrap();
-    ledger.open_block(&reservation, Purpose::Training, BlockId(0), NOW).unwrap();
+    ledger.reserve(&request("a", "heart", 2, 1), NOW).unwrap();
+    ledger.begin(&"a".parse().unwrap(), Purpose::Training, key(0, 0), NOW).unwrap();
     let (spent, before) = (ledger.state().report(), checkpoint(&ledger, 5));
     drop(ledger);
     let by_itself = Ledger::open(&path, &owner("va"), Box::new(signer(6)), NOW).err().unwrap();
@@ -34,7 +34,7 @@ fn a_new_key_keeps_the_history_and_what_was_spent() {
 
     let mut ledger = rekey(&path, Old::Signs(&signer(5)), 6).unwrap();
     assert_eq!(ledger.state().report(), spent);
-    ledger.close(&"a".parse().unwrap(), Outcome::Committed, NOW).unwrap();
+    ledger.close(&"a".parse().unwrap(), (Outcome::Committed, ClosedBy::Coordinator), NOW).unwrap();
     let after = checkpoint(&ledger, 6);
     assert_eq!((compare(ledger.leaves(), &before), compare(ledger.leaves(), &after)), (Ok(()), Ok(())));
     assert_eq!(ledger.keys(), [Signer::public_key(&signer(5)), Signer::public_key(&signer(6))]);
