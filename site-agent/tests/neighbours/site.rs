@@ -53,7 +53,7 @@ pub(crate) fn furnish(folder: &Path) {
     let cohort = "name = \"heart\"\npatients = 8\n[source.synthetic-table]\nseed = 1\nsite = 0\npatients = 10\n\
                   [split.modulo]\ndivisor = 5\ntest = 3\n";
     fs::write(folder.join("cohort.toml"), cohort).unwrap();
-    let proposals = Proposals::of(&folder.join("state"));
+    let proposals = Proposals::of(&folder.join("state"), &PEOPLE.site);
     for purpose in [Purpose::Training, Purpose::Metrics] {
         let proposal = Proposal {
             cohort: "heart".parse().unwrap(),

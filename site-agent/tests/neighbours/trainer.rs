@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fedtwin_plan::PatientId;
 use fedtwin_plan::numbers::Positive;
+use fedtwin_plan::pipe::Loaded;
 use fedtwin_plan::report::{Report, RiskReport, RiskRow};
+use fedtwin_plan::{Digest, PatientId};
 use fedtwin_site_agent::trainer::{Stopper, Trainer, TrainerError};
 
 /// What the odd patient's record does to a trainer.
@@ -59,7 +60,7 @@ impl Scripted {
 }
 
 impl Trainer for Scripted {
-    fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<(u32, u32), TrainerError> {
+    fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<Loaded, TrainerError> {
         self.takes(700);
         match self.odd {
             Odd::LoadFails => return Err(TrainerError::Failed(format!("patient {} is odd", self.patient))),
@@ -67,7 +68,7 @@ impl Trainer for Scripted {
             Odd::LoadSilent => self.took = None,
             _ => {}
         }
-        Ok((8, 2))
+        Ok(Loaded { train: 8, test: 2, digest: Digest::of(b"") })
     }
 
     fn sum(
@@ -99,11 +100,24 @@ impl Trainer for Scripted {
         Ok(sum)
     }
 
+    fn measure(&mut self, _weights: &[f32]) -> Result<Vec<u32>, TrainerError> {
+        self.takes(200);
+        let mut counts = vec![0; CELLS];
+        match self.odd {
+            // A score that is no number is in no cell.
+            Odd::NotANumber => {}
+            Odd::ScoreFails => return Err(TrainerError::Failed(format!("patient {} is odd", self.patient))),
+            Odd::ScoreSlow(ms) => self.takes(ms),
+            _ => counts[10] = 1,
+        }
+        Ok(counts)
+    }
+
     fn score(&mut self, _weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainerError> {
         self.takes(200);
-        let mut row = RiskRow { outcome: true, global: 0.25, local: 0.5 };
+        let mut row = RiskRow { outcome: true, global: Some(0.25), local: Some(0.5) };
         match self.odd {
-            Odd::NotANumber => row.global = f64::NAN,
+            Odd::NotANumber => row.global = None,
             Odd::ScoreFails => return Err(TrainerError::Failed(format!("patient {} is odd", self.patient))),
             Odd::ScoreSlow(ms) => self.takes(ms),
             _ => {}
@@ -115,3 +129,6 @@ impl Trainer for Scripted {
         Stopper::default()
     }
 }
+
+/// Twenty scores of each outcome.
+const CELLS: usize = 40;
