@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::tests::Site;
+use super::tests::{NOW, Site};
 use super::*;
 use crate::proposals::{Proposal, ProposalError};
 
@@ -114,7 +114,8 @@ fn a_waived_protection_is_in_the_ledger_from_when_to_when_it_was() {
     drop(site.open());
     assert!(!site.ledger().contains("\"entry\":\"trainer\""), "confined is what goes without saying");
     let said = |line: &str| {
-        let session = site.try_open_text(&(site.text("") + line)).unwrap();
+        let mut session = site.try_open_text(&(site.text("") + line)).unwrap();
+        session.note_protection(NOW).unwrap();
         session.ledger.state().unprotected().iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let since = site.ledger().lines().count();

@@ -34,7 +34,7 @@ use fedtwin_cohort::CohortFile;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::ledger::{
-    Attempt, BlockGrant, Ledger, LedgerError, Opened, Purpose, Round, StudyRequest,
+    Attempt, BlockGrant, Ledger, LedgerError, Opened, Protection, Purpose, Round, StudyRequest,
 };
 use fedtwin_privacy::release::{Release, ReleaseError};
 use fedtwin_proto::domain::RoundKey;
@@ -63,6 +63,8 @@ pub struct Session {
     cohorts: BTreeMap<CohortName, (PathBuf, CohortFile)>,
     ledger: Ledger,
     standing: Standing,
+    /// Whether the kernel has to confine the trainers.
+    protection: Protection,
     others: Others,
     credentials: Arc<Credentials>,
     /// The sites to hide among, where the policy has them.
@@ -170,6 +172,7 @@ impl Session {
             cohorts,
             ledger,
             standing,
+            protection: config.trainer.protection(),
             others,
             credentials,
             floor,
@@ -178,7 +181,6 @@ impl Session {
             studies,
             refused,
         };
-        session.ledger.set_protection(config.trainer.protection(), now)?;
         session.enter_budgets(now)?;
         session.check_cohorts()?;
         Ok(session)
@@ -193,6 +195,11 @@ impl Session {
     /// Returns what this site remembers of the others' ledgers, to add to it.
     pub fn others_mut(&mut self) -> &mut Others {
         &mut self.others
+    }
+
+    /// Says in the ledger whether trainers are confined, before one is started.
+    fn note_protection(&mut self, now: Timestamp) -> Result<(), LedgerError> {
+        self.ledger.set_protection(self.protection, now)
     }
 
     /// Enters the budgets that people confirmed while this agent holds the ledger.
@@ -225,6 +232,7 @@ impl Session {
     ) -> Result<Accepted, Refusal> {
         // An entry in a ledger that was rolled back would fork it: this refusal is in the logs only.
         self.check_standing()?;
+        self.note_protection(now)?;
         self.enter_budgets(now)?;
         self.enter_closings(now)?;
         let (study, digest) = (plan.study.id.clone(), signed.digest());
