@@ -6,6 +6,7 @@
 //! that are in the entries; computing a price again from an entry's event is the auditor's work.
 
 mod rules;
+mod unprotected;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,7 @@ use crate::ledger::claim::{BlockId, Claim, Spend};
 use crate::ledger::cost::Cost;
 use crate::ledger::violation::Violation;
 pub(crate) use rules::same_terms;
+pub use unprotected::Unprotected;
 
 /// What the entries so far amount to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,22 +34,6 @@ pub struct LedgerState {
     entries: u64,
     not_private_since: Option<u64>,
     unprotected: Vec<Unprotected>,
-}
-
-/// Entries over which a site's trainer could run unprotected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unprotected {
-    /// The first.
-    pub since: u64,
-    /// The entry that ended it; absent where it is so still.
-    pub until: Option<u64>,
-}
-
-impl std::fmt::Display for Unprotected {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "trainer unprotected since entry {}", self.since)?;
-        self.until.map_or(Ok(()), |until| write!(f, " until entry {until}"))
-    }
 }
 
 /// One cohort.
