@@ -39,7 +39,9 @@ fn change(path: &Path, from: u8, to: u8, lost: bool) -> Result<LogFile<u32>, Log
 /// A log of two entries under key 1, two under key 2 and two under key 3; each change is an entry.
 fn changed_twice(path: &Path) -> Vec<u8> {
     let mut log = open(path, 1).unwrap();
-    (0..2).for_each(|body| drop(log.append(&body, 1).unwrap()));
+    for body in 0..2 {
+        log.append(&body, 1).unwrap();
+    }
     drop(log);
     let mut log = change(path, 1, 2, false).unwrap();
     log.append(&2, 1).unwrap();

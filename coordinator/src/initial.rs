@@ -265,7 +265,8 @@ TRAINABLE
             (longer, shape),
             (file[..last].to_vec(), shape),
             (Vec::new(), shape),
-            (changed(last, 0x7f), "digest"),
+            (changed(last - 3, file[last - 3] ^ 1), "digest"),
+            (changed(last, 0x7f), "is not a number from -2^40 to 2^40"),
         ] {
             let refused = upload(&store, &plan, &bytes, 33).unwrap_err();
             assert!(fedtwin_daemon::program::describe(&refused).contains(expected), "{refused}");

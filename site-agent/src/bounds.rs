@@ -33,7 +33,8 @@ mod tests {
             (&[1, 0], 0, 5, false),
             (&[6, 8], 2, 5, true),
             (&[6, 9], 2, 5, false),
-            (&[i64::MIN; 4], usize::MAX, 1, true),
+            (&[i64::MIN; 3], usize::MAX, 1, true),
+            (&[i64::MIN; 4], usize::MAX, 1, false),
             (&[i64::MIN; 5], 1 << 62, 1, false),
             (&[i64::MIN; 5], usize::MAX, u64::MAX, false),
         ] {

@@ -142,15 +142,14 @@ async fn a_plan_over_budget_is_refused_with_the_numbers_before_data_is_read() {
         let privacy = VectorPrivacy::Local { noise_multiplier: 1, epsilon: 1000.0 };
         let study = VectorStudy { privacy, ..VectorStudy::new("greedy", &testbed.sites) };
         let reason = refused(&testbed, &study).await?;
-        // Order 8, noise 1, six steps on all patients: 6 * 8 / 2 = 24. The budget is epsilon less what delta
-        // takes: 4 - (ln(1e5) - ln(8)) / 7 + ln(8 / 7) (Canonne et al. 2020, proposition 12).
-        let expected =
-            ["the budget of cohort scripted", "asks for 24.0", "left is 2.785891 (epsilon 4.0000)"];
+        // Noise 1, six steps on all patients: mu squared is 6. The budget's mu has epsilon 4 at 0.99 of delta 1e-5
+        // (Balle and Wang 2018, theorem 8).
+        let expected = ["the budget of cohort scripted", "asks for 6.0", "left is 0.854690 (epsilon 4.0000)"];
         for number in expected {
             assert!(reason.contains(number), "{number}: {reason}");
         }
         let ledger = std::fs::read_to_string(testbed.site_folder(0).join("state/ledger.log"))?;
-        assert!(ledger.contains("study-refused") && ledger.contains("asks for 24.0"), "{ledger}");
+        assert!(ledger.contains("study-refused") && ledger.contains("asks for 6.0"), "{ledger}");
         Ok(())
     })
     .await;

@@ -100,7 +100,10 @@ async fn a_site_refuses_to_hide_among_sites_that_it_has_not_pinned() {
         let mut watch = testbed.open(&study).await?;
         let reason = watch.refusal("site-0").await?;
         assert!(watch.seen.last().is_some_and(|seen| matches!(seen.event, Event::SiteAnswered { .. })));
-        assert!(reason.contains("site-2, whose identity key this site has not pinned"), "{reason}");
+        assert!(
+            reason.contains("site-2 takes part, whose identity key this site has not pinned"),
+            "{reason}"
+        );
         assert!(!testbed.trainer_was_loaded(0));
         Ok(())
     })

@@ -105,7 +105,7 @@ fn change(file: &Path, line: usize, from: &str, to: &str) {
 fn a_ledger_is_verified_with_its_sites_certificate_or_key() {
     let bench = Bench::new();
     let text = verify::verify_file(&bench.ledger(), &bench.trust("va").load().unwrap()).unwrap().to_string();
-    assert!(text.starts_with("ledger of site va in demo: verified\nentries  4\n"), "{text}");
+    assert!(text.starts_with("ledger of site va in demo: verified\nentries  5\n"), "{text}");
     let credentials = folder::load_credentials(&bench.folder.path().join("holders/va")).unwrap();
     let key = Some(PublicKey(*credentials.identity_key().public().as_bytes()));
     let by_key = Trust { key, ..Trust::default() }.load().unwrap();

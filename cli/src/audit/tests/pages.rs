@@ -38,7 +38,7 @@ async fn a_report_states_the_ledgers_numbers() {
     assert!(number(&json["promise"]["epsilon_spent"]) < planned);
     assert!((number(&json["total"]["cap"]) - 4.0).abs() < 0.1, "{json}");
     assert_eq!(json["mechanisms"][0]["noised"]["c_int"], 102);
-    assert_eq!(json["ledger"]["entries"], 4);
+    assert_eq!(json["ledger"]["entries"], 5);
     assert_eq!(json["trust"]["model_users"], Value::Null);
     // Nobody is found more often than by the best test, nor less often than by guessing.
     for rates in json["trade_off"]["true_positives"].as_array().unwrap() {
@@ -77,8 +77,8 @@ async fn a_study_without_bound_promises_nothing() {
     drop(ledger);
     let (json, page) = report(&bench, &["--study", "plain"]).await.unwrap();
     assert_eq!(json["promise"]["epsilon_planned"], Value::Null);
-    assert_eq!(json["promise"]["unbounded_since"], 4);
-    assert!(page.contains("unbounded (since entry 4)") && page.contains("no noise: plain-updates"), "{page}");
+    assert_eq!(json["promise"]["unbounded_since"], 5);
+    assert!(page.contains("unbounded (since entry 5)") && page.contains("no noise: plain-updates"), "{page}");
     assert!(page.contains("nothing bounds what the whole plan reveals"), "{page}");
     // The other study of the cohort has its own numbers, and they promise nothing either.
     let (json, page) = report(&bench, &["--study", "risk"]).await.unwrap();

@@ -49,21 +49,22 @@ fn copy(bench: &Bench, from: &str, to: &str) {
 #[tokio::test]
 async fn a_ledger_that_went_on_continues_the_heads_that_others_kept() {
     let bench = Bench::new();
+    ["one", "two", "three"].iter().for_each(|reason| bench.go_on(reason));
     bench.keep_head("note");
     bench.go_on("too much");
     let text = bench.verify(&["--checkpoint", &bench.path("note")]).await.unwrap();
-    assert!(text.contains("entries  5") && text.contains("continues the signed head of 4 entries"), "{text}");
+    assert!(text.contains("entries  9") && text.contains("continues the signed head of 8 entries"), "{text}");
     assert!(text.contains("cosigned by demo/auditor/eve"), "{text}");
     let json = bench.verify(&["--checkpoint", &bench.path("note"), "--json"]).await.unwrap();
     let json: Value = serde_json::from_str(&json).unwrap();
     let head = &json["logs"][0]["continues"][0];
-    assert_eq!((&head["entries"], &head["cosigned"][0]["time_s"]), (&4.into(), &1_800_000_000.into()));
-    // From 4 entries to 5 the proof is the new one's leaf.
+    assert_eq!((&head["entries"], &head["cosigned"][0]["time_s"]), (&8.into(), &1_800_000_000.into()));
+    // From 8 entries to 9 the proof is the new one's leaf.
     assert_eq!(head["consistency"].as_array().unwrap(), &[json["logs"][0]["head"].clone()]);
     let out = bench.path("reports");
     bench.ask("report", &["--out", &out, "--checkpoint", &bench.path("note")]).await.unwrap();
     let page = std::fs::read_to_string(bench.folder.path().join("reports/va.risk.html")).unwrap();
-    assert!(page.contains("continues the checkpoint of 4 entries, cosigned by nobody"), "{page}");
+    assert!(page.contains("continues the checkpoint of 8 entries, cosigned by nobody"), "{page}");
 }
 
 #[tokio::test]
@@ -77,18 +78,18 @@ async fn a_rolled_back_ledger_is_named_by_a_head_that_somebody_kept() {
     assert!(bench.verify(&[]).await.is_ok(), "by itself it verifies");
     let refused = bench.verify(&["--checkpoint", &bench.path("note")]).await.unwrap_err().to_string();
     assert!(
-        refused.contains("was rolled back: it has 4 entries, and its site signed 6 of them"),
+        refused.contains("was rolled back: it has 5 entries, and its site signed 7 of them"),
         "{refused}"
     );
     assert!(
-        refused.contains("cosigned by demo/auditor/eve") && refused.ends_with("entries 4 to 5 are missing"),
+        refused.contains("cosigned by demo/auditor/eve") && refused.ends_with("entries 5 to 6 are missing"),
         "{refused}"
     );
     // Restored and continued as if nothing had been, it is another ledger.
     bench.go_on("nothing happened");
     bench.go_on("nothing at all");
     let refused = bench.verify(&["--checkpoint", &bench.path("note")]).await.unwrap_err().to_string();
-    assert!(refused.contains("is a split view: its first 6 entries are not those"), "{refused}");
+    assert!(refused.contains("is a split view: its first 7 entries are not those"), "{refused}");
 }
 
 #[tokio::test]
@@ -97,13 +98,13 @@ async fn two_copies_that_differ_are_named_with_the_entry() {
     copy(&bench, "ledger", "mirror");
     bench.go_on("shown to one");
     let mirror = bench.path("mirror");
-    assert!(bench.verify(&[&mirror]).await.unwrap().contains("entries  5"), "a shorter copy is none");
+    assert!(bench.verify(&[&mirror]).await.unwrap().contains("entries  6"), "a shorter copy is none");
     copy(&bench, "ledger", "ledger.one");
     copy(&bench, "mirror", "ledger");
     bench.go_on("shown to another");
     let one = bench.path("ledger.one");
     let refused = bench.verify(&[&one]).await.unwrap_err().to_string();
-    assert!(refused.contains("are a split view: the site signed two different entries 4"), "{refused}");
+    assert!(refused.contains("are a split view: the site signed two different entries 5"), "{refused}");
 }
 
 #[tokio::test]
@@ -117,7 +118,7 @@ async fn heads_of_others_and_altered_heads_show_nothing() {
         refused.contains("is a checkpoint of \"demo/vb/ledger\", and no such ledger was given"),
         "{refused}"
     );
-    std::fs::write(bench.path("altered"), note.replacen("\n4\n", "\n3\n", 1)).unwrap();
+    std::fs::write(bench.path("altered"), note.replacen("\n5\n", "\n3\n", 1)).unwrap();
     let refused = bench.verify(&["--checkpoint", &bench.path("altered")]).await.unwrap_err().to_string();
     assert!(refused.contains("is not a checkpoint that the site signed"), "{refused}");
 }
@@ -136,15 +137,15 @@ async fn one_entry_is_proven_to_somebody_who_sees_no_other() {
     let (ca, identity) = (bench.path("ca/ca.pem"), bench.path("holders/va/identity.pem"));
     let words = ["verify", &entry, "--proof", &proof, "--ca", &ca, "--identity", &identity];
     let text = answer(&words).await.unwrap();
-    assert_eq!(text, "proven: this is entry 2 of demo/va/ledger, whose site signed 4 entries\n");
+    assert_eq!(text, "proven: this is entry 2 of demo/va/ledger, whose site signed 5 entries\n");
     std::fs::write(&entry, line.replacen("\"attempts_max\":4", "\"attempts_max\":3", 1)).unwrap();
     let refused = answer(&words).await.unwrap_err().to_string();
     assert!(refused.contains("does not prove that this entry is in demo/va/ledger"), "{refused}");
-    let refused = bench.verify(&["--entry", "5"]).await.unwrap_err().to_string();
-    assert!(refused.contains("has 5 entries, counted from 0, and no entry 5"), "{refused}");
-    let words = ["--entry", "4", "--checkpoint", &bench.path("note"), "--proof-out", &proof];
+    let refused = bench.verify(&["--entry", "6"]).await.unwrap_err().to_string();
+    assert!(refused.contains("has 6 entries, counted from 0, and no entry 6"), "{refused}");
+    let words = ["--entry", "5", "--checkpoint", &bench.path("note"), "--proof-out", &proof];
     let refused = bench.verify(&words).await.unwrap_err().to_string();
-    assert!(refused.contains("needs a --checkpoint of more than 4 entries"), "{refused}");
+    assert!(refused.contains("needs a --checkpoint of more than 5 entries"), "{refused}");
 }
 
 #[tokio::test]
@@ -201,10 +202,10 @@ async fn a_ledger_is_verified_across_a_change_of_key_with_heads_from_before() {
     for identities in [&[new.as_str()][..], &[&old, &new], &[&new, &old]] {
         let text = verify(identities).await.unwrap();
         assert!(
-            text.contains("the key changed at entry 4 from") && text.contains("signed by both"),
+            text.contains("the key changed at entry 5 from") && text.contains("signed by both"),
             "{text}"
         );
-        assert!(text.contains("continues the signed head of 4 entries"), "{text}");
+        assert!(text.contains("continues the signed head of 5 entries"), "{text}");
     }
     let refused = program::describe(&verify(&[&old]).await.unwrap_err());
     assert!(refused.contains("from this entry on the log is signed by the key"), "{refused}");
@@ -218,7 +219,7 @@ async fn a_lost_key_is_a_break_that_an_auditor_has_to_accept() {
         (bench.path("ledger"), bench.path("ca/ca.pem"), bench.path("new/va/identity.pem"));
     let words = ["verify", &ledger, "--ca", &ca, "--identity", &new];
     let refused = answer(&words).await.unwrap_err().to_string();
-    assert!(refused.contains("has a break at entry 4"), "{refused}");
+    assert!(refused.contains("has a break at entry 5"), "{refused}");
     let text = answer(&[&words[..], &["--accept-break"]].concat()).await.unwrap();
     assert!(text.contains("a BREAK: the old key is said to be lost"), "{text}");
 }
