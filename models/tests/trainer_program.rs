@@ -263,6 +263,7 @@ fn a_broken_frame_ends_the_trainer_with_an_error() {
 
 /// Whether the kernel has both guards is what `--check-sandbox` says; a kernel without one cannot run this test.
 #[test]
+#[expect(clippy::print_stdout, reason = "what `cargo xtask test` counts")]
 fn the_sandbox_denies_network_programs_and_files() {
     let check = |args: &[&str]| {
         let folder = TempDir::new().unwrap();

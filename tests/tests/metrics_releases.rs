@@ -12,7 +12,7 @@ use fedtwin_proto::domain::{Event, MetricsReleased};
 use fedtwin_tests::relay::Relay;
 use fedtwin_tests::script::{Behaviour, Script, predictions};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, until};
-use fedtwin_tests::vector_study::{Family, VectorMetrics, VectorPrivacy, VectorStudy};
+use fedtwin_tests::vector_study::{C_INT, Family, VectorMetrics, VectorPrivacy, VectorStudy};
 use fedtwin_tests::watch::Watch;
 
 /// Two rounds with metrics after each; the noise of a site's count is half a patient.
@@ -144,13 +144,19 @@ async fn neither_a_count_nor_a_score_is_on_the_wire_without_noise() {
             let script = Script { behaviour, intercept: auroc, ..Script::good(0) };
             let terms = SiteTerms { script, metrics_epsilon: Some(80.0), ..SiteTerms::good(0) };
             testbed.start_site_at(0, &terms, relay.address)?;
-            let privacy = match behaviour {
-                Behaviour::Leaks => VectorPrivacy::None,
+            // An agent refuses sums longer than its patients can make: the leak needs room for 32 bits.
+            let roomy = [
+                (format!("c_int = {C_INT}"), "c_int = 33554432"),
+                ("modulus_bits = 32".into(), "modulus_bits = 40"),
+            ];
+            let roomy = roomy.map(|(from, to): (String, _)| (from, to.to_owned())).to_vec();
+            let (privacy, changes) = match behaviour {
+                Behaviour::Leaks => (VectorPrivacy::None, roomy),
                 Behaviour::Good | Behaviour::Fails | Behaviour::Hangs | Behaviour::HangsOnce => {
-                    VectorPrivacy::Local { noise_multiplier: 8, epsilon: 2.0 }
+                    (VectorPrivacy::Local { noise_multiplier: 8, epsilon: 2.0 }, Vec::new())
                 }
             };
-            let study = VectorStudy { privacy, ..measured(&testbed) };
+            let study = VectorStudy { privacy, changes, ..measured(&testbed) };
             testbed.open(&study).await?.finished().await?;
             let mirror = testbed.folder().join("coordinator/ledgers/site-0.log");
             until(|| fs::read_to_string(&mirror).is_ok_and(|text| text.contains("study-closed"))).await;
@@ -161,7 +167,13 @@ async fn neither_a_count_nor_a_score_is_on_the_wire_without_noise() {
             };
             let stored = testbed.site_folder(0).join("state/studies/measured/metrics-release");
             assert!(capture.holds(&fs::read(stored)?), "what was released did pass");
-            assert_eq!(capture.holds(&auroc.to_le_bytes()), expected, "{behaviour:?}");
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "what the control leaks is of single precision"
+            )]
+            let single = (auroc as f32).to_le_bytes();
+            assert_eq!(capture.holds(&single), expected, "{behaviour:?}");
+            assert!(!capture.holds(&auroc.to_le_bytes()), "{behaviour:?}");
             // Three counts in a row do not come about by chance, in patients or in the plan's units.
             for (place, window) in counts(0).windows(3).enumerate() {
                 for unit in [1, 1 << 21] {
