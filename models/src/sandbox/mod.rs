@@ -5,7 +5,7 @@
 //! libraries', touch no other process and take no more than its memory. Pipes that the agent opened stay usable.
 //! Out of scope: side channels.
 //!
-//! Two guards stand behind each other: a list of the system calls that training takes ([`calls`]), and Landlock's rules
+//! Two guards stand behind each other: a list of the system calls that training takes (`calls`), and Landlock's rules
 //! for files. A kernel that lacks either is refused, unless people waived it in so many words.
 
 mod attempts;

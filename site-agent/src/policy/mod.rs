@@ -1,6 +1,6 @@
 //! What studies may ask of this site. Whatever is not allowed here is refused.
 //!
-//! This file is what a hospital writes; [`rules`] hold plans against it, [`denied`] is what a refusal says, and
+//! This file is what a hospital writes; `rules` hold plans against it, `denied` is what a refusal says, and
 //! [`researchers`] are whose plans count.
 
 pub mod denied;
