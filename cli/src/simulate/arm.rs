@@ -94,7 +94,8 @@ impl Arm {
                 group.iter().map(|(plan, signed)| run_study(&federation, plan, signed.clone(), bars));
             for study in join_all(running).await {
                 federation.check()?;
-                studies.push(study?);
+                let logs = || format!("the sites' own logs say more: {}/sites/*/site.log", folder.display());
+                studies.push(study.with_context(logs)?);
             }
         }
         let peaks = memory.peaks_mb();
