@@ -252,6 +252,15 @@ fn cancelled_study_is_over_wherever_it_stands_and_keeps_no_update() {
 }
 
 #[test]
+fn cancelling_at_a_rounds_deadline_leaves_nothing_to_sum() {
+    let mut world = three_sites(1, 1);
+    updates_of(&mut world, &[0, 2]);
+    world.happen(DEADLINE_S * 1_000, &What::Cancel);
+    assert!(matches!(world.outcome(), Some(StudyOutcome::Failed { .. })));
+    assert_eq!(world.aggregating_patients(), None);
+}
+
+#[test]
 fn site_that_changes_its_answer_without_end_fills_no_log() {
     let mut world =
         World::open(StudyTerms { id: "fickle", sites: 3, sites_min: 2, rounds: 1, attempts_max: 1 });

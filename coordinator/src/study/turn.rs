@@ -278,6 +278,9 @@ impl Turn<'_> {
             self.effects.push(Effect::Reject(format!("the study {} is over", self.base.plan.study.id)));
             return phase;
         }
+        // At its deadline a round is summed up before the cancellation is heard; nobody shall do that
+        // any more, and the updates go with the phase.
+        self.effects.retain(|effect| !matches!(effect, Effect::Aggregate(_)));
         self.close(StudyOutcome::Failed { reason })
     }
 
