@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fedtwin_plan::Digest;
 use fedtwin_plan::cohort_need::{DataNeed, ImageNeed, TableNeed};
+use fedtwin_plan::digest::RunningDigest;
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::names::CohortName;
 use fedtwin_plan::numbers::Count;
@@ -30,6 +31,7 @@ use crate::tally::Tally;
 #[derive(Debug, Clone, PartialEq)]
 pub struct CohortFile {
     path: PathBuf,
+    description: Digest,
     name: CohortName,
     patients: u32,
     limits: Limits,
@@ -75,10 +77,14 @@ impl CohortFile {
     /// # Errors
     /// Refuses a file that cannot be read, and unknown keys or impossible values with their line.
     pub fn load(path: &Path) -> Result<Self, CohortError> {
-        let Contents { name, patients, limits, confirmed, source, split } = parse(path)?;
+        let (contents, text) = parse(path)?;
+        let Contents { name, patients, limits, confirmed, source, split } = contents;
+        let mut description = RunningDigest::new();
+        description.update(&Digest::of(text.as_bytes()).0);
         let data = match source {
             Source::Table(source) => {
-                let schema = parse(&beside(path, &source.schema))?;
+                let (schema, text) = parse(&beside(path, &source.schema))?;
+                description.update(&Digest::of(text.as_bytes()).0);
                 Data::Table { rows: Rows::File(source), schema }
             }
             Source::SyntheticTable(source) => {
@@ -89,8 +95,16 @@ impl CohortFile {
             Source::SyntheticImages(source) => Data::Images(Scans::Phantoms(source)),
             Source::SyntheticHippocampi(source) => Data::Images(Scans::Hippocampi(source)),
         };
-        let file =
-            Self { path: path.to_owned(), name, patients: patients.get(), limits, confirmed, split, data };
+        let file = Self {
+            path: path.to_owned(),
+            description: description.finish(),
+            name,
+            patients: patients.get(),
+            limits,
+            confirmed,
+            split,
+            data,
+        };
         file.check_confirmed()?;
         Ok(file)
     }
@@ -99,6 +113,12 @@ impl CohortFile {
     #[must_use]
     pub fn name(&self) -> &CohortName {
         &self.name
+    }
+
+    /// Returns the digest of what people wrote of the cohort: this file and its schema, as they were loaded.
+    #[must_use]
+    pub fn description(&self) -> Digest {
+        self.description
     }
 
     /// Returns the declared number of training patients, which is public.
@@ -338,7 +358,8 @@ pub(crate) fn beside(cohort_file: &Path, path: &Path) -> PathBuf {
     cohort_file.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
 }
 
-fn parse<T: DeserializeOwned + Check>(path: &Path) -> Result<T, CohortError> {
+/// Returns what a file says, and its text.
+fn parse<T: DeserializeOwned + Check>(path: &Path) -> Result<(T, String), CohortError> {
     let text = std::fs::read_to_string(path).map_err(CohortError::storage(path))?;
-    Ok(text_file::parse(&path.display().to_string(), &text)?)
+    Ok((text_file::parse(&path.display().to_string(), &text)?, text))
 }

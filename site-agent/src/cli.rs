@@ -14,7 +14,7 @@ use crate::config::SiteConfig;
 use crate::ledger_command::{self, LedgerAction};
 use crate::study_command::{self, StudyAction};
 use crate::trainer::NewTrainer;
-use crate::{agent, audit, report};
+use crate::{agent, audit, check_command, state_folder};
 
 /// Trains at a hospital and lets out only what is paid for.
 #[derive(Debug, Parser)]
@@ -42,7 +42,8 @@ enum Action {
     /// List studies, and close one that nobody will end any more.
     #[command(subcommand)]
     Study(StudyAction),
-    /// Check the configuration, the credentials and the cohort files, without reading patients' data.
+    /// Check configuration, credentials, peers, trainer and every cohort's data, say what is there, and open the cohorts
+    /// that are in order to studies.
     Check,
     /// Go on with the ledger under new credentials.
     #[command(subcommand)]
@@ -68,10 +69,11 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let config: SiteConfig = config::load(&arguments.config)?;
     let base = arguments.config.parent().unwrap_or(Path::new("")).to_path_buf();
+    state_folder::make_files_private();
     let mut credentials = folder::load_credentials(&base.join(&config.credentials))?;
     if let Some(list) = &config.revoked {
         let state = base.join(&config.state);
-        std::fs::create_dir_all(&state)?;
+        state_folder::open(&state)?;
         let (list, seen) = (base.join(list), state.join("revoked.seen"));
         let revocations = Revocations::new(list, seen, credentials.authority().clone());
         credentials = credentials.with_revocation(Arc::new(revocations));
@@ -104,7 +106,13 @@ pub async fn run(
             let place = Place { config: &config, base: &base, credentials: &credentials };
             study_command::run(place, action, &mut std::io::stdout().lock())
         }
-        Action::Check => report::check(&config, &base, &credentials),
+        Action::Check => {
+            let new_trainer = new_trainer(&config, &base)?;
+            let place = Place { config: &config, base: &base, credentials: &credentials };
+            tokio::task::block_in_place(|| {
+                check_command::run(place, &new_trainer, &mut std::io::stdout().lock())
+            })
+        }
         Action::Audit(Audit::Attack(arguments)) => {
             let new_trainer = new_trainer(&config, &base)?;
             tokio::task::block_in_place(|| audit::attack(&config, &base, new_trainer, &arguments))

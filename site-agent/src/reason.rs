@@ -41,6 +41,8 @@ enum Why {
     PeerRevoked(SiteName),
     #[error("this site has no cohort {0}")]
     NoCohort(CohortName),
+    #[error("the cohort is not open to studies at this site at the moment")]
+    NotOpen,
     #[error("the cohort has {declared} patients, the plan has room for {room}")]
     TooManyPatients { declared: u32, room: u32 },
     #[error("the cohort does not fit the plan: {0}")]
@@ -170,6 +172,7 @@ impl From<&Refusal> for PublicReason {
             Refusal::NotPinned(site) => Why::NotPinned(site.clone()),
             Refusal::PeerRevoked { site, source: _ } => Why::PeerRevoked(site.clone()),
             Refusal::NoCohort(name) => Why::NoCohort(name.clone()),
+            Refusal::NotOpen(_) => Why::NotOpen,
             &Refusal::TooManyPatients { declared, room } => Why::TooManyPatients { declared, room },
             Refusal::Misfit { mismatch, need } => Why::Misfit(misfit(mismatch, need)),
             Refusal::Storage(_) => Why::NotNow,

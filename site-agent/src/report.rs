@@ -1,14 +1,8 @@
-//! What the agent tells the hospital's IT: budgets, and whether everything is in order.
+//! What the agent tells the hospital's IT of its budgets.
 
 use std::io::{self, Write};
-use std::path::Path;
 
-use fedtwin_certs::Credentials;
-use fedtwin_cohort::CohortFile;
-use fedtwin_daemon::clock;
 use fedtwin_privacy::ledger::{Amount, CAP_AND_SPEND, CohortReport};
-
-use crate::config::SiteConfig;
 
 /// Writes what is spent, reserved and left.
 ///
@@ -52,21 +46,5 @@ fn write_cohort(out: &mut dyn Write, report: &CohortReport) -> io::Result<()> {
         };
         writeln!(out, "  study {}: {spent}, {} releases, {stage}", study.study, study.releases)?;
     }
-    Ok(())
-}
-
-/// Checks what `run` would need, and says what it found.
-///
-/// # Errors
-/// Returns the first thing that is not in order.
-pub fn check(config: &SiteConfig, base: &Path, credentials: &Credentials) -> anyhow::Result<()> {
-    credentials.check_time(clock::now())?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "credentials of {}: good", credentials.identity())?;
-    for cohort in &config.cohorts {
-        let file = CohortFile::load(&base.join(&cohort.file))?;
-        writeln!(out, "cohort {}: {} patients declared", file.name(), file.patients())?;
-    }
-    writeln!(out, "configuration: good; start with `fedtwin-site run`")?;
     Ok(())
 }

@@ -122,6 +122,9 @@ pub enum TrainerError {
     /// The trainer says what is wrong.
     #[error("{0}")]
     Failed(String),
+    /// The cohort's files changed since people checked them.
+    #[error("the cohort's files are not those that were checked: run `fedtwin-site check` again")]
+    NotAsChecked,
     /// The trainer's answer is not one to this question.
     #[error("the trainer answered another question; are agent and trainer of the same version?")]
     OtherAnswer,

@@ -1,12 +1,14 @@
 //! The thread that owns a study's trainer: it loads the cohort, then computes one thing after another.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fedtwin_plan::inventory::Inventory;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::checked;
 use crate::session::Accepted;
 use crate::trainer::{NewTrainer, Stopper, Trainer, TrainerError};
 
@@ -32,7 +34,10 @@ impl Worker {
         let (jobs, queue) = sync_channel(JOBS_QUEUED);
         let stopper = Arc::default();
         let (shared, cohort_file) = (Arc::clone(&stopper), accepted.cohort_file.clone());
-        tokio::task::spawn_blocking(move || work(&new_trainer, (&plan, cohort_file), &shared, &queue));
+        let checked = accepted.checked.clone();
+        tokio::task::spawn_blocking(move || {
+            work(&new_trainer, (&plan, &cohort_file, &checked), &shared, &queue)
+        });
         Self { jobs, stopper }
     }
 
@@ -62,7 +67,7 @@ impl Drop for Worker {
 
 fn work(
     new_trainer: &NewTrainer,
-    (plan, cohort_file): (&str, PathBuf),
+    (plan, cohort_file, checked): (&str, &Path, &Inventory),
     stopper: &Mutex<Stopping>,
     queue: &Receiver<Job>,
 ) {
@@ -73,7 +78,7 @@ fn work(
             stopping.trainer.stop();
         }
         drop(stopping);
-        trainer.load(plan, &cohort_file)?;
+        checked::load(trainer.as_mut(), (plan, cohort_file), checked)?;
         Ok(trainer)
     });
     if let Err(error) = &loaded {

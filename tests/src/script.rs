@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use fedtwin_plan::histogram::Histogram;
+use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::pipe::Loaded;
 use fedtwin_plan::report::{Report, RiskReport, RiskRow};
@@ -114,12 +115,32 @@ impl ScriptedTrainer {
     }
 }
 
+impl ScriptedTrainer {
+    /// What stands for the digest of its cohort's files.
+    fn data(&self) -> Digest {
+        Digest::of(self.script.number.to_le_bytes().as_slice())
+    }
+}
+
 impl Trainer for ScriptedTrainer {
+    fn check(&mut self, cohort_file: &Path) -> Result<Inventory, TrainerError> {
+        let cohort = fs::read_to_string(cohort_file).map_err(TrainerError::Gone)?;
+        let cohort: toml::Table = cohort.parse().expect("the agent has read it");
+        let declared = cohort["patients"].as_integer().and_then(|patients| u32::try_from(patients).ok());
+        Ok(Inventory {
+            declared: declared.expect("the agent has read it"),
+            train: 1,
+            test: TEST_PATIENTS,
+            left_out: Vec::new(),
+            features: Vec::new(),
+            digest: self.data(),
+        })
+    }
+
     /// Leaves a file behind, which shows that the trainer was asked.
     fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<Loaded, TrainerError> {
         fs::write(self.folder.join(LOADED_FILE), "").map_err(TrainerError::Gone)?;
-        let digest = Digest::of(self.script.number.to_le_bytes().as_slice());
-        Ok(Loaded { train: 1, test: TEST_PATIENTS, digest })
+        Ok(Loaded { train: 1, test: TEST_PATIENTS, digest: self.data() })
     }
 
     fn sum(

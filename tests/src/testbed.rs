@@ -131,6 +131,7 @@ impl Testbed {
         terms.script.save(&folder)?;
         fs::write(folder.join("cohort.toml"), &terms.cohort)?;
         self.federation.configure_site(&site, address, &terms.config)?;
+        self.federation.check_site(&site)?;
         self.federation.open_budget(&site, &COHORT.parse()?, &terms.budget)?;
         if let Some(epsilon) = terms.metrics_epsilon {
             let budget = Budget { purpose: Purpose::Metrics, epsilon, ..terms.budget };

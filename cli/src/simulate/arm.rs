@@ -119,9 +119,14 @@ impl Arm {
     }
 
     fn start_sites(&self, federation: &mut Federation, plans: &[&Plan]) -> anyhow::Result<()> {
+        let mut refused = Vec::new();
         for site in &self.sites {
             let text = site_config::text(site, plans, self.score_every_rounds);
             federation.configure_site(&site.name, federation.address(), &text)?;
+            if let Err(error) = federation.check_site(&site.name) {
+                refused.push(format!("{error:#}"));
+                continue;
+            }
             for file in &site.cohort_files {
                 let cohort = cohort_name(file)?;
                 let plans: Vec<_> = plans.iter().copied().filter(|plan| plan.cohort.name == cohort).collect();
@@ -131,7 +136,7 @@ impl Arm {
             }
             federation.restart_site(&site.name)?;
         }
-        Ok(())
+        if refused.is_empty() { Ok(()) } else { anyhow::bail!("{}", refused.join("\n")) }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -175,23 +175,41 @@ impl Federation {
             Some(order) => vec!["--kind", "rdp", "--order", order],
         };
         let (epsilon, delta) = (epsilon.to_string(), delta.to_string());
-        let words = ["propose", "--cohort", cohort.as_str(), "--purpose", purpose];
+        let words = ["budget", "propose", "--cohort", cohort.as_str(), "--purpose", purpose];
         let amounts = ["--epsilon", &epsilon, "--delta", &delta];
         let reasons = ["--who", "simulation", "--why", "a simulation on one machine", "--code-only"];
-        let code = self.budget_command(site, &[&words[..], &kind, &amounts, &reasons].concat())?;
-        self.budget_command(site, &["confirm", code.trim()])?;
-        Ok(())
+        let refused = || format!("a budget of {site} was not opened");
+        let code = self.site_command(site, &[&words[..], &kind, &amounts, &reasons].concat());
+        let code = code.with_context(refused)?;
+        self.site_command(site, &["budget", "confirm", code.trim()]).map(drop).with_context(refused)
     }
 
-    fn budget_command(&self, site: &SiteName, arguments: &[&str]) -> anyhow::Result<String> {
+    /// Runs one of a site's commands, and returns what it says.
+    fn site_command(&self, site: &SiteName, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(&self.programs.site);
-        command.arg("--config").arg(self.site_folder(site).join("site.toml")).arg("budget").args(arguments);
+        command.arg("--config").arg(self.site_folder(site).join("site.toml")).args(arguments);
         let program = self.programs.site.display();
         let output = command.output().with_context(|| format!("cannot start {program}"))?;
         if !output.status.success() {
-            bail!("a budget of {site} was not opened: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Has a configured site check itself as a person there would, without which it takes part in nothing; what it says
+    /// is in its log.
+    ///
+    /// # Errors
+    /// Returns what the site found not to be in order.
+    pub fn check_site(&self, site: &SiteName) -> anyhow::Result<()> {
+        let checked = self.site_command(site, &["check"]);
+        let said = match &checked {
+            Ok(said) => said.clone(),
+            Err(error) => format!("{error:#}\n"),
+        };
+        let log = self.site_folder(site).join("site.log");
+        fs::File::options().create(true).append(true).open(log)?.write_all(said.as_bytes())?;
+        checked.map(drop).with_context(|| format!("site {site} is not in order"))
     }
 
     /// Starts a configured site, for the first time or again.

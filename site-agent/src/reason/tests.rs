@@ -11,6 +11,7 @@ use fedtwin_proto::limits::REASON_BYTES_MAX;
 use tonic::Status;
 
 use super::*;
+use crate::checked::NotOpen;
 use crate::client::CallError;
 use crate::closings::ClosingError;
 use crate::local_training::TrainingError;
@@ -80,6 +81,10 @@ samples!(refusals: Refusal {
         source: fedtwin_certs::certificate::CertificateError::NoList(planted()),
     },
     Refusal::NoCohort(_) => Refusal::NoCohort("heart".parse().unwrap()),
+    Refusal::NotOpen(_) => {
+        let source = io::Error::other(PLANTED);
+        Refusal::NotOpen(NotOpen::Storage { path: planted().into(), source })
+    },
     Refusal::TooManyPatients { .. } => Refusal::TooManyPatients { declared: 80, room: 70 },
     Refusal::Misfit { .. } => {
         Refusal::Misfit { mismatch: mismatches().swap_remove(1), need: Box::new(need()) }

@@ -1,5 +1,6 @@
 //! Budgets on their way from people into the ledger, and what is kept out.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::tests::{NOW, Site};

@@ -1,5 +1,7 @@
 //! How attempts and studies end that come to nothing, are closed by a person, or whose end is told late.
 
+use std::fs;
+
 use fedtwin_privacy::ledger::{FAILURES_MAX, Purpose, Stage};
 
 use super::tests::{NOW, Site, grant, key};

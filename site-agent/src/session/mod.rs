@@ -24,13 +24,13 @@ mod standing;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fedtwin_certs::{Credentials, LogSigner, Signer};
 use fedtwin_cohort::CohortFile;
+use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::ledger::{
@@ -45,6 +45,7 @@ use self::pricing::claims;
 pub use self::refusal::Refusal;
 pub use self::standing::NotWhole;
 use self::standing::Standing;
+use crate::checked::Checked;
 use crate::closings::ClosingError;
 use crate::config::SiteConfig;
 use crate::local_training::LocalUpdate;
@@ -52,6 +53,7 @@ use crate::pins::{self, Pinned};
 use crate::policy::{Policy, ResearcherKeys, SecurePolicy};
 use crate::proposals::{EnterError, Proposals};
 use crate::reason::PublicReason;
+use crate::state_folder;
 use crate::study_folder::StudyFolder;
 use door::Outgoing;
 
@@ -88,6 +90,8 @@ pub struct Accepted {
     pub patients: u32,
     /// The file that describes the cohort.
     pub cohort_file: PathBuf,
+    /// What it held when people checked it.
+    pub checked: Inventory,
     /// The study's folder.
     pub folder: StudyFolder,
 }
@@ -141,7 +145,7 @@ impl Session {
         let identity = credentials.identity();
         let site = identity.site().ok_or_else(|| anyhow::anyhow!("{identity} is not a site"))?;
         let state = base.join(&config.state);
-        fs::create_dir_all(&state)?;
+        state_folder::open(&state)?;
         let owner = Opened { federation: identity.federation.clone(), site: site.clone() };
         let signer = Box::new(LogSigner(Arc::clone(credentials)));
         let ledger = Ledger::open(&ledger_path(&state), &owner, signer, now)?;
@@ -246,11 +250,12 @@ impl Session {
             }
             Err(refusal) => {
                 let reason = PublicReason::from(refusal);
-                // What breaks the ledger's own rules is logged by the ledger itself.
-                if !matches!(refusal, Refusal::Ledger(_)) {
+                // What breaks the ledger's own rules is logged by the ledger itself; that nobody has checked a cohort
+                // says nothing of the plan.
+                if !matches!(refusal, Refusal::Ledger(_) | Refusal::NotOpen(_)) {
                     reason.enter_study(&mut self.ledger, (&study, digest), now)?;
                 }
-                if !refusal.is_of_the_disk() {
+                if !refusal.is_of_the_moment() {
                     self.refused.insert(digest, reason);
                 }
             }
@@ -272,6 +277,7 @@ impl Session {
         self.check_peers(&plan, now)?;
         let name = &plan.cohort.name;
         let (path, cohort) = self.cohorts.get(name).ok_or_else(|| Refusal::NoCohort(name.clone()))?;
+        let checked = Checked::find(&self.state, cohort)?;
         let (declared, room) = (cohort.patients(), plan.cohort.patients_max.get());
         if declared > room {
             return Err(Refusal::TooManyPatients { declared, room });
@@ -293,7 +299,14 @@ impl Session {
         }
         let folder = StudyFolder::open(&self.state, &plan.study.id)?;
         folder.save_plan(&signed.text)?;
-        Ok(Accepted { spec, patients: declared, cohort_file: path.clone(), folder, plan })
+        Ok(Accepted {
+            spec,
+            patients: declared,
+            cohort_file: path.clone(),
+            checked: checked.inventory,
+            folder,
+            plan,
+        })
     }
 
     /// Pays for an attempt's update or metrics, before it reads data; or finds what it released already.

@@ -1,6 +1,7 @@
 //! What a session makes of what people wrote: whose plans count, how many studies run at one time, budgets that are refused.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -78,6 +79,10 @@ fn a_site_does_not_hide_behind_a_certificate_that_was_taken_back() {
     });
     fs::write(folder.path().join("cohort.toml"), COHORT).unwrap();
     let config: SiteConfig = parse("site.toml", CONFIG).unwrap();
+    let cohort = CohortFile::load(&folder.path().join("cohort.toml")).unwrap();
+    let (description, inventory) = (cohort.description(), cohort.take_inventory().unwrap());
+    let checked = Checked { description, inventory, time: NOW };
+    checked.keep(&folder.path().join("state"), cohort.name()).unwrap();
     let mut session = Session::open(&config, folder.path(), &own, NOW).unwrap();
     session.recollected(&[]).unwrap();
     let researcher = issue(Role::Researcher, "ada");

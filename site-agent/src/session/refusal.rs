@@ -7,6 +7,7 @@ use fedtwin_plan::numbers::OutOfRange;
 use fedtwin_plan::{CohortName, SiteName};
 use fedtwin_privacy::ledger::LedgerError;
 
+use crate::checked::NotOpen;
 use crate::closings::ClosingError;
 use crate::policy::Denied;
 use crate::proposals::EnterError;
@@ -37,6 +38,9 @@ pub enum Refusal {
     /// There is no such cohort.
     #[error("this site has no cohort {0}")]
     NoCohort(CohortName),
+    /// Nobody has checked the cohort as it is.
+    #[error(transparent)]
+    NotOpen(#[from] NotOpen),
     /// The cohort is larger than the plan has room for.
     #[error("the cohort has {declared} patients, the plan has room for {room}")]
     TooManyPatients {
@@ -91,8 +95,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Says whether this site's own disk was in the way: the same plan may be considered again once there is room.
-    pub(super) fn is_of_the_disk(&self) -> bool {
-        matches!(self, Self::Ledger(LedgerError::Log(_)) | Self::Budgets(_) | Self::Storage(_))
+    /// Says whether people at this site can mend what was in the way, a full disk or a cohort that nobody has checked:
+    /// the same plan may be considered again then.
+    pub(super) fn is_of_the_moment(&self) -> bool {
+        matches!(
+            self,
+            Self::Ledger(LedgerError::Log(_)) | Self::Budgets(_) | Self::Storage(_) | Self::NotOpen(_)
+        )
     }
 }

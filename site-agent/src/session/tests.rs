@@ -1,5 +1,6 @@
 //! What a site lets out, and what it does not, over a session's life and after restarts.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,7 +39,16 @@ impl Site {
         let credentials = Arc::new(issue(Role::Site, "va"));
         let site = Self { folder, credentials, researcher: issue(Role::Researcher, "ada") };
         site.confirm_budget(10.0);
+        site.check();
         site
+    }
+
+    /// Opens the cohort to studies, as a person's check does.
+    pub(super) fn check(&self) {
+        let cohort = CohortFile::load(&self.folder.path().join("cohort.toml")).unwrap();
+        let inventory = cohort.take_inventory().unwrap();
+        let checked = Checked { description: cohort.description(), inventory, time: NOW };
+        checked.keep(&self.folder.path().join("state"), cohort.name()).unwrap();
     }
 
     /// Proposes and confirms a training budget, as a person at the site does.

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use fedtwin_certs::{Authority, Credentials, Role, Signer, Terms, sign_plan, verify_plan};
+use fedtwin_cohort::CohortFile;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::text_file::parse;
 use fedtwin_plan::{Plan, Timestamp};
 use fedtwin_privacy::accountant::Order;
 use fedtwin_privacy::ledger::{Delta, Kind, Purpose};
+use fedtwin_site_agent::checked::Checked;
 use fedtwin_site_agent::config::SiteConfig;
 use fedtwin_site_agent::proposals::{Proposal, Proposals};
 use fedtwin_site_agent::session::Session;
@@ -48,11 +50,15 @@ static PEOPLE: LazyLock<People> = LazyLock::new(|| {
     People { site, researcher }
 });
 
-/// Makes a site's folder, with budgets that people confirmed.
+/// Makes a site's folder, with a cohort that people checked and budgets that they confirmed.
 pub(crate) fn furnish(folder: &Path) {
     let cohort = "name = \"heart\"\npatients = 8\n[source.synthetic-table]\nseed = 1\nsite = 0\npatients = 10\n\
                   [split.modulo]\ndivisor = 5\ntest = 3\n";
     fs::write(folder.join("cohort.toml"), cohort).unwrap();
+    let cohort = CohortFile::load(&folder.join("cohort.toml")).unwrap();
+    let (description, inventory) = (cohort.description(), cohort.take_inventory().unwrap());
+    let checked = Checked { description, inventory, time: BEGINS };
+    checked.keep(&folder.join("state"), cohort.name()).unwrap();
     let proposals = Proposals::of(&folder.join("state"), &PEOPLE.site);
     for purpose in [Purpose::Training, Purpose::Metrics] {
         let proposal = Proposal {

@@ -1,0 +1,80 @@
+//! `fedtwin-site check`: opens everything that `run` would need, says what is there, and opens cohorts to studies.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
+use fedtwin_cohort::CohortFile;
+use fedtwin_daemon::clock;
+
+use crate::budget_command::Place;
+use crate::checked::Checked;
+use crate::pins;
+use crate::trainer::NewTrainer;
+
+/// Checks credentials, policy, program and cohorts, and keeps a record of each cohort that is in order.
+///
+/// # Errors
+/// Says of the first thing that is not in order what it is and what to do; the other cohorts' reasons are written to
+/// `out` before. A cohort that is not in order is closed to studies.
+pub(crate) fn run(place: Place<'_>, new_trainer: &NewTrainer, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Place { config, base, credentials } = place;
+    credentials.check_time(clock::now())?;
+    writeln!(out, "credentials of {}: good", credentials.identity())?;
+    config.policy.researchers.read(base, credentials)?;
+    if let Some(policy) = &config.policy.secure_aggregation {
+        let peers = pins::peers(&base.join(&policy.peers), credentials)?;
+        let names: Vec<_> = peers.keys().map(ToString::to_string).collect();
+        writeln!(
+            out,
+            "peers: {}, this site hides among at least {}",
+            names.join(", "),
+            policy.sites_min.get()
+        )?;
+    }
+    let mut first = None;
+    for cohort in &config.cohorts {
+        if let Err(error) = check_cohort(place, &cohort.file, new_trainer, out) {
+            match &first {
+                None => first = Some(error),
+                Some(_) => writeln!(out, "{error:#}")?,
+            }
+        }
+    }
+    if let Some(error) = first {
+        return Err(error);
+    }
+    for name in &config.policy.cohorts {
+        let file = |path| CohortFile::load(&base.join(path)).is_ok_and(|file| file.name() == name);
+        if !config.cohorts.iter().any(|cohort| file(&cohort.file)) {
+            writeln!(out, "note: the policy allows cohort {name}, and no [[cohort]] has that name")?;
+        }
+    }
+    Ok(writeln!(out, "configuration: good; start with `fedtwin-site run`")?)
+}
+
+fn check_cohort(
+    place: Place<'_>,
+    path: &Path,
+    new_trainer: &NewTrainer,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let (path, state) = (place.base.join(path), place.state());
+    let refused = || format!("the cohort of {} is closed to studies until this is mended", path.display());
+    let cohort = CohortFile::load(&path).with_context(refused)?;
+    let checked = new_trainer().and_then(|mut trainer| trainer.check(&path));
+    let inventory = match checked {
+        Ok(inventory) => inventory,
+        Err(error) => {
+            Checked::forget(&state, cohort.name())?;
+            return Err(anyhow!(error).context(refused()));
+        }
+    };
+    if inventory.declared != cohort.patients() {
+        bail!("{} was changed while it was checked: check it again", path.display());
+    }
+    let lines = inventory.to_string().replace('\n', "\n  ");
+    writeln!(out, "cohort {}: {lines}", cohort.name())?;
+    let checked = Checked { description: cohort.description(), inventory, time: clock::now() };
+    Ok(checked.keep(&state, cohort.name())?)
+}

@@ -1,0 +1,123 @@
+//! Which cohorts are open to studies: those that people at the site have checked, as they were then.
+//!
+//! `fedtwin-site check` keeps a record of each cohort: what it held, and the digest of every file that it is made of. A
+//! cohort without a record, or with another description than was checked, is in no study, and that is decided without
+//! a look at its data. Data that changed since are noticed when they are loaded, after the reservation: then it is one
+//! failure among others. So no answer to a plan depends on a record.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use fedtwin_cohort::CohortFile;
+use fedtwin_plan::inventory::Inventory;
+use fedtwin_plan::pipe::Loaded;
+use fedtwin_plan::{CohortName, Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::trainer::{Trainer, TrainerError};
+
+/// What people saw when they checked a cohort.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checked {
+    /// Of the cohort file and its schema.
+    pub description: Digest,
+    /// What the cohort held.
+    pub inventory: Inventory,
+    /// When it was checked.
+    pub time: Timestamp,
+}
+
+/// Why a cohort is not open to studies.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOpen {
+    /// Nobody checked it.
+    #[error("cohort {0} was never checked: `fedtwin-site check` opens it to studies")]
+    Never(CohortName),
+    /// It is described otherwise than when it was checked.
+    #[error(
+        "cohort {0} is described otherwise than when it was checked: run `fedtwin-site check`, and start the agent again"
+    )]
+    OtherDescription(CohortName),
+    /// The record cannot be read.
+    #[error("the record {path} of the last check cannot be read: run `fedtwin-site check` again")]
+    Storage {
+        /// The record.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Checked {
+    /// Finds the record of a cohort as it is described now. Reads no file with patients.
+    ///
+    /// # Errors
+    /// Says what people have to do before studies may use the cohort.
+    pub fn find(state: &Path, cohort: &CohortFile) -> Result<Self, NotOpen> {
+        let path = record(state, cohort.name());
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(NotOpen::Never(cohort.name().clone()));
+            }
+            Err(source) => return Err(NotOpen::Storage { path, source }),
+            Ok(text) => text,
+        };
+        match serde_json::from_slice::<Self>(&text) {
+            Err(error) => Err(NotOpen::Storage { path, source: io::Error::other(error) }),
+            Ok(checked) if checked.description == cohort.description() => Ok(checked),
+            Ok(_) => Err(NotOpen::OtherDescription(cohort.name().clone())),
+        }
+    }
+
+    /// Keeps the record, in place of an earlier one.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn keep(&self, state: &Path, cohort: &CohortName) -> io::Result<()> {
+        let path = record(state, cohort);
+        let new = path.with_extension("new");
+        fs::create_dir_all(state.join(FOLDER))?;
+        let mut file = File::create(&new)?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        file.sync_all()?;
+        fs::rename(new, path)
+    }
+
+    /// Removes the record of a cohort that is not in order any more.
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub fn forget(state: &Path, cohort: &CohortName) -> io::Result<()> {
+        match fs::remove_file(record(state, cohort)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Has a trainer load a cohort, and holds it against what was checked; the site's log then says what was loaded.
+///
+/// # Errors
+/// As the trainer, and where the data are not those that were checked.
+pub fn load(
+    trainer: &mut dyn Trainer,
+    (plan, cohort_file): (&str, &Path),
+    checked: &Inventory,
+) -> Result<Loaded, TrainerError> {
+    let loaded = trainer.load(plan, cohort_file)?;
+    if loaded.digest != checked.digest {
+        return Err(TrainerError::NotAsChecked);
+    }
+    let loaded_as = checked.to_string().replace('\n', "; ");
+    tracing::info!(cohort_file = %cohort_file.display(), train = loaded.train, test = loaded.test, "loaded, as checked: {loaded_as}");
+    Ok(loaded)
+}
+
+fn record(state: &Path, cohort: &CohortName) -> PathBuf {
+    state.join(FOLDER).join(format!("{cohort}.json"))
+}
+
+const FOLDER: &str = "checked";
