@@ -7,9 +7,9 @@
 /// Normalises an image: mean 0 and variance 1 over what lies within the percentiles 0.5 and 99.5 of the scan.
 ///
 /// Beyond a percentile, where the intensities within span `reach`, a distance of d becomes reach * d / (reach + d):
-/// almost itself at first, at most one reach, which infinity has. Voxels that are no numbers, and those outside
-/// the scan, take the lower percentile's value. `outside` is the value around the scan, as [`margin`] finds it; a constant
-/// image becomes 0. Returns nothing if no voxel is a number.
+/// almost itself at first, at most one reach, which infinity has. `outside` is the value around the scan, as [`margin`]
+/// finds it: dark, it stays as dark as that; bright, it takes the lower percentile's value, as voxels do that are no
+/// numbers. A constant image becomes 0. Returns nothing if no voxel is a number.
 pub(crate) fn normalised(voxels: &[f32], outside: Option<f32>) -> Option<Vec<f32>> {
     let is_seen = |x: f32| !x.is_nan() && outside.is_none_or(|outside| x.total_cmp(&outside).is_ne());
     let seen = || voxels.iter().copied().filter(|&x| x.is_finite() && is_seen(x));
@@ -38,24 +38,28 @@ pub(crate) fn normalised(voxels: &[f32], outside: Option<f32>) -> Option<Vec<f32
         clippy::cast_possible_truncation,
         reason = "normalised intensities need no more than single precision"
     )]
-    let normalise = |&x: &f32| ((if is_seen(x) { compressed(x) } else { low } - mean) * scale) as f32;
+    let normalise = |&x: &f32| {
+        ((if is_seen(x) || f64::from(x) < low { compressed(x) } else { low } - mean) * scale) as f32
+    };
     Some(voxels.iter().map(normalise).collect())
 }
 
 /// Finds the value around a scan in an image of `shape`: what padding, or a field of view that is no box, leaves there.
 ///
 /// That is the image's least or greatest value, if it is at two of the box's corners or more and fills at least a
-/// hundredth of it. An image that has nothing else has no margin.
+/// hundredth of it. An image has no margin if the rest of it is constant: its only contrast would be lost.
 pub(crate) fn margin(voxels: &[f32], shape: [usize; 3]) -> Option<f32> {
     let finite = || voxels.iter().copied().filter(|x| x.is_finite());
     let (least, greatest) = (finite().min_by(f32::total_cmp)?, finite().max_by(f32::total_cmp)?);
     let is = |x: f32, value: f32| x.total_cmp(&value).is_eq();
-    if is(least, greatest) {
-        return None;
-    }
+    let is_constant = |without: f32| {
+        let mut rest = finite().filter(|&x| !is(x, without));
+        rest.next().is_none_or(|first| rest.all(|x| is(x, first)))
+    };
     [least, greatest].into_iter().find(|&value| {
         let corners = corners(shape).into_iter().filter(|&corner| is(voxels[corner], value)).count();
-        corners >= 2 && voxels.iter().filter(|&&x| is(x, value)).count() >= voxels.len().div_ceil(100)
+        let filled = voxels.iter().filter(|&&x| is(x, value)).count();
+        corners >= 2 && filled >= voxels.len().div_ceil(100) && !is_constant(value)
     })
 }
 
@@ -123,8 +127,8 @@ mod tests {
             let normal = normalised(&padded, outside).unwrap();
             assert!(close(&normal[..2000], &alone), "{padding}");
             assert!(
-                normal[2000..].iter().all(|&x| x >= low - 0.1 && x < 0.0),
-                "as dark as the scan: {padding}"
+                normal[2000..].iter().all(|&x| x <= low + 0.1 && x > low - 4.0),
+                "dark, and at most one reach beyond the scan: {padding}"
             );
         }
         let white: Vec<f32> = scan.iter().copied().chain([255.0; 3000]).collect();
@@ -165,6 +169,23 @@ mod tests {
     fn a_constant_image_becomes_0_and_has_no_margin() {
         assert!(close(&normalised(&[5.0; 100], margin(&[5.0; 100], [1, 10, 10])).unwrap(), &[0.0; 100]));
         assert_eq!(normalised(&[], None), None);
+    }
+
+    #[test]
+    fn what_stands_on_a_constant_ground_stays_brighter_than_it() {
+        for noise in [0.0, 1.0] {
+            let mut voxels = vec![60.0; 1000];
+            let disk = scan(300).into_iter().map(|x| 160.0 + noise * (x - 100.0) / 10.0);
+            voxels.splice(400..700, disk);
+            let normal = normalised(&voxels, margin(&voxels, [1, 100, 10])).unwrap();
+            assert!(
+                normal[..400]
+                    .iter()
+                    .all(|&x| x < -0.5
+                        && x < normal[400..700].iter().copied().fold(f32::INFINITY, f32::min) - 1.5),
+                "{noise}"
+            );
+        }
     }
 
     #[test]
