@@ -53,6 +53,19 @@ fn patients_do_not_depend_on_each_other_or_on_how_many_there_are() {
 }
 
 #[test]
+fn every_sites_invented_patients_pass_a_check_and_few_values_are_implausible() {
+    for site in 0..4 {
+        for (kind, patients) in [("table", 1000), ("images", 5)] {
+            let folder = Folder::new();
+            let cohort = folder.cohort(&cohort_text(kind, site, patients)).unwrap();
+            let found = cohort.take_inventory().unwrap();
+            assert_eq!((found.patients(), found.test), (patients, patients / 5), "{kind} {site}");
+            assert!(found.features.iter().all(|feature| feature.implausible <= patients / 100), "{found}");
+        }
+    }
+}
+
+#[test]
 fn sites_differ() {
     assert_ne!(phantoms(0, 1), phantoms(1, 1));
     assert_ne!(people(0, 10), people(1, 10));

@@ -62,6 +62,14 @@ pub struct SegmentationRow {
     pub volume_error: Option<f64>,
 }
 
+impl SegmentationRow {
+    /// Says whether there is an organ of which nothing was found.
+    #[must_use]
+    pub fn is_missed(&self) -> bool {
+        self.hd95_mm.is_none() && self.volume_error.is_some()
+    }
+}
+
 /// Returns a score if it is a number.
 #[must_use]
 pub fn score(value: f64) -> Option<f64> {

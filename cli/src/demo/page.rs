@@ -8,7 +8,7 @@ use fedtwin_plan::report::Report;
 use crate::markup::{escape, push};
 use crate::simulate::arm::ArmOutcome;
 use crate::simulate::outcome::{SiteOutcome, StudyOutcome};
-use crate::simulate::results::{Pivot, Row, figure, mean, pivot};
+use crate::simulate::results::{Pivot, Row, mean, pivot};
 use crate::simulate::summary::megabytes;
 use crate::study::report::{Epsilons, Price, Report as PlanReport};
 
@@ -50,8 +50,7 @@ fn study_section(page: &mut String, arm: &ArmOutcome, study: &StudyOutcome, figu
     push(page, format_args!("<table><tr><th>site<th>model<th class=n>{}</tr>", metrics.join("<th class=n>")));
     for (site, arm, values) in lines {
         let class = if site == "mean" || site == "pooled" { " class=total" } else { "" };
-        let cells: Vec<_> = values.into_iter().map(figure).collect();
-        let (site, arm, cells) = (escape(&site), arm.as_str(), cells.join("<td class=n>"));
+        let (site, arm, cells) = (escape(&site), arm.as_str(), values.join("<td class=n>"));
         push(page, format_args!("<tr{class}><td>{site}<td>{arm}<td class=n>{cells}</tr>"));
     }
     page.push_str(

@@ -10,8 +10,8 @@ pub(super) fn means(draws: &[Vec<Row>], study: &str) -> Vec<Row> {
     let mean = |row: &Row| {
         let same =
             |other: &&Row| (other.arm, &other.site, &other.metric) == (row.arm, &row.site, &row.metric);
-        let values: Vec<f64> =
-            draws.iter().filter_map(|rows| rows.iter().find(same)).map(|row| row.value).collect();
+        let rows: Vec<&Row> = draws.iter().filter_map(|rows| rows.iter().find(same)).collect();
+        let values: Vec<f64> = rows.iter().map(|row| row.value).collect();
         let (value, half) = mean_and_half_interval(&values);
         Row {
             study: study.parse().expect("the name is one of the page's"),
@@ -19,6 +19,8 @@ pub(super) fn means(draws: &[Vec<Row>], study: &str) -> Vec<Row> {
             low: half.map(|half| value - half),
             high: half.map(|half| value + half),
             seeds: u32::try_from(values.len()).unwrap_or(u32::MAX),
+            // Of the draw in which the figure is of the fewest.
+            counted: rows.iter().filter_map(|row| row.counted).min_by_key(|counted| counted.patients),
             ..row.clone()
         }
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::demo::cohorts::Cohort;
 use crate::markup::push;
-use crate::simulate::results::{ArmName, Row};
+use crate::simulate::results::{ArmName, Row, figure};
 
 use super::benches::Benches;
 use super::lines::{self, Block, BlockRow, Key, Line};
@@ -105,7 +105,7 @@ fn line(page: &mut String, what: &str, row: Option<&Row>, asked: &str) {
         Some(Row { value, low: Some(low), high: Some(high), seeds, .. }) => {
             format!("{value:.3} [{low:.3}, {high:.3}] over {seeds} draws")
         }
-        Some(row) => format!("{:.3}", row.value),
+        Some(row) => figure(row),
     };
     push(page, format_args!("| {what} | {value} | {asked} |\n"));
 }

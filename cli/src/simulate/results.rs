@@ -35,6 +35,18 @@ pub struct Row {
     pub high: Option<f64>,
     /// Independent repetitions.
     pub seeds: u32,
+    /// Of how many test patients the figure is; absent in files of earlier releases.
+    #[serde(default)]
+    pub counted: Option<Counted>,
+}
+
+/// Of how many patients a figure is: of one who has no organ, or whose organ was missed, there is no distance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Test patients of whom the figure is defined.
+    pub patients: u32,
+    /// All test patients.
+    pub of: u32,
 }
 
 /// Who trained.
@@ -90,12 +102,23 @@ impl Label {
         Self { study: plan.study.id.clone(), privacy, epsilon, delta: plan.privacy.delta() }
     }
 
-    fn row(&self, arm: ArmName, site: &str, metric: &'static str, value: f64) -> Row {
+    fn row(&self, arm: ArmName, site: &str, metric: &'static str, figure: Figure) -> Row {
         let Self { study, privacy, epsilon, delta } = self.clone();
         let (site, low, high, seeds) = (site.to_owned(), None, None, 1);
         let (privacy, metric) = (privacy.into(), metric.into());
-        Row { study, arm, privacy, epsilon, delta, site, metric, value, low, high, seeds }
+        let Figure { value, counted } = figure;
+        let counted = Some(counted);
+        Row { study, arm, privacy, epsilon, delta, site, metric, value, low, high, seeds, counted }
     }
+}
+
+/// A value and of whom it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figure {
+    /// The value.
+    pub value: f64,
+    /// Of whom.
+    pub counted: Counted,
 }
 
 /// Returns a study's figures; `arm` says who trained.
@@ -158,15 +181,23 @@ fn risk_rows(
             .collect()
     };
     let pooled: Vec<_> = reports.iter().flat_map(|(_, report)| predictions(report)).collect();
+    let all = number(reports.iter().map(|(_, report)| report.rows.len()).sum());
     let mut rows = Vec::new();
     for (metric, measure) in RISK_METRICS {
-        let values: Vec<_> =
-            reports.iter().filter_map(|(site, r)| Some((*site, measure(&predictions(r))?))).collect();
-        rows.extend(values.iter().map(|(site, value)| label.row(arm, site, metric, *value)));
-        rows.extend(
-            mean(values.iter().map(|(_, value)| *value)).map(|value| label.row(arm, "mean", metric, value)),
-        );
-        rows.extend(measure(&pooled).map(|value| label.row(arm, "pooled", metric, value)));
+        let measured = |&(site, report): &(&str, &RiskReport)| {
+            let scored = predictions(report);
+            let counted = Counted { patients: number(scored.len()), of: number(report.rows.len()) };
+            Some((site.to_owned(), Figure { value: measure(&scored)?, counted }))
+        };
+        let figures: Vec<_> = reports.iter().filter_map(measured).collect();
+        rows.extend(figures.iter().map(|(site, figure)| label.row(arm, site, metric, *figure)));
+        let counted = |patients| Counted { patients, of: all };
+        let in_mean = counted(figures.iter().map(|(_, figure)| figure.counted.patients).sum());
+        let mean = mean(figures.iter().map(|(_, figure)| figure.value));
+        rows.extend(mean.map(|value| label.row(arm, "mean", metric, Figure { value, counted: in_mean })));
+        let of_pooled = counted(number(pooled.len()));
+        let pooled = measure(&pooled).map(|value| Figure { value, counted: of_pooled });
+        rows.extend(pooled.map(|figure| label.row(arm, "pooled", metric, figure)));
     }
     rows
 }
@@ -176,18 +207,36 @@ type VolumeMetric = (&'static str, fn(&fedtwin_plan::report::SegmentationRow) ->
 const VOLUME_METRICS: [VolumeMetric; 3] =
     [("dice", |row| row.dice), ("hd95_mm", |row| row.hd95_mm), ("volume_error", |row| row.volume_error)];
 
-/// For images, `mean` is over all test patients.
+/// For images, `mean` is over all test patients of whom a figure is defined. A missed organ has no distance, so that a
+/// model that misses more of them would look no worse: it is counted, as [`MISSED`].
 fn segmentation_rows(label: &Label, arm: ArmName, reports: &[(&str, &SegmentationReport)]) -> Vec<Row> {
+    let of_site = reports.iter().map(|(site, report)| (*site, report.rows.iter().collect::<Vec<_>>()));
+    let of_all = reports.iter().flat_map(|(_, report)| &report.rows).collect::<Vec<_>>();
+    let groups: Vec<_> = of_site.chain((!reports.is_empty()).then_some(("mean", of_all))).collect();
     let mut rows = Vec::new();
     for (metric, measure) in VOLUME_METRICS {
-        let of = |report: &SegmentationReport| mean(report.rows.iter().filter_map(measure));
-        rows.extend(
-            reports.iter().filter_map(|(site, report)| Some(label.row(arm, site, metric, of(report)?))),
-        );
-        let all = reports.iter().flat_map(|(_, report)| report.rows.iter().filter_map(measure));
-        rows.extend(mean(all).map(|value| label.row(arm, "mean", metric, value)));
+        for (site, patients) in &groups {
+            let values: Vec<_> = patients.iter().filter_map(|row| measure(row)).collect();
+            let counted = Counted { patients: number(values.len()), of: number(patients.len()) };
+            let value = mean(values.into_iter());
+            rows.extend(value.map(|value| label.row(arm, site, metric, Figure { value, counted })));
+        }
+    }
+    for (site, patients) in &groups {
+        let with_organ = || patients.iter().filter(|row| row.volume_error.is_some());
+        let counted = Counted { patients: number(with_organ().count()), of: number(patients.len()) };
+        let missed = with_organ().filter(|row| row.is_missed()).count();
+        let value = f64::from(number(missed));
+        rows.push(label.row(arm, site, MISSED, Figure { value, counted }));
     }
     rows
+}
+
+/// How many organs were missed altogether, of the patients who have one.
+pub const MISSED: &str = "missed";
+
+fn number(patients: usize) -> u32 {
+    u32::try_from(patients).unwrap_or(u32::MAX)
 }
 
 /// Returns the mean, if there is anything to take it of.
@@ -202,8 +251,8 @@ pub fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 pub struct Pivot {
     /// The metrics, in the order in which they were measured.
     pub metrics: Vec<Cow<'static, str>>,
-    /// Site, arm, and a figure for each metric where there is one.
-    pub lines: Vec<(String, ArmName, Vec<Option<f64>>)>,
+    /// Site, arm, and a figure for each metric, as people read it.
+    pub lines: Vec<(String, ArmName, Vec<String>)>,
 }
 
 /// Arranges a study's figures for people.
@@ -221,11 +270,11 @@ pub fn pivot(study: &StudyId, rows: &[Row]) -> Pivot {
             pivot.lines.len() - 1
         });
         let values = &mut pivot.lines[line].2;
-        values.resize(values.len().max(column + 1), None);
-        values[column] = Some(row.value);
+        values.resize(values.len().max(column + 1), UNDEFINED.to_owned());
+        values[column] = figure(row);
     }
     let columns = pivot.metrics.len();
-    pivot.lines.iter_mut().for_each(|(_, _, values)| values.resize(columns, None));
+    pivot.lines.iter_mut().for_each(|(_, _, values)| values.resize(columns, UNDEFINED.to_owned()));
     // One arm after the other, each beginning with its sites.
     let order = |site: &str| match site {
         "mean" => 1,
@@ -236,8 +285,76 @@ pub fn pivot(study: &StudyId, rows: &[Row]) -> Pivot {
     pivot
 }
 
-/// Writes a figure, or a dash where it is not defined.
+/// Writes a figure, and of how many patients it is where that is not all.
 #[must_use]
-pub fn figure(value: Option<f64>) -> String {
-    value.map_or("-".to_owned(), |value| format!("{value:.3}"))
+pub fn figure(row: &Row) -> String {
+    let Row { metric, value, counted, .. } = row;
+    match counted {
+        Some(Counted { patients, .. }) if metric == MISSED => format!("{value:.0} of {patients}"),
+        Some(Counted { patients, of }) if patients < of => format!("{value:.3} ({patients} of {of})"),
+        Some(_) | None => format!("{value:.3}"),
+    }
+}
+
+/// Stands for a figure that is defined of nobody.
+const UNDEFINED: &str = "-";
+
+#[cfg(test)]
+mod tests {
+    use fedtwin_plan::report::SegmentationRow;
+
+    use super::*;
+
+    fn label() -> Label {
+        Label { study: "s".parse().unwrap(), privacy: "none", epsilon: None, delta: None }
+    }
+
+    fn found(dice: f64, hd95_mm: f64) -> SegmentationRow {
+        SegmentationRow { dice: Some(dice), hd95_mm: Some(hd95_mm), volume_error: Some(0.0) }
+    }
+
+    const MISSED_ORGAN: SegmentationRow =
+        SegmentationRow { dice: Some(0.0), hd95_mm: None, volume_error: Some(-1.0) };
+    const NO_ORGAN: SegmentationRow = SegmentationRow { dice: Some(1.0), hd95_mm: None, volume_error: None };
+
+    #[test]
+    fn a_missed_organ_is_counted_where_it_has_no_distance() {
+        let one = Report::Segmentation(SegmentationReport { rows: vec![found(0.8, 2.0), MISSED_ORGAN] });
+        let two = Report::Segmentation(SegmentationReport { rows: vec![NO_ORGAN, found(0.6, 4.0)] });
+        let none = Report::Segmentation(SegmentationReport { rows: vec![MISSED_ORGAN] });
+        let named = [("a".to_owned(), &one), ("b".to_owned(), &two), ("c".to_owned(), &none)];
+        let rows = reports(&label(), ArmName::Federated, &named);
+        let Pivot { metrics, lines } = pivot(&label().study, &rows);
+        assert_eq!(metrics, ["dice", "hd95_mm", "volume_error", "missed"]);
+        let lines: Vec<_> = lines.iter().map(|(site, _, cells)| (site.as_str(), cells.join(" | "))).collect();
+        let expected = [
+            ("a", "0.400 | 2.000 (1 of 2) | -0.500 | 1 of 2"),
+            ("b", "0.800 | 4.000 (1 of 2) | 0.000 (1 of 2) | 0 of 1"),
+            ("c", "0.000 | - | -1.000 | 1 of 1"),
+            ("mean", "0.480 | 3.000 (2 of 5) | -0.500 (4 of 5) | 2 of 4"),
+        ];
+        assert_eq!(lines, expected.map(|(site, cells)| (site, cells.to_owned())));
+    }
+
+    #[test]
+    fn a_mean_over_sites_says_whose_patients_are_in_it() {
+        let row = |outcome, global| fedtwin_plan::report::RiskRow {
+            outcome,
+            global: Some(global),
+            local: Some(global),
+        };
+        let both = Report::Risk(RiskReport { intercept: 0.0, rows: vec![row(true, 0.9), row(false, 0.2)] });
+        let one = Report::Risk(RiskReport { intercept: 0.0, rows: vec![row(false, 0.1)] });
+        let named = [("a".to_owned(), &both), ("b".to_owned(), &one)];
+        let rows = reports(&label(), ArmName::Federated, &named);
+        let of = |site: &str, metric: &str| {
+            let row = rows
+                .iter()
+                .find(|row| row.site == site && row.metric == metric && row.arm == ArmName::Federated);
+            row.map(figure)
+        };
+        assert_eq!(of("mean", "auroc").as_deref(), Some("1.000 (2 of 3)"));
+        assert_eq!(of("b", "auroc"), None);
+        assert_eq!(of("pooled", "auroc").as_deref(), Some("1.000"));
+    }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::arm::ArmOutcome;
 use super::outcome::StudyOutcome;
-use super::results::{Pivot, Row, figure, pivot};
+use super::results::{Pivot, Row, pivot};
 use crate::study::report::{Epsilons, Price, Report};
 use crate::table::Table;
 
@@ -34,13 +34,14 @@ pub fn print(out: &mut dyn Write, arm: &ArmOutcome, rows: &[Row]) -> io::Result<
     )
 }
 
-/// Four metrics at most: accuracy, AUROC, Brier and ECE of a risk model, three of a segmentation.
+/// Four metrics: accuracy, AUROC, Brier and ECE of a risk model; overlap, distance, size and missed organs of a
+/// segmentation.
 fn figures(study: &StudyOutcome, rows: &[Row]) -> Table<6> {
     let Pivot { metrics, lines } = pivot(&study.plan.study.id, rows);
     let metric = |index: usize| metrics.get(index).map_or("", |metric| metric.as_ref());
     let mut table = Table::new(["site", "model", metric(0), metric(1), metric(2), metric(3)]);
     for (site, arm, values) in lines {
-        let value = |index: usize| values.get(index).map_or(String::new(), |value| figure(*value));
+        let value = |index: usize| values.get(index).cloned().unwrap_or_default();
         table.row([site, arm.as_str().to_owned(), value(0), value(1), value(2), value(3)]);
     }
     table
