@@ -1,6 +1,6 @@
 //! What the coordinator's audit log says: one signed line per decision, from which a study can resume.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{Digest, ResearcherName, SiteName, StudyId, Timestamp};
@@ -124,8 +124,6 @@ pub struct Ended {
     pub time: Timestamp,
     /// How.
     pub outcome: StudyOutcome,
-    /// The sites that had accepted its plan.
-    pub members: BTreeSet<SiteName>,
 }
 
 /// Returns all studies of a log.
@@ -182,7 +180,6 @@ impl Progress {
             None => StudyOutcome::Finished { model },
             Some(reason) => StudyOutcome::Failed { reason },
         };
-        let accepted = self.answers.iter().filter(|(_, patients)| patients.is_some());
-        Ended { time, outcome, members: accepted.map(|(site, _)| site.clone()).collect() }
+        Ended { time, outcome }
     }
 }

@@ -18,6 +18,9 @@ pub const REASON_BYTES_MAX: usize = 2000;
 /// Other sites' ledgers that one site remembers, or is told of in one message.
 pub const WITNESSED_MAX: usize = 64;
 
+/// Studies of which a site asks, when it subscribes, whether they are over.
+pub const RUNNING_MAX: usize = 1024;
+
 /// Longest note of a checkpoint: with a cosignature of 200 bytes by each of [`WITNESSED_MAX`] sites, and as many
 /// notes still fit one message.
 pub const NOTE_BYTES_MAX: usize = 1 << 14;

@@ -105,12 +105,22 @@ impl Agent {
         let config = tls::client_config(&shared.credentials, clock::for_tls())?;
         let (address, name) = (&shared.config.coordinator, &shared.config.server_name);
         let mut client = Client::new(transport::connect(address, name, Arc::new(config)).await?);
-        let mut notices = client.subscribe(shared.credentials.identity_der(), self.number).await?;
+        let running = self.running();
+        let mut notices = client.subscribe(shared.credentials.identity_der(), self.number, &running).await?;
         tracing::info!(coordinator = %address, "subscribed");
         let subscribed = Instant::now();
         let listened = self.listen(&mut client, &mut notices).await;
         backoff.held(subscribed.elapsed());
         listened
+    }
+
+    /// Returns the studies of which the coordinator is asked whether they are over: those that have something set aside, and
+    /// those with a task.
+    fn running(&mut self) -> Vec<StudyId> {
+        self.studies.retain(|_, sender| !sender.is_closed());
+        let reserved = self.shared.session().running();
+        let others = self.studies.keys().filter(|study| !reserved.contains(study));
+        reserved.iter().chain(others).cloned().collect()
     }
 
     async fn listen(&mut self, client: &mut Client, notices: &mut Notices) -> anyhow::Result<()> {
@@ -197,6 +207,7 @@ impl Agent {
             }
             // It ended while this agent was away: what it never began is given back, which harms nobody if it is a lie.
             (None, Input::Closed(outcome)) => {
+                tracing::info!(%study, ?outcome, "the study ended while this agent was away");
                 let finished = matches!(outcome, StudyOutcome::Finished { .. });
                 let closed = tokio::task::block_in_place(|| {
                     self.shared.session().closed(&study, finished, clock::now())

@@ -11,7 +11,7 @@ use fedtwin_proto::domain::{
     Answer, Growth, LedgerEntries, Malformed, MirrorState, Notice, PlanAnswer, RoundDeclined, RoundKey,
     SecureMessage, Sighting,
 };
-use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
+use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX, RUNNING_MAX};
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::sites_client::SitesClient;
 use tokio_stream::{StreamExt, iter};
@@ -74,7 +74,8 @@ impl Client {
         Self(SitesClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
-    /// Opens the stream of notices; `agent` is this agent's number.
+    /// Opens the stream of notices; `agent` is this agent's number, and `running` are the studies of which it wants to know
+    /// whether they are over.
     ///
     /// # Errors
     /// Returns the coordinator's refusal or a failed connection.
@@ -82,9 +83,12 @@ impl Client {
         &mut self,
         identity_certificate: &[u8],
         agent: [u8; 8],
+        running: &[StudyId],
     ) -> Result<Notices, CallError> {
         let (identity_certificate, agent) = (identity_certificate.to_vec().into(), agent.to_vec().into());
-        let request = wire::SubscribeRequest { identity_certificate, agent };
+        // Those that are closed make room for the others, which the next connection asks for.
+        let running = running.iter().take(RUNNING_MAX).map(ToString::to_string).collect();
+        let request = wire::SubscribeRequest { identity_certificate, agent, running };
         Ok(Notices(self.0.subscribe(request).await?.into_inner()))
     }
 

@@ -63,6 +63,35 @@ async fn a_finished_studys_model_is_there_after_a_restart_and_its_end_is_told() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_site_asks_about_what_it_believes_to_be_running_however_long_it_was_away() {
+    in_time(async {
+        let mut testbed = Testbed::start_with_a_silent_site(2)?;
+        let away = testbed.sites[1].clone();
+        let study = VectorStudy {
+            sites_min: 1,
+            rounds: 1,
+            deadline_s: 3,
+            ..VectorStudy::new("missed", &testbed.sites)
+        };
+        let mut watch = testbed.open(&study).await?;
+        watch.updates(1).await?;
+        testbed.federation.kill_site(&away);
+        watch.finished().await?;
+        // Nothing of the study is kept, and no coordinator remembers whom it did not tell.
+        testbed.federation.kill_coordinator();
+        std::fs::remove_dir_all(testbed.folder().join("coordinator/studies/missed"))?;
+        testbed.federation.restart_coordinator()?;
+        let ledger = testbed.site_folder(1).join("state/ledger.log");
+        let closed = || std::fs::read_to_string(&ledger).is_ok_and(|text| text.contains("study-closed"));
+        assert!(!closed(), "it was away");
+        testbed.federation.restart_site(&away)?;
+        until(closed).await;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_beyond_the_coordinators_bound_is_refused_at_once_and_writes_nothing() {
     in_time(async {
         let testbed = Testbed::start(1)?;

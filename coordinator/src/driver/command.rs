@@ -59,6 +59,8 @@ pub struct Subscription {
     pub number: u64,
     /// What the agent calls itself: another agent with the same certificate has another number.
     pub agent: Vec<u8>,
+    /// Studies that the site believes are running.
+    pub running: Vec<StudyId>,
     /// Where its notices go.
     pub notices: mpsc::Sender<Notice>,
 }

@@ -1,7 +1,5 @@
 //! Feeding studies, and performing what they ask for.
 
-use std::collections::BTreeSet;
-
 use fedtwin_audit_log::LogError;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::{SiteName, StudyId};
@@ -19,7 +17,7 @@ impl Driver {
     pub(super) fn insert(&mut self, id: StudyId, study: Study) {
         let (future, _nobody) = broadcast::channel(EVENTS_QUEUED);
         let (study, history) = (Some(study), History::default());
-        let running = Running { study, history, future, untold: BTreeSet::new() };
+        let running = Running { study, history, future };
         self.studies.insert(id, running);
     }
 
@@ -48,14 +46,7 @@ impl Driver {
         for effect in effects {
             match effect {
                 Effect::Persist(record) => self.persist(id, &record)?,
-                Effect::Notify(site, notice) => {
-                    // A site that is not connected is told when it comes back.
-                    let is_end = matches!(notice, Notice::Closed(_));
-                    if !self.notify(&site, notice) && is_end {
-                        let running = self.studies.get_mut(id).expect("only a study that is there ends");
-                        running.untold.insert(site);
-                    }
-                }
+                Effect::Notify(site, notice) => self.notify(&site, notice),
                 Effect::Publish(event) => self.publish(id, event),
                 Effect::Accept => {}
                 Effect::Reject(reason) => refusal = Some(reason),
@@ -93,18 +84,14 @@ impl Driver {
         Ok(())
     }
 
-    /// Tells a site, and says whether the notice is on its way.
-    pub(super) fn notify(&mut self, site: &SiteName, notice: Notice) -> bool {
-        let Some(subscription) = self.sites.get(site) else {
-            return false;
-        };
-        if subscription.notices.try_send(notice).is_ok() {
-            return true;
+    /// Tells a site; one that is not connected asks when it comes back.
+    pub(super) fn notify(&mut self, site: &SiteName, notice: Notice) {
+        let Some(subscription) = self.sites.get(site) else { return };
+        if subscription.notices.try_send(notice).is_err() {
+            // Closing the channel ends the site's stream; it subscribes anew and is told again.
+            tracing::warn!(%site, "does not take its notices; its subscription is closed");
+            self.sites.remove(site);
         }
-        // Closing the channel ends the site's stream; it subscribes anew and is told again.
-        tracing::warn!(%site, "does not take its notices; its subscription is closed");
-        self.sites.remove(site);
-        false
     }
 
     pub(super) fn publish(&mut self, id: &StudyId, event: Event) {

@@ -1,11 +1,11 @@
-//! Studies that are over, as far as they are kept: their last events, and whom their end has still to be told.
+//! Studies that are over, as far as they are kept: how they ended, and their last events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fedtwin_daemon::{clock, program};
+use fedtwin_daemon::program;
 use fedtwin_plan::signed::SignedPlan;
-use fedtwin_plan::{Plan, ResearcherName, SiteName, StudyId, Timestamp};
+use fedtwin_plan::{Plan, ResearcherName, SiteName, StudyId};
 use fedtwin_proto::domain::{Event, Notice, StudyClosed, StudyEvent, StudyOutcome};
 
 use super::{Driver, Running};
@@ -18,11 +18,8 @@ pub(super) struct EndedStudies(BTreeMap<StudyId, EndedStudy>);
 
 #[derive(Debug)]
 struct EndedStudy {
-    ended: Timestamp,
     history: History,
     outcome: StudyOutcome,
-    /// Members that were away when it ended.
-    untold: BTreeSet<SiteName>,
 }
 
 impl EndedStudies {
@@ -33,39 +30,18 @@ impl EndedStudies {
     pub(super) fn events(&self, id: &StudyId) -> Option<Vec<Arc<StudyEvent>>> {
         Some(self.0.get(id)?.history.events())
     }
-
-    /// Returns the ends that a site has still to be told of, the latest first, and not more than fit its queue.
-    fn news_for(&self, site: &SiteName) -> Vec<StudyClosed> {
-        let untold = self.0.iter().filter(|(_, study)| study.untold.contains(site));
-        let mut untold: Vec<_> = untold.collect();
-        untold.sort_by_key(|(_, study)| std::cmp::Reverse(study.ended));
-        let closed = |(id, study): (&StudyId, &EndedStudy)| StudyClosed {
-            study: id.clone(),
-            outcome: study.outcome.clone(),
-        };
-        untold.into_iter().take(TOLD_AT_ONCE).map(closed).collect()
-    }
-
-    fn told(&mut self, id: &StudyId, site: &SiteName) {
-        if let Some(study) = self.0.get_mut(id) {
-            study.untold.remove(site);
-        }
-    }
 }
 
 impl Driver {
     /// Lets a study go that is over, but for what may be asked of it.
     pub(super) fn retire_if_over(&mut self, id: &StudyId) {
         let study = self.studies.get(id).and_then(|running| running.study.as_ref());
-        let Some((study, outcome)) = study.and_then(|study| Some((study, study.outcome()?.clone()))) else {
+        let Some(outcome) = study.and_then(|study| study.outcome().cloned()) else {
             return;
         };
-        let mut untold = study.members_away();
-        let Running { mut history, untold: missed, .. } = self.studies.remove(id).expect("it was looked at");
-        untold.extend(missed);
+        let Running { mut history, .. } = self.studies.remove(id).expect("it was looked at");
         history.end();
-        let ended = clock::now();
-        self.ended.0.insert(id.clone(), EndedStudy { ended, history, outcome: outcome.clone(), untold });
+        self.ended.0.insert(id.clone(), EndedStudy { history, outcome: outcome.clone() });
         let surplus = self.register.end(id, outcome.model());
         self.forget(surplus);
         let (store, id, needed) = (self.store.clone(), id.clone(), self.register.models(id).to_vec());
@@ -74,7 +50,7 @@ impl Driver {
 
     /// Takes in a study that ended before this run.
     pub(super) fn restore_ended(&mut self, id: StudyId, opener: ResearcherName, study: Ended) {
-        let Ended { time, outcome, members } = study;
+        let Ended { time, outcome } = study;
         let plan = match self
             .store
             .load_plan(&id)
@@ -94,18 +70,26 @@ impl Driver {
         history.push(time, Event::StudyClosed(closed));
         let surplus = self.register.restore_ended(&plan, opener, outcome.model());
         self.store.keep_models(&id, self.register.models(&id));
-        self.ended.0.insert(id, EndedStudy { ended: time, history, outcome, untold: members });
+        self.ended.0.insert(id, EndedStudy { history, outcome });
         self.forget(surplus);
     }
 
-    /// Tells a site that has come back which studies ended while it was away.
-    pub(super) fn tell_ended(&mut self, site: &SiteName) {
-        for closed in self.ended.news_for(site) {
-            let study = closed.study.clone();
-            if self.notify(site, Notice::Closed(closed)) {
-                self.ended.told(&study, site);
-            }
+    /// Tells a site which of the studies that it believes to be running are over, or are none of its own here.
+    pub(super) fn tell_ended(&mut self, site: &SiteName, believed: Vec<StudyId>) {
+        let over = believed.into_iter().filter(|id| !self.studies.contains_key(id));
+        for study in over.take(TOLD_AT_ONCE).collect::<Vec<_>>() {
+            let outcome = self.outcome_for(site, &study);
+            self.notify(site, Notice::Closed(StudyClosed { study, outcome }));
         }
+    }
+
+    /// How a study that is not running ended, as far as this site may know it.
+    fn outcome_for(&self, site: &SiteName, study: &StudyId) -> StudyOutcome {
+        let ended = self.ended.0.get(study).map(|study| study.outcome.clone());
+        let may = self.register.is_in_audience(site, study);
+        ended.filter(|_| may).unwrap_or_else(|| StudyOutcome::Failed {
+            reason: format!("the coordinator has no study {study} of site {site}"),
+        })
     }
 
     fn forget(&mut self, studies: Vec<StudyId>) {

@@ -7,7 +7,7 @@ mod effects;
 mod ended;
 mod opening;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,8 +54,6 @@ struct Running {
     study: Option<Study>,
     history: History,
     future: broadcast::Sender<Arc<StudyEvent>>,
-    /// Sites to which the study's end did not get through.
-    untold: BTreeSet<SiteName>,
 }
 
 /// What was done on a thread of its own.
@@ -258,10 +256,11 @@ impl Driver {
             return Ok(());
         }
         tracing::info!(%site, "subscribed");
+        let believed = new.running.clone();
         self.sites.insert(site.clone(), new);
         answer(reply, Ok(()));
         self.feed_all(&|| Input::Present(site.clone()))?;
-        self.tell_ended(&site);
+        self.tell_ended(&site, believed);
         Ok(())
     }
 

@@ -237,6 +237,12 @@ impl Register {
         }
     }
 
+    /// Says whether a study that is kept here has a site in its audience.
+    #[must_use]
+    pub fn is_in_audience(&self, site: &SiteName, id: &StudyId) -> bool {
+        self.studies.get(id).is_some_and(|entry| entry.audience.contains(site))
+    }
+
     /// Returns a study that has this model and that the caller may have it of.
     ///
     /// # Errors

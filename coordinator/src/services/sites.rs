@@ -14,6 +14,7 @@ use fedtwin_proto::domain::{
     Counts, Growth, LedgerEntries, Malformed, Notice, PlanAnswer, RoundDeclined, SecureMessage, SecureStep,
     Sighting, UpdateHeader, digest,
 };
+use fedtwin_proto::limits::RUNNING_MAX;
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::sites_server::Sites;
 use fedtwin_secagg::coordinator::FromSite;
@@ -142,7 +143,8 @@ impl Sites for SitesService {
         let agent = agent(&request.get_ref().agent)?;
         let number = self.subscriptions.fetch_add(1, Ordering::Relaxed);
         let (notices, queue) = mpsc::channel(NOTICES_QUEUED);
-        let subscription = Subscription { number, agent, notices };
+        let running = running(&request.get_ref().running)?;
+        let subscription = Subscription { number, agent, running, notices };
         self.context.ask(|reply| Command::Subscribe(site.clone(), subscription, reply)).await?;
         Ok(Response::new(Notices { queue, site, number, commands: self.context.commands.clone() }))
     }
@@ -272,6 +274,16 @@ fn agent(number: &[u8]) -> Result<Vec<u8>, Malformed> {
         return Ok(number.to_vec());
     }
     Err(Malformed { field: "agent", expected: format!("has more than {AGENT_BYTES_MAX} bytes") })
+}
+
+/// Reads which studies a site believes to be running.
+fn running(studies: &[String]) -> Result<Vec<StudyId>, Malformed> {
+    let malformed = |expected: String| Malformed { field: "running", expected };
+    if studies.len() > RUNNING_MAX {
+        return Err(malformed(format!("has more than {RUNNING_MAX} studies")));
+    }
+    let study = |id: &String| id.parse().map_err(|error| malformed(format!("is no study: {error}")));
+    studies.iter().map(study).collect()
 }
 
 /// A site's notices; the driver learns when the stream ends.

@@ -246,13 +246,6 @@ impl Study {
         }
     }
 
-    /// Returns the sites that accepted the plan and are not connected.
-    #[must_use]
-    pub fn members_away(&self) -> BTreeSet<SiteName> {
-        let members = self.base.members().into_keys();
-        members.filter(|site| !self.base.connected.contains(site)).collect()
-    }
-
     /// Returns how the study ended, once it has.
     #[must_use]
     pub fn outcome(&self) -> Option<&StudyOutcome> {

@@ -222,6 +222,11 @@ impl Ledger {
         self.state.running(study).ok().map(|state| Reservation(state.reserved.clone()))
     }
 
+    /// Returns the studies that are reserved and not closed.
+    pub fn running(&self) -> impl Iterator<Item = &StudyId> {
+        self.state.studies.iter().filter(|(_, study)| study.closed.is_none()).map(|(id, _)| id)
+    }
+
     /// Begins an attempt, before it reads data: in the open block, or in the next one, which is spent by it.
     ///
     /// `key` is the round and the attempt at it: both only go up. The attempt is used up, whatever becomes of it.

@@ -24,6 +24,12 @@ impl Session {
         self.ledger.close(study, (outcome, ClosedBy::Coordinator), now)
     }
 
+    /// Returns the studies that have something set aside here, of which the coordinator is asked whether they are over.
+    #[must_use]
+    pub fn running(&self) -> Vec<StudyId> {
+        self.ledger.running().cloned().collect()
+    }
+
     /// Counts the attempts of a study that began and released nothing; one under way is among them.
     #[must_use]
     pub fn failed(&self, study: &StudyId) -> u32 {
