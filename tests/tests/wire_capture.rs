@@ -116,7 +116,7 @@ async fn no_intercept_no_prediction_and_no_identifier_leaves_a_site_that_trains(
         for number in numbers.chain([report.intercept]) {
             assert_eq!(forms_of(number, &capture), Vec::<&str>::new(), "{number}");
         }
-        for planted in ["mrn-", "48151", PLANTED_NAME, "planted-file-name"] {
+        for planted in ["mrn-", "-48151", PLANTED_NAME, "planted-file-name"] {
             assert!(!capture.holds(planted.as_bytes()), "{planted} passed");
         }
         let (up, down) = capture.lengths();

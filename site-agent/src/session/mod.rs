@@ -7,6 +7,8 @@
 
 #[cfg(test)]
 mod budget_tests;
+#[cfg(test)]
+mod checked_tests;
 pub mod door;
 mod ending;
 #[cfg(test)]
