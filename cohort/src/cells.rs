@@ -33,8 +33,8 @@ pub(crate) struct Row {
     /// The first line, counted from 1.
     pub(crate) line: u64,
     pub(crate) cells: Vec<String>,
-    /// Delimiters in each whole line that lies within a quoted cell: as many as in a row betray a quote that was
-    /// opened by mistake.
+    /// Delimiters in each whole line that lies within a quoted cell, and in the one in which it ends: as many as in a row
+    /// betray a quote that was opened by mistake.
     pub(crate) swallowed: Vec<usize>,
 }
 
@@ -169,6 +169,10 @@ impl Rows {
                 delimiters = delimiters.map(|count: usize| count + 1);
             }
             cell.push(letter);
+        }
+        if let Some(before) = delimiters {
+            let rest = self.text[self.at..].split(['\n', '\r']).next().unwrap_or_default();
+            swallowed.push(before + rest.matches(self.dialect.delimiter).count());
         }
         self.skip_blanks();
         match self.peek() {

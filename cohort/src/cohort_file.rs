@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fedtwin_plan::Digest;
-use fedtwin_plan::cohort_need::{DataNeed, ImageNeed, TableNeed};
+use fedtwin_plan::cohort_need::{DataNeed, ImageNeed};
 use fedtwin_plan::digest::RunningDigest;
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::names::CohortName;
@@ -156,7 +156,8 @@ impl CohortFile {
         match (&self.data, need) {
             (Data::Table { rows, schema }, DataNeed::Table(need)) => {
                 let mut records = Vec::new();
-                self.read_table(rows, (schema, need), |met| match met {
+                let reading = Reading { schema, need, looks_for_totals: false };
+                self.read_table(rows, reading, |met| match met {
                     Met::Patient(its, cells) => records.extend((its == part).then(|| cells.record())),
                     Met::LeftOut(_) => {}
                 })?;
@@ -191,7 +192,8 @@ impl CohortFile {
             Data::Table { rows, schema } => {
                 let need = schema.all();
                 let mut tally = Tally::of_table(&need);
-                self.read_table(rows, (schema, &need), |met| match met {
+                let reading = Reading { schema, need: &need, looks_for_totals: !self.confirmed.last_line };
+                self.read_table(rows, reading, |met| match met {
                     Met::Patient(part, cells) => {
                         tally.add(part);
                         tally.add_cells(&cells);
@@ -205,7 +207,9 @@ impl CohortFile {
                 scans.assign(&self.path, self.selection()?, &mut |scanned| match scanned {
                     Scanned::Patient { part, file, read } => {
                         tally.add(part);
-                        let exceeded = limits.exceeded_by(&read()?);
+                        let volume = read()?;
+                        tally.positive += u32::from(volume.mask.contains(&1));
+                        let exceeded = limits.exceeded_by(&volume);
                         exceeded.map_or(Ok(()), |message| Err(CohortError::file(file, message)))
                     }
                     Scanned::LeftOut(reason, count) => {
@@ -216,10 +220,11 @@ impl CohortFile {
                 tally
             }
         };
+        self.confirmed.judge_outcomes(&self.path, &tally)?;
         let left_out = tally.left_out();
-        let Tally { train, test, features, .. } = tally;
+        let Tally { train, test, positive, features, .. } = tally;
         let digest = self.digest()?;
-        let found = Inventory { declared: self.patients, train, test, left_out, features, digest };
+        let found = Inventory { declared: self.patients, train, test, positive, left_out, features, digest };
         self.confirmed.judge(&self.path, &found)?;
         Ok(found)
     }
@@ -277,17 +282,16 @@ impl CohortFile {
     fn read_table(
         &self,
         rows: &Rows,
-        (schema, need): (&TableSchema, &TableNeed),
+        reading: Reading<'_>,
         each: impl FnMut(Met),
     ) -> Result<(), CohortError> {
         let sheet = match rows {
-            Rows::File(source) => table::open(&beside(&self.path, &source.file), schema)?,
+            Rows::File(source) => table::open(&beside(&self.path, &source.file), reading.schema)?,
             Rows::Invented(source) => {
                 Sheet::invented(&self.path, synthetic::columns(), synthetic::lines(*source))
             }
         };
         let sheet = if self.confirmed.lines_in_cells { sheet.with_lines_in_cells() } else { sheet };
-        let reading = Reading { schema, need, last_line_is_a_patient: self.confirmed.last_line };
         table::read(sheet, reading, self.selection()?, each)
     }
 

@@ -12,6 +12,7 @@ use fedtwin_plan::numbers::Ratio;
 use serde::Deserialize;
 
 use crate::error::CohortError;
+use crate::tally::Tally;
 
 /// The cohort file's section `[confirmed]`: each key lifts one refusal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -25,8 +26,12 @@ pub struct Confirmed {
     pub filled_min: Option<Ratio>,
     /// For a feature, the largest share of its values that may be outside the plausible range; without it, 1/20.
     pub implausible: BTreeMap<String, Ratio>,
-    /// The last line of the table is a patient's, although it looks like one of totals.
+    /// The last line of the table is a patient's, although it looks like one of totals; likewise lines before it.
     pub last_line: bool,
+    /// Outcomes that look like codes for missing are measured.
+    pub outcome_numbers: bool,
+    /// No patient's mask has organ.
+    pub no_organ: bool,
     /// Quoted cells hold whole lines with as many cells as the table has columns.
     pub lines_in_cells: bool,
     /// What identifiers are that look alike; without it, they are one patient's.
@@ -66,6 +71,13 @@ impl Confirmed {
             }
             (_, _) => {}
         }
+        if found.features.is_empty() && found.positive == 0 && !self.no_organ {
+            return refuse(format!(
+                "has no organ in any of {} masks: other labels, or another folder? If that is meant, add \
+                 confirmed.no_organ = true",
+                found.patients()
+            ));
+        }
         let filled_min = self.filled_min.unwrap_or_else(half);
         if *train > 0 && compared(*train, *declared, filled_min) == Ordering::Less {
             return refuse(format!(
@@ -74,6 +86,21 @@ impl Confirmed {
             ));
         }
         found.features.iter().try_for_each(|feature| self.judge_feature(cohort_file, found, feature))
+    }
+
+    /// Refuses outcomes that mean missing, as it seems, and would count as one of both.
+    pub(crate) fn judge_outcomes(&self, cohort_file: &Path, tally: &Tally) -> Result<(), CohortError> {
+        match tally.outcome_that_means_missing() {
+            Some((code, count)) if !self.outcome_numbers => Err(CohortError::file(
+                cohort_file,
+                format!(
+                    "has {count} patients whose outcome is {code}, far from all others, as programs write what is not known: add \
+                     it to outcome.unknown in the schema, or, if it was measured, confirmed.outcome_numbers = true to \
+                     the cohort file"
+                ),
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn judge_feature(

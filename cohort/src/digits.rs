@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::text::{is_unseen, trimmed};
+use unicode_normalization::UnicodeNormalization;
 
 /// How the numbers of a table are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +109,8 @@ impl NumberFormat {
         Some(format!("{sign}{whole}{point}{fraction}"))
     }
 
-    /// Joins groups of digits, of which all but the first have three.
+    /// Joins groups of digits, of which all but the first have three, and the first does not begin with 0: `0,123` is a
+    /// fraction in another format.
     fn ungrouped(self, whole: &str) -> Option<String> {
         let Some(sign) = self.thousands else { return Some(whole.to_owned()) };
         let between = |c: char| match sign {
@@ -121,7 +123,7 @@ impl NumberFormat {
         let first = groups.next()?;
         let mut joined = first.to_owned();
         for group in groups {
-            if group.len() != 3 || !(1..=3).contains(&first.len()) {
+            if group.len() != 3 || !(1..=3).contains(&first.len()) || first.starts_with('0') {
                 return None;
             }
             joined.push_str(group);
@@ -130,15 +132,16 @@ impl NumberFormat {
     }
 }
 
-/// A code of a category or an outcome; two spellings of one number are one code.
+/// A code of a category or an outcome; two spellings of one number, and of one letter, are one code.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Code(String);
 
 impl Code {
-    /// Reads a code from a schema or, in the table's own format, from a cell.
+    /// Reads a code from a schema or, in the table's own format, from a cell. A code has no groups: `1.234` is another one than
+    /// `1234`, whatever stands between thousands.
     pub(crate) fn new(text: &str, format: NumberFormat) -> Self {
-        let text = trimmed(text);
-        Self(format.canonical(text).unwrap_or_else(|| text.to_owned()))
+        let (text, format) = (trimmed(text), NumberFormat { thousands: None, ..format });
+        Self(format.canonical(text).unwrap_or_else(|| text.nfc().collect()))
     }
 }
 
@@ -180,6 +183,10 @@ mod tests {
             (SWISS, "43\u{2019}832", Some(43_832.0)),
             (FRENCH, "43\u{202f}832,5", Some(43_832.5)),
             (FRENCH, "43 83", None),
+            (SWISS, "0'123", None),
+            (GERMAN, "-0.500", None),
+            (GERMAN, "012.345", None),
+            (GERMAN, "0,500", Some(0.5)),
         ] {
             assert_eq!(format.number(text), expected, "{text}");
         }
@@ -204,5 +211,7 @@ mod tests {
             assert_ne!(code(a), code(b));
         }
         assert_eq!(Code::new("1,0", GERMAN), code("1"));
+        assert_ne!(Code::new("1.234", GERMAN), code("1234"));
+        assert_eq!(code("Ko\u{308}ln"), code("K\u{f6}ln"));
     }
 }

@@ -1,8 +1,9 @@
 //! Who is who: one stated form of identifiers, and identifiers that only look different.
 //!
 //! The stated form is what is left without blanks and unseen marks at either end and without a fraction of zeros, since
-//! table programs write 1001 as 1001.0. Two identifiers of one stated form are one patient. Two that differ in leading
-//! zeros, capital letters or blanks alone look alike, and are one patient too until people say that they are two.
+//! table programs write 1001 as 1001.0; of three zeros it stays, since 1,000 is a thousand elsewhere. Two identifiers of
+//! one stated form are one patient. Two that differ in leading zeros, capital letters, blanks, dashes or signs alone look
+//! alike, and are one patient too until people say that they are two.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -70,7 +71,7 @@ impl Patients {
             };
             return Err(place.refuse(format!(
                 "is of the same patient as {other}, as it seems: the two identifiers differ in leading zeros, capital \
-                 letters or blanks alone; make them one, or add confirmed.look_alikes = \"different\" to the cohort file"
+                 letters, blanks, dashes or signs alone; make them one, or add confirmed.look_alikes = \"different\" to the cohort file"
             )));
         }
         alike.push((stated.to_owned(), place.seen()));
@@ -100,7 +101,8 @@ pub(crate) fn stated(identifier: &str) -> Option<&str> {
     let identifier = trimmed(identifier);
     let whole = identifier.split_once(['.', ',']).and_then(|(whole, fraction)| {
         let is_number = !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit());
-        (is_number && fraction.bytes().all(|b| b == b'0')).then_some(whole)
+        let may_be_group = whole.len() <= 3 && fraction.len() == 3;
+        (is_number && !may_be_group && fraction.bytes().all(|b| b == b'0')).then_some(whole)
     });
     Some(whole.unwrap_or(identifier)).filter(|identifier| !identifier.is_empty())
 }
@@ -130,11 +132,15 @@ pub(crate) fn remainder(stated: &str, divisor: u32) -> Result<u32, NoNumber> {
     }
 }
 
-/// Returns the form in which look-alikes are equal: compatible letters composed and small, no blanks, no leading zeros.
+/// Returns the form in which look-alikes are equal: compatible letters composed and small, one dash, no blanks, no marks
+/// by which table programs keep numbers as texts, no leading zeros, no thousands signs and no fraction of zeros.
 fn folded(stated: &str) -> String {
+    let small = stated.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    let seen: String = small.filter(|&c| !is_unseen(c) && !is_mark(c)).map(one_dash).collect();
     let mut folded = String::new();
     let mut in_number = false;
-    let mut letters = stated.nfkc().flat_map(char::to_lowercase).filter(|&c| !is_unseen(c)).peekable();
+    let without_signs = without_signs(without_copy(&seen));
+    let mut letters = without_signs.chars().peekable();
     while let Some(letter) = letters.next() {
         let is_digit = |c: char| c.is_ascii_digit();
         let leads = letter == '0' && !in_number && letters.peek().copied().is_some_and(is_digit);
@@ -144,6 +150,47 @@ fn folded(stated: &str) -> String {
         }
     }
     folded
+}
+
+/// Says whether a letter is a mark of table programs for texts, or a plus: `'3`, `="3"`, `+3`.
+fn is_mark(letter: char) -> bool {
+    matches!(letter, '\'' | '\u{2019}' | '"' | '=' | '+')
+}
+
+/// Writes what word processors make of a hyphen as one.
+fn one_dash(letter: char) -> char {
+    if matches!(letter, '_' | '\u{2010}'..='\u{2015}' | '\u{2212}') { '-' } else { letter }
+}
+
+/// Takes off what file managers add to the name of a copy: `p_1 (1)`, `p_1 - Copy`, `Copy of p_1`.
+fn without_copy(seen: &str) -> &str {
+    let numbered = seen.strip_suffix(')').and_then(|name| name.rsplit_once('('));
+    let name = match numbered {
+        Some((name, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => name,
+        Some(_) | None => seen,
+    };
+    let name = name.strip_suffix("copy").map_or(name, |name| name.trim_end_matches('-'));
+    let name = name.strip_prefix("copyof").unwrap_or(name);
+    if name.is_empty() { seen } else { name }
+}
+
+/// Joins groups of three digits, as in `1,001`, and takes a fraction of one or two zeros off.
+fn without_signs(seen: &str) -> String {
+    let digits_before = |at: usize| seen[..at].bytes().rev().take_while(u8::is_ascii_digit).count();
+    let mut joined = String::new();
+    for (at, letter) in seen.char_indices() {
+        let behind: Vec<u8> = seen[at + letter.len_utf8()..].bytes().take_while(u8::is_ascii_digit).collect();
+        let is_sign = matches!(letter, '.' | ',') && digits_before(at) > 0;
+        if is_sign && digits_before(at) <= 3 && behind.len() == 3 {
+            continue;
+        }
+        let at_end = at + letter.len_utf8() + behind.len() == seen.len();
+        if is_sign && at_end && behind.iter().all(|&digit| digit == b'0') {
+            break;
+        }
+        joined.push(letter);
+    }
+    joined
 }
 
 #[cfg(test)]
@@ -162,6 +209,8 @@ mod tests {
             ("003", "003"),
             ("3.5", "3.5"),
             ("p3.0", "p3.0"),
+            ("1,000", "1,000"),
+            ("1001.000", "1001"),
             ("900000000000207008.0", "900000000000207008"),
         ] {
             assert_eq!(stated(written), Some(form), "{written:?}");
@@ -179,6 +228,19 @@ mod tests {
             ("Mu\u{308}ller", "M\u{fc}ller"),
             ("\u{ff11}2", "12"),
             ("0", "00"),
+            ("1,001", "1001"),
+            ("1.000", "1000"),
+            ("P\u{2013}3", "p-3"),
+            ("P_3", "P-3"),
+            ("'3", "3"),
+            ("=\"3\"", "+3"),
+            ("-9.0", "-9"),
+            ("P-3.0", "P-3"),
+            ("Stra\u{df}e", "STRASSE"),
+            ("\u{202a}3\u{202c}", "3\u{fe0f}"),
+            ("p_1 (1)", "p_1"),
+            ("p_1 - Copy", "Copy of p_1"),
+            ("p_1 - Copy (2)", "p-1"),
         ] {
             assert_eq!(folded(a), folded(b), "{a} {b}");
         }

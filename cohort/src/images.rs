@@ -7,7 +7,7 @@ use fedtwin_plan::record::VolumeRecord;
 use crate::error::CohortError;
 use crate::folders::{self, Folders, Listing, Scan};
 use crate::geometry::{Order, Placement};
-use crate::intensities::{margin, normalised};
+use crate::intensities::{Margin, normalised};
 use crate::mask::{MaskRule, Numbers};
 use crate::nifti_file::{self, Volume};
 use crate::source::ImageSource;
@@ -25,7 +25,7 @@ pub(crate) fn read_scan(scan: &Scan, source: &ImageSource) -> Result<VolumeRecor
     #[expect(clippy::cast_possible_truncation, reason = "intensities need no more than single precision")]
     let image = walks.image.walk(&volume.map(|x| x as f32), volume.header.shape);
     let shape = walks.placement.shape;
-    let image = normalised(&image, margin(&image, shape))
+    let image = normalised(&image, &Margin::of(&image, shape))
         .ok_or_else(|| CohortError::file(&scan.image, "has no voxel that is a number"))?;
     let volume = nifti_file::read(&scan.mask)?;
     let mask =

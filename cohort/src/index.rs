@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::cohort_file::beside;
+use crate::digits::{Code, NumberFormat};
 use crate::error::CohortError;
 use crate::sheet::{Format, Sheet};
-use crate::text::trimmed;
+use crate::text::{is_lost, not_utf8, trimmed};
 
 /// Chooses images by a column of an index.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -40,6 +41,7 @@ impl IndexFilter {
         let file = beside(cohort_file, &self.file);
         let mut sheet = Sheet::open(&file, Format::separated_by(self.delimiter))?;
         let (id, column) = (sheet.column(&self.id)?, sheet.column(&self.column)?);
+        let equals = Code::new(&self.equals, NumberFormat::PLAIN);
         let (mut named, mut chosen) = (BTreeMap::new(), BTreeMap::new());
         while let Some(row) = sheet.next_row() {
             let row = row?;
@@ -47,7 +49,10 @@ impl IndexFilter {
                 let message = format!("names an image that line {first} names already");
                 return Err(CohortError::table(&file, row.line, message));
             }
-            if row.cells[column] == trimmed(&self.equals) {
+            if let Some(lost) = [id, column].into_iter().find(|&at| is_lost(&row.cells[at])) {
+                return Err(CohortError::table(&file, row.line, not_utf8(lost)));
+            }
+            if Code::new(&row.cells[column], NumberFormat::PLAIN) == equals {
                 chosen.insert(row.cells[id].clone(), row.line);
             }
         }

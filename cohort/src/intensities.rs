@@ -1,17 +1,16 @@
 //! Normalises the intensities of one image by that image alone.
 //!
-//! The scale is set by what the scan saw: not by voxels that are no numbers, nor by a margin of one value around the
+//! The scale is set by what the scan saw: not by voxels that are no numbers, nor by a margin of constant values around the
 //! scan, nor by the brightest and darkest of its voxels. These keep their order: beyond the percentiles 0.5 and 99.5
 //! intensities are compressed and not cut off, so that a small bright organ stays brighter than what is around it.
 
 /// Normalises an image: mean 0 and variance 1 over what lies within the percentiles 0.5 and 99.5 of the scan.
 ///
 /// Beyond a percentile, where the intensities within span `reach`, a distance of d becomes reach * d / (reach + d):
-/// almost itself at first, at most one reach, which infinity has. `outside` is the value around the scan, as [`margin`]
-/// finds it: dark, it stays as dark as that; bright, it takes the lower percentile's value, as voxels do that are no
-/// numbers. A constant image becomes 0. Returns nothing if no voxel is a number.
-pub(crate) fn normalised(voxels: &[f32], outside: Option<f32>) -> Option<Vec<f32>> {
-    let is_seen = |x: f32| !x.is_nan() && outside.is_none_or(|outside| x.total_cmp(&outside).is_ne());
+/// almost itself at first, at most one reach, which infinity has. A margin's values stay where they are in that order, but
+/// for those brighter than the scan, which take the lower percentile's value, as voxels do that are no numbers. A constant image becomes 0. Returns nothing if no voxel is a number.
+pub(crate) fn normalised(voxels: &[f32], margin: &Margin) -> Option<Vec<f32>> {
+    let is_seen = |x: f32| !x.is_nan() && !margin.holds(x);
     let seen = || voxels.iter().copied().filter(|&x| x.is_finite() && is_seen(x));
     let mut sorted: Vec<f32> = seen().collect();
     let last = sorted.len().checked_sub(1)?;
@@ -39,28 +38,65 @@ pub(crate) fn normalised(voxels: &[f32], outside: Option<f32>) -> Option<Vec<f32
         reason = "normalised intensities need no more than single precision"
     )]
     let normalise = |&x: &f32| {
-        ((if is_seen(x) || f64::from(x) < low { compressed(x) } else { low } - mean) * scale) as f32
+        ((if is_seen(x) || f64::from(x) <= high { compressed(x) } else { low } - mean) * scale) as f32
     };
     Some(voxels.iter().map(normalise).collect())
 }
 
-/// Finds the value around a scan in an image of `shape`: what padding, or a field of view that is no box, leaves there.
-///
-/// That is the image's least or greatest value, if it is at two of the box's corners or more and fills at least a
-/// hundredth of it. An image has no margin if the rest of it is constant: its only contrast would be lost.
-pub(crate) fn margin(voxels: &[f32], shape: [usize; 3]) -> Option<f32> {
-    let finite = || voxels.iter().copied().filter(|x| x.is_finite());
-    let (least, greatest) = (finite().min_by(f32::total_cmp)?, finite().max_by(f32::total_cmp)?);
-    let is = |x: f32, value: f32| x.total_cmp(&value).is_eq();
-    let is_constant = |without: f32| {
-        let mut rest = finite().filter(|&x| !is(x, without));
-        rest.next().is_none_or(|first| rest.all(|x| is(x, first)))
-    };
-    [least, greatest].into_iter().find(|&value| {
-        let corners = corners(shape).into_iter().filter(|&corner| is(voxels[corner], value)).count();
-        let filled = voxels.iter().filter(|&&x| is(x, value)).count();
-        corners >= 2 && filled >= voxels.len().div_ceil(100) && !is_constant(value)
-    })
+/// The values around a scan: what padding, or a field of view that is no box, leaves there.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Margin(Vec<f32>);
+
+impl Margin {
+    /// Finds the margin of an image of `shape`.
+    ///
+    /// A value is one of a margin if it, give or take what interpolation leaves of it, is at two of the box's corners or
+    /// more and fills at least a hundredth of it. Where there is one, the least of the other values is one too if it fills a
+    /// twentieth: a cylinder in a box has been padded before. An image has no margin if the rest of it is constant: its only
+    /// contrast would be lost.
+    pub(crate) fn of(voxels: &[f32], shape: [usize; 3]) -> Self {
+        let mut margin = Self::default();
+        let corners: Vec<f32> = corners(shape).into_iter().map(|corner| voxels[corner]).collect();
+        for &value in corners.iter().filter(|value| !value.is_nan()) {
+            let is_new = !margin.holds(value);
+            if is_new && corners.iter().filter(|&&x| near(x, value)).count() >= 2 && fills(voxels, value, 100)
+            {
+                margin.0.push(value);
+            }
+        }
+        while !margin.0.is_empty() {
+            let rest = voxels.iter().copied().filter(|&x| x.is_finite() && !margin.holds(x));
+            match rest.min_by(f32::total_cmp) {
+                Some(least) if fills(voxels, least, 20) => margin.0.push(least),
+                Some(_) | None => break,
+            }
+        }
+        let mut rest = voxels.iter().copied().filter(|&x| x.is_finite() && !margin.holds(x));
+        let is_constant = rest.next().is_none_or(|first| rest.all(|x| x.total_cmp(&first).is_eq()));
+        // The last one that was found may be the scan itself.
+        while is_constant && !margin.0.is_empty() {
+            margin.0.pop();
+            let mut rest = voxels.iter().copied().filter(|&x| x.is_finite() && !margin.holds(x));
+            if rest.next().is_some_and(|first| rest.any(|x| x.total_cmp(&first).is_ne())) {
+                break;
+            }
+        }
+        margin
+    }
+
+    fn holds(&self, x: f32) -> bool {
+        self.0.iter().any(|&value| near(x, value))
+    }
+}
+
+/// Says whether a value is another, give or take what interpolation leaves of it.
+fn near(x: f32, value: f32) -> bool {
+    x.total_cmp(&value).is_eq() || (x - value).abs() <= INTERPOLATED * value.abs()
+}
+
+/// Says whether a value fills one part in `parts` of an image, or more.
+fn fills(voxels: &[f32], value: f32, parts: usize) -> bool {
+    voxels.iter().filter(|&&x| near(x, value)).count() >= voxels.len().div_ceil(parts)
 }
 
 /// Returns where the corners are in row-major order, each once.
@@ -85,6 +121,9 @@ fn typical_distance(values: Vec<f32>, value: f64) -> f64 {
     *distances.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
+/// How far from a value interpolation leaves what was it, of the value.
+const INTERPOLATED: f32 = 1e-5;
+
 /// The most standard deviations in a reach, 1 / sqrt(0.005 * 0.995): of an image in which a two-hundredth is bright and the
 /// rest is dark. A still smaller organ in a constant image is no brighter than that.
 const REACH_MAX: f64 = 14.2;
@@ -105,49 +144,62 @@ mod tests {
     #[test]
     fn the_middle_has_mean_0_and_variance_1() {
         let voxels = scan(2000);
-        let normal = normalised(&voxels, None).unwrap();
+        let normal = normalised(&voxels, &Margin::default()).unwrap();
         let mean = normal.iter().sum::<f32>() / 2000.0;
         let variance = normal.iter().map(|x| x * x).sum::<f32>() / 2000.0;
         assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.01, "{mean} {variance}");
         // Another gain and another offset are another machine's way to write the same.
         let other: Vec<f32> = voxels.iter().map(|x| 2.5 * x - 7.0).collect();
-        assert!(close(&normalised(&other, None).unwrap(), &normal));
+        assert!(close(&normalised(&other, &Margin::default()).unwrap(), &normal));
     }
 
     #[test]
     fn a_margin_and_what_is_no_number_do_not_set_the_scale() {
         let scan = scan(2000);
-        let alone = normalised(&scan, None).unwrap();
+        let alone = normalised(&scan, &Margin::default()).unwrap();
         let low = alone.iter().copied().fold(f32::INFINITY, f32::min);
         for padding in [-2000.0, 0.0, -3.2e38, f32::NAN] {
             // Rows of ten: the scan, and as many of padding.
             let padded: Vec<f32> = scan.iter().copied().chain([padding; 3000]).collect();
-            let outside = margin(&padded, [1, 500, 10]);
-            assert_eq!(outside.is_some(), !padding.is_nan());
-            let normal = normalised(&padded, outside).unwrap();
+            let margin = Margin::of(&padded, [1, 500, 10]);
+            assert_eq!(margin.0.len(), usize::from(!padding.is_nan()));
+            let normal = normalised(&padded, &margin).unwrap();
             assert!(close(&normal[..2000], &alone), "{padding}");
             assert!(
                 normal[2000..].iter().all(|&x| x <= low + 0.1 && x > low - 4.0),
                 "dark, and at most one reach beyond the scan: {padding}"
             );
         }
+        // In the middle of what the scan saw, as interpolation leaves it, twice, and infinite.
+        let noisy = |i: usize| -1024.0 + 0.001 * if i.is_multiple_of(2) { 1.0 } else { -1.0 };
+        let paddings: [Vec<f32>; 4] = [
+            vec![100.5; 3000],
+            (0..3000).map(noisy).collect(),
+            [vec![-1024.0; 1500], vec![-2048.0; 1500]].concat(),
+            vec![f32::INFINITY; 3000],
+        ];
+        for padding in paddings {
+            let padded = [&padding[1500..], &scan[..], &padding[..1500]].concat();
+            let normal = normalised(&padded, &Margin::of(&padded, [1, 500, 10])).unwrap();
+            assert!(close(&normal[1500..3500], &alone), "{}", padding[0]);
+        }
         let white: Vec<f32> = scan.iter().copied().chain([255.0; 3000]).collect();
-        let normal = normalised(&white, margin(&white, [1, 500, 10])).unwrap();
+        let normal = normalised(&white, &Margin::of(&white, [1, 500, 10])).unwrap();
         assert!(close(&normal[..2000], &alone));
     }
 
     #[test]
     fn infinity_is_brighter_than_everything_and_sets_no_scale() {
         let mut voxels = scan(2000);
-        let before = normalised(&voxels, None).unwrap();
+        let before = normalised(&voxels, &Margin::default()).unwrap();
         (voxels[7], voxels[9], voxels[11]) = (f32::INFINITY, f32::NEG_INFINITY, f32::MAX);
-        let after = normalised(&voxels, None).unwrap();
+        let after = normalised(&voxels, &Margin::default()).unwrap();
         assert!(after.iter().all(|x| x.is_finite()));
         assert!(after.iter().all(|&x| x <= after[7] && x >= after[9]));
         assert!(after[11] > 3.0 && after[7] < 10.0, "{} {}", after[11], after[7]);
         let rest = |i: &usize| ![7, 9, 11].contains(i);
         assert!((0..2000).filter(rest).all(|i| (before[i] - after[i]).abs() < 0.02));
-        assert_eq!(normalised(&[f32::NAN, f32::INFINITY], None), None);
+        assert_eq!(normalised(&[f32::NAN, f32::INFINITY], &Margin::default()), None);
     }
 
     #[test]
@@ -157,7 +209,7 @@ mod tests {
             let mut voxels: Vec<f32> = scan(5000).iter().map(|x| noise * (x - 100.0) / 10.0).collect();
             voxels[1000..1010].fill(100.0);
             voxels[1010..1020].fill(150.0);
-            let normal = normalised(&voxels, None).unwrap();
+            let normal = normalised(&voxels, &Margin::default()).unwrap();
             let darker = normal.iter().enumerate().filter(|(i, _)| !(1000..1020).contains(i));
             let brightest = darker.map(|(_, &x)| x).fold(f32::NEG_INFINITY, f32::max);
             assert!(normal[1000] > brightest + 2.0, "{} {brightest}", normal[1000]);
@@ -167,8 +219,8 @@ mod tests {
 
     #[test]
     fn a_constant_image_becomes_0_and_has_no_margin() {
-        assert!(close(&normalised(&[5.0; 100], margin(&[5.0; 100], [1, 10, 10])).unwrap(), &[0.0; 100]));
-        assert_eq!(normalised(&[], None), None);
+        assert!(close(&normalised(&[5.0; 100], &Margin::of(&[5.0; 100], [1, 10, 10])).unwrap(), &[0.0; 100]));
+        assert_eq!(normalised(&[], &Margin::default()), None);
     }
 
     #[test]
@@ -177,7 +229,7 @@ mod tests {
             let mut voxels = vec![60.0; 1000];
             let disk = scan(300).into_iter().map(|x| 160.0 + noise * (x - 100.0) / 10.0);
             voxels.splice(400..700, disk);
-            let normal = normalised(&voxels, margin(&voxels, [1, 100, 10])).unwrap();
+            let normal = normalised(&voxels, &Margin::of(&voxels, [1, 100, 10])).unwrap();
             assert!(
                 normal[..400]
                     .iter()
@@ -193,10 +245,11 @@ mod tests {
         let mut voxels = scan(2000);
         voxels[0] = 0.0;
         voxels[50..90].fill(0.0);
-        assert_eq!(margin(&voxels, [2, 100, 10]), None, "one corner, one in fifty");
+        let margin = |voxels: &[f32]| Margin::of(voxels, [2, 100, 10]).0;
+        assert_eq!(margin(&voxels).len(), 0, "one corner, one in fifty");
         voxels[1999] = 0.0;
-        assert_eq!(margin(&voxels, [2, 100, 10]), Some(0.0));
+        assert_eq!(margin(&voxels), [0.0]);
         voxels[50..90].fill(99.0);
-        assert_eq!(margin(&voxels, [2, 100, 10]), None, "two corners, one in a thousand");
+        assert_eq!(margin(&voxels).len(), 0, "two corners, one in a thousand");
     }
 }

@@ -22,7 +22,9 @@ pub(crate) struct Layout {
 /// One patient's cells.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Cells {
-    outcome: bool,
+    pub(crate) outcome: bool,
+    /// The number that it was read from, where the schema's rule is a limit.
+    pub(crate) outcome_number: Option<f64>,
     pub(crate) values: Vec<CellValue>,
 }
 
@@ -49,7 +51,7 @@ struct Cell<R> {
 }
 
 struct Outcome {
-    unknown: Vec<Code>,
+    unknown: Missing,
     rule: OutcomeCells,
 }
 
@@ -87,15 +89,24 @@ impl Layout {
     pub(crate) fn identifier<'c>(&self, cells: &'c [String]) -> Result<Option<&'c str>, String> {
         let Some(at) = self.patient_id else { return Ok(None) };
         let id = self.letters("the patient's identifier", &cells[at])?;
-        if self.missing.texts.iter().any(|missing| missing == id) {
+        let is_missing = self.missing.texts.iter().any(|missing| missing.eq_ignore_ascii_case(id))
+            || self.format.number(id).is_some_and(|x| self.missing.is_number(x))
+            || NOBODY.iter().any(|word| word.eq_ignore_ascii_case(id));
+        if is_missing {
             return Err("has no patient's identifier".to_owned());
+        }
+        if id.contains('\n') {
+            return Err("has a patient's identifier of several lines".to_owned());
         }
         Ok(Some(id))
     }
 
     /// Says whether the schema holds the outcome of this row for unknown.
     pub(crate) fn is_unknown(&self, cells: &[String]) -> bool {
-        self.outcome.rule.unknown.contains(&Code::new(&cells[self.outcome.at], self.format))
+        let (text, unknown) = (&cells[self.outcome.at], &self.outcome.rule.unknown);
+        let is_number = |x: f64| unknown.numbers.iter().any(|&number| same(number, x));
+        unknown.codes.contains(&Code::new(text, self.format))
+            || self.format.number(text).is_some_and(is_number)
     }
 
     /// Reads a row's cells; a refusal names the column and never the value.
@@ -128,7 +139,9 @@ impl Layout {
             }
         };
         let outcome = outcome.map_err(|expected| self.refusal(column, text, expected))?;
-        Ok(Cells { outcome, values: values.collect::<Result<_, String>>()? })
+        let is_number = matches!(rule, OutcomeCells::Above(_));
+        let outcome_number = self.format.number(text).filter(|_| is_number);
+        Ok(Cells { outcome, outcome_number, values: values.collect::<Result<_, String>>()? })
     }
 
     /// Returns the numbers in all columns of numbers.
@@ -195,7 +208,7 @@ impl Outcome {
             OutcomeRule::Above(limit) => OutcomeCells::Above(*limit),
             OutcomeRule::Texts(texts) => OutcomeCells::Codes { yes: codes(&texts.yes), no: codes(&texts.no) },
         };
-        Self { unknown: codes(&schema.outcome.unknown), rule }
+        Self { unknown: Missing::new(&schema.outcome.unknown), rule }
     }
 }
 
@@ -254,6 +267,9 @@ fn index(feature: &Feature, category: &str) -> u32 {
     let found = (0..).zip(names).find(|(_, name)| *name == category);
     found.map(|(index, _)| index).expect("the schema fits the plan")
 }
+
+/// What programs write where there is nothing, whatever the schema says; nobody is called that.
+const NOBODY: &[&str] = &["nan", "none", "null", "nil", "n/a", "#n/a", "<na>", "nat", "-", "?", "."];
 
 #[expect(clippy::float_cmp, reason = "sentinels are exact, not measured")]
 fn same(a: f64, b: f64) -> bool {

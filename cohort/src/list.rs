@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use fedtwin_plan::record::Part;
 use serde::Deserialize;
 
+use crate::digits::{Code, NumberFormat};
 use crate::error::CohortError;
 use crate::identity::{self, Place};
 use crate::sheet::{Format, Sheet};
-use crate::text::trimmed;
+use crate::text::{is_lost, not_utf8};
 
 /// A list of parts: separated cells with a header.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -90,12 +91,17 @@ pub(crate) fn read(file: &Path, listed: &ListedSplit) -> Result<List, CohortErro
     let mut sheet = Sheet::open(file, Format::separated_by(listed.delimiter))?;
     let (Key::Line(key) | Key::Patient(key)) = &listed.key;
     let (key, part) = (sheet.column(key)?, sheet.column(&listed.part)?);
-    let only = listed.only.iter().map(|(column, text)| Ok((sheet.column(column)?, trimmed(text))));
+    let code = |text: &str| Code::new(text, NumberFormat::PLAIN);
+    let only = listed.only.iter().map(|(column, text)| Ok((sheet.column(column)?, code(text))));
     let only = only.collect::<Result<Vec<_>, CohortError>>()?;
     let (mut lines, mut patients) = (BTreeMap::new(), BTreeMap::new());
     while let Some(row) = sheet.next_row() {
         let row = row?;
-        if only.iter().any(|&(at, text)| row.cells[at] != text) {
+        let mut used = only.iter().map(|(at, _)| *at).chain([key, part]);
+        if let Some(lost) = used.find(|&at| is_lost(&row.cells[at])) {
+            return Err(CohortError::table(file, row.line, not_utf8(lost)));
+        }
+        if only.iter().any(|(at, text)| code(&row.cells[*at]) != *text) {
             continue;
         }
         let refuse = |message: &str| CohortError::table(file, row.line, message);

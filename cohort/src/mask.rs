@@ -38,9 +38,8 @@ pub(crate) struct Numbers {
     are_finite: bool,
     /// A number that is none of the labels, if there is one.
     fraction: Option<f64>,
-    /// Whether a label from 1 to 254 is there, and whether the label 255 is.
-    has_small: bool,
-    has_255: bool,
+    /// The labels from 1 on, as far as so many are kept.
+    labels: BTreeSet<i64>,
     /// Whether background is there: a label below 1.
     has_background: bool,
 }
@@ -62,8 +61,7 @@ impl Numbers {
             most: f64::NEG_INFINITY,
             are_finite: true,
             fraction: None,
-            has_small: false,
-            has_255: false,
+            labels: BTreeSet::new(),
             has_background: false,
         };
         each(&mut |number| numbers.add(number));
@@ -79,10 +77,12 @@ impl Numbers {
             self.fraction = Some(number);
         } else if label < 1.0 {
             self.has_background = true;
-        } else if label < 255.0 {
-            self.has_small = true;
-        } else if label < 256.0 {
-            self.has_255 = true;
+        } else if self.labels.len() < LABELS_KEPT {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a label beyond 64 bits counts as the largest"
+            )]
+            self.labels.insert(label as i64);
         }
     }
 
@@ -106,11 +106,32 @@ impl Numbers {
     }
 
     fn labels(&self) -> Result<Decision<'static>, String> {
-        if self.has_255 && self.has_small && self.most < 256.0 {
-            return Err("is a mask with the label 255 beside others, which is organ in some and \"ignore\" in others, \
-                        or the brightest of grey levels: say which labels are organ, as in mask.labels = [1], or from \
-                        where on, as in mask.threshold = 127.5"
-                .to_owned());
+        let most = self.most.round();
+        if self.labels.len() > 1 && BRIGHTEST.iter().any(|&brightest| most.total_cmp(&brightest).is_eq()) {
+            return Err(format!(
+                "is a mask with the label {most} beside others, which is organ in some and \"ignore\" in others, or \
+                 the brightest of grey levels: say which labels are organ, as in mask.labels = [1], or from where on, \
+                 as in mask.threshold = {}",
+                most / 2.0
+            ));
+        }
+        let kept = self.labels.len();
+        #[expect(clippy::cast_precision_loss, reason = "few labels are kept")]
+        if most >= SPARSE_FROM && kept > 1 && (kept as f64) < most / 2.0 && kept < LABELS_KEPT {
+            return Err(format!(
+                "is a mask with {kept} labels of which the largest is {most}: many organs, or an image's levels? Say which \
+                 are organ, as in mask.labels = [1], or from where on, as in mask.threshold = 0.5"
+            ));
+        }
+        if self.labels.is_empty() && self.most - self.least > EMPTY_SPREAD {
+            return Err(format!(
+                "is a mask without a label from 1 on, whose numbers differ all the same, from {} to {}: labels that were \
+                 scaled, or that \"ignore\" alone is left of? Say from where on they are organ, as in mask.threshold = {}, or \
+                 which labels are, as in mask.labels = [1]",
+                self.least,
+                self.most,
+                self.least.midpoint(self.most)
+            ));
         }
         if !self.has_background {
             return Err(
@@ -171,6 +192,20 @@ impl TryFrom<f64> for Threshold {
 /// 0.04, and in 16 bits by a thousandth.
 const LABEL_TOLERANCE: f64 = 0.05;
 
+/// How many labels are remembered; a mask of more is one of numbered nuclei.
+const LABELS_KEPT: usize = 1024;
+
+/// The largest numbers of ways to write grey levels and shares: of 7, 8, 15 and 16 bits, percent and thousandths. As labels they are
+/// the last of as many by chance only.
+const BRIGHTEST: [f64; 12] =
+    [100.0, 127.0, 128.0, 254.0, 255.0, 1000.0, 4095.0, 10_000.0, 32_767.0, 32_768.0, 65_534.0, 65_535.0];
+
+/// From which label on it is looked at whether most of those before are there, as where nuclei are numbered.
+const SPARSE_FROM: f64 = 64.0;
+
+/// What resampling leaves of an empty mask differs by less.
+const EMPTY_SPREAD: f64 = 5e-4;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,8 +230,10 @@ mod tests {
         check(&[0.0, 255.000_015_2], &[0, 1]);
         check(&[0.0, 0.04, 0.96], &[0, 0, 1]);
         // Numbered nuclei, 255 among them.
-        check(&[0.0, 1.0, 255.0, 300.0], &[0, 1, 1, 1]);
+        let nuclei: Vec<f64> = (0..=300).map(f64::from).collect();
+        assert_eq!(organ(None, &nuclei).unwrap().iter().map(|&x| u32::from(x)).sum::<u32>(), 300);
         check(&[0.0, 0.0], &[0, 0]);
+        check(&[1.5e-5, -1.5e-5], &[0, 0]);
     }
 
     #[test]
@@ -216,6 +253,13 @@ mod tests {
         check(&[0.0, 1.0, f64::INFINITY], "no number");
         check(&[0.0, 1.0, 255.0], "the label 255 beside others");
         check(&[0.0, 31.0, 128.0, 255.0], "mask.threshold = 127.5");
+        // Soft edges of 16 bits, shares in percent, a scan in place of its mask.
+        check(&[0.0, 1000.0, 65535.0], "mask.threshold = 32767.5");
+        check(&[0.0, 3.0, 100.0], "the label 100 beside others");
+        check(&[-1000.0, 17.0, 40.0, 1400.0], "an image's levels?");
+        // Labels with a slope of 1/255, and 255 in 8 bits with a sign.
+        check(&[0.0, 1.0 / 255.0], "without a label from 1 on");
+        check(&[0.0, -1.0], "without a label from 1 on");
         check(&[1.0, 2.0, 2.0], "everything would be organ");
         check(&[0.0, 0.5, 2.0], "neither labels");
         check(&[0.0, -0.5, 1.0], "neither labels");

@@ -307,7 +307,7 @@ impl<'a> Fields<'a> {
                     sform.spacing_mm()
                 ));
             }
-            if sform.orientation() != qform.orientation() {
+            if sform.turned_from(qform) > TURN_MAX {
                 return Err(format!(
                     "states two orientations: {} by its sform and {} by its qform: correct the wrong one",
                     sform.orientation(),
@@ -366,3 +366,7 @@ pub(crate) const VOXELS_MAX: usize = 64_000_000;
 
 /// The most bytes of header extensions: XML of surface and connectivity files takes some ten megabytes.
 const EXTENSIONS_MAX: u64 = 64 << 20;
+
+/// Degrees by which sform and qform of one file may be turned against each other: a registration turns a head by less, and
+/// axes that are swapped or flipped are apart by 90 or more.
+const TURN_MAX: f64 = 45.0;

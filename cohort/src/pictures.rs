@@ -10,7 +10,7 @@ use png::ColorType;
 
 use crate::error::CohortError;
 use crate::folders::{self, Folders, Listing, Scan};
-use crate::intensities::{margin, normalised};
+use crate::intensities::{Margin, normalised};
 use crate::mask::Numbers;
 use crate::png_file::{self, Png, Samples};
 use crate::source::PictureSource;
@@ -32,7 +32,7 @@ pub(crate) fn read_scan(scan: &Scan, source: &PictureSource) -> Result<VolumeRec
     }
     let shape = [1, rows, columns];
     let image = picture.upright(&intensities(&picture));
-    let image = normalised(&image, margin(&image, shape))
+    let image = normalised(&image, &Margin::of(&image, shape))
         .ok_or_else(|| CohortError::file(&scan.image, "has no pixel that can be seen"))?;
     let organ = organ(&mask, source).map_err(|message| CohortError::file(&scan.mask, message))?;
     let pixel_mm = source.pixel_mm.map_or(1.0, |distance| distance.get());
@@ -76,6 +76,7 @@ fn intensities(picture: &Png) -> Vec<f32> {
 /// Says for each pixel of a mask, as it is stored, whether it is organ.
 fn organ(mask: &Png, source: &PictureSource) -> Result<Vec<u8>, String> {
     let labels = labels(mask)?;
+    check_opacity(mask, &labels)?;
     if mask.color == ColorType::Indexed && source.mask.is_none() {
         check_palette(mask, &labels)?;
     }
@@ -90,14 +91,16 @@ fn labels(mask: &Png) -> Result<Vec<u16>, String> {
     let hidden = |pixel: &[u16]| match (&mask.hidden, mask.color) {
         // Opacities by number; those that the chunk leaves out are opaque.
         (Some(opacities), ColorType::Indexed) => opacities.get(usize::from(pixel[0])) == Some(&0),
-        // One hidden colour, 16 bits for each channel.
+        // One hidden colour.
         (Some(colour), ColorType::Grayscale | ColorType::Rgb) => {
-            let (channels, _) = colour.as_chunks::<2>();
-            pixel.iter().eq(channels
-                .iter()
-                .map(|&bytes| u16::from_be_bytes(bytes))
-                .collect::<Vec<_>>()
-                .iter())
+            let (wide, _) = colour.as_chunks::<2>();
+            // The decoder keeps one byte for each channel where samples have no more than 8 bits.
+            let channels: Vec<u16> = if colour.len() == mask.color.samples() {
+                colour.iter().map(|&byte| byte.into()).collect()
+            } else {
+                wide.iter().map(|&bytes| u16::from_be_bytes(bytes)).collect()
+            };
+            pixel == channels
         }
         (_, ColorType::GrayscaleAlpha | ColorType::Rgba) => pixel.last() == Some(&0),
         (None, ColorType::Indexed | ColorType::Grayscale | ColorType::Rgb) => false,
@@ -111,6 +114,24 @@ fn labels(mask: &Png) -> Result<Vec<u16>, String> {
         (_, pixel) => Ok(pixel[0]),
     };
     numbers.chunks_exact(mask.color.samples()).map(label).collect()
+}
+
+/// Checks that a mask is not drawn in its opacity alone, as black on nothing.
+fn check_opacity(mask: &Png, labels: &[u16]) -> Result<(), String> {
+    if !matches!(mask.color, ColorType::GrayscaleAlpha | ColorType::Rgba)
+        || labels.iter().any(|&label| label > 0)
+    {
+        return Ok(());
+    }
+    let channels = mask.color.samples();
+    let mut opacities = mask.numbers().skip(channels - 1).step_by(channels);
+    let first = opacities.next();
+    if opacities.all(|opacity| Some(opacity) == first) {
+        return Ok(());
+    }
+    Err("is a mask that is black wherever it is seen, and whose opacity differs: it is drawn in the opacity; store it in \
+         grey levels, 0 outside and more inside"
+        .to_owned())
 }
 
 /// Checks that what is seen is what the numbers say: a black background, and no organ that looks like it.

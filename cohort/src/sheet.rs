@@ -94,7 +94,10 @@ impl Sheet {
             [at] => Ok(at),
             [] => {
                 let own = self.columns.join(", ");
-                refuse(format!("expected a column {name:?}, found {own}"))
+                let lost = own.contains(char::REPLACEMENT_CHARACTER);
+                let hint =
+                    if lost { "; the encoding is another one: see encoding in docs/DATA.md" } else { "" };
+                refuse(format!("expected a column {name:?}, found {own}{hint}"))
             }
             [first, second, ..] => {
                 let (first, second) = (first + 1, second + 1);

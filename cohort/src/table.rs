@@ -20,8 +20,9 @@ use crate::totals::{Suspect, Totals};
 pub(crate) struct Reading<'a> {
     pub(crate) schema: &'a TableSchema,
     pub(crate) need: &'a TableNeed,
-    /// Whether the last line is a patient's, whatever it looks like.
-    pub(crate) last_line_is_a_patient: bool,
+    /// Whether to look for lines of totals: for people who check, over all that the schema has. In a study that would be an
+    /// answer that depends on records.
+    pub(crate) looks_for_totals: bool,
 }
 
 /// A row with text in it.
@@ -55,12 +56,13 @@ pub(crate) fn read(
         let place = Place::Line { table: &sheet.file.clone(), line: row.line };
         let id = layout.identifier(&row.cells);
         let suspect = Suspect {
+            line: row.line,
             cells: &row.cells,
             identifier: id.as_ref().ok().copied().flatten(),
             numbers: layout.numbers(&row.cells),
         };
         if sheet.is_at_end()
-            && !reading.last_line_is_a_patient
+            && reading.looks_for_totals
             && let Some(why) = totals.betray(&suspect)
         {
             return Err(place.refuse(format!(
@@ -80,6 +82,13 @@ pub(crate) fn read(
                 Met::Patient(part, layout.read(&row.cells).map_err(|message| place.refuse(message))?)
             }
         });
+    }
+    if let Some(line) = totals.subtotals().filter(|_| reading.looks_for_totals) {
+        let place = Place::Line { table: &sheet.file.clone(), line };
+        return Err(place.refuse(
+            "begins with a word for totals: remove it, or, if it is a patient's, add confirmed.last_line = true to the \
+             cohort file",
+        ));
     }
     selection.finish(Some(lines))
 }

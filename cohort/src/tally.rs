@@ -13,8 +13,21 @@ use crate::layout::{CellValue, Cells};
 pub(crate) struct Tally {
     pub(crate) train: u32,
     pub(crate) test: u32,
+    /// Patients in whom the outcome happened, or whose mask has organ.
+    pub(crate) positive: u32,
     left_out: BTreeMap<LeftOutReason, u32>,
     pub(crate) features: Vec<FeatureCount>,
+    outcome: OutcomeNumbers,
+}
+
+/// The numbers that outcomes were read from.
+#[derive(Debug, Default)]
+struct OutcomeNumbers {
+    /// The greatest of the others, and whether one of them is negative.
+    greatest: Option<f64>,
+    has_negative: bool,
+    /// Numbers that programs write for missing, and how many patients have each.
+    codes: BTreeMap<i32, u32>,
 }
 
 impl Tally {
@@ -33,6 +46,10 @@ impl Tally {
 
     /// Counts one patient's cells, which are in the order of the features.
     pub(crate) fn add_cells(&mut self, cells: &Cells) {
+        self.positive += u32::from(cells.outcome);
+        if let Some(number) = cells.outcome_number {
+            self.outcome.add(number);
+        }
         for (count, cell) in self.features.iter_mut().zip(&cells.values) {
             match cell {
                 CellValue::Value(Value::Missing) => count.missing += 1,
@@ -40,6 +57,16 @@ impl Tally {
                 CellValue::Implausible => count.implausible += 1,
             }
         }
+    }
+
+    /// Returns a number that is far from all other outcomes, and that programs write for missing, with how many patients
+    /// have it.
+    pub(crate) fn outcome_that_means_missing(&self) -> Option<(i32, u32)> {
+        let OutcomeNumbers { greatest, has_negative, codes } = &self.outcome;
+        let greatest = (*greatest)?;
+        let is_far =
+            |code: i32| if code < 0 { !has_negative } else { f64::from(code) > 3.0 * greatest.max(1.0) };
+        codes.iter().map(|(&code, &count)| (code, count)).find(|(code, _)| is_far(*code))
     }
 
     pub(crate) fn leave_out(&mut self, reason: LeftOutReason, count: u32) {
@@ -53,3 +80,17 @@ impl Tally {
         self.left_out.iter().map(|(&reason, &count)| LeftOut { reason, count }).collect()
     }
 }
+
+impl OutcomeNumbers {
+    fn add(&mut self, number: f64) {
+        if let Some(&code) = MISSING_CODES.iter().find(|&&code| number.total_cmp(&f64::from(code)).is_eq()) {
+            *self.codes.entry(code).or_default() += 1;
+            return;
+        }
+        self.has_negative |= number < 0.0;
+        self.greatest = Some(self.greatest.map_or(number, |greatest| greatest.max(number)));
+    }
+}
+
+/// What programs and people write for missing in columns of numbers.
+const MISSING_CODES: [i32; 11] = [-9999, -999, -99, -9, 77, 88, 99, 777, 888, 999, 9999];

@@ -24,7 +24,8 @@ impl Encoding {
         let bytes = std::fs::read(file).map_err(CohortError::storage(file))?;
         let (text, used, _lossy) = self.0.decode(&bytes);
         if let Some(at) = text.find('\0') {
-            let line = 1 + text[..at].matches('\n').count() as u64;
+            let ends = text[..at].replace("\r\n", "\n").matches(['\n', '\r']).count();
+            let line = 1 + ends as u64;
             let message = format!(
                 "holds a byte of 0, so that it is no text in {}: a workbook, an archive, or another encoding, \
                  which the schema can name",
@@ -63,9 +64,23 @@ pub(crate) fn trimmed(text: &str) -> &str {
     text.trim_matches(is_unseen)
 }
 
-/// Says whether a character leaves no ink: blanks, and marks of no width.
+/// Says whether a character leaves no ink: blanks, control characters, and marks of no width or of direction.
 pub(crate) fn is_unseen(letter: char) -> bool {
-    letter.is_whitespace() || matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+    let is_mark = |c| {
+        matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+            || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+    };
+    letter.is_whitespace() || letter.is_control() || is_mark(letter)
+}
+
+/// Says whether a cell holds a byte that is no letter.
+pub(crate) fn is_lost(cell: &str) -> bool {
+    cell.contains(char::REPLACEMENT_CHARACTER)
+}
+
+/// Refuses such a cell of a list or an index.
+pub(crate) fn not_utf8(column: usize) -> String {
+    format!("holds a byte that is no letter in UTF-8, in its column {}: store it in UTF-8", column + 1)
 }
 
 #[cfg(test)]

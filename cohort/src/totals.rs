@@ -8,6 +8,10 @@ pub(crate) struct Totals {
     /// Identifiers so far, and how many of them have a digit.
     identifiers: u64,
     with_digit: u64,
+    /// Lines so far that begin as totals do: if there are many, patients are called that.
+    labelled: u64,
+    /// The first line that begins with a word for nothing else than totals, and how many do.
+    subtotals: Option<(u64, u64)>,
     columns: Vec<Column>,
 }
 
@@ -16,11 +20,13 @@ pub(crate) struct Totals {
 struct Column {
     values: u32,
     sum: f64,
+    low: f64,
     high: f64,
 }
 
 /// A line as far as it tells whether it is one of totals.
 pub(crate) struct Suspect<'a> {
+    pub(crate) line: u64,
     pub(crate) cells: &'a [String],
     /// The cell that identifies the patient, if there is one.
     pub(crate) identifier: Option<&'a str>,
@@ -31,8 +37,7 @@ pub(crate) struct Suspect<'a> {
 impl Totals {
     /// Says why the last line is one of totals, if it is.
     pub(crate) fn betray(&self, last: &Suspect<'_>) -> Option<&'static str> {
-        let first = last.cells.iter().map(String::as_str).find(|cell| !cell.is_empty());
-        if first.into_iter().chain(last.identifier).any(is_word_of_totals) {
+        if last.is_labelled() && self.labelled <= LABELLED_MAX {
             return Some("begins with a word for totals");
         }
         let foreign = |id: &str| !id.is_empty() && !has_digit(id);
@@ -43,21 +48,49 @@ impl Totals {
         if self.adds_up(&last.numbers) {
             return Some("holds the sums of the lines above it");
         }
+        if self.is_mean(&last.numbers) {
+            return Some("holds the means of the lines above it");
+        }
         None
+    }
+
+    /// Returns a line of totals among those of patients, if there are few.
+    pub(crate) fn subtotals(&self) -> Option<u64> {
+        self.subtotals.filter(|(_, count)| *count <= LABELLED_MAX).map(|(line, _)| line)
     }
 
     /// Remembers a patient's line.
     pub(crate) fn add(&mut self, line: &Suspect<'_>) {
         self.identifiers += 1;
         self.with_digit += u64::from(line.identifier.is_some_and(has_digit));
-        self.columns.resize(line.numbers.len(), Column { values: 0, sum: 0.0, high: f64::NEG_INFINITY });
+        self.labelled += u64::from(line.is_labelled());
+        if line.labels().any(|label| is_word_of_totals(label, &[])) {
+            let (first, count) = self.subtotals.unwrap_or((line.line, 0));
+            self.subtotals = Some((first, count + 1));
+        }
+        let none = Column { values: 0, sum: 0.0, low: f64::INFINITY, high: f64::NEG_INFINITY };
+        self.columns.resize(line.numbers.len(), none);
         for (column, number) in self.columns.iter_mut().zip(&line.numbers) {
             if let Some(x) = number {
                 column.values += 1;
                 column.sum += x;
+                column.low = column.low.min(*x);
                 column.high = column.high.max(*x);
             }
         }
+    }
+
+    /// Says whether every number is the mean of those above it, in two columns or more that are not constant: one patient may have
+    /// the mean of one by chance.
+    fn is_mean(&self, numbers: &[Option<f64>]) -> bool {
+        let both = self.columns.iter().zip(numbers).filter_map(|(column, number)| Some((column, (*number)?)));
+        let varied = both.filter(|(column, _)| column.values >= VALUES_MIN && column.low < column.high);
+        let are_means = varied.map(|(column, x)| {
+            let mean = column.sum / f64::from(column.values);
+            (x - mean).abs() <= ROUNDING * mean.abs().max(1.0)
+        });
+        let (means, others): (Vec<bool>, Vec<bool>) = are_means.partition(|&is_mean| is_mean);
+        means.len() >= 2 && others.is_empty()
     }
 
     /// Says whether every number is the sum of those above it, and larger than each of them.
@@ -71,15 +104,43 @@ impl Totals {
     }
 }
 
+impl Suspect<'_> {
+    fn is_labelled(&self) -> bool {
+        self.labels().any(|label| is_word_of_totals(label, SHORT_WORDS))
+    }
+
+    /// Where a line of totals says what it is.
+    fn labels(&self) -> impl Iterator<Item = &str> {
+        let first = self.cells.iter().map(String::as_str).find(|cell| !cell.is_empty());
+        first.into_iter().chain(self.identifier)
+    }
+}
+
 fn has_digit(text: &str) -> bool {
     text.chars().any(char::is_numeric)
 }
 
-fn is_word_of_totals(cell: &str) -> bool {
-    let mut words = cell.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let is_label = trimmed(cell).chars().count() <= LABEL_LETTERS_MAX;
-    is_label && words.next().is_some_and(|word| WORDS.contains(&word.to_lowercase().as_str()))
+/// Says whether a cell is a label of totals: it begins or ends with a word that stands for nothing else, or has none but
+/// `short` ones and numbers.
+fn is_word_of_totals(cell: &str, short: &[&str]) -> bool {
+    let small = trimmed(cell).to_lowercase();
+    if small.chars().count() > LABEL_LETTERS_MAX {
+        return false;
+    }
+    let words: Vec<&str> =
+        small.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let is = |list: &[&str], word: Option<&&str>| word.is_some_and(|word| list.contains(word));
+    if is(WORDS, words.first()) || is(WORDS, words.last()) {
+        return true;
+    }
+    let is_number = |word: &str| word.bytes().all(|b| b.is_ascii_digit());
+    let is_share = !short.is_empty() && small.ends_with('%') && words.iter().all(|word| is_number(word));
+    let are_all = words.iter().all(|word| short.contains(word) || is_number(word));
+    is_share && !words.is_empty() || are_all && words.iter().any(|word| !is_number(word))
 }
+
+/// So many lines may be called as totals are; where there are more, patients are.
+const LABELLED_MAX: u64 = 3;
 
 /// Fewer values can add up by chance.
 const VALUES_MIN: u32 = 5;
@@ -120,21 +181,67 @@ const WORDS: &[&str] = &[
     "anzahl",
     "nombre",
     "stdev",
+    "sumas",
+    "media",
+    "promedio",
+    "moyen",
+    "overall",
+];
+
+/// Words that stand for totals where nothing else stands beside them; alone in a name they may be anything.
+const SHORT_WORDS: &[&str] = &[
+    "n",
+    "all",
+    "patients",
+    "cases",
+    "rows",
+    "records",
+    "std",
+    "sd",
+    "se",
+    "sem",
+    "dev",
+    "deviation",
+    "standard",
+    "error",
+    "min",
+    "max",
+    "minimum",
+    "maximum",
+    "range",
+    "iqr",
+    "ci",
+    "of",
+    "the",
+    "mw",
+    "mittel",
+    "alle",
+    "patienten",
+    "tous",
+    "todos",
+    "tutti",
+    "freq",
+    "unique",
+    "top",
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn suspect<'a>(cells: &'a [String], (id, x): (&'a str, f64)) -> Suspect<'a> {
+        Suspect { line: 1, cells, identifier: Some(id), numbers: vec![Some(x)] }
+    }
+
     fn reason(lines: &[(&str, f64)], last: (&str, f64)) -> Option<&'static str> {
         let mut totals = Totals::default();
         let cells = |(id, x): (&str, f64)| [id.to_owned(), x.to_string()];
         for &line in lines {
             let cells = cells(line);
-            totals.add(&Suspect { cells: &cells, identifier: Some(line.0), numbers: vec![Some(line.1)] });
+            totals.add(&suspect(&cells, line));
         }
         let cells = cells(last);
-        totals.betray(&Suspect { cells: &cells, identifier: Some(last.0), numbers: vec![Some(last.1)] })
+        totals.betray(&suspect(&cells, last))
     }
 
     #[test]
@@ -143,7 +250,10 @@ mod tests {
         for id in ["Total", "SUMME:", "Mean (n=5)", "-- count --", "\u{2211} total"] {
             assert_eq!(reason(&five, (id, 3.0)), Some("begins with a word for totals"), "{id}");
         }
-        assert!(reason(&five, ("all", 3.0)).is_some_and(|why| why.contains("without a digit")));
+        for id in ["SD", "Std. Dev.", "n = 60", "25%", "All patients", "2024 total", "Overall", "Max"] {
+            assert_eq!(reason(&five, (id, 3.0)), Some("begins with a word for totals"), "{id}");
+        }
+        assert!(reason(&five, ("everybody", 3.0)).is_some_and(|why| why.contains("without a digit")));
         assert!(reason(&five, ("p6", 16.0)).is_some_and(|why| why.contains("sums")));
     }
 
@@ -156,5 +266,8 @@ mod tests {
         let none = [("p1", 0.0), ("p2", 0.0), ("p3", 0.0), ("p4", 0.0), ("p5", 0.0)];
         assert_eq!(reason(&none, ("p6", 0.0)), None, "a constant column");
         assert_eq!(reason(&five, ("n17", 2.0)), None, "a letter before a number");
+        assert_eq!(reason(&five, ("p6", 3.2)), None, "the mean of one column is a value like others");
+        let numbered = [("N 1", 1.5), ("N 2", 2.5), ("N 3", 3.0), ("N 4", 4.0), ("N 5", 5.0)];
+        assert_eq!(reason(&numbered, ("N 6", 2.0)), None, "all are called that");
     }
 }

@@ -240,13 +240,19 @@ fn unknown_outcomes_are_left_out_and_counted() {
 
 #[test]
 fn a_last_line_of_totals_is_no_patient() {
-    for line in ["Total,1830,30", "Summe:,30.5,0.5", "all,50,1", "p61,1830,30"] {
+    for line in ["Total,1830,30", "Summe:,30.5,0.5", "all,50,1", "p61,1830,30", "SD,17.3,0.5", "p61,30.5,0.5"]
+    {
         Case::new(format!("{}{line}\n", sixty("\n"))).refused("rows.csv:62: is the last line and ");
     }
     Case::new(format!("{},1830,30\n", sixty("\n"))).refused("rows.csv:62: ");
     Case::new(format!("{}60 rows\n", sixty("\n"))).refused("rows.csv:62: has 1 cells, expected 3");
     let meant = Case::new(format!("{}all-63,50,1\n", sixty("\n"))).confirmed("confirmed.last_line = true");
     assert_eq!(meant.tested().unwrap().len(), 13);
+    // In the middle; and two lines, one after the other.
+    let middle = sixty("\n").replace("p8,8,0", "Subtotal,28,4\np8,8,0");
+    Case::new(middle).refused("rows.csv:9: begins with a word for totals");
+    Case::new(format!("{}Mean,30.5,0.5\nSD,17.3,0.5\n", sixty("\n")))
+        .refused("rows.csv:63: is the last line");
     // Spreadsheets leave rows of delimiters behind.
     assert_eq!(Case::new(format!("{},,\n,,\n", sixty("\n"))).tested(), Ok(every_fifth()));
 }

@@ -214,7 +214,9 @@ fn masks_of_all_types_are_read() {
     // -1 ("ignore"), 0 and 1 as nibabel 5.4 writes them into 16 bits: background reads 1.5e-5.
     let scaled = labels.iter().enumerate().flat_map(|(i, &label)| {
         let label = if i == 0 { -1.0 } else { f64::from(label) };
-        (((label - 1.0 / 65535.0) / (2.0 / 65535.0)).round() as i16).to_le_bytes()
+        #[expect(clippy::cast_possible_truncation, reason = "labels from -1 to 1 fill the type's range")]
+        let stored = ((label - 1.0 / 65535.0) / (2.0 / 65535.0)).round() as i16;
+        stored.to_le_bytes()
     });
     let mask = Nifti {
         datatype: 4,

@@ -19,6 +19,8 @@ pub struct Inventory {
     pub train: u32,
     /// Test patients found.
     pub test: u32,
+    /// Patients of both parts in whom the outcome happened; where the records are images, whose mask has organ.
+    pub positive: u32,
     /// Who or what is in neither part, by reason; only reasons that occurred.
     pub left_out: Vec<LeftOut>,
     /// The features of both parts' patients; empty where the records are images.
@@ -81,6 +83,8 @@ impl fmt::Display for Inventory {
             write!(f, "{between}{count} {reason}")?;
         }
         let patients = self.patients();
+        let what = if self.features.is_empty() { "an organ in the mask" } else { "the outcome" };
+        write!(f, "\n{} of {patients} with {what}", self.positive)?;
         for FeatureCount { name, missing, implausible } in &self.features {
             match (missing, implausible) {
                 (0, 0) => {}
@@ -119,6 +123,7 @@ mod tests {
             declared: 60,
             train: 48,
             test: 12,
+            positive: 20,
             left_out: left_out.map(|(reason, count)| LeftOut { reason, count }).to_vec(),
             features: vec![feature("age", 0, 0), feature("chol", 7, 0), feature("temp", 0, 30)],
             digest: Digest::of(b""),
@@ -127,6 +132,7 @@ mod tests {
             inventory.to_string(),
             "48 of 60 declared training patients and 12 test patients\n\
              left out: 3 that the split's list does not name, 1 whose outcome is not known\n\
+             20 of 60 with the outcome\n\
              chol: 7 of 60 missing\n\
              temp: 0 of 60 missing, 30 outside the plausible range"
         );

@@ -32,8 +32,10 @@ pub struct Checked {
 /// Why a cohort is not open to studies.
 #[derive(Debug, thiserror::Error)]
 pub enum NotOpen {
-    /// Nobody checked it.
-    #[error("cohort {0} was never checked: `fedtwin-site check` opens it to studies")]
+    /// Nobody checked it, or the last check failed.
+    #[error(
+        "cohort {0} was never checked, or its last check failed: `fedtwin-site check` opens it to studies"
+    )]
     Never(CohortName),
     /// It is described otherwise than when it was checked.
     #[error(

@@ -131,6 +131,7 @@ impl Trainer for ScriptedTrainer {
             declared: declared.expect("the agent has read it"),
             train: 1,
             test: TEST_PATIENTS,
+            positive: 1,
             left_out: Vec::new(),
             features: Vec::new(),
             digest: self.data(),

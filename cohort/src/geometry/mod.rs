@@ -59,6 +59,13 @@ impl Affine {
         self.steps.map(length)
     }
 
+    /// Returns the largest angle between an axis here and the same axis there, in degrees.
+    pub(crate) fn turned_from(&self, other: &Self) -> f64 {
+        let cosine = |(a, b): (&[f64; 3], &[f64; 3])| dot(*a, *b) / (length(*a) * length(*b));
+        let least = self.steps.iter().zip(&other.steps).map(cosine).fold(1.0, f64::min);
+        libm::acos(least.max(-1.0)).to_degrees()
+    }
+
     /// Returns the closest orientation: of all, the one whose directions agree most with the axes' own.
     pub(crate) fn orientation(&self) -> Orientation {
         let units = self.steps.map(|step| step.map(|x| x / length(step)));

@@ -14,7 +14,7 @@ use fedtwin_plan::record::VolumeRecord;
 
 use super::draw::Draws;
 use super::field::{Shape, smooth, voxels, waves};
-use crate::intensities::normalised;
+use crate::intensities::{Margin, normalised};
 use crate::source::HippocampiSource;
 
 /// The largest volume: slices, rows, columns.
@@ -34,7 +34,7 @@ pub(crate) fn volume(source: HippocampiSource, number: u32) -> VolumeRecord {
         smooth(&mut brightness, shape, axis, sigma);
     }
     let scan = scanned(draws, shape, &brightness);
-    let image = normalised(&scan, None).expect("an invented volume's voxels are numbers");
+    let image = normalised(&scan, &Margin::default()).expect("an invented volume's voxels are numbers");
     let mask = places.iter().map(|place| u8::from(place.is_organ)).collect();
     VolumeRecord { shape, spacing_mm: [1.0; 3], image, mask }
 }

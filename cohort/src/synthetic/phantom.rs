@@ -8,7 +8,7 @@ use std::f64::consts::TAU;
 use fedtwin_plan::record::VolumeRecord;
 
 use super::draw::Draws;
-use crate::intensities::normalised;
+use crate::intensities::{Margin, normalised};
 use crate::source::SyntheticSource;
 
 /// The largest phantom: slices, rows, columns.
@@ -143,7 +143,7 @@ pub(crate) fn volume(source: SyntheticSource, patient: u32) -> VolumeRecord {
     }
     #[expect(clippy::cast_possible_truncation, reason = "scanners measure with less than single precision")]
     let scan: Vec<f32> = signal.iter().map(|&brightness| scanner.measure(brightness, draws) as f32).collect();
-    let image = normalised(&scan, None).expect("a phantom's voxels are numbers");
+    let image = normalised(&scan, &Margin::default()).expect("a phantom's voxels are numbers");
     VolumeRecord { shape: anatomy.shape, spacing_mm: [1.0; 3], image, mask }
 }
 
