@@ -36,7 +36,11 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Take part in the studies that the policy allows.
-    Run,
+    Run {
+        /// A checkpoint of this site's ledger that somebody else kept, such as an auditor, to compare the ledger with.
+        #[arg(long = "checkpoint", value_name = "FILE")]
+        checkpoints: Vec<PathBuf>,
+    },
     /// Show what is spent, reserved and left, per cohort and study; open and raise budgets.
     Budget(BudgetArguments),
     /// List studies, and close one that nobody will end any more.
@@ -45,7 +49,7 @@ enum Action {
     /// Check configuration, credentials, peers, trainer and every cohort's data, say what is there, and open the cohorts
     /// that are in order to studies.
     Check,
-    /// Go on with the ledger under new credentials.
+    /// Go on with the ledger under new credentials, or although the coordinator lost its copy.
     #[command(subcommand)]
     Ledger(LedgerAction),
     /// Put what a plan would release here to the test.
@@ -67,7 +71,7 @@ pub async fn run(
     arguments: Arguments,
     new_trainer: impl FnOnce(&SiteConfig, &Path) -> anyhow::Result<NewTrainer>,
 ) -> anyhow::Result<()> {
-    let config: SiteConfig = config::load(&arguments.config)?;
+    let mut config: SiteConfig = config::load(&arguments.config)?;
     let base = arguments.config.parent().unwrap_or(Path::new("")).to_path_buf();
     state_folder::make_files_private();
     let mut credentials = folder::load_credentials(&base.join(&config.credentials))?;
@@ -85,8 +89,12 @@ pub async fn run(
         credentials.identity()
     );
     match arguments.command {
-        Action::Run => {
+        Action::Run { checkpoints } => {
             credentials.check_time(clock::now())?;
+            for checkpoint in checkpoints {
+                // Paths of the configuration start from its folder, and this one from where the command was given.
+                config.ledger.checkpoints.push(std::path::absolute(checkpoint)?);
+            }
             let stop = shutdown::token();
             if arguments.stop_with_parent {
                 shutdown::stop_with_parent(&stop);

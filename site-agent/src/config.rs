@@ -27,6 +27,9 @@ pub struct SiteConfig {
     pub revoked: Option<PathBuf>,
     /// The folder for the ledger, stored releases and reports. Nothing else writes there.
     pub state: PathBuf,
+    /// What the ledger is compared with at start, besides what the coordinator remembers.
+    #[serde(default)]
+    pub ledger: LedgerConfig,
     /// How to run the trainer.
     #[serde(default)]
     pub trainer: TrainerConfig,
@@ -38,6 +41,18 @@ pub struct SiteConfig {
     /// The cohorts that studies may use.
     #[serde(rename = "cohort")]
     pub cohorts: Vec<CohortConfig>,
+}
+
+/// What a ledger is compared with at start: a state folder that was restored from an old backup is noticed by it, whatever
+/// the coordinator says.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerConfig {
+    /// A file for the ledger's last checkpoint, where no backup of the state folder reaches. The agent writes it, and goes
+    /// on only while it can; it does not start without it once there were studies.
+    pub checkpoint_copy: Option<PathBuf>,
+    /// Checkpoints of this ledger that others keep, such as an auditor's.
+    pub checkpoints: Vec<PathBuf>,
 }
 
 /// What draws noise; both are exact and have one law.

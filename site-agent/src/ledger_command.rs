@@ -1,20 +1,23 @@
-//! `fedtwin-site ledger rekey`: a site with new credentials goes on with its ledger.
+//! `fedtwin-site ledger`: what people say about the ledger, in the ledger: that a site with new credentials goes on with it,
+//! and that a coordinator's copy of it is short for a reason.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use fedtwin_audit_log::Signer;
 use fedtwin_audit_log::key_change::Old;
+use fedtwin_audit_log::{LogError, Signer};
 use fedtwin_certs::{LogSigner, folder};
 use fedtwin_daemon::clock;
 use fedtwin_privacy::ledger::body::KeyChanged;
 use fedtwin_privacy::ledger::rekey::Rekey;
-use fedtwin_privacy::ledger::{Ledger, Remark};
+use fedtwin_privacy::ledger::witness::compare;
+use fedtwin_privacy::ledger::{Ledger, LedgerError, Remark};
 
 use crate::budget_command::Place;
 use crate::pins;
+use crate::session::kept::Kept;
 use crate::session::ledger_path;
 
 /// What to do with the ledger.
@@ -22,6 +25,19 @@ use crate::session::ledger_path;
 pub enum LedgerAction {
     /// Enter the new identity key of this site; the ledger keeps its history.
     Rekey(RekeyArguments),
+    /// Confirm that the coordinator has fewer entries of this ledger than it acknowledged, and that you know why: it
+    /// was restored from a backup, or the federation has a new one. The agent must be stopped.
+    ConfirmMirror {
+        /// The entries that it has, as the agent's log says.
+        #[arg(long)]
+        entries: u64,
+        /// Who confirms it.
+        #[arg(long)]
+        who: Remark,
+        /// Why it is so.
+        #[arg(long)]
+        why: Remark,
+    },
 }
 
 /// Which key was the ledger's, and who says why it changes.
@@ -47,7 +63,12 @@ pub struct RekeyArguments {
 /// # Errors
 /// Refuses old credentials of somebody else, and a ledger that they did not sign or that an agent holds.
 pub fn run(place: Place<'_>, action: LedgerAction, out: &mut dyn Write) -> anyhow::Result<()> {
-    let LedgerAction::Rekey(RekeyArguments { old, lost, who, why }) = action;
+    let RekeyArguments { old, lost, who, why } = match action {
+        LedgerAction::Rekey(arguments) => arguments,
+        LedgerAction::ConfirmMirror { entries, who, why } => {
+            return confirm_mirror(place, entries, (who, why), out);
+        }
+    };
     let statement = KeyChanged { who, why };
     match (old, lost) {
         (Some(old), _) => {
@@ -92,4 +113,35 @@ fn rekey(place: Place<'_>, old: Old<'_>, statement: KeyChanged, out: &mut dyn Wr
         "Sites that hide among others with this one pin its new identity.pem instead of the old one."
     )?;
     Ok(())
+}
+
+fn confirm_mirror(
+    place: Place<'_>,
+    entries: u64,
+    remarks: (Remark, Remark),
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let signer = Box::new(LogSigner(Arc::clone(place.credentials)));
+    let (state, now) = (place.state(), clock::now());
+    let path = ledger_path(&state);
+    anyhow::ensure!(path.exists(), "there is no ledger {}: nothing was ever acknowledged", path.display());
+    let mut ledger = match Ledger::open(&path, &place.owner()?, signer, now) {
+        Err(LedgerError::Log(LogError::Locked(_))) => {
+            anyhow::bail!("the agent is running and holds the ledger: stop it, confirm, and start it again")
+        }
+        other => other?,
+    };
+    // An entry in a ledger that was rolled back would fork it.
+    let (_kept, signed) = Kept::open(&state, (place.base, &place.config.ledger), &ledger)?;
+    signed.iter().try_for_each(|checkpoint| compare(ledger.leaves(), checkpoint))?;
+    let all = ledger.state().entries();
+    anyhow::ensure!(
+        entries < all,
+        "the ledger has {all} entries, a coordinator with {entries} of them has forgotten none"
+    );
+    ledger.confirm_mirror(entries, remarks, now)?;
+    Ok(writeln!(
+        out,
+        "entry {all}: a coordinator that has {entries} entries of this ledger is believed when the agent starts"
+    )?)
 }

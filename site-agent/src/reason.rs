@@ -223,7 +223,7 @@ fn session(error: &SessionError) -> Why {
         SessionError::NotMeasured(round) => Why::NotMeasured(*round),
         SessionError::Ledger(error) => ledger(error),
         SessionError::NotWhole(not_whole) => Why::NotWhole(*not_whole),
-        SessionError::Closings(_) => Why::LedgerUnusable,
+        SessionError::Closings(_) | SessionError::Kept(_) => Why::LedgerUnusable,
         SessionError::Release(_) | SessionError::Storage(_) => Why::Failed,
     }
 }
@@ -244,7 +244,7 @@ fn witness(error: &WitnessError) -> Why {
     match error {
         WitnessError::Call(_) => Why::Call,
         WitnessError::NotWhole(not_whole) => Why::NotWhole(*not_whole),
-        WitnessError::Storage(_) => Why::LedgerUnusable,
+        WitnessError::Storage(_) | WitnessError::Kept(_) => Why::LedgerUnusable,
     }
 }
 

@@ -5,7 +5,7 @@ use fedtwin_proto::domain::LedgerEntries;
 
 use crate::agent::Shared;
 use crate::client::{CallError, Client};
-use crate::session::NotWhole;
+use crate::session::{KeptError, NotWhole};
 
 /// Why the ledger is not witnessed.
 #[derive(Debug, thiserror::Error)]
@@ -19,26 +19,31 @@ pub enum WitnessError {
     /// This site's disk.
     #[error("the ledger cannot be read for its mirror")]
     Storage(#[from] std::io::Error),
+    /// What was acknowledged cannot be kept.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
 }
 
 /// Asks what others remember of this site's ledger, compares, and sends what the mirror lacks together with
-/// a checkpoint. When it returns, the coordinator holds all that this ledger had when it was called.
+/// a checkpoint. When it returns, the coordinator holds all that this ledger had when it was called, and this site
+/// remembers that it does.
 ///
 /// # Errors
-/// Refuses to go on with a ledger that was rolled back.
+/// Refuses to go on with a ledger that was rolled back, and with a coordinator that forgets.
 pub async fn mirror(shared: &Shared, client: &mut Client) -> Result<(), WitnessError> {
+    // Another study's task may have more acknowledged while this one is being answered.
+    let acknowledged = shared.session().acknowledged();
     let mut held = client.mirror(LedgerEntries::default()).await?;
     loop {
         let missing = {
             let mut session = shared.session();
-            session.recollected(&held.checkpoints)?;
+            session.recollected(&held, acknowledged)?;
             tokio::task::block_in_place(|| session.entries_from(held.entries))?
         };
-        let last = missing.checkpoint.is_some();
-        let before = held.entries;
+        let (last, before) = (missing.checkpoint.clone(), held.entries);
         held = client.mirror(missing).await?;
-        if last {
-            return Ok(());
+        if let Some(note) = last {
+            return Ok(tokio::task::block_in_place(|| shared.session().acknowledge(&note))?);
         }
         if held.entries <= before {
             return Err(CallError::Misbehaved("its mirror takes entries and does not grow".to_owned()).into());

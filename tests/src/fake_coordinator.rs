@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fedtwin_certs::{Credentials, tls};
 use fedtwin_daemon::{clock, transport};
@@ -45,12 +46,21 @@ impl FakeCoordinator {
         let address = listener.local_addr()?;
         let config = tls::server_config(credentials, clock::for_tls())?;
         let incoming = transport::accept(listener, Arc::new(config));
-        let server = transport::tune_server(Server::builder()).add_service(SitesServer::new(lies));
+        let server = transport::tune_server(Server::builder())
+            .add_service(SitesServer::new(Liar { lies, mirrored: AtomicU64::default() }));
         let serving = tokio::spawn(async move {
             server.serve_with_incoming(incoming).await.expect("the listener stays open");
         });
         Ok(Self { address, serving })
     }
+}
+
+/// What serves.
+#[derive(Debug)]
+struct Liar {
+    lies: Lies,
+    /// The entries of a site's ledger that it was sent.
+    mirrored: AtomicU64,
 }
 
 impl Drop for FakeCoordinator {
@@ -62,7 +72,7 @@ impl Drop for FakeCoordinator {
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
-impl Sites for Lies {
+impl Sites for Liar {
     type SubscribeStream = Messages<wire::Notice>;
     type FetchModelStream = Messages<wire::FileChunk>;
 
@@ -70,7 +80,7 @@ impl Sites for Lies {
         &self,
         _request: Request<wire::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let notices: Vec<_> = self.notices.iter().map(|notice| Ok(notice.clone().into())).collect();
+        let notices: Vec<_> = self.lies.notices.iter().map(|notice| Ok(notice.clone().into())).collect();
         Ok(Response::new(Box::pin(tokio_stream::iter(notices).chain(tokio_stream::pending()))))
     }
 
@@ -78,7 +88,7 @@ impl Sites for Lies {
         &self,
         _request: Request<wire::ModelRequest>,
     ) -> Result<Response<Self::FetchModelStream>, Status> {
-        let chunks = self.model.chunks(CHUNK_BYTES);
+        let chunks = self.lies.model.chunks(CHUNK_BYTES);
         let chunks: Vec<_> = chunks.map(|data| Ok(wire::FileChunk { data: data.to_vec().into() })).collect();
         Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
     }
@@ -124,7 +134,9 @@ impl Sites for Lies {
     ) -> Result<Response<wire::MirrorState>, Status> {
         let wire::LedgerEntries { first, entries, .. } = request.get_ref();
         let sent = entries.iter().filter(|byte| **byte == b'\n').count() as u64;
-        Ok(Response::new(wire::MirrorState { entries: first + sent, checkpoints: self.checkpoints.clone() }))
+        // It counts what it was sent: an agent stops where that is forgotten.
+        let entries = self.mirrored.fetch_max(first + sent, Ordering::Relaxed).max(first + sent);
+        Ok(Response::new(wire::MirrorState { entries, checkpoints: self.lies.checkpoints.clone() }))
     }
 
     async fn witness(&self, _request: Request<wire::Sightings>) -> Result<Response<wire::Growths>, Status> {

@@ -1,4 +1,5 @@
-//! A ledger restored from an old backup: noticed on first contact, by what others remember.
+//! A ledger restored from an old backup: noticed on first contact, by what others remember, or at start, by what the
+//! site keeps elsewhere. And a coordinator that remembers less than it did.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +8,11 @@ use fedtwin_audit_log::cosignature::cosigned;
 use fedtwin_audit_log::{Checkpoint, PublicKey};
 use fedtwin_proto::domain::StudyOutcome;
 use fedtwin_tests::script::LOADED_FILE;
-use fedtwin_tests::testbed::{Testbed, in_time, until};
+use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, until};
 use fedtwin_tests::vector_study::{VectorPrivacy, VectorStudy};
 
-const FILES: [&str; 2] = ["ledger.log", "ledger.log.head"];
+/// All that a backup of a state folder has of the ledger.
+const FILES: [&str; 3] = ["ledger.log", "ledger.log.head", "acknowledged.checkpoint"];
 
 fn private(id: &str, testbed: &Testbed) -> VectorStudy {
     let privacy = VectorPrivacy::Local { noise_multiplier: 8, epsilon: 2.0 };
@@ -22,22 +24,53 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     FILES.iter().try_for_each(|file| fs::copy(from.join(file), to.join(file)).map(drop))
 }
 
+fn mirror(testbed: &Testbed, number: usize) -> PathBuf {
+    testbed.folder().join(format!("coordinator/ledgers/site-{number}.log"))
+}
+
+/// Runs a study to the end of which all of the sites' ledgers is acknowledged.
+async fn run_a_study(testbed: &Testbed) -> anyhow::Result<()> {
+    testbed.open(&private("before", testbed)).await?.finished().await?;
+    until(|| {
+        (0..testbed.sites.len()).all(|number| {
+            let held = fs::read_to_string(mirror(testbed, number)).unwrap_or_default();
+            let state = testbed.site_folder(number).join("state");
+            let note = fs::read_to_string(state.join(FILES[2])).unwrap_or_default();
+            held.contains("study-closed") && note.lines().nth(1) == Some(&held.lines().count().to_string())
+        })
+    })
+    .await;
+    Ok(())
+}
+
 /// Runs a study, and puts a copy of site 0's ledger from before it in its place.
 async fn with_an_old_ledger(testbed: &mut Testbed) -> anyhow::Result<()> {
     let state = testbed.site_folder(0).join("state");
     let backup: PathBuf = testbed.folder().join("backup");
+    until(|| state.join(FILES[2]).exists()).await;
     copy(&state, &backup)?;
-    testbed.open(&private("before", testbed)).await?.finished().await?;
-    let closed = |number: usize| {
-        let mirror = testbed.folder().join(format!("coordinator/ledgers/site-{number}.log"));
-        fs::read_to_string(mirror).is_ok_and(|text| text.contains("study-closed"))
-    };
-    until(|| (0..testbed.sites.len()).all(closed)).await;
+    run_a_study(testbed).await?;
     let site = testbed.sites[0].clone();
     testbed.federation.kill_site(&site);
     copy(&backup, &state)?;
     fs::remove_file(testbed.site_folder(0).join(LOADED_FILE))?;
     Ok(())
+}
+
+/// Does the same, with a coordinator that hides what it has seen since. Returns the checkpoint that an auditor has.
+async fn with_an_old_ledger_and_a_coordinator_that_hides_it(
+    testbed: &mut Testbed,
+) -> anyhow::Result<PathBuf> {
+    let audited = testbed.folder().join("audited.checkpoint");
+    let (held, kept) = (mirror(testbed, 0), testbed.folder().join("old-mirror.log"));
+    until(|| testbed.site_folder(0).join("state").join(FILES[2]).exists()).await;
+    fs::copy(&held, &kept)?;
+    with_an_old_ledger(testbed).await?;
+    testbed.federation.kill_coordinator();
+    fs::rename(held.with_extension("checkpoint"), &audited)?;
+    fs::copy(&kept, &held)?;
+    testbed.federation.restart_coordinator()?;
+    Ok(audited)
 }
 
 fn assert_refused(testbed: &Testbed, reason: &str) -> anyhow::Result<()> {
@@ -79,6 +112,8 @@ async fn another_sites_memory_is_enough_to_notice() {
         testbed.federation.kill_coordinator();
         fs::remove_dir_all(testbed.folder().join("coordinator/ledgers"))?;
         testbed.federation.restart_coordinator()?;
+        // It tells what it remembers as soon as it is back.
+        until(|| testbed.log(Some(1)).matches("subscribed").count() > 1).await;
         let site = testbed.sites[0].clone();
         testbed.federation.restart_site(&site)?;
         let mut watch = testbed.open(&private("after", &testbed)).await?;
@@ -110,6 +145,91 @@ async fn a_checkpoint_is_cosigned_by_the_coordinator_and_the_other_sites() {
             })
         })
         .await;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_place_is_enough_to_notice() {
+    in_time(async {
+        let mut testbed = Testbed::start(1)?;
+        let good = SiteTerms::good(0);
+        let config = good.config.clone() + "[ledger]\ncheckpoint_copy = \"../site-0.checkpoint\"\n";
+        testbed.start_site(0, &SiteTerms { config, ..good })?;
+        with_an_old_ledger_and_a_coordinator_that_hides_it(&mut testbed).await?;
+        let site = testbed.sites[0].clone();
+        testbed.federation.restart_site(&site)?;
+        let mut watch = testbed.open(&private("after", &testbed)).await?;
+        assert_refused(&testbed, &watch.refusal(site.as_str()).await?)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_an_auditor_hands_over_is_enough_to_notice() {
+    in_time(async {
+        let mut testbed = Testbed::start_with_sites(1)?;
+        let audited = with_an_old_ledger_and_a_coordinator_that_hides_it(&mut testbed).await?;
+        let site = testbed.sites[0].clone();
+        testbed.federation.restart_site_with(&site, &["--checkpoint".as_ref(), audited.as_os_str()])?;
+        let mut watch = testbed.open(&private("after", &testbed)).await?;
+        assert_refused(&testbed, &watch.refusal(site.as_str()).await?)
+    })
+    .await;
+}
+
+/// A coordinator that lost everything is one that might hide something, until a person knows better.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_lost_its_copies_is_not_believed_until_a_person_confirms_it() {
+    in_time(async {
+        let mut testbed = Testbed::start_with_sites(1)?;
+        run_a_study(&testbed).await?;
+        testbed.federation.kill_coordinator();
+        fs::remove_dir_all(testbed.folder().join("coordinator/ledgers"))?;
+        testbed.federation.restart_coordinator()?;
+        until(|| testbed.log(Some(0)).contains("the coordinator has 0 entries of this site's ledger")).await;
+        let mut watch = testbed.open(&private("after", &testbed)).await?;
+        let reason = watch.refusal("site-0").await?;
+        assert!(reason.contains("fedtwin-site ledger confirm-mirror --entries 0"), "{reason}");
+
+        let site = testbed.sites[0].clone();
+        let words = ["ledger", "confirm-mirror", "--entries", "0", "--who", "Bob", "--why", "a new disk"];
+        let refused = testbed.federation.site_command(&site, &words).unwrap_err().to_string();
+        assert!(refused.contains("stop it, confirm"), "{refused}");
+        testbed.federation.kill_site(&site);
+        testbed.federation.site_command(&site, &words)?;
+        testbed.federation.restart_site(&site)?;
+        testbed.open(&private("confirmed", &testbed)).await?.finished().await?;
+        assert!(fs::read_to_string(mirror(&testbed, 0))?.contains("mirror-confirmed"));
+        Ok(())
+    })
+    .await;
+}
+
+/// A disk that lost what it said that it had written; nobody needs to confirm a copy that is whole again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_lost_its_last_entries_is_not_believed_until_it_has_them_again() {
+    in_time(async {
+        let mut testbed = Testbed::start_with_sites(1)?;
+        run_a_study(&testbed).await?;
+        let (held, site) = (mirror(&testbed, 0), testbed.sites[0].clone());
+        let whole = fs::read_to_string(&held)?;
+        let lines: Vec<_> = whole.split_inclusive('\n').collect();
+        let lost = lines.len() - 1;
+        testbed.federation.kill_coordinator();
+        fs::write(&held, lines[..lost].concat())?;
+        testbed.federation.restart_coordinator()?;
+        let said = format!("the coordinator has {lost} entries of this site's ledger");
+        until(|| testbed.log(Some(0)).contains(&said)).await;
+        let mut watch = testbed.open(&private("after", &testbed)).await?;
+        let reason = watch.refusal(site.as_str()).await?;
+        assert!(reason.contains(&said), "{reason}");
+
+        testbed.federation.kill_coordinator();
+        fs::write(&held, &whole)?;
+        testbed.federation.restart_coordinator()?;
+        testbed.open(&private("restored", &testbed)).await?.finished().await?;
         Ok(())
     })
     .await;

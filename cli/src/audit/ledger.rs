@@ -176,7 +176,8 @@ pub(super) fn owner(bytes: &[u8]) -> Option<Opened> {
                 | Body::StudyClosed(_)
                 | Body::StudyRefused(_)
                 | Body::KeyChanged(_)
-                | Body::Trainer(_),
+                | Body::Trainer(_)
+                | Body::MirrorConfirmed(_),
             ..
         } => None,
     }

@@ -5,6 +5,7 @@
 //! killed, because their standard input then closes.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -184,8 +185,11 @@ impl Federation {
         self.site_command(site, &["budget", "confirm", code.trim()]).map(drop).with_context(refused)
     }
 
-    /// Runs one of a site's commands, and returns what it says.
-    fn site_command(&self, site: &SiteName, arguments: &[&str]) -> anyhow::Result<String> {
+    /// Runs one of a configured site's commands, as a person there would, and returns what it says.
+    ///
+    /// # Errors
+    /// Returns what the site's program says against it.
+    pub fn site_command(&self, site: &SiteName, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(&self.programs.site);
         command.arg("--config").arg(self.site_folder(site).join("site.toml")).args(arguments);
         let program = self.programs.site.display();
@@ -217,9 +221,17 @@ impl Federation {
     /// # Errors
     /// Fails where the program does not start.
     pub fn restart_site(&mut self, site: &SiteName) -> anyhow::Result<()> {
+        self.restart_site_with(site, &[])
+    }
+
+    /// Starts a configured site with more arguments.
+    ///
+    /// # Errors
+    /// As [`Self::restart_site`].
+    pub fn restart_site_with(&mut self, site: &SiteName, arguments: &[&OsStr]) -> anyhow::Result<()> {
         let folder = self.site_folder(site);
         let mut command = Command::new(&self.programs.site);
-        command.arg("--config").arg(folder.join("site.toml")).arg("run");
+        command.arg("--config").arg(folder.join("site.toml")).arg("run").args(arguments);
         let process = Process::start(&mut command, &folder.join("site.log"))?;
         self.sites.insert(site.clone(), process);
         Ok(())

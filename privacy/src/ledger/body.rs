@@ -37,6 +37,8 @@ pub enum Body {
     KeyChanged(KeyChanged),
     /// From here on the process that reads patients is confined, or people at the site do not ask for it.
     Trainer(Trainer),
+    /// A person confirmed that the coordinator's copy of this ledger is short for a reason.
+    MirrorConfirmed(MirrorConfirmed),
 }
 
 /// Whether the kernel confines the process that reads patients.
@@ -220,4 +222,16 @@ pub struct StudyRefused {
     pub plan: Digest,
     /// Why, in words for a person.
     pub reason: String,
+}
+
+/// The coordinator has fewer entries of this ledger than it acknowledged, and a person knows why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MirrorConfirmed {
+    /// The entries that it has.
+    pub held: u64,
+    /// Who confirmed it.
+    pub confirmed_by: Remark,
+    /// Why it is so.
+    pub why: Remark,
 }

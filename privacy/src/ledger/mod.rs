@@ -38,11 +38,13 @@ pub use cost::Cost;
 pub use grant::{BlockGrant, Receipt, Reservation};
 pub use report::{Amount, BudgetReport, CAP_AND_SPEND, CohortReport, Stage, StudyReport};
 pub use request::{AttemptCost, BudgetRequest, ClaimRequest, StudyRequest};
-pub use state::{FAILURES_MAX, LedgerState, Unprotected};
+pub use state::{ConfirmedMirror, FAILURES_MAX, LedgerState, Unprotected};
 pub use violation::{Shortfall, Violation};
 pub use witness::RolledBack;
 
-use body::{AttemptBegun, AttemptRefused, BlockOpened, Released, StudyClosed, StudyRefused, Trainer};
+use body::{
+    AttemptBegun, AttemptRefused, BlockOpened, MirrorConfirmed, Released, StudyClosed, StudyRefused, Trainer,
+};
 use state::StudyState;
 
 /// Something that the ledger does not do.
@@ -214,6 +216,19 @@ impl Ledger {
             &Body::AttemptRefused(AttemptRefused { study: study.clone(), round, attempt, reason }),
             now,
         )
+    }
+
+    /// Logs a person's word that the coordinator's copy of this ledger has `held` entries, and why.
+    ///
+    /// # Errors
+    /// Fails when the disk does.
+    pub fn confirm_mirror(
+        &mut self,
+        held: u64,
+        (confirmed_by, why): (Remark, Remark),
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.append(&Body::MirrorConfirmed(MirrorConfirmed { held, confirmed_by, why }), now)
     }
 
     /// Returns the reservation of a study that is running, as after a restart.

@@ -17,6 +17,7 @@ use crate::closings::ClosingError;
 use crate::local_training::TrainingError;
 use crate::policy::Denied;
 use crate::proposals::{EnterError, ProposalError};
+use crate::session::KeptError;
 use crate::trainer::TrainerError;
 
 /// A patient, as names of files, folders and columns and cells may have them.
@@ -118,6 +119,7 @@ samples!(sessions: SessionError {
         let source = io::Error::other(PLANTED);
         SessionError::Closings(ClosingError::Storage { path: planted().into(), source })
     },
+    SessionError::Kept(_) => SessionError::Kept(KeptError::Missing(planted().into())),
     SessionError::Storage(_) => SessionError::Storage(io::Error::other(PLANTED)),
 });
 
@@ -137,6 +139,7 @@ samples!(witnesses: WitnessError {
     WitnessError::Call(_) => WitnessError::Call(calls().swap_remove(2)),
     WitnessError::NotWhole(_) => WitnessError::NotWhole(NotWhole::Unchecked),
     WitnessError::Storage(_) => WitnessError::Storage(io::Error::other(PLANTED)),
+    WitnessError::Kept(_) => WitnessError::Kept(KeptError::Missing(planted().into())),
 });
 
 samples!(secures: SecureError {

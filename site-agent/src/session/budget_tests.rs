@@ -4,8 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::tests::{NOW, Site};
-use super::*;
-use crate::proposals::{Proposal, ProposalError};
+use crate::proposals::{Proposal, ProposalError, Proposals};
 
 #[test]
 fn a_confirmed_budget_is_entered_while_the_agent_runs() {

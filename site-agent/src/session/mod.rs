@@ -13,8 +13,10 @@ pub mod door;
 mod ending;
 #[cfg(test)]
 mod ending_tests;
+pub(crate) mod kept;
 #[cfg(test)]
 mod metrics_tests;
+mod opening;
 pub mod others;
 mod peers;
 #[cfg(test)]
@@ -23,6 +25,8 @@ mod pricing;
 mod refusal;
 mod standing;
 #[cfg(test)]
+mod standing_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -30,32 +34,31 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fedtwin_certs::{Credentials, LogSigner, Signer};
+use fedtwin_certs::{Credentials, Signer};
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::ledger::{
-    Attempt, BlockGrant, Ledger, LedgerError, Opened, Protection, Purpose, Round, StudyRequest,
+    Attempt, BlockGrant, Ledger, LedgerError, Protection, Purpose, Round, StudyRequest,
 };
 use fedtwin_privacy::release::{Release, ReleaseError};
 use fedtwin_proto::domain::RoundKey;
 use fedtwin_secagg::site::Floor;
 
+use self::kept::Kept;
+pub use self::kept::KeptError;
 use self::others::Others;
 use self::pricing::claims;
 pub use self::refusal::Refusal;
-pub use self::standing::NotWhole;
 use self::standing::Standing;
+pub use self::standing::{Forgotten, NotWhole};
 use crate::checked::Checked;
 use crate::closings::ClosingError;
-use crate::config::SiteConfig;
 use crate::local_training::LocalUpdate;
-use crate::pins::{self, Pinned};
-use crate::policy::{Policy, ResearcherKeys, SecurePolicy};
-use crate::proposals::{EnterError, Proposals};
+use crate::pins::Pinned;
+use crate::policy::{Policy, ResearcherKeys};
 use crate::reason::PublicReason;
-use crate::state_folder;
 use crate::study_folder::StudyFolder;
 use door::Outgoing;
 
@@ -69,6 +72,7 @@ pub struct Session {
     standing: Standing,
     /// Whether the kernel has to confine the trainers.
     protection: Protection,
+    kept: Kept,
     others: Others,
     credentials: Arc<Credentials>,
     /// The sites to hide among, where the policy has them.
@@ -128,70 +132,15 @@ pub enum SessionError {
     /// What people want closed cannot be.
     #[error(transparent)]
     Closings(#[from] ClosingError),
+    /// The ledger's checkpoint cannot be kept elsewhere.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// The site's disk.
     #[error("the study's folder cannot be used")]
     Storage(#[from] io::Error),
 }
 
 impl Session {
-    /// Opens the ledger and the cohorts, and enters the budgets that people confirmed.
-    ///
-    /// # Errors
-    /// Refuses a cohort file or a ledger that cannot be used, and a cohort of another size than its budget's.
-    pub fn open(
-        config: &SiteConfig,
-        base: &Path,
-        credentials: &Arc<Credentials>,
-        now: Timestamp,
-    ) -> anyhow::Result<Self> {
-        let identity = credentials.identity();
-        let site = identity.site().ok_or_else(|| anyhow::anyhow!("{identity} is not a site"))?;
-        let state = base.join(&config.state);
-        state_folder::open(&state)?;
-        let owner = Opened { federation: identity.federation.clone(), site: site.clone() };
-        let signer = Box::new(LogSigner(Arc::clone(credentials)));
-        let ledger = Ledger::open(&ledger_path(&state), &owner, signer, now)?;
-        let mut cohorts = BTreeMap::new();
-        for cohort in &config.cohorts {
-            let path = base.join(&cohort.file);
-            let file = CohortFile::load(&path)?;
-            cohorts.insert(file.name().clone(), (path, file));
-        }
-        let (studies, refused) = (BTreeMap::new(), BTreeMap::new());
-        let policy = config.policy.clone();
-        let researchers = policy.researchers.read(base, credentials)?;
-        let others = Others::open(state.join("witnessed"), Arc::clone(credentials))?;
-        let mut peers = BTreeMap::new();
-        let floor = match &policy.secure_aggregation {
-            None => None,
-            Some(SecurePolicy { peers: folder, sites_min }) => {
-                peers = pins::peers(&base.join(folder), credentials)?;
-                let pinned = peers.iter().map(|(site, pinned)| (site.clone(), pinned.log_key())).collect();
-                Some(Floor { pinned, sites_min: sites_min.size() })
-            }
-        };
-        let (standing, credentials) = (Standing::Unchecked, Arc::clone(credentials));
-        let mut session = Self {
-            site,
-            policy,
-            researchers,
-            cohorts,
-            ledger,
-            standing,
-            protection: config.trainer.protection(),
-            others,
-            credentials,
-            floor,
-            peers,
-            state,
-            studies,
-            refused,
-        };
-        session.enter_budgets(now)?;
-        session.check_cohorts()?;
-        Ok(session)
-    }
-
     /// Returns what this site remembers of the others' ledgers.
     #[must_use]
     pub fn others(&self) -> &Others {
@@ -206,22 +155,6 @@ impl Session {
     /// Says in the ledger whether trainers are confined, before one is started.
     fn note_protection(&mut self, now: Timestamp) -> Result<(), LedgerError> {
         self.ledger.set_protection(self.protection, now)
-    }
-
-    /// Enters the budgets that people confirmed while this agent holds the ledger.
-    fn enter_budgets(&mut self, now: Timestamp) -> Result<(), EnterError> {
-        for entered in Proposals::of(&self.state, &self.credentials).enter(&mut self.ledger, now)? {
-            match entered.refused {
-                None => {
-                    tracing::info!(code = %entered.code, "a confirmed budget is in the ledger");
-                    self.refused.clear();
-                }
-                Some(reason) => {
-                    tracing::error!(code = %entered.code, %reason, "the ledger refused a confirmed budget");
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Decides on a verified plan: policy, the cohort's schema, the claim, and last the budget, all before
@@ -327,6 +260,7 @@ impl Session {
         let accepted = self.accepted(&key.study)?;
         if let Some(receipt) = self.ledger.receipt(&key.study, purpose, ledger_key(key)) {
             let release = Release::stored(&receipt, accepted.folder.load_release(purpose)?)?;
+            self.keep_elsewhere()?;
             return Ok(Work::Resend(door::send(key.clone(), release, receipt)?));
         }
         if purpose == Purpose::Metrics && !accepted.plan.measures_after(key.round) {
@@ -339,7 +273,9 @@ impl Session {
         if let Err(refused @ SessionError::Ledger(LedgerError::Refused(_))) = &grant {
             self.enter_refusal(key, refused, now)?;
         }
-        Ok(Work::Train(grant?))
+        let grant = grant?;
+        self.keep_elsewhere()?;
+        Ok(Work::Train(grant))
     }
 
     /// Enters a refused attempt in the ledger.
@@ -378,6 +314,7 @@ impl Session {
         };
         accepted.folder.save_release(grant.purpose(), release.bytes())?;
         let receipt = self.ledger.record(grant, release.digest(), now)?;
+        self.keep_elsewhere()?;
         Ok(door::send(key, release, receipt)?)
     }
 

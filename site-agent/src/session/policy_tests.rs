@@ -11,8 +11,9 @@ use fedtwin_certs::{Authority, Revocation, Role, Terms, sign_plan, verify_plan};
 use fedtwin_plan::Digest;
 use fedtwin_plan::text_file::parse;
 
-use super::tests::{NOW, Site};
+use super::tests::{NOW, Site, recollect};
 use super::*;
+use crate::config::SiteConfig;
 
 fn public(refused: &Refusal) -> String {
     PublicReason::from(refused).to_string()
@@ -84,7 +85,7 @@ fn a_site_does_not_hide_behind_a_certificate_that_was_taken_back() {
     let checked = Checked { description, inventory, time: NOW };
     checked.keep(&folder.path().join("state"), cohort.name()).unwrap();
     let mut session = Session::open(&config, folder.path(), &own, NOW).unwrap();
-    session.recollected(&[]).unwrap();
+    recollect(&mut session, 0, &[]).unwrap();
     let researcher = issue(Role::Researcher, "ada");
     let mut offer = |id: &str| {
         let signed = sign_plan(&researcher, SHARED.replace("ID", id).into_bytes());

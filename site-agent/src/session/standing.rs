@@ -1,17 +1,19 @@
 //! Whether this site's ledger is the one that it signed before, by what others remember of it.
 //!
-//! Order: the site asks on first contact what is remembered, and decides on no study before it has
-//! compared; then it sends its entries with a checkpoint, and before each update those that pay for it. So
-//! whatever left this site is covered by a checkpoint that the coordinator holds.
+//! Order: the site compares its ledger with the checkpoints that it keeps itself and with those that people name; it asks
+//! on first contact what is remembered, and decides on no study before it has compared; then it sends its entries
+//! with a checkpoint, and before each update those that pay for it, and keeps what was acknowledged. So whatever left this
+//! site is covered by a checkpoint that the coordinator holds, and by one that says how much it has to hold.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 
 use fedtwin_audit_log::Checkpoint;
 use fedtwin_privacy::ledger::RolledBack;
-use fedtwin_privacy::ledger::witness::{compare, origin};
-use fedtwin_proto::domain::LedgerEntries;
+use fedtwin_privacy::ledger::witness::compare;
+use fedtwin_proto::domain::{LedgerEntries, MirrorState};
 
+use super::kept::KeptError;
 use super::{Session, ledger_path};
 
 /// What is known of the ledger.
@@ -21,6 +23,8 @@ pub(super) enum Standing {
     Unchecked,
     /// It has all that anybody is known to remember.
     Whole,
+    /// The coordinator remembers less than it acknowledged: it was restored or replaced, or it hides something.
+    Forgotten(Forgotten),
     /// It was restored from an old copy; nothing is decided or released until a newer one is there.
     RolledBack(RolledBack),
 }
@@ -34,34 +38,89 @@ pub enum NotWhole {
     /// It was rolled back.
     #[error(transparent)]
     RolledBack(#[from] RolledBack),
+    /// The coordinator's memory is shorter than it was.
+    #[error(transparent)]
+    Forgotten(#[from] Forgotten),
+}
+
+/// What the coordinator remembers of the ledger is less than it acknowledged before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the coordinator has {held} entries of this site's ledger and acknowledged {acknowledged} before; if it was restored \
+     or set up anew, a person at the site stops the agent, confirms that by \
+     `fedtwin-site ledger confirm-mirror --entries {held}`, and starts it again"
+)]
+pub struct Forgotten {
+    /// The entries that it has now.
+    pub held: u64,
+    /// The entries that it is known to have had.
+    pub acknowledged: u64,
 }
 
 impl Session {
-    /// Compares the ledger with checkpoints that the coordinator hands over, its own and other sites'.
+    /// Compares the ledger with what the coordinator has of it, and with the checkpoints that it hands over, its own
+    /// and other sites'. `acknowledged` is what [`Self::acknowledged`] returned before the coordinator was asked.
     ///
-    /// Only what this site itself signed counts: nobody can make its ledger look rolled back.
+    /// Only what this site itself signed counts: nobody can make its ledger look rolled back. And who has less than
+    /// was acknowledged is not believed to have told all, until a person confirms that there is a reason.
     ///
     /// # Errors
-    /// Says what is missing; this agent then releases nothing any more.
-    pub fn recollected(&mut self, notes: &[String]) -> Result<(), NotWhole> {
-        if self.standing == Standing::Unchecked {
-            self.standing = Standing::Whole;
-        }
-        let name = self.ledger.state().owner().map(origin).unwrap_or_default();
-        // One from before a change of key is this site's own, too.
-        let keys = self.ledger.keys();
-        let open = |note: &str| keys.iter().find_map(|key| Checkpoint::open(note, &name, key).ok());
-        for note in notes {
-            match open(note) {
-                None => tracing::warn!("the coordinator shows a checkpoint that is not this site's"),
-                Some(signed) => {
-                    if let Err(rolled_back) = compare(self.ledger.leaves(), &signed) {
-                        self.standing = Standing::RolledBack(rolled_back);
-                    }
+    /// Says what is missing; this agent then releases nothing any more, or not before the coordinator has it again.
+    pub fn recollected(&mut self, remembered: &MirrorState, acknowledged: u64) -> Result<(), NotWhole> {
+        let mut signed = Vec::new();
+        for note in &remembered.checkpoints {
+            match self.kept.parse(note) {
+                Err(error) => {
+                    tracing::warn!(%error, "the coordinator shows a checkpoint that is not this site's");
                 }
+                Ok(checkpoint) => signed.push(checkpoint),
             }
         }
+        self.hold_against(&signed);
+        let held = remembered.entries;
+        self.standing = match self.standing {
+            Standing::RolledBack(_) => self.standing,
+            Standing::Unchecked | Standing::Whole | Standing::Forgotten(_) if held >= acknowledged => {
+                Standing::Whole
+            }
+            Standing::Unchecked | Standing::Whole | Standing::Forgotten(_) => {
+                Standing::Forgotten(Forgotten { held, acknowledged })
+            }
+        };
         self.check_standing()
+    }
+
+    /// Compares the ledger with checkpoints that this site signed; one that it does not continue ends all releases.
+    pub(super) fn hold_against(&mut self, signed: &[Checkpoint]) {
+        for checkpoint in signed {
+            if let Err(rolled_back) = compare(self.ledger.leaves(), checkpoint) {
+                self.standing = Standing::RolledBack(rolled_back);
+            }
+        }
+    }
+
+    /// Returns how many entries an honest coordinator has at least: what it acknowledged, or what a person confirmed since.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        let kept = self.kept.acknowledged();
+        match self.ledger.state().confirmed_mirror() {
+            Some(confirmed) if kept <= confirmed.entries => confirmed.held,
+            // No study is reserved before the coordinator was asked, and has the ledger's first entry.
+            Some(_) | None => kept.max(u64::from(self.ledger.state().has_studies())),
+        }
+    }
+
+    /// Keeps a checkpoint that the coordinator has acknowledged.
+    ///
+    /// # Errors
+    /// Returns the file system's errors: then nothing may leave.
+    pub fn acknowledge(&mut self, note: &str) -> Result<(), KeptError> {
+        self.kept.acknowledge(note)
+    }
+
+    /// Keeps the ledger's checkpoint in the second place.
+    pub(super) fn keep_elsewhere(&mut self) -> Result<(), KeptError> {
+        self.kept.copy(&self.ledger)
     }
 
     /// Returns the ledger's entries from number `first` on, as its file has them, and the checkpoint if these
@@ -109,6 +168,7 @@ impl Session {
             Standing::Unchecked => Err(NotWhole::Unchecked),
             Standing::Whole => Ok(()),
             Standing::RolledBack(rolled_back) => Err(rolled_back.into()),
+            Standing::Forgotten(forgotten) => Err(forgotten.into()),
         }
     }
 }

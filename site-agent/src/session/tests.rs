@@ -4,8 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use fedtwin_audit_log::merkle::Frontier;
-use fedtwin_audit_log::{Checkpoint, LeafHash};
 use fedtwin_certs::{Authority, Credentials, Role, Terms, sign_plan, verify_plan};
 use fedtwin_plan::text_file::parse;
 use fedtwin_privacy::accountant::{NoiseBits, Order};
@@ -13,9 +11,11 @@ use fedtwin_privacy::ledger::{Delta, Kind};
 use fedtwin_privacy::noise::OpendpNoise;
 use fedtwin_privacy::patient_sum::IntegerSum;
 use fedtwin_privacy::release::{Noise, NoisySteps};
+use fedtwin_proto::domain::MirrorState;
 
 use super::*;
-use crate::proposals::Proposal;
+use crate::config::SiteConfig;
+use crate::proposals::{Proposal, Proposals};
 
 pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const WEIGHTS: usize = 5;
@@ -97,7 +97,24 @@ impl Site {
         self.config().replace("LINE", &(pin + line))
     }
 
-    /// Opens a session to which nobody remembers anything.
+    /// Opens a session whose configuration begins with other lines.
+    pub(super) fn try_open_config(&self, lines: &str) -> anyhow::Result<Session> {
+        self.try_open_text(&(lines.to_owned() + &self.text("")))
+    }
+
+    pub(super) fn open_config(&self, lines: &str) -> Session {
+        self.try_open_config(lines).unwrap()
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// Opens a session to which nobody remembers anything more.
     pub(super) fn open(&self) -> Session {
         self.open_with("")
     }
@@ -105,12 +122,13 @@ impl Site {
     /// Opens such a session with another line of policy.
     pub(super) fn open_with(&self, line: &str) -> Session {
         let mut session = self.try_open(line).unwrap();
-        session.recollected(&[]).unwrap();
+        let entries = session.ledger.leaves().len() as u64;
+        recollect(&mut session, entries, &[]).unwrap();
         session
     }
 
     /// Somebody else of the federation.
-    fn other(&self) -> Credentials {
+    pub(super) fn other(&self) -> Credentials {
         let until = Timestamp(NOW.0 + 1_000_000_000);
         let authority = Authority::create(&"fed".parse().unwrap(), NOW, until).unwrap();
         let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
@@ -148,11 +166,18 @@ impl Site {
     }
 }
 
+/// Has a coordinator say how many entries it has of the ledger, and which checkpoints are remembered.
+pub(super) fn recollect(session: &mut Session, entries: u64, notes: &[&str]) -> Result<(), NotWhole> {
+    let checkpoints = notes.iter().map(|&note| note.to_owned()).collect();
+    let acknowledged = session.acknowledged();
+    session.recollected(&MirrorState { entries, checkpoints }, acknowledged)
+}
+
 pub(super) fn key(round: u32, attempt: u32) -> RoundKey {
     RoundKey { study: "s".parse().unwrap(), round, attempt }
 }
 
-fn noised() -> LocalUpdate {
+pub(super) fn noised() -> LocalUpdate {
     let m = NoiseBits::try_from(13).unwrap();
     let mut noise = NoisySteps::new(m);
     let drawn = Noise::draw(&OpendpNoise, m, WEIGHTS).unwrap();
@@ -308,58 +333,4 @@ fn a_changed_plan_and_a_replayed_round_are_refused_and_logged() {
     }
     assert_eq!(site.ledger().matches("\"entry\":\"attempt-refused\"").count(), 3);
     assert_eq!(site.ledger().matches("\"entry\":\"block-opened\"").count(), blocks);
-}
-
-/// A checkpoint of a long ledger in this site's name, signed by another holder of the federation.
-fn forged(site: &Site, session: &Session) -> String {
-    let note = session.entries_from(0).unwrap().checkpoint.unwrap();
-    let mut long = Frontier::default();
-    (0..100).for_each(|leaf| long.push(LeafHash::of(&[leaf])));
-    let checkpoint = Checkpoint::new(note.lines().next().unwrap(), &long).unwrap();
-    checkpoint.sign(&LogSigner(Arc::new(site.other())))
-}
-
-#[test]
-fn nothing_is_decided_before_anybody_was_asked() {
-    let site = Site::new();
-    let mut session = site.try_open("").unwrap();
-    let refused = site.offer(&mut session, "s", 1024).unwrap_err();
-    assert!(matches!(refused, Refusal::NotWhole(NotWhole::Unchecked)), "{refused}");
-}
-
-#[test]
-fn a_rolled_back_ledger_releases_nothing_and_gets_no_entry() {
-    let site = Site::new();
-    let state = site.folder.path().join("state");
-    let mut session = site.open();
-    site.offer(&mut session, "s", 1024).unwrap();
-    let backup = ["ledger.log", "ledger.log.head"].map(|file| fs::read(state.join(file)).unwrap());
-    let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
-    session.release(&paid, &noised(), NOW).unwrap();
-    let remembered = session.entries_from(0).unwrap().checkpoint.unwrap();
-    drop(session);
-
-    for (file, bytes) in ["ledger.log", "ledger.log.head"].iter().zip(&backup) {
-        fs::write(state.join(file), bytes).unwrap();
-    }
-    let mut session = site.try_open("").unwrap();
-    let rolled_back = session.recollected(&[remembered]).unwrap_err();
-    assert!(matches!(rolled_back, NotWhole::RolledBack(_)), "{rolled_back}");
-    assert!(session.recollected(&[]).is_err(), "who keeps silent later does not make it whole");
-    let refused = site.offer(&mut session, "s", 1024).unwrap_err();
-    let reason = PublicReason::from(&refused).to_string();
-    assert!(reason.contains("rolled back") && reason.contains("restore the newest backup"), "{reason}");
-    assert!(session.invited(Purpose::Training, &key(1, 1), NOW).is_err());
-    assert_eq!(site.ledger().into_bytes(), backup[0], "an entry would fork it");
-}
-
-#[test]
-fn nobody_else_can_make_a_ledger_look_rolled_back() {
-    let site = Site::new();
-    let mut session = site.open();
-    let forged = forged(&site, &session);
-    for note in [forged, String::new(), "x\n1\nAAAA\n\n".to_owned()] {
-        session.recollected(&[note]).unwrap();
-    }
-    site.offer(&mut session, "s", 1024).unwrap();
 }

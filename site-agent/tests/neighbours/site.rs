@@ -11,6 +11,7 @@ use fedtwin_plan::text_file::parse;
 use fedtwin_plan::{Plan, Timestamp};
 use fedtwin_privacy::accountant::Order;
 use fedtwin_privacy::ledger::{Delta, Kind, Purpose};
+use fedtwin_proto::domain::MirrorState;
 use fedtwin_site_agent::checked::Checked;
 use fedtwin_site_agent::config::SiteConfig;
 use fedtwin_site_agent::proposals::{Proposal, Proposals};
@@ -77,7 +78,7 @@ pub(crate) fn furnish(folder: &Path) {
     }
 }
 
-/// Opens the site's session, as an agent does that starts, and to which nobody remembers anything.
+/// Opens the site's session, as an agent does that starts, and of whose ledger the coordinator has forgotten nothing.
 pub(crate) fn open(folder: &Path, now: Timestamp) -> Session {
     let config = "coordinator = \"localhost:1\"\ncredentials = \"c\"\nstate = \"state\"\n\
         policy = { models = [\"linear-risk\"], parameters_max = 10, cohorts = [\"heart\"], modes = [\"none\", \"local\"], \
@@ -86,7 +87,8 @@ pub(crate) fn open(folder: &Path, now: Timestamp) -> Session {
     let key = PEOPLE.researcher.identity_key().public().fingerprint();
     let config: SiteConfig = parse("site.toml", &config.replace("KEY", &key.to_string())).unwrap();
     let mut session = Session::open(&config, folder, &PEOPLE.site, now).unwrap();
-    session.recollected(&[]).unwrap();
+    let entries = session.acknowledged();
+    session.recollected(&MirrorState { entries, checkpoints: Vec::new() }, entries).unwrap();
     session
 }
 

@@ -14,7 +14,7 @@ use fedtwin_audit_log::Stamp;
 use fedtwin_plan::{CohortName, Digest, StudyId};
 
 use crate::ledger::body::{
-    Attempt, AttemptBegun, BlockOpened, Body, Opened, Outcome, Protection, Released, Round, StudyClosed,
+    Attempt, AttemptBegun, BlockOpened, Body, MirrorConfirmed, Opened, Outcome, Released, Round, StudyClosed,
     StudyReserved, Trainer,
 };
 use crate::ledger::budget::{BudgetOpened, BudgetRaised, Purpose};
@@ -34,6 +34,16 @@ pub struct LedgerState {
     entries: u64,
     not_private_since: Option<u64>,
     unprotected: Vec<Unprotected>,
+    confirmed_mirror: Option<ConfirmedMirror>,
+}
+
+/// What a person confirmed of the coordinator's copy of this ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfirmedMirror {
+    /// The entries that it had.
+    pub held: u64,
+    /// The entries of this ledger until then: it may have acknowledged all of them.
+    pub entries: u64,
 }
 
 /// One cohort.
@@ -203,29 +213,16 @@ impl LedgerState {
         self.not_private_since
     }
 
-    /// Returns when the site's trainer could run without the kernel's protection.
+    /// Returns what a person confirmed last of the coordinator's copy.
     #[must_use]
-    pub fn unprotected(&self) -> &[Unprotected] {
-        &self.unprotected
+    pub fn confirmed_mirror(&self) -> Option<ConfirmedMirror> {
+        self.confirmed_mirror
     }
 
-    /// Returns what the ledger says of the trainer's protection now.
+    /// Says whether a study was ever reserved.
     #[must_use]
-    pub fn protection(&self) -> Protection {
-        match self.unprotected.last() {
-            Some(Unprotected { until: None, .. }) => Protection::Waived,
-            Some(_) | None => Protection::Required,
-        }
-    }
-
-    fn set_protection(&mut self, protection: Protection) {
-        match protection {
-            Protection::Waived => self.unprotected.push(Unprotected { since: self.entries, until: None }),
-            Protection::Required => {
-                let last = self.unprotected.last_mut().expect("the check found it waived");
-                last.until = Some(self.entries);
-            }
-        }
+    pub fn has_studies(&self) -> bool {
+        !self.studies.is_empty()
     }
 
     /// Takes in an entry.
@@ -250,6 +247,9 @@ impl LedgerState {
             Body::StudyClosed(closed) => self.close(closed),
             Body::StudyRefused(_) | Body::KeyChanged(_) => {}
             Body::Trainer(Trainer { protection }) => self.set_protection(*protection),
+            Body::MirrorConfirmed(MirrorConfirmed { held, .. }) => {
+                self.confirmed_mirror = Some(ConfirmedMirror { held: *held, entries: self.entries });
+            }
         }
         if stamp.is_some() {
             self.not_private_since.get_or_insert(self.entries);

@@ -19,7 +19,9 @@ impl LedgerState {
             return Err(Violation::NotOpened);
         }
         match body {
-            Body::Opened(_) | Body::StudyRefused(_) | Body::KeyChanged(_) => Ok(()),
+            Body::Opened(_) | Body::StudyRefused(_) | Body::KeyChanged(_) | Body::MirrorConfirmed(_) => {
+                Ok(())
+            }
             Body::BudgetOpened(budget) => self.check_budget(budget),
             Body::BudgetRaised(raise) => self.check_raise(raise),
             Body::StudyReserved(reserved) => self.check_reservation(reserved),
