@@ -170,7 +170,8 @@ impl Rows {
             }
             cell.push(letter);
         }
-        if let Some(before) = delimiters {
+        // Without a delimiter before it, the cell is the first of a row and may end in any way.
+        if let Some(before) = delimiters.filter(|&count| count > 0) {
             let rest = self.text[self.at..].split(['\n', '\r']).next().unwrap_or_default();
             swallowed.push(before + rest.matches(self.dialect.delimiter).count());
         }

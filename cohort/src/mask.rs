@@ -38,8 +38,9 @@ pub(crate) struct Numbers {
     are_finite: bool,
     /// A number that is none of the labels, if there is one.
     fraction: Option<f64>,
-    /// The labels from 1 on, as far as so many are kept.
+    /// The labels from 1 on, and those below 0: two at most, which is enough to know that there are several.
     labels: BTreeSet<i64>,
+    negative: BTreeSet<i64>,
     /// Whether background is there: a label below 1.
     has_background: bool,
 }
@@ -62,6 +63,7 @@ impl Numbers {
             are_finite: true,
             fraction: None,
             labels: BTreeSet::new(),
+            negative: BTreeSet::new(),
             has_background: false,
         };
         each(&mut |number| numbers.add(number));
@@ -75,14 +77,16 @@ impl Numbers {
         let label = number.round();
         if (number - label).abs() > LABEL_TOLERANCE {
             self.fraction = Some(number);
-        } else if label < 1.0 {
-            self.has_background = true;
-        } else if self.labels.len() < LABELS_KEPT {
+            return;
+        }
+        self.has_background |= label < 1.0;
+        let some = if label < 0.0 { &mut self.negative } else { &mut self.labels };
+        if label != 0.0 && some.len() < LABELS_KEPT {
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "a label beyond 64 bits counts as the largest"
             )]
-            self.labels.insert(label as i64);
+            some.insert(label as i64);
         }
     }
 
@@ -115,12 +119,11 @@ impl Numbers {
                 most / 2.0
             ));
         }
-        let kept = self.labels.len();
-        #[expect(clippy::cast_precision_loss, reason = "few labels are kept")]
-        if most >= SPARSE_FROM && kept > 1 && (kept as f64) < most / 2.0 && kept < LABELS_KEPT {
+        if self.negative.len() > 1 && !self.labels.is_empty() {
             return Err(format!(
-                "is a mask with {kept} labels of which the largest is {most}: many organs, or an image's levels? Say which \
-                 are organ, as in mask.labels = [1], or from where on, as in mask.threshold = 0.5"
+                "is a mask with numbers from {} to {most}, several below 0: a scan's intensities? Say which are organ, as in \
+                 mask.labels = [1], or from where on, as in mask.threshold = 0.5",
+                self.least
             ));
         }
         if self.labels.is_empty() && self.most - self.least > EMPTY_SPREAD {
@@ -192,16 +195,13 @@ impl TryFrom<f64> for Threshold {
 /// 0.04, and in 16 bits by a thousandth.
 const LABEL_TOLERANCE: f64 = 0.05;
 
-/// How many labels are remembered; a mask of more is one of numbered nuclei.
-const LABELS_KEPT: usize = 1024;
+/// How many labels are remembered.
+const LABELS_KEPT: usize = 2;
 
 /// The largest numbers of ways to write grey levels and shares: of 7, 8, 15 and 16 bits, percent and thousandths. As labels they are
 /// the last of as many by chance only.
 const BRIGHTEST: [f64; 12] =
     [100.0, 127.0, 128.0, 254.0, 255.0, 1000.0, 4095.0, 10_000.0, 32_767.0, 32_768.0, 65_534.0, 65_535.0];
-
-/// From which label on it is looked at whether most of those before are there, as where nuclei are numbered.
-const SPARSE_FROM: f64 = 64.0;
 
 /// What resampling leaves of an empty mask differs by less.
 const EMPTY_SPREAD: f64 = 5e-4;
@@ -230,8 +230,8 @@ mod tests {
         check(&[0.0, 255.000_015_2], &[0, 1]);
         check(&[0.0, 0.04, 0.96], &[0, 0, 1]);
         // Numbered nuclei, 255 among them.
-        let nuclei: Vec<f64> = (0..=300).map(f64::from).collect();
-        assert_eq!(organ(None, &nuclei).unwrap().iter().map(|&x| u32::from(x)).sum::<u32>(), 300);
+        check(&[0.0, 1.0, 255.0, 300.0], &[0, 1, 1, 1]);
+        check(&[-100.0, 0.0, 7.0, 300.0], &[0, 0, 1, 1]);
         check(&[0.0, 0.0], &[0, 0]);
         check(&[1.5e-5, -1.5e-5], &[0, 0]);
     }
@@ -256,7 +256,7 @@ mod tests {
         // Soft edges of 16 bits, shares in percent, a scan in place of its mask.
         check(&[0.0, 1000.0, 65535.0], "mask.threshold = 32767.5");
         check(&[0.0, 3.0, 100.0], "the label 100 beside others");
-        check(&[-1000.0, 17.0, 40.0, 1400.0], "an image's levels?");
+        check(&[-1000.0, -17.0, 40.0, 1400.0], "a scan's intensities?");
         // Labels with a slope of 1/255, and 255 in 8 bits with a sign.
         check(&[0.0, 1.0 / 255.0], "without a label from 1 on");
         check(&[0.0, -1.0], "without a label from 1 on");

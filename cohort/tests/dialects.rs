@@ -249,9 +249,9 @@ fn a_last_line_of_totals_is_no_patient() {
     let meant = Case::new(format!("{}all-63,50,1\n", sixty("\n"))).confirmed("confirmed.last_line = true");
     assert_eq!(meant.tested().unwrap().len(), 13);
     // In the middle; and two lines, one after the other.
-    let middle = sixty("\n").replace("p8,8,0", "Subtotal,28,4\np8,8,0");
+    let middle = sixty("\n").replace("p8,8,0", "Subtotal 4,28,4\np8,8,0");
     Case::new(middle).refused("rows.csv:9: begins with a word for totals");
-    Case::new(format!("{}Mean,30.5,0.5\nSD,17.3,0.5\n", sixty("\n")))
+    Case::new(format!("{}Mean 1,30.5,0.5\nSD 2,17.3,0.5\n", sixty("\n")))
         .refused("rows.csv:63: is the last line");
     // Spreadsheets leave rows of delimiters behind.
     assert_eq!(Case::new(format!("{},,\n,,\n", sixty("\n"))).tested(), Ok(every_fifth()));

@@ -33,6 +33,9 @@ async fn a_ledger_its_mirror_and_its_second_place_go_on_under_a_new_key() {
         let terms = Terms { from: now, tls_until: until_then, identity_until: until_then, hosts: Vec::new() };
         let issued = testbed.authority()?.issue(Role::Site, &"site-0".parse()?, &terms)?;
         folder::create_credentials(&own, &issued)?;
+        // Whoever pins this site has to be given its new key, itself included.
+        let pinned = testbed.credentials_folder("peers").join("site-0.pem");
+        fs::copy(own.join("identity.pem"), pinned)?;
         let folder = old.display().to_string();
         let words = ["ledger", "rekey", "--old", &folder, "--who", "Ada", "--why", "a new machine"];
         testbed.federation.site_command(&site, &words)?;
