@@ -10,6 +10,7 @@ mod tests;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use fedtwin_plan::model_file::{VALUE_BYTES, header, is_weight};
@@ -140,10 +141,6 @@ pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateEr
     let mut skipped = vec![0; header.len()];
     model.read_exact(&mut skipped).map_err(storage("read the global model"))?;
 
-    let mut spools = Vec::with_capacity(job.spools.len());
-    for path in &job.spools {
-        spools.push(open(path, "open a spool")?);
-    }
     let mut moments = Moments::open(job, store)?;
     let mut models = NewModels::start(job, store, &header)?;
 
@@ -154,7 +151,7 @@ pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateEr
         while left > 0 {
             let values = left.min(CHUNK_VALUES);
             left -= values;
-            chunk.sum(&mut spools, values, job)?;
+            chunk.sum(values, job)?;
             chunk.step(&mut model, &mut moments, values, job)?;
             models.write(&chunk.weights, moments.averages())?;
         }
@@ -163,7 +160,7 @@ pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateEr
     models.copy(&mut model, job.trained.all_values() - place)?;
     let mut models = models.commit()?;
     if let Some(clipping) = &job.clipping {
-        chunk.sum(&mut spools, 1, job)?;
+        chunk.sum(1, job)?;
         models.clip = Some(clipping.next(chunk.sum[0]));
     }
     moments.commit(job, store, &models.global)?;
@@ -237,17 +234,17 @@ struct Chunk {
 
 impl Chunk {
     /// Adds the next integers of all spools, modulo 2^k, takes the masks off, and scales them to the direction.
-    fn sum(
-        &mut self,
-        spools: &mut [BufReader<File>],
-        values: usize,
-        job: &Aggregation,
-    ) -> Result<(), AggregateError> {
+    ///
+    /// One spool is open at a time: an attempt may have more than the system lets a program open. Opening takes
+    /// 10 µs, the chunk that is then read and added some hundreds.
+    fn sum(&mut self, values: usize, job: &Aggregation) -> Result<(), AggregateError> {
         self.sum.clear();
         self.sum.resize(values, 0);
         self.bytes.resize(values * job.bits.bytes(), 0);
-        for spool in spools {
-            spool.read_exact(&mut self.bytes).map_err(storage("read a spool"))?;
+        let place = self.first * job.bits.bytes() as u64;
+        for path in &job.spools {
+            let spool = File::open(path).map_err(storage("open a spool"))?;
+            spool.read_exact_at(&mut self.bytes, place).map_err(storage("read a spool"))?;
             wire_integers::decode_add(&self.bytes, job.bits, &mut self.sum)
                 .expect("the buffer holds exactly the chunk's values");
         }
