@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
-use fedtwin_plan::{SiteName, Timestamp};
+use fedtwin_plan::{Digest, SiteName, Timestamp};
 use fedtwin_secagg::Context;
 use fedtwin_secagg::coordinator::{self as secagg, Aggregation, FromSite, Opened};
 use fedtwin_secagg::site::ToSite;
@@ -44,8 +44,8 @@ pub struct Secure {
     updates: BTreeMap<SiteName, Update>,
     /// The last message to each site.
     told: BTreeMap<SiteName, ToSite>,
-    /// The last message of each site that counts.
-    heard: BTreeMap<SiteName, FromSite>,
+    /// The last message of each site that counts, by its digest: the messages themselves are n^2 shares.
+    heard: BTreeMap<SiteName, Digest>,
     closes: Timestamp,
     /// When the step ends, if it waits for sites.
     deadline: Timestamp,
@@ -119,17 +119,18 @@ impl Secure {
     }
 
     fn take(mut self, site: &SiteName, message: FromSite, now: Timestamp) -> (Round, Vec<Effect>) {
-        if self.heard.get(site) == Some(&message) {
+        let said = message.digest();
+        if self.heard.get(site) == Some(&said) {
             // Its acknowledgement was lost on its way.
             return (Round::Secure(Box::new(self)), Vec::new());
         }
         let before = discriminant(&self.aggregation);
         let Self { aggregation, .. } = self;
-        let (aggregation, effects) = aggregation.step(site, message.clone());
+        let (aggregation, effects) = aggregation.step(site, message);
         let rejected =
             |effect: &secagg::Effect| matches!(effect, secagg::Effect::Reject(by, _) if by == site);
         if !effects.iter().any(rejected) {
-            self.heard.insert(site.clone(), message);
+            self.heard.insert(site.clone(), said);
         }
         Self { aggregation, ..self }.proceed(before, effects, now)
     }

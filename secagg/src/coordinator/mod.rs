@@ -4,6 +4,7 @@
 //! right message follows in time; the attempt fails only when too few sites are left.
 
 mod agreement;
+mod heard;
 mod opening;
 mod sharing;
 #[cfg(test)]
