@@ -19,7 +19,7 @@ use fedtwin_proto::wire;
 use fedtwin_proto::wire::audit_client::AuditClient;
 use fedtwin_proto::wire::research_client::ResearchClient;
 use tonic::transport::Channel;
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 
 /// Where the coordinator is and who calls it.
 #[derive(Debug, Clone, clap::Args)]
@@ -62,9 +62,6 @@ pub enum ClientError {
     /// The coordinator said no.
     #[error("the coordinator refused: {0}")]
     Refused(String),
-    /// A watcher that is too slow for the study.
-    #[error("the coordinator has sent more events than this side took")]
-    Behind,
     /// The coordinator sent what no correct one sends.
     #[error("the coordinator misbehaved")]
     CoordinatorMisbehaved(#[from] Malformed),
@@ -88,7 +85,6 @@ impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
         match ConnectError::find(&status) {
             Some(error) => Self::Connect(error),
-            None if status.code() == Code::Aborted => Self::Behind,
             None => Self::Refused(status.message().to_owned()),
         }
     }

@@ -18,19 +18,18 @@ pub struct History {
 
 impl History {
     /// Numbers an event and keeps it, in the place of earlier ones where there is no room.
-    pub fn push(&mut self, time: Timestamp, event: Event) -> Arc<StudyEvent> {
+    pub fn push(&mut self, time: Timestamp, event: Event) {
         let bytes = bytes(&event);
         let event = Arc::new(StudyEvent { number: self.published, time, event });
         self.published += 1;
         if self.latest.is_empty() && self.first_bytes + bytes <= PART_BYTES_MAX {
             self.first_bytes += bytes;
-            self.first.push(Arc::clone(&event));
+            self.first.push(event);
         } else {
             self.latest_bytes += bytes;
-            self.latest.push_back(Arc::clone(&event));
+            self.latest.push_back(event);
             self.trim(PART_BYTES_MAX);
         }
-        event
     }
 
     /// Keeps less of a study that is over.
@@ -45,10 +44,13 @@ impl History {
         self.first.shrink_to_fit();
     }
 
-    /// Returns the events that are kept; a gap in their numbers says how many are not.
+    /// Returns the first event, of those that are kept, with this number or a later one; a gap in the numbers
+    /// says how many are not.
     #[must_use]
-    pub fn events(&self) -> Vec<Arc<StudyEvent>> {
-        self.first.iter().chain(&self.latest).cloned().collect()
+    pub fn from(&self, number: u64) -> Option<&Arc<StudyEvent>> {
+        let earlier = |event: &Arc<StudyEvent>| event.number < number;
+        let first = self.first.get(self.first.partition_point(earlier));
+        first.or_else(|| self.latest.get(self.latest.partition_point(earlier)))
     }
 
     /// The latest stays, however large.
@@ -102,14 +104,19 @@ mod tests {
         Event::StudyClosed(StudyClosed { study: "s".parse().unwrap(), outcome })
     }
 
+    fn events(history: &History) -> Vec<Arc<StudyEvent>> {
+        let next = |event: &Arc<StudyEvent>| history.from(event.number + 1).cloned();
+        std::iter::successors(history.from(0).cloned(), next).collect()
+    }
+
     fn numbers(history: &History) -> Vec<u64> {
-        history.events().iter().map(|event| event.number).collect()
+        events(history).iter().map(|event| event.number).collect()
     }
 
     #[test]
     fn a_short_history_is_whole() {
         let mut history = History::default();
-        (0..1000).for_each(|number| drop(history.push(Timestamp(1), failed(number % 10))));
+        (0..1000).for_each(|number| history.push(Timestamp(1), failed(number % 10)));
         history.push(Timestamp(2), closed());
         assert_eq!(numbers(&history), (0..=1000).collect::<Vec<_>>());
     }
@@ -130,7 +137,7 @@ mod tests {
         let kept = numbers(&history);
         assert!(history.latest_bytes <= ENDED_BYTES_MAX && history.first.is_empty());
         assert_eq!((*kept.last().unwrap(), kept.len() as u64), (100_000, 100_001 - kept[0]));
-        assert!(matches!(history.events().last().unwrap().event, Event::StudyClosed(_)));
+        assert!(matches!(events(&history).last().unwrap().event, Event::StudyClosed(_)));
     }
 
     #[test]

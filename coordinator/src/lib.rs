@@ -11,6 +11,7 @@ pub mod aggregate;
 pub mod average;
 pub mod config;
 pub mod driver;
+pub mod feed;
 pub mod history;
 pub mod initial;
 pub mod mirror;

@@ -178,28 +178,17 @@ async fn to_the_end(
     progress: &Progress,
     refusals: &mut Refusals,
 ) -> Result<Option<StudyOutcome>, ClientError> {
-    let mut next = 0;
-    loop {
-        let mut events = client.watch_study(study).await?;
-        loop {
-            let StudyEvent { number, event, .. } = match events.next().await {
-                Ok(Some(event)) => event,
-                Ok(None) => return Ok(None),
-                // A stream starts with all events so far, so that another one misses nothing.
-                Err(ClientError::Behind) => break,
-                Err(error) => return Err(error),
-            };
-            if number > next {
-                progress.left_out(number - next);
-            }
-            if number >= next {
-                next = number + 1;
-                progress.show(&event);
-                refusals.note(&event);
-            }
-            if let Event::StudyClosed(closed) = event {
-                return Ok(Some(closed.outcome));
-            }
+    let (mut events, mut next) = (client.watch_study(study).await?, 0);
+    while let Some(StudyEvent { number, event, .. }) = events.next().await? {
+        if number > next {
+            progress.left_out(number - next);
+        }
+        next = number + 1;
+        progress.show(&event);
+        refusals.note(&event);
+        if let Event::StudyClosed(closed) = event {
+            return Ok(Some(closed.outcome));
         }
     }
+    Ok(None)
 }

@@ -1,15 +1,15 @@
 //! What services ask of the driver, and what it answers.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use fedtwin_certs::Identity;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, StudyId};
-use fedtwin_proto::domain::{Notice, RoundKey, StudyEvent};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use fedtwin_proto::domain::{Notice, RoundKey};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::access::Call;
+use crate::feed::Follower;
 use crate::register::{Denied, NotAdmitted};
 use crate::study::Input;
 
@@ -28,7 +28,7 @@ pub enum Command {
     /// Somebody ends a study.
     Cancel(Identity, StudyId, Reply<()>),
     /// Somebody watches a study.
-    Watch(Identity, StudyId, Reply<Watch>),
+    Watch(Identity, StudyId, Reply<Follower>),
     /// Somebody fetches a model: which file is it?
     Model(Identity, Call, Digest, Reply<PathBuf>),
     /// A site is about to send an update: how many bytes must it have?
@@ -63,15 +63,6 @@ pub struct Subscription {
     pub running: Vec<StudyId>,
     /// Where its notices go.
     pub notices: mpsc::Sender<Notice>,
-}
-
-/// A study's events: those that were, and those to come.
-#[derive(Debug)]
-pub struct Watch {
-    /// Those that are kept.
-    pub past: Vec<Arc<StudyEvent>>,
-    /// From now on; closed after the study's end.
-    pub future: Option<broadcast::Receiver<Arc<StudyEvent>>>,
 }
 
 /// Why something was not done, in words for the caller.

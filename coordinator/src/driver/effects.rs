@@ -4,20 +4,17 @@ use fedtwin_audit_log::LogError;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::{SiteName, StudyId};
 use fedtwin_proto::domain::{Event, Notice};
-use tokio::sync::broadcast;
 
 use super::{Done, Driver, Running};
 use crate::aggregate::{Aggregation, aggregate};
-use crate::history::History;
+use crate::feed::Feed;
 use crate::record::Record;
 use crate::study::{Effect, Input, Job, Study};
 use crate::words;
 
 impl Driver {
     pub(super) fn insert(&mut self, id: StudyId, study: Study) {
-        let (future, _nobody) = broadcast::channel(EVENTS_QUEUED);
-        let (study, history) = (Some(study), History::default());
-        let running = Running { study, history, future };
+        let running = Running { study: Some(study), feed: Feed::default() };
         self.studies.insert(id, running);
     }
 
@@ -96,8 +93,7 @@ impl Driver {
 
     pub(super) fn publish(&mut self, id: &StudyId, event: Event) {
         let running = self.studies.get_mut(id).expect("only a study that is there publishes");
-        // No receiver means that nobody watches.
-        let _watchers = running.future.send(running.history.push(clock::now(), event));
+        running.feed.push(clock::now(), event);
     }
 
     fn aggregate(&mut self, id: &StudyId, job: Job) {
@@ -116,6 +112,3 @@ impl Driver {
         });
     }
 }
-
-/// A watcher that falls this far behind is told to start over.
-const EVENTS_QUEUED: usize = 1024;

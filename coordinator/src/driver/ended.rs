@@ -1,15 +1,14 @@
 //! Studies that are over, as far as they are kept: how they ended, and their last events.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use fedtwin_daemon::program;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Plan, ResearcherName, SiteName, StudyId};
-use fedtwin_proto::domain::{Event, Notice, StudyClosed, StudyEvent, StudyOutcome};
+use fedtwin_proto::domain::{Event, Notice, StudyClosed, StudyOutcome};
 
 use super::{Driver, Running};
-use crate::history::History;
+use crate::feed::{EndedFeed, Feed, Follower};
 use crate::record::Ended;
 
 /// The studies that are over.
@@ -18,7 +17,7 @@ pub(super) struct EndedStudies(BTreeMap<StudyId, EndedStudy>);
 
 #[derive(Debug)]
 struct EndedStudy {
-    history: History,
+    feed: EndedFeed,
     outcome: StudyOutcome,
 }
 
@@ -27,8 +26,8 @@ impl EndedStudies {
         self.0.contains_key(id)
     }
 
-    pub(super) fn events(&self, id: &StudyId) -> Option<Vec<Arc<StudyEvent>>> {
-        Some(self.0.get(id)?.history.events())
+    pub(super) fn follow(&self, id: &StudyId) -> Option<Follower> {
+        Some(self.0.get(id)?.feed.follow())
     }
 }
 
@@ -39,9 +38,8 @@ impl Driver {
         let Some(outcome) = study.and_then(|study| study.outcome().cloned()) else {
             return;
         };
-        let Running { mut history, .. } = self.studies.remove(id).expect("it was looked at");
-        history.end();
-        self.ended.0.insert(id.clone(), EndedStudy { history, outcome: outcome.clone() });
+        let Running { feed, .. } = self.studies.remove(id).expect("it was looked at");
+        self.ended.0.insert(id.clone(), EndedStudy { feed: feed.end(), outcome: outcome.clone() });
         let surplus = self.register.end(id, outcome.model());
         self.forget(surplus);
         let (store, id, needed) = (self.store.clone(), id.clone(), self.register.models(id).to_vec());
@@ -65,12 +63,12 @@ impl Driver {
                 return;
             }
         };
-        let mut history = History::default();
+        let feed = Feed::default();
         let closed = StudyClosed { study: id.clone(), outcome: outcome.clone() };
-        history.push(time, Event::StudyClosed(closed));
+        feed.push(time, Event::StudyClosed(closed));
         let surplus = self.register.restore_ended(&plan, opener, outcome.model());
         self.store.keep_models(&id, self.register.models(&id));
-        self.ended.0.insert(id, EndedStudy { history, outcome });
+        self.ended.0.insert(id, EndedStudy { feed: feed.end(), outcome });
         self.forget(surplus);
     }
 

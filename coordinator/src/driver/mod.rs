@@ -15,17 +15,17 @@ use fedtwin_audit_log::{LogError, LogFile};
 use fedtwin_certs::{Identity, LogSigner};
 use fedtwin_daemon::clock;
 use fedtwin_plan::{SiteName, StudyId, Timestamp};
-use fedtwin_proto::domain::{Event, RoundKey, StudyEvent};
+use fedtwin_proto::domain::{Event, RoundKey};
 use fedtwin_secagg::coordinator::{Failure, Opened};
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use self::command::{Command, Opening, Refused, Reply, Subscription, Watch};
+pub use self::command::{Command, Opening, Refused, Reply, Subscription};
 use self::ended::EndedStudies;
 use self::opening::{Prepared, Preparing};
 use crate::access::Call;
-use crate::history::History;
+use crate::feed::{Feed, Follower};
 use crate::policy::Policy;
 use crate::record::{Logged, Record, Standing, replay};
 use crate::refusals::Refusals;
@@ -52,8 +52,7 @@ pub struct Driver {
 
 struct Running {
     study: Option<Study>,
-    history: History,
-    future: broadcast::Sender<Arc<StudyEvent>>,
+    feed: Feed,
 }
 
 /// What was done on a thread of its own.
@@ -264,13 +263,12 @@ impl Driver {
         Ok(())
     }
 
-    fn watch(&self, caller: &Identity, id: &StudyId) -> Result<Watch, Refused> {
+    fn watch(&self, caller: &Identity, id: &StudyId) -> Result<Follower, Refused> {
         self.register.authorize(caller, Call::WatchStudy, id)?;
-        if let Some(running) = self.studies.get(id) {
-            return Ok(Watch { past: running.history.events(), future: Some(running.future.subscribe()) });
-        }
-        let ended = self.ended.events(id).map(|past| Watch { past, future: None });
-        ended.ok_or_else(|| Refused::Not(format!("the study {id} is being prepared; watch it in a moment")))
+        let open = self.studies.get(id).map(|running| running.feed.follow());
+        let follower = open.or_else(|| self.ended.follow(id));
+        follower
+            .ok_or_else(|| Refused::Not(format!("the study {id} is being prepared; watch it in a moment")))
     }
 
     /// Only a site whose update the open attempt wants may fill the disk with it.

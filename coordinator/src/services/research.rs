@@ -10,16 +10,16 @@ use fedtwin_plan::{Plan, StudyId};
 use fedtwin_proto::domain::{Malformed, StudyEvent, digest};
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::research_server::Research;
+use futures_util::stream::unfold;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_stream::wrappers::BroadcastStream;
-use tokio_stream::{Stream, StreamExt, iter};
+use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Context;
 use super::files::{self, FileStream};
 use crate::access::Call;
-use crate::driver::{Command, Opening, Watch};
+use crate::driver::{Command, Opening};
 use crate::initial::{Incoming, InitialError};
 use crate::words;
 
@@ -139,16 +139,12 @@ impl Research for ResearchService {
     ) -> Result<Response<Self::WatchStudyStream>, Status> {
         let caller = self.context.caller(&request, Call::WatchStudy)?;
         let study = study(request.get_ref())?;
-        let Watch { past, future } = self.context.ask(|reply| Command::Watch(caller, study, reply)).await?;
-        let past = iter(past.into_iter().map(|event| Ok(wire::StudyEvent::from(StudyEvent::clone(&event)))));
-        let Some(future) = future else {
-            return Ok(Response::new(Box::pin(past)));
-        };
-        let future = BroadcastStream::new(future).map(|event| match event {
-            Ok(event) => Ok(StudyEvent::clone(&event).into()),
-            Err(_lagged) => Err(Status::aborted("the watcher fell behind; watch again to see all events")),
+        let follower = self.context.ask(|reply| Command::Watch(caller, study, reply)).await?;
+        let events = unfold(follower, |mut follower| async {
+            let event = follower.next().await?;
+            Some((Ok(StudyEvent::clone(&event).into()), follower))
         });
-        Ok(Response::new(Box::pin(past.chain(future))))
+        Ok(Response::new(Box::pin(events)))
     }
 
     async fn cancel_study(
