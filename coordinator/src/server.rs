@@ -43,7 +43,7 @@ pub async fn serve(
         policy,
     };
 
-    let incoming = transport::accept(listener, Arc::new(config));
+    let incoming = transport::accept(listener, Arc::new(config), transport::Limits::default());
     let sites = SitesServer::new(SitesService::new(context.clone()));
     let research = ResearchServer::new(ResearchService::new(context.clone()));
     let server = transport::tune_server(Server::builder())

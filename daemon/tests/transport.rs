@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fedtwin_certs::{Authority, Credentials, Role, Terms, tls};
-use fedtwin_daemon::transport::{ConnectError, Peer, accept, connect, tune_server};
+use fedtwin_daemon::transport::{ConnectError, Limits, Peer, accept, connect, tune_server};
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::time::Timestamp;
 use rustls::{ClientConfig, RootCertStore};
@@ -71,12 +71,16 @@ impl Service<http::Request<Body>> for WhoAmI {
 
 /// A server that stops when the token is cancelled.
 async fn serve(authority: &Authority) -> (SocketAddr, CancellationToken) {
+    serve_within(authority, Limits::default()).await
+}
+
+async fn serve_within(authority: &Authority, limits: Limits) -> (SocketAddr, CancellationToken) {
     let credentials = issue(authority, Role::Coordinator, clock::now() + HOUR);
     let config = tls::server_config(&credentials, clock::for_tls()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let incoming = accept(listener, Arc::new(config));
+    let incoming = accept(listener, Arc::new(config), limits);
     let router = tune_server(Server::builder()).add_service(WhoAmI);
     let stopped = stop.clone().cancelled_owned();
     tokio::spawn(async move { router.serve_with_incoming_shutdown(incoming, stopped).await.unwrap() });
@@ -153,6 +157,48 @@ async fn strangers_and_silence_do_not_stop_the_loop() {
     let _ = stranger.read_to_end(&mut answer).await;
     assert!(answer.len() < 16);
     assert!(dial(address, client(&heart, Role::Site)).await.is_ok());
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_delay_others_for_a_moment_only() {
+    let heart = authority();
+    let (address, _stop) = serve_within(&heart, Limits { handshakes: 8, ..Limits::default() }).await;
+    let mut silent = Vec::new();
+    for _ in 0..16 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    assert!(dial(address, client(&heart, Role::Site)).await.is_ok(), "within the time for connecting");
+}
+
+#[tokio::test]
+async fn a_holder_has_so_many_connections_and_leaves_the_others_theirs() {
+    let heart = authority();
+    let (address, _stop) =
+        serve_within(&heart, Limits { connections_per_peer: 2, ..Limits::default() }).await;
+    let config = client(&heart, Role::Site);
+    let mut first = dial(address, Arc::clone(&config)).await.unwrap();
+    let _second = dial(address, Arc::clone(&config)).await.unwrap();
+    let why = refused(address, Arc::clone(&config)).await;
+    assert!(why.contains("too many connections with this certificate"), "{why}");
+    assert!(dial(address, client(&heart, Role::Researcher)).await.is_ok(), "another holder");
+    who_am_i(&mut first).await.unwrap();
+    drop(first);
+    // The place is free once the server has seen the end of the connection.
+    while dial(address, Arc::clone(&config)).await.is_err() {}
+}
+
+#[tokio::test]
+async fn a_connection_without_calls_is_closed() {
+    let heart = authority();
+    let silence = Duration::from_millis(100);
+    let limits = Limits { connections_per_peer: 1, silence, ..Limits::default() };
+    let (address, _stop) = serve_within(&heart, limits).await;
+    let config = client(&heart, Role::Site);
+    let mut kept = dial(address, Arc::clone(&config)).await.unwrap();
+    // The only place is free again though the first one never hung up.
+    while dial(address, Arc::clone(&config)).await.is_err() {}
+    // What was cut dials again when it is used.
+    while who_am_i(&mut kept).await.is_err() {}
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The server's accept loop: handshakes in their own tasks, bounded in number and time.
+//! The server's accept loop: handshakes in their own tasks, bounded in number and time, and places for those who
+//! pass.
 
 use std::fmt;
 use std::io;
@@ -13,8 +14,7 @@ use fedtwin_plan::time::Timestamp;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -22,10 +22,37 @@ use tokio_stream::Stream;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::server::Connected;
 
+use super::calls::{Calls, Idle};
+use super::handshakes::{HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, Handshakes};
+use super::places::{Full, Place, Places};
 use super::tuning;
 
+/// What a listener takes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Handshakes under way.
+    pub handshakes: usize,
+    /// Open connections.
+    pub connections: usize,
+    /// Of these, those of one certificate's holder.
+    pub connections_per_peer: usize,
+    /// How long a connection may carry no call; it is looked at once in that time.
+    pub silence: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshakes: HANDSHAKES_MAX,
+            connections: CONNECTIONS_MAX,
+            connections_per_peer: CONNECTIONS_PER_PEER_MAX,
+            silence: SILENCE_MAX,
+        }
+    }
+}
+
 /// Who is at the other end of a connection; handlers find it in a request's extensions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     /// Whom the verified certificate names.
     pub identity: Identity,
@@ -35,13 +62,15 @@ pub struct Peer {
     pub serial: String,
     /// When the certificate expires; an open connection may outlive it.
     pub expires: Timestamp,
+    pub(super) calls: Calls,
 }
 
-/// A connection whose handshake succeeded.
+/// A connection whose handshake succeeded; it breaks when it has carried no call for a while.
 pub struct PeerStream {
     tls: TlsStream<BufReader<TcpStream>>,
     peer: Peer,
-    _place: OwnedSemaphorePermit,
+    idle: Idle,
+    _place: Place,
 }
 
 impl Connected for PeerStream {
@@ -64,6 +93,12 @@ impl AsyncRead for PeerStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.idle.poll_over(cx).is_ready() {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the connection carries no call",
+            )));
+        }
         Pin::new(&mut self.tls).poll_read(cx, buffer)
     }
 }
@@ -113,26 +148,24 @@ impl Stream for Incoming {
 ///
 /// A failed handshake is logged with its reason and concerns nobody else.
 #[must_use]
-pub fn accept(listener: TcpListener, config: Arc<ServerConfig>) -> Incoming {
+pub fn accept(listener: TcpListener, config: Arc<ServerConfig>, limits: Limits) -> Incoming {
     let (ready, connections) = mpsc::channel(READY_MAX);
-    let accepting = tokio::spawn(accept_all(listener, TlsAcceptor::from(config), ready));
+    let door = Door {
+        acceptor: TlsAcceptor::from(config),
+        places: Places::new(limits.connections, limits.connections_per_peer),
+        silence: limits.silence,
+        ready,
+    };
+    let accepting = tokio::spawn(accept_all(listener, door, limits.handshakes));
     Incoming { connections, _accepting: AbortOnDropHandle::new(accepting) }
 }
 
-async fn accept_all(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<PeerStream>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut handshakes = JoinSet::new();
+async fn accept_all(listener: TcpListener, door: Door, handshakes_max: usize) {
+    let mut handshakes = Handshakes::new(handshakes_max);
     loop {
-        while handshakes.try_join_next().is_some() {}
-        if handshakes.len() >= HANDSHAKES_MAX {
-            handshakes.join_next().await;
-        }
-        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+        handshakes.make_room().await;
         match listener.accept().await {
-            Ok((tcp, address)) => {
-                let arrival = Arrival { tcp, address, place };
-                handshakes.spawn(welcome(arrival, acceptor.clone(), ready.clone()));
-            }
+            Ok((tcp, address)) => handshakes.spawn(door.clone().welcome(tcp, address)),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
@@ -141,39 +174,42 @@ async fn accept_all(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::S
     }
 }
 
-struct Arrival {
-    tcp: TcpStream,
-    address: SocketAddr,
-    place: OwnedSemaphorePermit,
+/// What every arrival passes.
+#[derive(Clone)]
+struct Door {
+    acceptor: TlsAcceptor,
+    places: Places,
+    silence: Duration,
+    ready: mpsc::Sender<PeerStream>,
 }
 
-async fn welcome(arrival: Arrival, acceptor: TlsAcceptor, ready: mpsc::Sender<PeerStream>) {
-    let address = arrival.address;
-    match handshake(arrival, &acceptor).await {
-        Ok(stream) => {
-            tracing::debug!(%address, identity = %stream.peer.identity, "connected");
-            // Fails only when the server has stopped taking connections.
-            let _ = ready.send(stream).await;
+impl Door {
+    async fn welcome(self, tcp: TcpStream, address: SocketAddr) {
+        match self.handshake(tcp, address).await {
+            Ok(stream) => {
+                tracing::debug!(%address, identity = %stream.peer.identity, "connected");
+                // Fails only when the server has stopped taking connections.
+                let _ = self.ready.send(stream).await;
+            }
+            Err(error) => tracing::info!(%address, %error, "connection refused"),
         }
-        Err(error) => tracing::info!(%address, %error, "connection refused"),
     }
-}
 
-async fn handshake(arrival: Arrival, acceptor: &TlsAcceptor) -> Result<PeerStream, AcceptError> {
-    let Arrival { tcp, address, place } = arrival;
-    tcp.set_nodelay(true)?;
-    let accepted =
-        timeout(HANDSHAKE_TIME_MAX, acceptor.accept(BufReader::with_capacity(tuning::READ_BYTES, tcp))).await;
-    let tls = accepted.map_err(|_elapsed| AcceptError::Slow)?.map_err(AcceptError::from_handshake)?;
-    let leaf = tls
-        .get_ref()
-        .1
-        .peer_certificates()
-        .and_then(<[_]>::first)
-        .expect("the verifier requires a certificate");
-    let certificate = Certificate::parse(leaf).expect("the verifier parsed the same certificate");
-    let Certificate { identity, serial, until: expires, .. } = certificate;
-    Ok(PeerStream { tls, peer: Peer { identity, address, serial, expires }, _place: place })
+    async fn handshake(&self, tcp: TcpStream, address: SocketAddr) -> Result<PeerStream, AcceptError> {
+        tcp.set_nodelay(true)?;
+        let tcp = BufReader::with_capacity(tuning::READ_BYTES, tcp);
+        let accepted = timeout(HANDSHAKE_TIME_MAX, self.acceptor.accept(tcp)).await;
+        let tls = accepted.map_err(|_elapsed| AcceptError::Slow)?.map_err(AcceptError::from_handshake)?;
+        let certificates = tls.get_ref().1.peer_certificates();
+        let leaf = certificates.and_then(<[_]>::first).expect("the verifier requires a certificate");
+        let certificate = Certificate::parse(leaf).expect("the verifier parsed the same certificate");
+        let Certificate { identity, serial, until: expires, .. } = certificate;
+        let place = self.places.take(&identity, 1);
+        let place = place.map_err(|full| AcceptError::Full { identity: identity.clone(), full })?;
+        let calls = Calls::default();
+        let idle = Idle::new(calls.clone(), self.silence);
+        Ok(PeerStream { tls, peer: Peer { identity, address, serial, expires, calls }, idle, _place: place })
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -182,6 +218,8 @@ enum AcceptError {
     Slow,
     #[error("{0}")]
     Refused(Refusal),
+    #[error("{identity} finds no place: {}", in_words(*full))]
+    Full { identity: Identity, full: Full },
     #[error("the connection broke: {0}")]
     Broken(#[from] io::Error),
 }
@@ -195,12 +233,22 @@ impl AcceptError {
     }
 }
 
-/// Handshakes at once: each holds some 30 KiB, and 256 are done in a second on one core.
-const HANDSHAKES_MAX: usize = 256;
-/// A handshake takes two round trips; what takes longer than this is not trying.
-const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+fn in_words(full: Full) -> String {
+    match full {
+        Full::Each(each) => {
+            format!("it has {each} connections, as many as one certificate's holder may have")
+        }
+        Full::All(all) => format!("{all} connections are open"),
+    }
+}
+
 /// Open connections: some hundreds of sites and their people, with room for reconnections.
 const CONNECTIONS_MAX: usize = 1024;
+/// An agent has one, and a second one for half a minute after its line broke; a person has a few programs.
+const CONNECTIONS_PER_PEER_MAX: usize = 8;
+/// A program that has connected calls within a round trip, and one that is done leaves; an agent's stream of notices
+/// is a call.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Finished handshakes that the server has not taken yet.
 const READY_MAX: usize = 16;
 /// Accepting fails when file handles run out; they come back when connections end.

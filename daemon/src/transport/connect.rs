@@ -84,7 +84,10 @@ pub enum ConnectError {
         refusal: Refusal,
     },
     /// The connection broke before it was of use.
-    #[error("the connection to {address} broke before the coordinator said anything")]
+    #[error(
+        "the connection to {address} broke before the coordinator said anything; its log says why (too many \
+         connections with this certificate, perhaps)"
+    )]
     Broken {
         /// The address dialled.
         address: Arc<str>,

@@ -3,9 +3,14 @@
 //! tonic's own TLS has no way to ask for TLS 1.3 alone nor to bound handshakes, so both ends run rustls themselves.
 
 mod accept;
+mod calls;
 mod connect;
+mod handshakes;
+mod places;
 mod tuning;
 
-pub use accept::{Incoming, Peer, PeerStream, accept};
+pub use accept::{Incoming, Limits, Peer, PeerStream, accept};
+pub use calls::{CountCalls, Counted, holding};
 pub use connect::{ConnectError, connect};
+pub use places::{Full, Place, Places};
 pub use tuning::tune_server;

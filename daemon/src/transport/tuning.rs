@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use fedtwin_certs::Refusal;
 use tonic::transport::{Endpoint, Server};
+use tower::layer::util::{Identity, Stack};
+
+use super::calls::CountCalls;
 
 /// Applies the transport's settings to a server.
 #[must_use]
-pub fn tune_server(server: Server) -> Server {
+pub fn tune_server(server: Server) -> Server<Stack<CountCalls, Identity>> {
     server
+        .layer(CountCalls)
         .initial_stream_window_size(SERVER_STREAM_WINDOW_BYTES)
         .initial_connection_window_size(SERVER_CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES_MAX)
@@ -51,8 +55,9 @@ const SERVER_CONNECTION_WINDOW_BYTES: u32 = 256 << 10;
 pub(super) const READ_BYTES: usize = 32 << 10;
 /// The largest HTTP/2 frame taken, see above.
 const FRAME_BYTES_MAX: u32 = 256 << 10;
-/// Calls at once on one connection: an agent uses a handful.
-const STREAMS_MAX: u32 = 64;
+/// Calls at once on one connection: an agent uses a handful, and more wait on its side. A peer that reads nothing
+/// has up to 400 KiB of answers to each waiting here, hyper's bound for what it has written of a stream.
+const STREAMS_MAX: u32 = 16;
 /// Well below the minutes after which firewalls forget a silent connection.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// How long an answer to a keepalive may take before the connection counts as dead.
