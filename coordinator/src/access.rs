@@ -80,6 +80,35 @@ impl Call {
         Self::FetchCheckpoint,
     ];
 
+    /// Returns what is called under a path of HTTP.
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|call| call.path() == path)
+    }
+
+    /// Returns its path: the service and the method, as gRPC writes them.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Subscribe => "/fedtwin.v1.Sites/Subscribe",
+            Self::AnswerPlan => "/fedtwin.v1.Sites/AnswerPlan",
+            Self::FetchStudyModel => "/fedtwin.v1.Sites/FetchModel",
+            Self::SendUpdate => "/fedtwin.v1.Sites/SendUpdate",
+            Self::SendMetrics => "/fedtwin.v1.Sites/SendMetrics",
+            Self::SendSecure => "/fedtwin.v1.Sites/SendSecure",
+            Self::DeclineRound => "/fedtwin.v1.Sites/DeclineRound",
+            Self::MirrorLedger => "/fedtwin.v1.Sites/MirrorLedger",
+            Self::Witness => "/fedtwin.v1.Sites/Witness",
+            Self::GiveModel => "/fedtwin.v1.Research/GiveModel",
+            Self::OpenStudy => "/fedtwin.v1.Research/OpenStudy",
+            Self::WatchStudy => "/fedtwin.v1.Research/WatchStudy",
+            Self::CancelStudy => "/fedtwin.v1.Research/CancelStudy",
+            Self::DownloadModel => "/fedtwin.v1.Research/FetchModel",
+            Self::ListLedgers => "/fedtwin.v1.Audit/ListLedgers",
+            Self::FetchLedger => "/fedtwin.v1.Audit/FetchLedger",
+            Self::FetchCheckpoint => "/fedtwin.v1.Audit/FetchCheckpoint",
+        }
+    }
+
     /// Returns the roles that may call it at all; what a certificate says is enough to refuse the others.
     #[must_use]
     pub const fn roles(self) -> &'static [Role] {

@@ -26,6 +26,16 @@ pub struct Policy {
     pub mirror_bytes_max: u64,
     /// Entries of the mirror of one site's ledger.
     pub mirror_entries_max: u64,
+    /// Open connections; fewer where the system lets this program open too few files.
+    pub connections_max: u32,
+    /// Of these, those of one certificate's holder, as all that is counted by peer.
+    pub connections_per_peer_max: u32,
+    /// Updates of one site that are on their way in.
+    pub uploads_per_peer_max: u32,
+    /// Models and ledgers on their way to one peer.
+    pub downloads_per_peer_max: u32,
+    /// Studies that one peer follows, each as often as it follows it.
+    pub followers_per_peer_max: u32,
 }
 
 impl Default for Policy {
@@ -40,6 +50,11 @@ impl Default for Policy {
             join_s_max: 3600,
             mirror_bytes_max: 256 << 20,
             mirror_entries_max: 500_000,
+            connections_max: 1024,
+            connections_per_peer_max: 8,
+            uploads_per_peer_max: 8,
+            downloads_per_peer_max: 16,
+            followers_per_peer_max: 32,
         }
     }
 }
@@ -98,6 +113,11 @@ impl Check for Policy {
             ("join_s_max", self.join_s_max.into()),
             ("mirror_bytes_max", self.mirror_bytes_max),
             ("mirror_entries_max", self.mirror_entries_max),
+            ("connections_max", self.connections_max.into()),
+            ("connections_per_peer_max", self.connections_per_peer_max.into()),
+            ("uploads_per_peer_max", self.uploads_per_peer_max.into()),
+            ("downloads_per_peer_max", self.downloads_per_peer_max.into()),
+            ("followers_per_peer_max", self.followers_per_peer_max.into()),
         ];
         match counts.into_iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(Problem::new(format!("policy.{key}"), "is 0, expected at least 1")),

@@ -12,9 +12,14 @@ use fedtwin_proto::wire::sites_server::SitesServer;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::Server;
+use tower::layer::layer_fn;
+use tower::service_fn;
 
+use crate::capacity::Capacity;
 use crate::driver::Driver;
+use crate::gate::Gate;
 use crate::mirror::Mirrors;
 use crate::policy::Policy;
 use crate::services::{AuditService, Context, ResearchService, SitesService};
@@ -23,13 +28,14 @@ use crate::store::Store;
 /// Serves until the token is cancelled.
 ///
 /// # Errors
-/// Returns what keeps the coordinator from starting, or an audit log that can no longer be written.
+/// Returns what keeps the coordinator from starting, such as a system that lets it open too few files, or an audit log that can no longer be written.
 pub async fn serve(
     listener: TcpListener,
     credentials: Credentials,
     (state, policy): (PathBuf, Policy),
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let capacity = Capacity::of(rlimit::increase_nofile_limit(u64::MAX)?, &policy)?;
     let credentials = Arc::new(credentials);
     let store = Store::open(state)?;
     let driver = Driver::open(store.clone(), LogSigner(Arc::clone(&credentials)), policy)?;
@@ -43,10 +49,16 @@ pub async fn serve(
         policy,
     };
 
-    let incoming = transport::accept(listener, Arc::new(config), transport::Limits::default());
+    let gate = Arc::new(Gate::new(context.clone(), capacity.files));
+    let gated = layer_fn(move |routes: Routes| {
+        let gate = Arc::clone(&gate);
+        service_fn(move |request| Arc::clone(&gate).pass(request, routes.clone()))
+    });
+    let incoming = transport::accept(listener, Arc::new(config), capacity.limits(&policy));
     let sites = SitesServer::new(SitesService::new(context.clone()));
     let research = ResearchServer::new(ResearchService::new(context.clone()));
     let server = transport::tune_server(Server::builder())
+        .layer(gated)
         .add_service(sites.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(research.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(AuditServer::new(AuditService::new(context)))

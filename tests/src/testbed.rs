@@ -4,18 +4,20 @@ use std::fs;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use fedtwin_certs::{Credentials, folder};
+use fedtwin_certs::{Credentials, Role, Terms, folder, tls};
 use fedtwin_cli::client::{Address, Client};
 use fedtwin_cli::simulate::budget::Budget;
 use fedtwin_cli::simulate::federation::{Federation, Programs, RESEARCHER};
 use fedtwin_cli::simulate::site_config::{PEERS, RESEARCHERS};
-use fedtwin_daemon::clock;
+use fedtwin_daemon::{clock, transport};
 use fedtwin_plan::{Digest, SiteName, StudyId};
 use fedtwin_privacy::ledger::{Kind, Purpose};
 use tempfile::TempDir;
+use tonic::transport::Channel;
 
 use crate::script::{Behaviour, LOADED_FILE, Script};
 use crate::vector_study::{COHORT, PATIENTS, VectorStudy};
@@ -172,6 +174,31 @@ impl Testbed {
         Ok(folder::load_credentials(&self.credentials_folder(name))?)
     }
 
+    /// Returns somebody's credentials, issued now if there are none of this name.
+    ///
+    /// # Errors
+    /// Fails where they cannot be read or written.
+    pub fn issue(&self, role: Role, name: &str) -> anyhow::Result<Credentials> {
+        if self.credentials_folder(name).exists() {
+            return self.credentials(name);
+        }
+        let authority = self.authority()?;
+        let (from, until) = authority.certificate().validity();
+        let terms = Terms { from, tls_until: until, identity_until: until, hosts: Vec::new() };
+        let issued = authority.issue(role, &name.parse()?, &terms)?;
+        folder::create_credentials(&self.credentials_folder(name), &issued)?;
+        Ok(issued)
+    }
+
+    /// Opens a connection that can carry any call.
+    ///
+    /// # Errors
+    /// Returns why there is no connection.
+    pub async fn channel(&self, credentials: &Credentials) -> anyhow::Result<Channel> {
+        let config = Arc::new(tls::client_config(credentials, clock::for_tls())?);
+        Ok(transport::connect(&self.federation.address().to_string(), "localhost", config).await?)
+    }
+
     /// Connects with somebody's credentials.
     ///
     /// # Errors
@@ -204,6 +231,20 @@ impl Testbed {
         let study: StudyId = study.parse()?;
         let events = self.connect(RESEARCHER).await?.watch_study(&study).await?;
         Ok(Watch { events, seen: Vec::new() })
+    }
+
+    /// Finds the only model of a study that is in its first round.
+    ///
+    /// # Errors
+    /// Fails where there is none.
+    pub fn first_model(&self, study: &str) -> anyhow::Result<Digest> {
+        for file in fs::read_dir(self.folder().join("coordinator/studies").join(study))? {
+            let name = file?.file_name().into_string().unwrap_or_default();
+            if let Some(digest) = name.strip_suffix(".safetensors") {
+                return Ok(digest.parse()?);
+            }
+        }
+        bail!("the study {study} has no model")
     }
 
     /// Downloads a model file.

@@ -1,12 +1,10 @@
 //! Whose objects are whose: every role, every call, own and foreign studies, over real connections.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use fedtwin_certs::{Credentials, Role, Terms, folder, tls};
+use fedtwin_certs::Role;
 use fedtwin_cli::simulate::federation::RESEARCHER;
 use fedtwin_coordinator::access::Call;
-use fedtwin_daemon::{clock, transport};
 use fedtwin_plan::Digest;
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::audit_client::AuditClient;
@@ -148,35 +146,6 @@ fn is_for_who_called(refused: &Status) -> bool {
         || text.contains("is ended by the researcher who opened it")
 }
 
-async fn connect(testbed: &Testbed, credentials: &Credentials) -> anyhow::Result<Channel> {
-    let config = Arc::new(tls::client_config(credentials, clock::for_tls())?);
-    Ok(transport::connect(&testbed.federation.address().to_string(), "localhost", config).await?)
-}
-
-fn credentials(testbed: &Testbed, role: Role, name: &str) -> anyhow::Result<Credentials> {
-    if testbed.credentials_folder(name).exists() {
-        return testbed.credentials(name);
-    }
-    let authority = testbed.authority()?;
-    let (from, until) = authority.certificate().validity();
-    let terms = Terms { from, tls_until: until, identity_until: until, hosts: Vec::new() };
-    let issued = authority.issue(role, &name.parse()?, &terms)?;
-    folder::create_credentials(&testbed.credentials_folder(name), &issued)?;
-    Ok(issued)
-}
-
-/// Finds the only model of a study in the coordinator's folder.
-fn first_model(testbed: &Testbed, study: &str) -> anyhow::Result<Digest> {
-    let folder = testbed.folder().join("coordinator/studies").join(study);
-    for file in std::fs::read_dir(folder)? {
-        let name = file?.file_name().into_string().unwrap_or_default();
-        if let Some(digest) = name.strip_suffix(".safetensors") {
-            return Ok(digest.parse()?);
-        }
-    }
-    anyhow::bail!("the study has no model")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_role_may_call_what_the_table_says_about_own_and_foreign_studies() {
     in_time(async {
@@ -187,14 +156,14 @@ async fn every_role_may_call_what_the_table_says_about_own_and_foreign_studies()
             let readers = ("expires =".to_owned(), "readers = [\"reader\"]\nexpires =".to_owned());
             let study = VectorStudy { changes: vec![readers], ..VectorStudy::new(&id, &testbed.sites[..1]) };
             testbed.open(&study).await?;
-            let model = first_model(&testbed, &id)?;
+            let model = testbed.first_model(&id)?;
             let allowed = may(call);
             // Whoever may not goes first: what they do must not change the study for the others.
             let mut callers = CALLERS;
             callers.sort_by_key(|(caller, ..)| allowed.contains(caller));
             for (caller, role, name) in callers {
-                let credentials = credentials(&testbed, role, name)?;
-                let channel = connect(&testbed, &credentials).await?;
+                let credentials = testbed.issue(role, name)?;
+                let channel = testbed.channel(&credentials).await?;
                 let identity = credentials.identity_der().to_vec();
                 let result = Bench { channel, identity, study: id.clone(), model }.call(call).await;
                 let refused = result.as_ref().err().is_some_and(is_for_who_called);

@@ -1,4 +1,6 @@
-//! gRPC services: they check who calls, take messages off the wire, and hand them to the driver.
+//! gRPC services: they take messages off the wire and hand them to the driver.
+//!
+//! Whoever gets here has passed the [gate](crate::gate), which knows the roles.
 
 mod audit;
 mod files;
@@ -12,13 +14,12 @@ pub use sites::SitesService;
 use std::sync::Arc;
 
 use fedtwin_certs::{Credentials, Identity};
-use fedtwin_daemon::clock;
-use fedtwin_daemon::transport::Peer;
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Status};
 
 use crate::access::Call;
 use crate::driver::{Command, Refused};
+use crate::gate::Admitted;
 use crate::mirror::Mirrors;
 use crate::policy::Policy;
 use crate::register::Denied;
@@ -54,29 +55,15 @@ impl Context {
         self.commands.send(command).await.map_err(|_driver_ended| shutting_down())
     }
 
-    /// Returns who calls, if the certificate's role may call this and has not expired meanwhile.
+    /// Returns who calls. A call that has not passed the gate as this very call is nobody's.
     fn caller<T>(&self, request: &Request<T>, call: Call) -> Result<Identity, Status> {
-        let peer: &Peer =
-            request.extensions().get().ok_or_else(|| Status::unauthenticated("no client certificate"))?;
-        if clock::now() >= peer.expires {
-            return Err(Status::unauthenticated(
-                "the client's certificate has expired: renew it and connect again",
-            ));
-        }
-        let identity = &peer.identity;
-        let roles = call.roles();
-        if roles.contains(&identity.role) {
-            return Ok(identity.clone());
-        }
-        let roles = roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
-        tracing::warn!(%identity, expected = %roles, "a call was refused for its role");
-        let reason = format!("{identity} may not call this: it takes a {roles}");
-        self.note(identity, &reason);
-        Err(Status::permission_denied(reason))
+        let admitted = request.extensions().get::<Admitted>().filter(|admitted| admitted.call == call);
+        let admitted = admitted.ok_or_else(|| Status::unauthenticated("this call was not admitted"))?;
+        Ok(admitted.caller.clone())
     }
 
     /// Has a refusal counted; a driver that is busy has more important things to do.
-    fn note(&self, caller: &Identity, reason: &str) {
+    pub(crate) fn note(&self, caller: &Identity, reason: &str) {
         let _busy = self.commands.try_send(Command::Refused(caller.clone(), reason.to_owned()));
     }
 }

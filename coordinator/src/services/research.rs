@@ -11,7 +11,6 @@ use fedtwin_proto::domain::{Malformed, StudyEvent, digest};
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::research_server::Research;
 use futures_util::stream::unfold;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
@@ -26,15 +25,13 @@ use crate::words;
 /// Serves researchers.
 pub struct ResearchService {
     context: Context,
-    /// Places for models on their way in.
-    uploads: Semaphore,
 }
 
 impl ResearchService {
     /// Makes the service.
     #[must_use]
     pub fn new(context: Context) -> Self {
-        Self { context, uploads: Semaphore::new(UPLOADS_MAX) }
+        Self { context }
     }
 
     /// Verifies the signature and returns the plan.
@@ -105,9 +102,6 @@ impl Research for ResearchService {
         request: Request<Streaming<wire::ModelMessage>>,
     ) -> Result<Response<wire::Acknowledged>, Status> {
         let researcher = self.context.caller(&request, Call::GiveModel)?;
-        let _place = self.uploads.try_acquire().map_err(|_none_left| {
-            Status::resource_exhausted(format!("{UPLOADS_MAX} models are on their way in; try again"))
-        })?;
         let mut messages = request.into_inner();
         let first = next(&mut messages).await?.and_then(|message| message.part);
         let Some(wire::model_message::Part::Plan(signed)) = first else {
@@ -173,7 +167,5 @@ fn study(request: &wire::StudyRequest) -> Result<StudyId, Malformed> {
     request.study.parse().map_err(|error| Malformed { field: "study", expected: format!("{error}") })
 }
 
-/// A model on its way in is one chunk in memory and at most one model on disk.
-const UPLOADS_MAX: usize = 4;
 /// A peer that sends nothing for this long is gone.
 const SILENCE: Duration = Duration::from_secs(60);

@@ -1,9 +1,7 @@
 //! What site agents call.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -18,7 +16,7 @@ use fedtwin_proto::limits::RUNNING_MAX;
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::sites_server::Sites;
 use fedtwin_secagg::coordinator::FromSite;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
@@ -37,28 +35,13 @@ pub struct SitesService {
     context: Context,
     subscriptions: AtomicU64,
     spools: AtomicU64,
-    uploads: Mutex<HashMap<SiteName, Arc<Semaphore>>>,
 }
 
 impl SitesService {
     /// Makes the service.
     #[must_use]
     pub fn new(context: Context) -> Self {
-        Self {
-            context,
-            subscriptions: AtomicU64::new(0),
-            spools: AtomicU64::new(0),
-            uploads: Mutex::new(HashMap::new()),
-        }
-    }
-
-    /// Bounds what one site can make the coordinator spool at once.
-    fn upload_place(&self, site: &SiteName) -> Result<OwnedSemaphorePermit, Status> {
-        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        let places = uploads.entry(site.clone()).or_insert_with(|| Arc::new(Semaphore::new(UPLOADS_MAX)));
-        Arc::clone(places).try_acquire_owned().map_err(|_none_left| {
-            Status::resource_exhausted(format!("{UPLOADS_MAX} uploads of {site} are open"))
-        })
+        Self { context, subscriptions: AtomicU64::new(0), spools: AtomicU64::new(0) }
     }
 
     /// Returns who calls, which site that is, and takes the request apart.
@@ -174,7 +157,6 @@ impl Sites for SitesService {
         request: Request<Streaming<wire::UpdateMessage>>,
     ) -> Result<Response<wire::Acknowledged>, Status> {
         let (caller, site) = self.site(&request, Call::SendUpdate)?;
-        let _place = self.upload_place(&site)?;
         let mut messages = request.into_inner();
         let first = timeout(SILENCE, messages.message()).await;
         let first = first.map_err(|_elapsed| Status::deadline_exceeded("the update did not begin"))??;
@@ -316,7 +298,5 @@ impl Drop for Notices {
 const AGENT_BYTES_MAX: usize = 32;
 /// Notices of all studies that may wait for one site.
 const NOTICES_QUEUED: usize = 256;
-/// One update of each of a few studies at once.
-const UPLOADS_MAX: usize = 8;
 /// A peer that sends nothing for this long is gone.
 const SILENCE: Duration = Duration::from_secs(60);

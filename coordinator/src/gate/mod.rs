@@ -1,0 +1,190 @@
+//! What every call passes before anything of its body is read: the caller's role, a place, a size and a time.
+//!
+//! HTTP's headers and the certificate say all that is needed. A message is then read whole, up to what its call may
+//! need, into places that are counted in bytes; streams of messages go to their services one by one.
+
+mod terms;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fedtwin_certs::Identity;
+use fedtwin_daemon::clock;
+use fedtwin_daemon::transport::{Full, Peer, Place, Places, holding};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tonic::service::Routes;
+use tower::ServiceExt;
+
+use self::terms::{Kept, Message, Terms};
+use crate::access::Call;
+use crate::policy::Policy;
+use crate::services::Context;
+
+/// The gate before all services.
+pub struct Gate {
+    context: Context,
+    /// Places in memory for messages, in bytes.
+    messages: Places,
+    updates: Places,
+    models: Places,
+    downloads: Places,
+    followers: Places,
+    notices: Places,
+}
+
+/// Who has passed the gate, and for which call; services find it in a request's extensions.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// Who calls.
+    pub caller: Identity,
+    /// What is called.
+    pub call: Call,
+}
+
+impl Gate {
+    /// Makes the gate, with places for so many files under way.
+    #[must_use]
+    pub fn new(context: Context, files: usize) -> Self {
+        let Policy {
+            uploads_per_peer_max,
+            downloads_per_peer_max,
+            followers_per_peer_max,
+            given_models_max,
+            ..
+        } = context.policy;
+        let places = |all, each: u32| Places::new(all, each as usize);
+        Self {
+            context,
+            messages: Places::new(MESSAGES_BYTES_MAX, MESSAGES_BYTES_PER_PEER_MAX),
+            updates: places(files / 2, uploads_per_peer_max),
+            models: places(MODELS_MAX, given_models_max),
+            downloads: places(files / 2, downloads_per_peer_max),
+            followers: places(FOLLOWERS_MAX, followers_per_peer_max),
+            notices: places(FOLLOWERS_MAX, NOTICES_PER_PEER_MAX),
+        }
+    }
+
+    /// Lets a request through to its service, or answers it.
+    ///
+    /// # Errors
+    /// Never: a refusal is an answer.
+    pub async fn pass(
+        self: Arc<Self>,
+        request: Request<Body>,
+        routes: Routes,
+    ) -> Result<Response<Body>, Infallible> {
+        Ok(self.answer(request, routes).await.unwrap_or_else(Status::into_http))
+    }
+
+    async fn answer(&self, request: Request<Body>, routes: Routes) -> Result<Response<Body>, Status> {
+        let call = Call::of_path(request.uri().path())
+            .ok_or_else(|| Status::unimplemented("this coordinator has no such call"))?;
+        let (mut parts, body) = request.into_parts();
+        let caller = self.admit(parts.extensions.get(), call)?;
+        parts.extensions.insert(Admitted { caller: caller.clone(), call });
+        let Terms { message, kept } = Terms::of(call);
+        let kept = self.keep(kept, &caller).await?;
+        let Some(Message { bytes, time }) = message else {
+            let Ok(response) = routes.oneshot(Request::from_parts(parts, body)).await;
+            return Ok(response.map(|body| holding(body, kept)));
+        };
+        let room = place(&self.messages, &caller, bytes, "bytes of messages").await?;
+        let body = read(body, bytes).await?;
+        let answered = timeout(time, routes.oneshot(Request::from_parts(parts, body))).await;
+        let Ok(response) = answered.map_err(|_elapsed| {
+            tracing::warn!(%caller, ?call, "a call took too long");
+            Status::deadline_exceeded(format!("the coordinator did not answer within {} s", time.as_secs()))
+        })?;
+        // An answer that is nobody's stream is in memory as a whole until it is read.
+        let room = kept.is_none().then_some(room);
+        Ok(response.map(|body| holding(body, (kept, room))))
+    }
+
+    /// Returns who calls, if the certificate's role may call this and has not expired meanwhile.
+    fn admit(&self, peer: Option<&Peer>, call: Call) -> Result<Identity, Status> {
+        let peer = peer.ok_or_else(|| Status::unauthenticated("no client certificate"))?;
+        if clock::now() >= peer.expires {
+            return Err(Status::unauthenticated(
+                "the client's certificate has expired: renew it and connect again",
+            ));
+        }
+        let identity = &peer.identity;
+        let roles = call.roles();
+        if roles.contains(&identity.role) {
+            return Ok(identity.clone());
+        }
+        let roles = roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+        tracing::warn!(%identity, expected = %roles, "a call was refused for its role");
+        let reason = format!("{identity} may not call this: it takes a {roles}");
+        self.context.note(identity, &reason);
+        Err(Status::permission_denied(reason))
+    }
+
+    /// Takes a place for what a call keeps while it lasts.
+    async fn keep(&self, kept: Kept, caller: &Identity) -> Result<Option<Place>, Status> {
+        let (places, what) = match kept {
+            Kept::Nothing => return Ok(None),
+            Kept::Update => (&self.updates, "updates on their way in"),
+            Kept::Model => (&self.models, "models on their way in"),
+            Kept::Download => (&self.downloads, "files on their way out"),
+            Kept::Follower => (&self.followers, "followers of studies"),
+            Kept::Notices => (&self.notices, "streams of notices"),
+        };
+        place(places, caller, 1, what).await.map(Some)
+    }
+}
+
+/// Waits a while for a place: whoever comes while many do is not lost.
+async fn place(places: &Places, caller: &Identity, count: usize, what: &str) -> Result<Place, Status> {
+    if let Ok(place) = timeout(WAIT_MAX, places.wait(caller, count)).await {
+        return Ok(place);
+    }
+    places.take(caller, count).map_err(|full| {
+        let busy = match full {
+            Full::Each(each) => {
+                format!("{caller} has as many {what} as one may have ({each}); try again later")
+            }
+            Full::All(all) => format!("there are {all} {what}; try again later"),
+        };
+        tracing::warn!(%busy, "a call found no place");
+        Status::unavailable(busy)
+    })
+}
+
+/// Reads a message whole.
+async fn read(body: Body, most: usize) -> Result<Body, Status> {
+    let message = timeout(READ_TIME_MAX, Limited::new(body, most + PREFIX_BYTES).collect()).await;
+    let message = message.map_err(|_elapsed| {
+        Status::deadline_exceeded(format!("the message did not arrive within {} s", READ_TIME_MAX.as_secs()))
+    })?;
+    let message = message.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            Status::out_of_range(format!("the message has more than {most} bytes"))
+        } else {
+            Status::cancelled("the message was broken off")
+        }
+    })?;
+    Ok(Body::new(http_body_util::Full::new(message.to_bytes())))
+}
+
+/// What gRPC puts before a message: a flag and the length.
+const PREFIX_BYTES: usize = 5;
+/// The largest message over a line of 40 kB/s.
+const READ_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a call waits for a place; its client then tries again.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// Messages in memory, and answers to them that are not read yet.
+const MESSAGES_BYTES_MAX: usize = 64 << 20;
+/// Three of the largest messages.
+const MESSAGES_BYTES_PER_PEER_MAX: usize = 4 << 20;
+/// Initial models under way: each is one chunk in memory and at most one model on disk.
+const MODELS_MAX: usize = 16;
+/// Followers of studies, and streams of notices: of the order of connections.
+const FOLLOWERS_MAX: usize = 4096;
+/// An agent has one, and another after its line broke.
+const NOTICES_PER_PEER_MAX: u32 = 4;
