@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{CallError, Client, Notices};
 use crate::config::SiteConfig;
+use crate::scoring::Room;
 use crate::session::Session;
 use crate::study::Input;
 use crate::study_task::StudyTask;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub session: Mutex<Session>,
     /// Makes a study's trainer.
     pub new_trainer: NewTrainer,
+    /// Where models are scored for this site's own eyes.
+    pub scoring: Arc<Room>,
     /// Held while the others' ledgers are looked at: what is remembered must not change under a proof.
     pub witnessing: tokio::sync::Mutex<()>,
 }
@@ -61,6 +64,7 @@ pub async fn run(
     let session = Session::open(&config, base, &credentials, clock::now())?;
     let shared = Arc::new(Shared {
         session: Mutex::new(session),
+        scoring: Arc::new(Room::new(config.trainer.scorers_max.size())),
         config,
         credentials,
         new_trainer,

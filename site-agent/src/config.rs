@@ -93,6 +93,9 @@ pub struct TrainerConfig {
     /// Score the model at hand on this site's test patients every so many rounds, for this site's own
     /// eyes; 0 never does before the study's end.
     pub score_every_rounds: u32,
+    /// Trainers that only score, at one time; further models wait. Studies that run have a trainer each besides
+    /// (`policy.studies_max`), which never waits for these: nobody outside is to see how long scores take.
+    pub scorers_max: Count<1, 64>,
 }
 
 impl Default for TrainerConfig {
@@ -103,6 +106,7 @@ impl Default for TrainerConfig {
             memory_mb: Count::try_from(16_384).expect("16384 is in range"),
             unprotected: false,
             score_every_rounds: 0,
+            scorers_max: Count::try_from(1).expect("1 is in range"),
         }
     }
 }

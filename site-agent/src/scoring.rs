@@ -1,8 +1,10 @@
 //! Scores for this site's own eyes: of models along the way, and of the final one.
 //!
-//! None of it is an attempt's, and nothing outside waits for it: models along the way have a trainer of their own, so
-//! that neither the time that it takes nor a failure is seen in an update's.
+//! None of it is an attempt's, and nothing outside waits for it: models are scored by trainers of their own, so that
+//! neither the time that it takes nor a failure is seen in an update's. There are a few of these at one time, whatever
+//! the studies; a study's own trainer ends with the study.
 
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use fedtwin_daemon::program;
 use fedtwin_plan::ModelSpec;
 use fedtwin_plan::plan::Family;
 use fedtwin_plan::report::Scores;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use crate::session::Accepted;
@@ -26,33 +28,67 @@ pub(crate) enum ScoringError {
     Ended,
     #[error("the study's folder cannot be written")]
     Storage(#[from] io::Error),
+    #[error("{FINALS_MAX} final models wait to be scored already")]
+    Full,
 }
 
-/// Scores models along the way, one after another.
+/// Where this site's scorers have their places.
+#[derive(Debug)]
+pub struct Room {
+    trainers: Arc<Semaphore>,
+    /// Final models that wait in memory.
+    finals: Semaphore,
+}
+
+impl Room {
+    /// Makes places for so many trainers that score.
+    #[must_use]
+    pub fn new(trainers: usize) -> Self {
+        Self { trainers: Arc::new(Semaphore::new(trainers)), finals: Semaphore::new(FINALS_MAX) }
+    }
+
+    /// Waits for a trainer's place.
+    fn trainer(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + use<> {
+        let trainers = Arc::clone(&self.trainers);
+        async move { trainers.acquire_owned().await.ok() }
+    }
+}
+
+/// Scores a study's models, one after another.
 pub(crate) struct Scorer {
     new_trainer: NewTrainer,
+    room: Arc<Room>,
     worker: Option<Worker>,
     running: JoinSet<()>,
 }
 
 impl Scorer {
-    pub(crate) fn new(new_trainer: NewTrainer) -> Self {
-        Self { new_trainer, worker: None, running: JoinSet::new() }
+    pub(crate) fn new(new_trainer: NewTrainer, room: Arc<Room>) -> Self {
+        Self { new_trainer, room, worker: None, running: JoinSet::new() }
+    }
+
+    /// Returns the trainer, which may still wait for its place.
+    fn worker(&mut self, accepted: &Accepted) -> io::Result<&Worker> {
+        let worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => {
+                let (place, plan) = (self.room.trainer(), accepted.folder.load_plan()?);
+                Worker::start(place, Arc::clone(&self.new_trainer), plan, accepted)
+            }
+        };
+        Ok(self.worker.insert(worker))
     }
 
     /// Scores the model after `rounds` rounds in its own time; a model that comes while
     /// many others wait is left out.
     pub(crate) fn score(&mut self, accepted: &Accepted, rounds: u32, weights: Arc<Vec<f32>>) {
         let study = accepted.plan.study.id.clone();
-        let worker = match &self.worker {
-            Some(worker) => worker,
-            None => match accepted.folder.load_plan() {
-                Ok(plan) => self.worker.insert(Worker::start(Arc::clone(&self.new_trainer), plan, accepted)),
-                Err(error) => {
-                    tracing::error!(%study, %error, "the plan is not in the study's folder");
-                    return;
-                }
-            },
+        let worker = match self.worker(accepted) {
+            Ok(worker) => worker,
+            Err(error) => {
+                tracing::error!(%study, %error, "the plan is not in the study's folder");
+                return;
+            }
         };
         let folder = accepted.folder.clone();
         let scored = worker.ask(move |trainer| {
@@ -67,32 +103,29 @@ impl Scorer {
         });
     }
 
-    /// Waits until all models are scored.
-    pub(crate) async fn finish(mut self) {
+    /// Waits until all models along the way are scored, then fits the intercept of a risk model, scores the final
+    /// model, and keeps both.
+    pub(crate) async fn finish(mut self, accepted: &Accepted, weights: Vec<f32>) -> Result<(), ScoringError> {
+        let room = Arc::clone(&self.room);
+        let _place = room.finals.try_acquire().map_err(|_none_left| ScoringError::Full)?;
         while self.running.join_next().await.is_some() {}
+        if matches!(accepted.spec, ModelSpec::Vector(_)) {
+            return Ok(());
+        }
+        let fit_intercept = matches!(accepted.plan.model.family, Family::LinearRisk | Family::MlpRisk(_));
+        let (spec, folder) = (accepted.spec.clone(), accepted.folder.clone());
+        let rounds = accepted.plan.rounds.count.get();
+        let scored = self.worker(accepted)?.ask(move |trainer| {
+            let report = trainer?.score(&weights, fit_intercept)?;
+            Ok(folder.save_result(&spec, &weights, &Scores { rounds, report })?)
+        });
+        flat(scored).await
     }
-}
-
-/// Fits the intercept of a risk model, scores the final model, and keeps both.
-pub(crate) async fn score_final(
-    worker: Option<Worker>,
-    accepted: &Accepted,
-    weights: Vec<f32>,
-) -> Result<(), ScoringError> {
-    if matches!(accepted.spec, ModelSpec::Vector(_)) {
-        return Ok(());
-    }
-    let fit_intercept = matches!(accepted.plan.model.family, Family::LinearRisk | Family::MlpRisk(_));
-    let (spec, folder) = (accepted.spec.clone(), accepted.folder.clone());
-    let rounds = accepted.plan.rounds.count.get();
-    let worker = worker.ok_or(ScoringError::Ended)?;
-    flat(worker.ask(move |trainer| {
-        let report = trainer?.score(&weights, fit_intercept)?;
-        Ok(folder.save_result(&spec, &weights, &Scores { rounds, report })?)
-    }))
-    .await
 }
 
 async fn flat<I>(scored: oneshot::Receiver<(I, Result<(), ScoringError>)>) -> Result<(), ScoringError> {
     scored.await.map_or(Err(ScoringError::Ended), |(_when, result)| result)
 }
+
+/// Final models in memory, each as large as its study's.
+const FINALS_MAX: usize = 8;

@@ -1,6 +1,7 @@
 //! The driver of one study: performs what the study's core asks for, and tells it what came of it.
 
 use std::collections::VecDeque;
+use std::future::ready;
 use std::sync::Arc;
 
 use fedtwin_daemon::{clock, program};
@@ -16,7 +17,7 @@ use crate::attempt_error::Failed;
 use crate::client::Client;
 use crate::computation::Computation;
 use crate::reason::PublicReason;
-use crate::scoring::{self, Scorer};
+use crate::scoring::Scorer;
 use crate::session::Accepted;
 use crate::study::{Call, Desk, Effect, Input, Moment, Study};
 use crate::witnessing::{self, WitnessError};
@@ -42,7 +43,8 @@ impl StudyTask {
     #[must_use]
     pub fn new(id: StudyId, shared: Arc<Shared>, client: Client, notices: mpsc::Receiver<Input>) -> Self {
         let study = Study::new(id.clone(), shared.config.trainer.score_every_rounds);
-        let (jobs, scorer) = (JoinSet::new(), Scorer::new(Arc::clone(&shared.new_trainer)));
+        let scorer = Scorer::new(Arc::clone(&shared.new_trainer), Arc::clone(&shared.scoring));
+        let jobs = JoinSet::new();
         Self { id, study, shared, client, notices, jobs, worker: None, scorer, started: Instant::now() }
     }
 
@@ -122,7 +124,9 @@ impl StudyTask {
         self.worker = None;
         match accepted.folder.load_plan() {
             Ok(plan) => {
-                self.worker = Some(Worker::start(Arc::clone(&self.shared.new_trainer), plan, accepted))
+                let new_trainer = Arc::clone(&self.shared.new_trainer);
+                // Its place is the study's: policy bounds the studies that run.
+                self.worker = Some(Worker::start(ready(()), new_trainer, plan, accepted));
             }
             Err(error) => tracing::error!(study = %self.id, %error, "the plan is not in the study's folder"),
         }
@@ -197,8 +201,8 @@ impl StudyTask {
     /// may see of the study has happened by now, the fetching of its final model but for that.
     async fn finish(self, model: Option<Digest>) {
         let Self { id, study, mut client, notices, worker, scorer, .. } = self;
-        // Nobody waits for room in a queue that is not read any more.
-        drop(notices);
+        // Nobody waits for room in a queue that is not read any more, and the trainer's place is another study's.
+        drop((notices, worker));
         let (Some(model), Some(accepted)) = (model, study.accepted()) else { return };
         let weights = match client.fetch_model(&model, &accepted.spec).await {
             Ok(weights) => weights,
@@ -207,8 +211,7 @@ impl StudyTask {
                 return;
             }
         };
-        scorer.finish().await;
-        if let Err(error) = scoring::score_final(worker, accepted, weights).await {
+        if let Err(error) = scorer.finish(accepted, weights).await {
             tracing::error!(study = %id, error = %program::describe(&error), "the final model was not scored");
         }
     }

@@ -1,5 +1,6 @@
 //! The thread that owns a study's trainer: it loads the cohort, then computes one thing after another.
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,14 +30,22 @@ struct Stopping {
 }
 
 impl Worker {
-    /// Starts a trainer, which begins to load the cohort.
-    pub(crate) fn start(new_trainer: NewTrainer, plan: String, accepted: &Accepted) -> Self {
+    /// Starts a trainer once it has its place, which it keeps until it has ended; it begins to load the cohort.
+    pub(crate) fn start<P: Send + 'static>(
+        place: impl Future<Output = P> + Send + 'static,
+        new_trainer: NewTrainer,
+        plan: String,
+        accepted: &Accepted,
+    ) -> Self {
         let (jobs, queue) = sync_channel(JOBS_QUEUED);
         let stopper = Arc::default();
         let (shared, cohort_file) = (Arc::clone(&stopper), accepted.cohort_file.clone());
         let checked = accepted.checked.clone();
-        tokio::task::spawn_blocking(move || {
-            work(&new_trainer, (&plan, &cohort_file, &checked), &shared, &queue)
+        tokio::spawn(async move {
+            let _place = place.await;
+            let working = move || work(&new_trainer, (&plan, &cohort_file, &checked), &shared, &queue);
+            // A panic is seen by whoever asked for something.
+            let _panicked = tokio::task::spawn_blocking(working).await;
         });
         Self { jobs, stopper }
     }
@@ -71,6 +80,9 @@ fn work(
     stopper: &Mutex<Stopping>,
     queue: &Receiver<Job>,
 ) {
+    if locked(stopper).stopped {
+        return;
+    }
     let mut loaded = new_trainer().and_then(|mut trainer| {
         let mut stopping = locked(stopper);
         stopping.trainer = trainer.stopper();

@@ -1,6 +1,7 @@
 //! Sites that follow a script: a trainer without a tensor library, whose every sum is known in advance.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
 use fedtwin_plan::histogram::Histogram;
@@ -38,6 +39,8 @@ pub enum Behaviour {
     HangsOnce,
     /// It answers with the intercept's bytes: what a check that nothing leaks has to notice.
     Leaks,
+    /// It takes a second for a score, and fails where another trainer scores meanwhile.
+    ScoresAlone,
 }
 
 impl Script {
@@ -152,7 +155,7 @@ impl Trainer for ScriptedTrainer {
         _clip: Positive,
     ) -> Result<Vec<i64>, TrainerError> {
         match self.script.behaviour {
-            Behaviour::Good => Ok(sum(self.script.number, weights.len())),
+            Behaviour::Good | Behaviour::ScoresAlone => Ok(sum(self.script.number, weights.len())),
             Behaviour::Leaks => {
                 let mut sum = sum(self.script.number, weights.len());
                 #[expect(clippy::cast_possible_truncation, reason = "what it leaks is of single precision")]
@@ -175,6 +178,12 @@ impl Trainer for ScriptedTrainer {
     }
 
     fn score(&mut self, _weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainerError> {
+        if self.script.behaviour == Behaviour::ScoresAlone {
+            let mark = self.folder.join(SCORING_FILE);
+            fs::File::create_new(&mark).map_err(TrainerError::Gone)?;
+            std::thread::sleep(Duration::from_secs(1));
+            fs::remove_file(&mark).map_err(TrainerError::Gone)?;
+        }
         Ok(Report::Risk(RiskReport {
             intercept: self.script.intercept,
             rows: predictions(self.script.number),
@@ -200,3 +209,5 @@ pub const SCRIPT_FILE: &str = "script.toml";
 pub const LOADED_FILE: &str = "trainer-was-loaded";
 /// The file that a trainer leaves before it hangs once.
 const HUNG_FILE: &str = "trainer-hung";
+/// The file that a trainer leaves while it scores alone.
+const SCORING_FILE: &str = "trainer-is-scoring";

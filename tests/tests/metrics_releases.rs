@@ -152,7 +152,11 @@ async fn neither_a_count_nor_a_score_is_on_the_wire_without_noise() {
             let roomy = roomy.map(|(from, to): (String, _)| (from, to.to_owned())).to_vec();
             let (privacy, changes) = match behaviour {
                 Behaviour::Leaks => (VectorPrivacy::None, roomy),
-                Behaviour::Good | Behaviour::Fails | Behaviour::Hangs | Behaviour::HangsOnce => {
+                Behaviour::Good
+                | Behaviour::Fails
+                | Behaviour::Hangs
+                | Behaviour::HangsOnce
+                | Behaviour::ScoresAlone => {
                     (VectorPrivacy::Local { noise_multiplier: 8, epsilon: 2.0 }, Vec::new())
                 }
             };
