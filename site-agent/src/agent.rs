@@ -180,9 +180,10 @@ impl Agent {
             Notice::Offer(signed) => {
                 let authority = self.shared.credentials.authority();
                 match verify_plan(&signed, authority, clock::now()) {
-                    Ok((plan, signer)) => {
-                        (plan.study.id.clone(), Input::Offered(Box::new(plan), signer, signed))
-                    }
+                    Ok((plan, signer)) => (
+                        plan.study.id.clone(),
+                        Input::Offered(Box::new(plan), signer, Arc::unwrap_or_clone(signed)),
+                    ),
                     Err(error) => {
                         // No study to answer for: nothing in the bytes is to be believed.
                         tracing::warn!(error = %program::describe(&error), "an offered plan was refused");

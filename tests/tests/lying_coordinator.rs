@@ -78,7 +78,7 @@ async fn a_site_does_not_answer_a_plan_that_was_changed_on_its_way() {
         let mut plan = study.sign(testbed.federation.researcher());
         let place = plan.text.windows(6).position(|text| text == b"A scri").unwrap();
         plan.text[place] ^= 1;
-        let lies = Lies { notices: vec![Notice::Offer(plan)], ..Lies::default() };
+        let lies = Lies { notices: vec![Notice::Offer(Arc::new(plan))], ..Lies::default() };
         let liar = FakeCoordinator::start(&testbed.credentials("coordinator")?, lies).await?;
         testbed.start_site_at(0, &SiteTerms::good(0), liar.address)?;
         until(|| testbed.log(Some(0)).contains("an offered plan was refused")).await;

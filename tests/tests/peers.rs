@@ -213,6 +213,31 @@ async fn updates_from_outside_an_audience_are_refused_before_their_first_chunk()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn large_plans_for_sites_that_do_not_read_are_kept_once() {
+    in_time(async {
+        let mut testbed = Testbed::start(14)?;
+        for number in 0..2 {
+            testbed.start_site(number, &SiteTerms::good(number))?;
+        }
+        let address = testbed.federation.address().to_string();
+        let mut silent = Vec::new();
+        for site in &testbed.sites[2..] {
+            silent.push(HandMadeSite::subscribe(&address, &testbed.credentials(site.as_str())?).await?);
+        }
+        // A plan is at most 1 MiB, and comments are part of it; a stream has room for two plans on its way.
+        let comment = format!("# {}\n[study]", "x".repeat(1_000_000));
+        for number in 0..9 {
+            let study = VectorStudy::new(&format!("large-{number}"), &testbed.sites[2..]);
+            let study = VectorStudy { changes: vec![("[study]".to_owned(), comment.clone())], ..study };
+            testbed.open(&study).await?;
+        }
+        serve_others(&testbed, "meanwhile").await?;
+        assert_small(&testbed)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_that_nobody_reads_wait_on_the_disk() {
     in_time(async {
         let mut testbed = Testbed::start(3)?;

@@ -7,6 +7,7 @@ mod measuring;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fedtwin_plan::numbers::Positive;
@@ -33,7 +34,7 @@ pub struct Study {
 #[derive(Debug)]
 struct Base {
     plan: Plan,
-    signed: SignedPlan,
+    signed: Arc<SignedPlan>,
     connected: BTreeSet<SiteName>,
     /// Who answered: the declared patients of a member, or nothing for a refusal.
     answers: BTreeMap<SiteName, Option<u32>>,
@@ -176,6 +177,7 @@ impl Progress {
 
 impl Base {
     fn new(plan: Plan, signed: SignedPlan, answers: BTreeMap<SiteName, Option<u32>>, attempts: u32) -> Self {
+        let signed = Arc::new(signed);
         Self { plan, signed, connected: BTreeSet::new(), answers, changes: BTreeMap::new(), attempts }
     }
 

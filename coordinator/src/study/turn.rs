@@ -1,6 +1,7 @@
 //! One input to a study: the transitions between its phases, and what they ask for.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fedtwin_plan::numbers::Positive;
@@ -101,7 +102,7 @@ impl Turn<'_> {
         }
         self.base.connected.insert(site.clone());
         // Always offered anew: a site that restarted has to be told the plan again.
-        self.effects.push(Effect::Notify(site.clone(), Notice::Offer(self.base.signed.clone())));
+        self.effects.push(Effect::Notify(site.clone(), Notice::Offer(Arc::clone(&self.base.signed))));
         if let Phase::Measuring(mut measurement) = phase {
             self.ask(&mut measurement, site);
             return Phase::Measuring(measurement);

@@ -1,5 +1,7 @@
 //! Messages that open and close a study.
 
+use std::sync::Arc;
+
 use fedtwin_plan::signed::{PLAN_BYTES_MAX, SignedPlan};
 use fedtwin_plan::{Digest, StudyId};
 
@@ -11,8 +13,8 @@ use crate::wire;
 /// What the coordinator tells a site.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
-    /// A plan to accept or refuse; the signature is not yet verified.
-    Offer(SignedPlan),
+    /// A plan to accept or refuse; the signature is not yet verified. All sites are offered the same one.
+    Offer(Arc<SignedPlan>),
     /// An attempt to take part in.
     Invitation(Invitation),
     /// Metrics to release, of the model that an attempt made.
@@ -28,7 +30,7 @@ impl TryFrom<wire::Notice> for Notice {
 
     fn try_from(wire: wire::Notice) -> Result<Self, Malformed> {
         match wire.notice.ok_or_else(|| Malformed::new("notice", "is missing"))? {
-            wire::notice::Notice::Offer(plan) => signed_plan(plan).map(Self::Offer),
+            wire::notice::Notice::Offer(plan) => signed_plan(plan).map(|plan| Self::Offer(Arc::new(plan))),
             wire::notice::Notice::Invitation(invitation) => invitation.try_into().map(Self::Invitation),
             wire::notice::Notice::Measurement(invitation) => invitation.try_into().map(Self::Measurement),
             wire::notice::Notice::Secure(notice) => notice.try_into().map(Self::Secure),
@@ -40,7 +42,7 @@ impl TryFrom<wire::Notice> for Notice {
 impl From<Notice> for wire::Notice {
     fn from(notice: Notice) -> Self {
         let notice = match notice {
-            Notice::Offer(plan) => wire::notice::Notice::Offer(plan.into()),
+            Notice::Offer(plan) => wire::notice::Notice::Offer(Arc::unwrap_or_clone(plan).into()),
             Notice::Invitation(invitation) => wire::notice::Notice::Invitation(invitation.into()),
             Notice::Measurement(invitation) => wire::notice::Notice::Measurement(invitation.into()),
             Notice::Secure(notice) => wire::notice::Notice::Secure(notice.into()),
