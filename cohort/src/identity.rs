@@ -152,9 +152,9 @@ fn folded(stated: &str) -> String {
     folded
 }
 
-/// Says whether a letter is a mark of table programs for texts, or a plus: `'3`, `="3"`, `+3`.
+/// Says whether a letter is a mark of table programs for texts, or stands before numbers: `'3`, `="3"`, `+3`, `#3`.
 fn is_mark(letter: char) -> bool {
-    matches!(letter, '\'' | '\u{2019}' | '"' | '=' | '+')
+    matches!(letter, '\'' | '\u{2019}' | '"' | '=' | '+' | '#')
 }
 
 /// Writes what word processors make of a hyphen as one.

@@ -51,37 +51,45 @@ impl Margin {
     /// Finds the margin of an image of `shape`.
     ///
     /// A value is one of a margin if it, give or take what interpolation leaves of it, is at two of the box's corners or
-    /// more and fills at least a hundredth of it. Where there is one, the least of the other values is one too if it fills a
-    /// twentieth: a cylinder in a box has been padded before. An image has no margin if the rest of it is constant: its only
-    /// contrast would be lost.
+    /// more and fills at least a hundredth of it; one that is neither the least nor the greatest, as whole numbers in
+    /// noise are, also along the edges for a few voxels from there. Where there is one, the least of the other values is one too
+    /// if it fills a tenth: a cylinder in a box has been padded before. An image has no margin if the rest of it is
+    /// constant: its only contrast would be lost.
     pub(crate) fn of(voxels: &[f32], shape: [usize; 3]) -> Self {
         let mut margin = Self::default();
-        let corners: Vec<f32> = corners(shape).into_iter().map(|corner| voxels[corner]).collect();
-        for &value in corners.iter().filter(|value| !value.is_nan()) {
-            let is_new = !margin.holds(value);
-            if is_new && corners.iter().filter(|&&x| near(x, value)).count() >= 2 && fills(voxels, value, 100)
-            {
+        let numbers = || voxels.iter().copied().filter(|x| !x.is_nan());
+        let ends = [numbers().min_by(f32::total_cmp), numbers().max_by(f32::total_cmp)];
+        let corners = corners(shape);
+        for value in corners.iter().map(|corner| voxels[corner[0]]).filter(|value| !value.is_nan()) {
+            let is_end = ends.iter().flatten().any(|&end| near(value, end));
+            let is_there = |corner: &&Vec<usize>| {
+                let seen = if is_end { &corner[..1] } else { &corner[..] };
+                seen.iter().all(|&at| near(voxels[at], value))
+            };
+            let count = corners.iter().filter(is_there).count();
+            if !margin.holds(value) && count >= 2 && fills(voxels, value, 100) {
                 margin.0.push(value);
             }
         }
-        while !margin.0.is_empty() {
-            let rest = voxels.iter().copied().filter(|&x| x.is_finite() && !margin.holds(x));
-            match rest.min_by(f32::total_cmp) {
-                Some(least) if fills(voxels, least, 20) => margin.0.push(least),
-                Some(_) | None => break,
-            }
+        let least = margin.rest(voxels).min_by(f32::total_cmp);
+        if let Some(least) = least.filter(|&least| !margin.0.is_empty() && fills(voxels, least, 10)) {
+            margin.0.push(least);
         }
-        let mut rest = voxels.iter().copied().filter(|&x| x.is_finite() && !margin.holds(x));
-        let is_constant = rest.next().is_none_or(|first| rest.all(|x| x.total_cmp(&first).is_eq()));
         // The last one that was found may be the scan itself.
-        while is_constant && !margin.0.is_empty() {
+        while !margin.0.is_empty() && margin.leaves_a_constant(voxels) {
             margin.0.pop();
-            let mut rest = voxels.iter().copied().filter(|&x| x.is_finite() && !margin.holds(x));
-            if rest.next().is_some_and(|first| rest.any(|x| x.total_cmp(&first).is_ne())) {
-                break;
-            }
         }
         margin
+    }
+
+    /// Returns the finite values that are none of the margin's.
+    fn rest(&self, voxels: &[f32]) -> impl Iterator<Item = f32> {
+        voxels.iter().copied().filter(|&x| x.is_finite() && !self.holds(x))
+    }
+
+    fn leaves_a_constant(&self, voxels: &[f32]) -> bool {
+        let mut rest = self.rest(voxels);
+        rest.next().is_none_or(|first| rest.all(|x| x.total_cmp(&first).is_eq()))
     }
 
     fn holds(&self, x: f32) -> bool {
@@ -91,7 +99,7 @@ impl Margin {
 
 /// Says whether a value is another, give or take what interpolation leaves of it.
 fn near(x: f32, value: f32) -> bool {
-    x.total_cmp(&value).is_eq() || (x - value).abs() <= INTERPOLATED * value.abs()
+    x.total_cmp(&value).is_eq() || value.is_finite() && (x - value).abs() <= INTERPOLATED * value.abs()
 }
 
 /// Says whether a value fills one part in `parts` of an image, or more.
@@ -99,15 +107,24 @@ fn fills(voxels: &[f32], value: f32, parts: usize) -> bool {
     voxels.iter().filter(|&&x| near(x, value)).count() >= voxels.len().div_ceil(parts)
 }
 
-/// Returns where the corners are in row-major order, each once.
-fn corners([slices, rows, columns]: [usize; 3]) -> Vec<usize> {
-    let ends = |size: usize| if size == 1 { vec![0] } else { vec![0, size - 1] };
-    let places = ends(slices).into_iter().flat_map(|slice| {
-        ends(rows).into_iter().flat_map(move |row| {
-            ends(columns).into_iter().map(move |column| (slice * rows + row) * columns + column)
+/// Returns where each corner is in row-major order, and after it the next voxels along the edges from there.
+fn corners(shape: [usize; 3]) -> Vec<Vec<usize>> {
+    let strides = [shape[1] * shape[2], shape[2], 1];
+    // A bit for each axis: whether the corner is at its end.
+    (0..8_usize)
+        .map(|corner| [0, 1, 2].map(|axis| corner >> axis & 1 == 1))
+        .filter(|at_end| (0..3).all(|axis| shape[axis] > 1 || !at_end[axis]))
+        .map(|at_end| {
+            let along = |axis: usize, step: usize| {
+                (if at_end[axis] { shape[axis] - 1 - step } else { step }) * strides[axis]
+            };
+            let corner: usize = (0..3).map(|axis| along(axis, 0)).sum();
+            let edges = (0..3).flat_map(|axis| {
+                (1..shape[axis].min(EDGE)).map(move |step| corner - along(axis, 0) + along(axis, step))
+            });
+            std::iter::once(corner).chain(edges).collect()
         })
-    });
-    places.collect()
+        .collect()
 }
 
 /// The median distance from `value` of those that differ; 0 if none does.
@@ -120,6 +137,9 @@ fn typical_distance(values: Vec<f32>, value: f64) -> f64 {
     let middle = distances.len() / 2;
     *distances.select_nth_unstable_by(middle, f64::total_cmp).1
 }
+
+/// Voxels along each edge that are padding if the corner is.
+const EDGE: usize = 4;
 
 /// How far from a value interpolation leaves what was it, of the value.
 const INTERPOLATED: f32 = 1e-5;
@@ -182,6 +202,8 @@ mod tests {
             let padded = [&padding[1500..], &scan[..], &padding[..1500]].concat();
             let normal = normalised(&padded, &Margin::of(&padded, [1, 500, 10])).unwrap();
             assert!(close(&normal[1500..3500], &alone), "{}", padding[0]);
+            let brightest = alone.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert!(normal[..1500].iter().all(|&x| x < brightest), "{}", padding[0]);
         }
         let white: Vec<f32> = scan.iter().copied().chain([255.0; 3000]).collect();
         let normal = normalised(&white, &Margin::of(&white, [1, 500, 10])).unwrap();
@@ -221,6 +243,14 @@ mod tests {
     fn a_constant_image_becomes_0_and_has_no_margin() {
         assert!(close(&normalised(&[5.0; 100], &Margin::of(&[5.0; 100], [1, 10, 10])).unwrap(), &[0.0; 100]));
         assert_eq!(normalised(&[], &Margin::default()), None);
+    }
+
+    #[test]
+    fn whole_numbers_in_noise_are_no_margin() {
+        let mut voxels: Vec<f32> = scan(2000).iter().map(|x| libm::roundf((x - 100.0) / 5.0)).collect();
+        corners([2, 100, 10]).iter().for_each(|corner| voxels[corner[0]] = 0.0);
+        assert!(fills(&voxels, 0.0, 10));
+        assert_eq!(Margin::of(&voxels, [2, 100, 10]), Margin::default());
     }
 
     #[test]
