@@ -19,6 +19,19 @@ fn hunt(event: GaussianEvent, seed: u64) -> LowerBounds {
     canaries.hunt(&mut step, chance).unwrap()
 }
 
+/// Checks that an audit is not above the claim, and not below half of it. The noise is the system's own, and the two rates are
+/// off by more than their intervals in one of 300 audits: in both of two, in one of 90,000. What is wrong is wrong in both.
+fn one_of_two_holds(event: GaussianEvent, claim: &Claim, seed: u64) {
+    let runs = [seed, seed + 1].map(|seed| hunt(event, seed));
+    let holds = |run: &LowerBounds| {
+        run.mu <= claim.mu
+            && run.mu >= claim.mu / 2.0
+            && run.epsilon(1e-5) <= claim.epsilon
+            && run.one_run_epsilon(1e-5) <= claim.epsilon
+    };
+    assert!(runs.iter().any(holds), "{claim:?}: {runs:?}");
+}
+
 /// Each bound fails with probability 0.05 at most, so that more than 5 of 100 failures have a probability
 /// of 0.38 at most by that alone; the two rates would both have to be off by their half at once, which makes
 /// it 0.003 a run, and more than 5 of 100 a matter of 1e-7.
@@ -45,11 +58,7 @@ fn bounds_follow_the_claim_over_its_range() {
     for (mu, steps) in [(0.5, 1), (0.7, 50), (2.0, 30), (4.0, 20), (8.0, 10)] {
         let event = full_batch(mu, steps);
         let claim = Claim::of(&event, 1e-5);
-        let run = hunt(event, 7);
-        println!("claim {} found {} one-run {}", claim.mu, run.mu, run.one_run_epsilon(1e-5));
-        // The rates are off by more than their intervals in one of 300 runs.
-        assert!(run.mu <= claim.mu && run.mu >= claim.mu / 2.0, "{mu}: {run:?}");
-        assert!(run.epsilon(1e-5) <= claim.epsilon);
+        one_of_two_holds(event, &claim, 7);
     }
 }
 
@@ -62,15 +71,6 @@ fn sampled_steps_are_audited_against_their_certificate() {
     {
         let event = event(Ratio::new(numerator, denominator).unwrap(), multiplier, steps);
         let claim = Claim::of(&event, 1e-5);
-        let run = hunt(event, 9);
-        println!(
-            "claim {} found {}, epsilon {} found {}",
-            claim.mu,
-            run.mu,
-            claim.epsilon,
-            run.epsilon(1e-5)
-        );
-        assert!(run.mu <= claim.mu && run.mu >= claim.mu / 2.0, "{claim:?}: {run:?}");
-        assert!(run.epsilon(1e-5) <= claim.epsilon && run.one_run_epsilon(1e-5) <= claim.epsilon);
+        one_of_two_holds(event, &claim, 9);
     }
 }
