@@ -83,15 +83,13 @@ impl Arm {
         let memory = MemoryWatch::start(federation.process_ids());
         let mut studies = Vec::new();
         for (group, drafts) in groups.iter().zip(&self.drafts) {
+            let mut opened = Vec::new();
             for ((plan, signed), draft) in group.iter().zip(drafts) {
-                if let Some(file) = &draft.initial_model {
-                    let spec = plan.model_spec().expect("a checked plan has a model").base();
-                    let chunks = initial::chunks(initial::read(file, &spec)?);
-                    researcher(&federation).await?.give_model(signed.clone(), chunks).await?;
-                }
+                // One after the other: few given models wait for their studies, and the oldest go.
+                opened.push((plan, open_study(&federation, plan, signed, draft).await?));
             }
             let running =
-                group.iter().map(|(plan, signed)| run_study(&federation, plan, signed.clone(), bars));
+                opened.into_iter().map(|(plan, opened)| follow_study(&federation, plan, opened, bars));
             for study in join_all(running).await {
                 federation.check()?;
                 let logs = || format!("the sites' own logs say more: {}/sites/*/site.log", folder.display());
@@ -149,17 +147,31 @@ fn cohort_name(file: &Path) -> anyhow::Result<CohortName> {
     Ok(name.with_context(|| format!("{} has no name", file.display()))?.parse()?)
 }
 
-/// Opens a study, follows it to its end, and gathers the sites' reports.
-async fn run_study(
+/// Gives a study its initial model, if it has one, and opens it; returns when that was.
+async fn open_study(
     federation: &Federation,
     plan: &Plan,
-    signed: SignedPlan,
+    signed: &SignedPlan,
+    draft: &ArmDraft,
+) -> anyhow::Result<Timestamp> {
+    let client = researcher(federation).await?;
+    if let Some(file) = &draft.initial_model {
+        let spec = plan.model_spec().expect("a checked plan has a model").base();
+        client.give_model(signed.clone(), initial::chunks(initial::read(file, &spec)?)).await?;
+    }
+    let opened = clock::now();
+    client.open_study(signed.clone()).await?;
+    Ok(opened)
+}
+
+/// Follows a study to its end, and gathers the sites' reports.
+async fn follow_study(
+    federation: &Federation,
+    plan: &Plan,
+    opened: Timestamp,
     bars: &MultiProgress,
 ) -> anyhow::Result<StudyOutcome> {
-    let client = researcher(federation).await?;
-    let opened = clock::now();
-    client.open_study(signed).await?;
-    let mut events = client.watch_study(&plan.study.id).await?;
+    let mut events = researcher(federation).await?.watch_study(&plan.study.id).await?;
     let mut follow = Follow::new(plan, bars);
     let model = loop {
         let event = events.next().await?.context("the coordinator ended before the study did")?;
