@@ -53,7 +53,7 @@ impl Margin {
     /// A value is one of a margin if it, give or take what interpolation leaves of it, is at two of the box's corners or
     /// more and fills at least a hundredth of it; one that is neither the least nor the greatest, as whole numbers in
     /// noise are, also along the edges for a few voxels from there. Where there is one, the least of the other values is one too
-    /// if it fills a tenth: a cylinder in a box has been padded before. An image has no margin if the rest of it is
+    /// if it fills a twentieth: a cylinder in a box has been padded before. An image has no margin if the rest of it is
     /// constant: its only contrast would be lost.
     pub(crate) fn of(voxels: &[f32], shape: [usize; 3]) -> Self {
         let mut margin = Self::default();
@@ -72,7 +72,7 @@ impl Margin {
             }
         }
         let least = margin.rest(voxels).min_by(f32::total_cmp);
-        if let Some(least) = least.filter(|&least| !margin.0.is_empty() && fills(voxels, least, 10)) {
+        if let Some(least) = least.filter(|&least| !margin.0.is_empty() && fills(voxels, least, 20)) {
             margin.0.push(least);
         }
         // The last one that was found may be the scan itself.
