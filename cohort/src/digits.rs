@@ -1,9 +1,9 @@
 //! Numbers as tables write them: signs, groups and codes.
 
 use serde::Deserialize;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::text::{is_unseen, trimmed};
-use unicode_normalization::UnicodeNormalization;
 
 /// How the numbers of a table are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

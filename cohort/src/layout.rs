@@ -7,7 +7,7 @@ use crate::digits::{Code, NumberFormat};
 use crate::error::CohortError;
 use crate::schema::{CategoryColumn, FeatureColumn, NumberColumn, OutcomeRule, TableSchema};
 use crate::sheet::Sheet;
-use crate::text::trimmed;
+use crate::text::{is_lost, trimmed};
 
 /// Where in a row the cells are that a plan asks for, and how they are read.
 pub(crate) struct Layout {
@@ -157,7 +157,7 @@ impl Layout {
 
     /// Refuses a cell that is used and whose letters were lost.
     fn letters<'c>(&self, column: &str, cell: &'c str) -> Result<&'c str, String> {
-        if cell.contains(char::REPLACEMENT_CHARACTER) {
+        if is_lost(cell) {
             return Err(format!(
                 "column {column:?}: holds a byte that is no letter in {}; name the table's encoding in the schema, as in \
                  encoding = \"latin-1\"",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cells::{Dialect, Quote, Row, Rows, Unreadable};
 use crate::error::CohortError;
-use crate::text::{Encoding, trimmed};
+use crate::text::{Encoding, is_lost, trimmed};
 
 /// How a file's bytes become cells.
 #[derive(Debug, Clone, Copy)]
@@ -94,9 +94,11 @@ impl Sheet {
             [at] => Ok(at),
             [] => {
                 let own = self.columns.join(", ");
-                let lost = own.contains(char::REPLACEMENT_CHARACTER);
-                let hint =
-                    if lost { "; the encoding is another one: see encoding in docs/DATA.md" } else { "" };
+                let hint = if is_lost(&own) {
+                    "; the encoding is another one: see encoding in docs/DATA.md"
+                } else {
+                    ""
+                };
                 refuse(format!("expected a column {name:?}, found {own}{hint}"))
             }
             [first, second, ..] => {

@@ -50,27 +50,28 @@ pub(crate) fn read(
 ) -> Result<(), CohortError> {
     let layout = Layout::new(reading.schema, reading.need, &sheet)?;
     let mut lines = Lines { header: sheet.header, last: sheet.header.unwrap_or(0) };
-    let mut totals = Totals::default();
+    let mut totals = reading.looks_for_totals.then(Totals::default);
     while let Some(row) = sheet.next_row() {
         let row = row?;
         let place = Place::Line { table: &sheet.file.clone(), line: row.line };
         let id = layout.identifier(&row.cells);
-        let suspect = Suspect {
-            line: row.line,
-            cells: &row.cells,
-            identifier: id.as_ref().ok().copied().flatten(),
-            numbers: layout.numbers(&row.cells),
-        };
-        if sheet.is_at_end()
-            && reading.looks_for_totals
-            && let Some(why) = totals.betray(&suspect)
-        {
-            return Err(place.refuse(format!(
-                "is the last line and {why}, as a line of totals does: remove it, or, if it is a patient's, add \
-                 confirmed.last_line = true to the cohort file"
-            )));
+        if let Some(totals) = &mut totals {
+            let suspect = Suspect {
+                line: row.line,
+                cells: &row.cells,
+                identifier: id.as_ref().ok().copied().flatten(),
+                numbers: layout.numbers(&row.cells),
+            };
+            if sheet.is_at_end()
+                && let Some(why) = totals.betray(&suspect)
+            {
+                return Err(place.refuse(format!(
+                    "is the last line and {why}, as a line of totals does: remove it, or, if it is a patient's, add \
+                     confirmed.last_line = true to the cohort file"
+                )));
+            }
+            totals.add(&suspect);
         }
-        totals.add(&suspect);
         let id = id.map_err(|message| place.refuse(message))?;
         lines.last = row.line;
         let part = selection.part_of(Patient { id, place })?;
@@ -83,7 +84,7 @@ pub(crate) fn read(
             }
         });
     }
-    if let Some(line) = totals.subtotals().filter(|_| reading.looks_for_totals) {
+    if let Some(line) = totals.as_ref().and_then(Totals::subtotals) {
         let place = Place::Line { table: &sheet.file.clone(), line };
         return Err(place.refuse(
             "begins with a word for totals: remove it, or, if it is a patient's, add confirmed.last_line = true to the \
