@@ -247,7 +247,7 @@ impl Driver {
     }
 
     /// A second agent with the same certificate is told so; the same agent dials again after a lost connection.
-    fn subscribe(&mut self, site: SiteName, new: Subscription, reply: Reply<()>) -> Result<(), LogError> {
+    fn subscribe(&mut self, site: SiteName, mut new: Subscription, reply: Reply<()>) -> Result<(), LogError> {
         let current = self.sites.get(&site).filter(|current| !current.notices.is_closed());
         if current.is_some_and(|current| current.agent != new.agent) {
             tracing::warn!(%site, "another agent with the certificate of a connected one was refused");
@@ -255,7 +255,7 @@ impl Driver {
             return Ok(());
         }
         tracing::info!(%site, "subscribed");
-        let believed = new.running.clone();
+        let believed = std::mem::take(&mut new.running);
         self.sites.insert(site.clone(), new);
         answer(reply, Ok(()));
         self.feed_all(&|| Input::Present(site.clone()))?;
