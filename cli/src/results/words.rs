@@ -11,12 +11,6 @@ one hospital, at delta 0.001, for the whole study.
 
 Noise is `local` where each site's own suffices, and `shared` where that of all sites together does: c sites may collude with the
 coordinator and d may be missing. Shared noise is of sums that secure aggregation opens (docs/PROTOCOL.md); that is what a site charges.
-
-The studies' figures were made before the readers of images and tables changed (one orientation, margins that set no scale, tails that are
-compressed, values beyond the schema's range missing). One run of `fedtwin demo --data DIR` since, a draw each: heart without noise 0.846, with
-local intercept 0.843, at epsilon 1 with shared noise 0.832 and at epsilon 8 0.841; hippocampus without noise Dice 0.882 (another run: 0.886), with shared
-noise 0.819 at epsilon 1 and 0.845 at epsilon 8, with six sites likewise. All are within their intervals; without noise the hippocampus gains 0.004 to
-0.008. A study of epsilon 1 shows `spent 1.000` in each ledger.
 ";
 
 pub(super) const HEART: &str = "
