@@ -1,11 +1,13 @@
 //! `fedtwin-site check`: opens everything that `run` would need, says what is there, and opens cohorts to studies.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 use fedtwin_cohort::CohortFile;
 use fedtwin_daemon::clock;
+use fedtwin_plan::CohortName;
 
 use crate::budget_command::Place;
 use crate::checked::Checked;
@@ -32,33 +34,30 @@ pub(crate) fn run(place: Place<'_>, new_trainer: &NewTrainer, out: &mut dyn Writ
             policy.sites_min.get()
         )?;
     }
-    let mut first = None;
+    let (mut checked, mut first) = (BTreeSet::new(), None);
     for cohort in &config.cohorts {
-        if let Err(error) = check_cohort(place, &cohort.file, new_trainer, out) {
-            match &first {
-                None => first = Some(error),
-                Some(_) => writeln!(out, "{error:#}")?,
-            }
+        match check_cohort(place, &cohort.file, new_trainer, out) {
+            Ok(name) => drop(checked.insert(name)),
+            Err(error) if first.is_none() => first = Some(error),
+            Err(error) => writeln!(out, "{error:#}")?,
         }
     }
     if let Some(error) = first {
         return Err(error);
     }
-    for name in &config.policy.cohorts {
-        let file = |path| CohortFile::load(&base.join(path)).is_ok_and(|file| file.name() == name);
-        if !config.cohorts.iter().any(|cohort| file(&cohort.file)) {
-            writeln!(out, "note: the policy allows cohort {name}, and no [[cohort]] has that name")?;
-        }
+    for name in config.policy.cohorts.iter().filter(|name| !checked.contains(name)) {
+        writeln!(out, "note: the policy allows cohort {name}, and no [[cohort]] has that name")?;
     }
     Ok(writeln!(out, "configuration: good; start with `fedtwin-site run`")?)
 }
 
+/// Returns the name of a cohort that is in order, and is open to studies then.
 fn check_cohort(
     place: Place<'_>,
     path: &Path,
     new_trainer: &NewTrainer,
     out: &mut dyn Write,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<CohortName> {
     let (path, state) = (place.base.join(path), place.state());
     let refused = || format!("the cohort of {} is closed to studies until this is mended", path.display());
     let cohort = CohortFile::load(&path).with_context(refused)?;
@@ -75,6 +74,6 @@ fn check_cohort(
     }
     let lines = inventory.to_string().replace('\n', "\n  ");
     writeln!(out, "cohort {}: {lines}", cohort.name())?;
-    let checked = Checked { description: cohort.description(), inventory, time: clock::now() };
-    Ok(checked.keep(&state, cohort.name())?)
+    Checked::keep(&state, &cohort, inventory, clock::now())?;
+    Ok(cohort.name().clone())
 }

@@ -5,8 +5,8 @@
 //! a look at its data. Data that changed since are noticed when they are loaded, after the reservation: then it is one
 //! failure among others. So no answer to a plan depends on a record.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fedtwin_cohort::CohortFile;
@@ -16,6 +16,7 @@ use fedtwin_plan::{CohortName, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::trainer::{Trainer, TrainerError};
+use crate::whole_file;
 
 /// What people saw when they checked a cohort.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,18 +75,14 @@ impl Checked {
         }
     }
 
-    /// Keeps the record, in place of an earlier one.
+    /// Keeps the record of a cohort that was found in order, in place of an earlier one.
     ///
     /// # Errors
     /// Returns the file system's errors.
-    pub fn keep(&self, state: &Path, cohort: &CohortName) -> io::Result<()> {
-        let path = record(state, cohort);
-        let new = path.with_extension("new");
+    pub fn keep(state: &Path, cohort: &CohortFile, inventory: Inventory, now: Timestamp) -> io::Result<()> {
+        let checked = Self { description: cohort.description(), inventory, time: now };
         fs::create_dir_all(state.join(FOLDER))?;
-        let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.sync_all()?;
-        fs::rename(new, path)
+        whole_file::replace(&record(state, cohort.name()), &serde_json::to_vec_pretty(&checked)?)
     }
 
     /// Removes the record of a cohort that is not in order any more.

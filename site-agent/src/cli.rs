@@ -88,6 +88,7 @@ pub async fn run(
         "the credentials are those of {}, expected a site's",
         credentials.identity()
     );
+    let place = Place { config: &config, base: &base, credentials: &credentials };
     match arguments.command {
         Action::Run { checkpoints } => {
             credentials.check_time(clock::now())?;
@@ -102,21 +103,11 @@ pub async fn run(
             let new_trainer = new_trainer(&config, &base)?;
             agent::run(config, &base, credentials, new_trainer, stop).await
         }
-        Action::Budget(arguments) => {
-            let place = Place { config: &config, base: &base, credentials: &credentials };
-            budget_command::run(place, arguments, &mut std::io::stdout().lock())
-        }
-        Action::Ledger(action) => {
-            let place = Place { config: &config, base: &base, credentials: &credentials };
-            ledger_command::run(place, action, &mut std::io::stdout().lock())
-        }
-        Action::Study(action) => {
-            let place = Place { config: &config, base: &base, credentials: &credentials };
-            study_command::run(place, action, &mut std::io::stdout().lock())
-        }
+        Action::Budget(arguments) => budget_command::run(place, arguments, &mut std::io::stdout().lock()),
+        Action::Ledger(action) => ledger_command::run(place, action, &mut std::io::stdout().lock()),
+        Action::Study(action) => study_command::run(place, action, &mut std::io::stdout().lock()),
         Action::Check => {
             let new_trainer = new_trainer(&config, &base)?;
-            let place = Place { config: &config, base: &base, credentials: &credentials };
             tokio::task::block_in_place(|| {
                 check_command::run(place, &new_trainer, &mut std::io::stdout().lock())
             })

@@ -8,12 +8,14 @@
 //! was never begun.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fedtwin_plan::{StudyId, Timestamp};
 use fedtwin_privacy::ledger::{ClosedBy, Ledger, LedgerError, Outcome, Remark};
 use serde::{Deserialize, Serialize};
+
+use crate::whole_file;
 
 /// A person's wish to close a study.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,13 +62,8 @@ impl Closings {
     /// Returns the file system's errors.
     pub fn ask(&self, closing: &Closing) -> Result<(), ClosingError> {
         let path = self.0.join(format!("{}.json", closing.study));
-        let new = path.with_extension("new");
-        let written = fs::create_dir_all(&self.0).and_then(|()| {
-            let mut file = fs::File::create(&new)?;
-            file.write_all(&serde_json::to_vec_pretty(closing)?)?;
-            file.sync_all()?;
-            fs::rename(&new, &path)
-        });
+        let written = fs::create_dir_all(&self.0)
+            .and_then(|()| whole_file::replace(&path, &serde_json::to_vec_pretty(closing)?));
         written.map_err(storage(&path))
     }
 

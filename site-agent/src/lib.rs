@@ -38,5 +38,6 @@ pub mod study_command;
 pub mod study_folder;
 pub mod study_task;
 pub mod trainer;
+mod whole_file;
 pub mod witnessing;
 mod worker;

@@ -14,8 +14,8 @@
 //! [`Ledger::set_budget`], and the folder is on the site's own disk: no message leads here.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ use fedtwin_privacy::ledger::{
     Approval, BudgetRequest, Delta, Kind, Ledger, LedgerError, LedgerState, Purpose, Remark, Violation,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::whole_file;
 
 /// A budget to open, or a larger one in place of the open one, as a person proposes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -215,15 +217,8 @@ impl Proposals {
         fs::create_dir_all(folder).map_err(storage(folder))?;
         let signature = self.credentials.identity_key().sign(domain, text.as_bytes()).as_bytes().to_vec();
         let bytes = serde_json::to_vec_pretty(&Signed { text, signature }).expect("plain data");
-        let (path, new) = (folder.join(name), folder.join(format!("{name}.new")));
-        let mut options = fs::OpenOptions::new();
-        let written =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&new).and_then(|mut file| {
-                file.write_all(&bytes)?;
-                file.sync_all()?;
-                fs::rename(&new, &path)
-            });
-        written.map_err(storage(&path))
+        let path = folder.join(name);
+        whole_file::replace(&path, &bytes).map_err(storage(&path))
     }
 }
 

@@ -4,9 +4,8 @@
 //! other lies where no backup of the state folder reaches, for a state folder that is restored as a whole; it is
 //! written at start, before an attempt reads data, and before anything leaves. What auditors saw, people name in the configuration.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fedtwin_audit_log::checkpoint::CheckpointError;
@@ -15,6 +14,7 @@ use fedtwin_privacy::ledger::Ledger;
 use fedtwin_privacy::ledger::witness::origin;
 
 use crate::config::LedgerConfig;
+use crate::whole_file;
 
 /// The places, and what stands there.
 #[derive(Debug)]
@@ -164,20 +164,8 @@ fn read(path: &Path) -> Result<Option<String>, KeptError> {
     }
 }
 
-/// Writes a file whole or not at all, and durably.
-fn write(path: &Path, text: &str) -> Result<(), KeptError> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = PathBuf::from(new);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut options = OpenOptions::new();
-    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&new);
-    let written = opened.and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        File::open(folder)?.sync_all()
-    });
+fn write(path: &Path, note: &str) -> Result<(), KeptError> {
+    let written = whole_file::replace(path, note.as_bytes());
     written.map_err(|source| KeptError::Unwritable { path: path.to_owned(), source })
 }
 

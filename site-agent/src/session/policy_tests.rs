@@ -81,9 +81,7 @@ fn a_site_does_not_hide_behind_a_certificate_that_was_taken_back() {
     fs::write(folder.path().join("cohort.toml"), COHORT).unwrap();
     let config: SiteConfig = parse("site.toml", CONFIG).unwrap();
     let cohort = CohortFile::load(&folder.path().join("cohort.toml")).unwrap();
-    let (description, inventory) = (cohort.description(), cohort.take_inventory().unwrap());
-    let checked = Checked { description, inventory, time: NOW };
-    checked.keep(&folder.path().join("state"), cohort.name()).unwrap();
+    Checked::keep(&folder.path().join("state"), &cohort, cohort.take_inventory().unwrap(), NOW).unwrap();
     let mut session = Session::open(&config, folder.path(), &own, NOW).unwrap();
     recollect(&mut session, 0, &[]).unwrap();
     let researcher = issue(Role::Researcher, "ada");

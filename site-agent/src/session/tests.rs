@@ -46,9 +46,8 @@ impl Site {
     /// Opens the cohort to studies, as a person's check does.
     pub(super) fn check(&self) {
         let cohort = CohortFile::load(&self.folder.path().join("cohort.toml")).unwrap();
-        let inventory = cohort.take_inventory().unwrap();
-        let checked = Checked { description: cohort.description(), inventory, time: NOW };
-        checked.keep(&self.folder.path().join("state"), cohort.name()).unwrap();
+        Checked::keep(&self.folder.path().join("state"), &cohort, cohort.take_inventory().unwrap(), NOW)
+            .unwrap();
     }
 
     /// Proposes and confirms a training budget, as a person at the site does.

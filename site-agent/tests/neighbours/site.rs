@@ -57,9 +57,7 @@ pub(crate) fn furnish(folder: &Path) {
                   [split.modulo]\ndivisor = 5\ntest = 3\n";
     fs::write(folder.join("cohort.toml"), cohort).unwrap();
     let cohort = CohortFile::load(&folder.join("cohort.toml")).unwrap();
-    let (description, inventory) = (cohort.description(), cohort.take_inventory().unwrap());
-    let checked = Checked { description, inventory, time: BEGINS };
-    checked.keep(&folder.join("state"), cohort.name()).unwrap();
+    Checked::keep(&folder.join("state"), &cohort, cohort.take_inventory().unwrap(), BEGINS).unwrap();
     let proposals = Proposals::of(&folder.join("state"), &PEOPLE.site);
     for purpose in [Purpose::Training, Purpose::Metrics] {
         let proposal = Proposal {
