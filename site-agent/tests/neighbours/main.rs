@@ -1,12 +1,14 @@
 //! Two cohorts that differ in one patient look the same from outside, over generated plans, records and notices.
 //!
 //! The real session with a real ledger, the real core of a study, real local training and counting run in simulated
-//! time with a scripted trainer. What leaves is compared with what leaves a site that has no patients and is told only
+//! time with a scripted trainer; under secure aggregation, so are the other sites' and the coordinator's halves of the
+//! protocol. What leaves is compared with what leaves a site that has no patients and is told only
 //! how each attempt ends: as an update or not, after how many slots. So nothing else depends on patients; and how an
 //! attempt ends may be another in both cohorts at most as often as attempts may come to nothing, or be slower.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod peers;
 mod run;
 mod schedule;
 mod site;
@@ -102,11 +104,9 @@ proptest! {
     }
 }
 
-/// Returns the part of generated schedules in which a fault is noticed.
-fn noticed(fault: Fault) -> usize {
+fn schedules(count: usize) -> impl Iterator<Item = Schedule> {
     let mut runner = TestRunner::deterministic();
-    let schedules = (0..SCHEDULES).map(|_| schedule().new_tree(&mut runner).unwrap().current());
-    schedules.filter(|schedule| check(schedule, Some(fault)).is_err()).count()
+    (0..count).map(move |_| schedule().new_tree(&mut runner).unwrap().current())
 }
 
 #[test]
@@ -119,11 +119,28 @@ fn each_planted_fault_of_an_attempt_is_noticed() {
         Fault::AnswerAfterLoading,
         Fault::NoNumberDeclines,
     ] {
-        let noticed = noticed(fault);
-        eprintln!("{fault:?}: noticed in {noticed} of {SCHEDULES} schedules");
-        assert!(noticed > 0, "{fault:?} is not noticed");
+        let noticed = schedules(SCHEDULES).filter(|schedule| check(schedule, Some(fault)).is_err());
+        let (secure, other): (Vec<_>, Vec<_>) = noticed.partition(|schedule| schedule.terms.is_secure());
+        let (secure, other) = (secure.len(), other.len());
+        eprintln!("{fault:?}: noticed in {secure} schedules with secure aggregation, {other} without");
+        assert!(
+            secure > 0 && other > 0,
+            "{fault:?} is not noticed: {secure} with secure aggregation, {other}"
+        );
     }
 }
 
-const SCHEDULES: usize = 60;
+#[test]
+fn generated_schedules_open_sums_and_fail_under_secure_aggregation() {
+    let (mut opened, mut failed) = (0, 0);
+    for schedule in schedules(SCHEDULES).filter(|schedule| schedule.terms.is_secure()) {
+        let seen = run(&schedule, &Cohort::Patients(schedule.odd), None);
+        opened += seen.opened;
+        failed += seen.said.len();
+    }
+    eprintln!("{opened} sums opened, {failed} attempts failed after they began");
+    assert!(opened >= 10 && failed >= 10, "{opened} sums opened, {failed} attempts failed");
+}
+
+const SCHEDULES: usize = 100;
 const ONE_TEXT: &str = "the site could not compute its update; its log says why";

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fedtwin_plan::Digest;
 use fedtwin_privacy::ledger::Purpose;
-use fedtwin_proto::domain::{RoundKey, StudyOutcome};
+use fedtwin_proto::domain::{RoundKey, SecureMessage, SecureNotice, StudyOutcome};
+use fedtwin_secagg::coordinator::FromSite;
 use fedtwin_site_agent::attempt_error::Failed;
 use fedtwin_site_agent::client::CallError;
 use fedtwin_site_agent::computation::Computation;
@@ -16,7 +18,8 @@ use fedtwin_site_agent::session::{Session, ledger_path};
 use fedtwin_site_agent::study::{Call, Desk, Effect, Input, Moment, Study};
 
 use crate::Fault;
-use crate::schedule::{Notice, Schedule};
+use crate::peers::{Others, heard};
+use crate::schedule::{Invite, Notice, Schedule};
 use crate::site::{self, BEGINS};
 use crate::trainer::{Odd, Scripted};
 use crate::world::{Chance, compute, fetching, invitation, loading, without_chance};
@@ -48,6 +51,8 @@ pub(crate) struct Seen {
     pub(crate) computed: usize,
     /// What was said of attempts that had begun.
     pub(crate) said: Vec<String>,
+    /// How many sums were opened that the site is in.
+    pub(crate) opened: usize,
 }
 
 /// What happens at a time.
@@ -73,6 +78,7 @@ struct Run<'a> {
     began: BTreeMap<Begun, Duration>,
     ready: BTreeMap<Begun, Duration>,
     failed: BTreeMap<Begun, String>,
+    others: Others,
     backup: Vec<Vec<u8>>,
     seen: Seen,
 }
@@ -97,6 +103,7 @@ pub(crate) fn run(schedule: &Schedule, cohort: &Cohort, fault: Option<Fault>) ->
         began: BTreeMap::new(),
         ready: BTreeMap::new(),
         failed: BTreeMap::new(),
+        others: Others::default(),
         backup: Vec::new(),
         seen: Seen::default(),
     };
@@ -107,6 +114,7 @@ pub(crate) fn run(schedule: &Schedule, cohort: &Cohort, fault: Option<Fault>) ->
         run.happens(at, Happens::Noticed(*notice));
     }
     run.all();
+    run.seen.opened = run.others.opened();
     run.seen.ledger = without_chance(&fs::read_to_string(run.ledger()).unwrap());
     run.seen
 }
@@ -162,10 +170,7 @@ impl Run<'_> {
 
     fn noticed(&mut self, notice: Notice) {
         match notice {
-            Notice::Invite(invite) => {
-                let purpose = if invite.metrics { Purpose::Metrics } else { Purpose::Training };
-                self.feed(Input::Invited(purpose, invitation(invite)));
-            }
+            Notice::Invite(invite) => self.invites(invite),
             Notice::OfferAgain => self.feed(offer(self.schedule)),
             Notice::Close => self.feed(Input::Closed(StudyOutcome::Failed { reason: "over".to_owned() })),
             Notice::Restart => {
@@ -175,7 +180,34 @@ impl Run<'_> {
                 self.reopen();
                 self.feed(offer(self.schedule));
             }
+            Notice::StopWaiting => {
+                let said = self.others.stop_waiting();
+                self.tells(said);
+            }
+            Notice::Lie(lie) => {
+                let said = self.others.lie(lie);
+                self.tells(said);
+            }
         }
+    }
+
+    fn invites(&mut self, invite: Invite) {
+        let purpose = if invite.metrics { Purpose::Metrics } else { Purpose::Training };
+        let members = if self.schedule.terms.is_secure() { site::everybody() } else { [].into() };
+        let left_out = members.last().filter(|_| invite.fewer).cloned();
+        let members = members.into_iter().filter(|member| left_out.as_ref() != Some(member)).collect();
+        let invitation = invitation(invite, members);
+        if purpose == Purpose::Training {
+            let said = self.others.join(self.schedule, &invitation);
+            self.tells(said);
+        }
+        self.feed(Input::Invited(purpose, invitation));
+    }
+
+    /// Has the coordinator tell the site something of an attempt under secure aggregation.
+    fn tells(&mut self, said: Vec<SecureNotice>) {
+        let arrives = self.now + Duration::from_millis(self.schedule.delay_ms);
+        said.into_iter().for_each(|notice| self.told(arrives, Input::Secure(notice)));
     }
 
     fn reopen(&mut self) {
@@ -228,12 +260,30 @@ impl Run<'_> {
                 self.told(self.now + Duration::from_millis(after_ms), Input::Fetched(model, weights));
             }
             Effect::Call(key, call) => {
-                let Call::Send(outgoing) = call else { panic!("no plan here has secure aggregation") };
-                let said = format!("{} bytes of {} for {key}", outgoing.bytes().len(), outgoing.purpose());
-                self.left((outgoing.purpose(), key.round, key.attempt), true, said);
-                self.told(self.now, Input::Called(key, Ok(())));
+                let message = match call {
+                    Call::Send(outgoing) => {
+                        let (purpose, bytes) = (outgoing.purpose(), outgoing.bytes().len());
+                        let said = format!("{bytes} bytes of {purpose} for {key}");
+                        self.left((purpose, key.round, key.attempt), true, said);
+                        (purpose == Purpose::Training).then_some(FromSite::Vector)
+                    }
+                    Call::Secure(message) => {
+                        // Nothing in it depends on data or on noise, so that it is compared to the last byte.
+                        let digest = Digest::of(&message.clone().encode());
+                        self.leaves(Duration::ZERO, format!("{digest} for {key}"));
+                        let SecureMessage { step, .. } = message;
+                        Some(heard(step))
+                    }
+                };
+                self.told(self.now, Input::Called(key.clone(), Ok(())));
+                let said = message.map(|message| self.others.hear(&key, message));
+                self.tells(said.unwrap_or_default());
             }
-            Effect::Decline(key, reason) => self.declines(&key, reason.to_string()),
+            Effect::Decline(key, reason) => {
+                self.declines(&key, reason.to_string());
+                let said = self.others.hear(&key, FromSite::Gone);
+                self.tells(said);
+            }
             Effect::Exchange => self.leaves(Duration::ZERO, "checkpoints".to_owned()),
             Effect::Over(model) => self.leaves(Duration::ZERO, format!("over, {model:?}")),
         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use fedtwin_certs::Signer;
 use fedtwin_plan::Plan;
+use fedtwin_plan::plan::Mode;
 use fedtwin_plan::signed::SignedPlan;
 use proptest::prelude::*;
 
@@ -18,6 +19,10 @@ pub(crate) struct Schedule {
     /// The patient whose record is odd in one cohort and null in the other.
     pub(crate) patient: u32,
     pub(crate) odd: Odd,
+    /// How long a message of secure aggregation takes to arrive, in milliseconds.
+    pub(crate) delay_ms: u64,
+    /// Messages after which one of the other sites falls silent in each attempt.
+    pub(crate) silent_after: Option<u8>,
     /// What the coordinator says, each with the milliseconds since the one before.
     pub(crate) notices: Vec<(u64, Notice)>,
 }
@@ -29,6 +34,20 @@ pub(crate) enum Notice {
     OfferAgain,
     Close,
     Restart,
+    /// The coordinator goes on with the sites that have answered.
+    StopWaiting,
+    Lie(Lie),
+}
+
+/// What an honest coordinator does not say to a site of an attempt under secure aggregation, or not at that time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lie {
+    /// The last message again, as after a lost connection.
+    Again,
+    NobodysRoster,
+    AllSurvived,
+    YouAreDropped,
+    NobodyConsents,
 }
 
 /// An invitation.
@@ -39,6 +58,8 @@ pub(crate) struct Invite {
     pub(crate) attempt: u32,
     pub(crate) closes_in_ms: u64,
     pub(crate) other_clip: bool,
+    /// Under secure aggregation, one of the sites is not invited.
+    pub(crate) fewer: bool,
     pub(crate) model: u8,
 }
 
@@ -56,24 +77,38 @@ impl Schedule {
 
 pub(crate) fn schedule() -> impl Strategy<Value = Schedule> {
     let notices = prop::collection::vec((0..9000_u64, notice()), 1..14);
-    (terms(), 0..PATIENTS, odd(), notices).prop_map(|(terms, patient, odd, notices)| Schedule {
-        terms,
-        patient,
-        odd,
-        notices,
-    })
+    let silent_after = prop::option::weighted(0.3, 0..5_u8);
+    (terms(), 0..PATIENTS, odd(), 0..700_u64, silent_after, notices).prop_map(
+        |(terms, patient, odd, delay_ms, silent_after, notices)| Schedule {
+            terms,
+            patient,
+            odd,
+            delay_ms,
+            silent_after,
+            notices,
+        },
+    )
 }
 
 fn terms() -> impl Strategy<Value = PlanTerms> {
     let slot_s = prop_oneof![1 => Just(0_u32), 4 => 1..6_u32];
     // What noise of sampled steps costs takes long to compute.
     let patience = proptest::bool::weighted(0.05);
-    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), patience, slot_s).prop_map(
-        |(noise, sampled, steps, metrics, patience, slot_s)| {
-            let sampled = sampled && (!noise || patience);
+    let mode = prop_oneof![
+        2 => Just(Mode::None),
+        1 => Just(Mode::SumsOnly),
+        2 => Just(Mode::Local),
+        2 => Just(Mode::Shared),
+    ];
+    (mode, any::<bool>(), any::<bool>(), any::<bool>(), patience, slot_s).prop_map(
+        |(mode, sampled, steps, metrics, patience, slot_s)| {
+            let terms = PlanTerms { mode, sampled, steps, metrics, slot_s };
+            let sampled = sampled && (!terms.has_noise() || patience);
             // Where the price rests on who is in a step, a plan without slots is none.
-            let slot_s = if noise && sampled { slot_s.max(1) } else { slot_s };
-            PlanTerms { noise, sampled, steps, metrics, slot_s }
+            let slot_s = if terms.has_noise() && sampled { slot_s.max(1) } else { slot_s };
+            // With shared noise, a round is one sum.
+            let steps = steps && mode != Mode::Shared;
+            PlanTerms { sampled, steps, slot_s, ..terms }
         },
     )
 }
@@ -104,15 +139,25 @@ fn notice() -> impl Strategy<Value = Notice> {
         1..12_u32,
         prop_oneof![1 => 0..3000_u64, 3 => 3000..20_000_u64],
         prop::bool::weighted(0.05),
+        prop::bool::weighted(0.1),
         any::<u8>(),
     )
-        .prop_map(|(metrics, round, attempt, closes_in_ms, other_clip, model)| {
-            Notice::Invite(Invite { metrics, round, attempt, closes_in_ms, other_clip, model })
+        .prop_map(|(metrics, round, attempt, closes_in_ms, other_clip, fewer, model)| {
+            Notice::Invite(Invite { metrics, round, attempt, closes_in_ms, other_clip, fewer, model })
         });
+    let lie = prop_oneof![
+        2 => Just(Lie::Again),
+        1 => Just(Lie::NobodysRoster),
+        2 => Just(Lie::AllSurvived),
+        2 => Just(Lie::YouAreDropped),
+        1 => Just(Lie::NobodyConsents),
+    ];
     prop_oneof![
         20 => invite,
         2 => Just(Notice::OfferAgain),
         1 => Just(Notice::Close),
         2 => Just(Notice::Restart),
+        3 => Just(Notice::StopWaiting),
+        2 => lie.prop_map(Notice::Lie),
     ]
 }

@@ -1,10 +1,11 @@
 //! What is the same for both cohorts: chance, models, time, and what is compared of a ledger.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use fedtwin_plan::Digest;
+use fedtwin_plan::{Digest, SiteName};
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::noise::FastNoise;
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
@@ -39,14 +40,14 @@ pub(crate) fn compute(
     Ok(computed.map_err(|_panicked| Failed::Ended)??)
 }
 
-pub(crate) fn invitation(invite: Invite) -> Invitation {
+pub(crate) fn invitation(invite: Invite, members: BTreeSet<SiteName>) -> Invitation {
     let Invite { round, attempt, closes_in_ms, other_clip, model, .. } = invite;
     Invitation {
         key: RoundKey { study: "s".parse().unwrap(), round, attempt },
         model: Digest::of(&[model]),
         closes_in: Duration::from_millis(closes_in_ms),
         clip: if other_clip { 2.0 } else { 1.0 }.try_into().unwrap(),
-        members: [].into(),
+        members,
     }
 }
 
