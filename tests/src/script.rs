@@ -74,7 +74,7 @@ pub fn contribution(number: u32, index: u32) -> i64 {
     // Knuth's multiplicative hash; its upper ten bits look like noise, so that no shifted, swapped or
     // repeated part of an update sums to the same.
     let hash = (index ^ (number << 24)).wrapping_mul(2_654_435_769);
-    i64::from(hash >> 22) - 512
+    i64::from(hash >> 22) - CONTRIBUTION_MAX
 }
 
 /// Returns what the site with this number predicts for its test patients: probabilities of ten bits, of which
@@ -203,6 +203,8 @@ fn hang() -> ! {
 
 /// The test patients of every scripted site; so many that little noise hides little.
 const TEST_PATIENTS: u32 = 400;
+/// The largest size of a scripted integer.
+pub(crate) const CONTRIBUTION_MAX: i64 = 512;
 /// The script's file in a site's folder.
 pub const SCRIPT_FILE: &str = "script.toml";
 /// The file that a trainer leaves when it is asked to load the cohort.

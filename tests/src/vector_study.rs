@@ -5,7 +5,7 @@ use fedtwin_plan::model::VectorSpec;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, ModelSpec, SiteName, model_file, text_file};
 
-use crate::script::sum;
+use crate::script::{CONTRIBUTION_MAX, sum};
 
 /// A scripted study's plan; every field has the value of a short study until it is changed.
 #[derive(Debug, Clone, PartialEq)]
@@ -240,5 +240,13 @@ impl VectorMetrics {
 pub const COHORT: &str = "scripted";
 /// Its declared patients: a power of two, so that means over as many sites as a power of two are exact.
 pub const PATIENTS: u32 = 64;
-/// The largest contribution of a study without noise: a power of two, for the same reason.
-pub const C_INT: u32 = 1 << 12;
+/// The largest contribution of a study without noise: a power of two, for the same reason, and so large that the patients'
+/// together let scripted sums of [`PARAMETERS_MAX`] weights pass.
+pub const C_INT: u32 = 1 << 16;
+/// Weights of a scripted model at most.
+pub const PARAMETERS_MAX: u32 = 1 << 26;
+
+const _: () = assert!(
+    PARAMETERS_MAX as u64 * CONTRIBUTION_MAX.unsigned_abs().pow(2) <= (PATIENTS as u64 * C_INT as u64).pow(2),
+    "a site refuses sums that are longer than its patients can make them"
+);

@@ -8,7 +8,7 @@ use anyhow::Context;
 use fedtwin_plan::Timestamp;
 use fedtwin_proto::domain::Event;
 use fedtwin_tests::testbed::Testbed;
-use fedtwin_tests::vector_study::{VectorPrivacy, VectorStudy};
+use fedtwin_tests::vector_study::{PARAMETERS_MAX, VectorPrivacy, VectorStudy};
 use fedtwin_tests::watch::Watch;
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
@@ -33,7 +33,12 @@ impl FromStr for Case {
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let (sites, parameters) = text.split_once('x').context("expected SITESxPARAMETERS")?;
-        Ok(Self { sites: sites.parse()?, parameters: parameters.parse()? })
+        let (sites, parameters) = (sites.parse()?, parameters.parse()?);
+        anyhow::ensure!(
+            parameters <= PARAMETERS_MAX,
+            "{parameters} weights, expected {PARAMETERS_MAX} at most"
+        );
+        Ok(Self { sites, parameters })
     }
 }
 
