@@ -171,8 +171,11 @@ impl<'a> Finder<'a> {
                 .filter(|(index, _)| !wrong.contains(index))
                 .map(|(_, number)| number)
                 .collect();
-            let decoder = decoder(&self.given, self.threshold, honest.iter().copied());
-            self.honest = Some((honest, decoder));
+            // Liars in other elements each are corrected even where they are more than the shares to spare.
+            self.honest = (honest.len() >= self.threshold).then(|| {
+                let decoder = decoder(&self.given, self.threshold, honest.iter().copied());
+                (honest, decoder)
+            });
         }
         Ok(secret)
     }

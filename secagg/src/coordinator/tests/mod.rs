@@ -154,6 +154,28 @@ fn too_many_liars_open_nothing() {
     assert!(matches!(world.aggregation, Some(Aggregation::Failed(_))), "{:?}", world.aggregation);
 }
 
+/// A code word has sixteen elements of two bytes, each of which is corrected by itself: so more may lie than shares are to
+/// spare, and the secret is found all the same.
+#[test]
+fn liars_in_other_elements_each_are_outvoted_or_open_nothing() {
+    for (sites, liars) in [(8, 3), (10, 3), (13, 5), (16, 5), (16, 16)] {
+        let mut world = World::new(sites, 0);
+        world.deliver_until(|letter| matches!(letter, Letter::FromSite(_, FromSite::Opening(_))));
+        while let Some(place) = world.letters.iter().position(|letter| matches!(letter, Letter::ToSite(..))) {
+            let letter = world.letters.remove(place);
+            world.arrive(letter);
+        }
+        let letters = std::mem::take(&mut world.letters);
+        for (index, letter) in letters.into_iter().enumerate() {
+            let lie = Lie { item: 3, byte: 2 * index };
+            world.arrive(if index < liars { changed(letter, lie) } else { letter });
+            world.solved();
+        }
+        world.settle();
+        world.invariant_an_opened_sum_is_the_survivors();
+    }
+}
+
 #[test]
 fn a_site_with_another_model_is_rejected() {
     let mut other = Federation::new(&["a", "b", "c", "d"], 3);
