@@ -36,16 +36,31 @@ pub struct Mirrors {
     store: Store,
     credentials: Arc<Credentials>,
     policy: Policy,
-    /// Each with a lock of its own: an append waits for the disk.
-    mirrors: Arc<Mutex<BTreeMap<SiteName, Arc<Mutex<Mirror>>>>>,
+    /// Each with a lock of its own: an append waits for the disk, and a site that subscribes twice at once for itself.
+    slots: Arc<Mutex<BTreeMap<SiteName, Arc<Mutex<Slot>>>>>,
     /// What sites said last that they remember of those that had not subscribed yet, by who remembers.
     memories: Arc<Mutex<BTreeMap<SiteName, BTreeMap<SiteName, Sighting>>>>,
 }
 
-/// One site's mirror, while the coordinator runs.
-struct Mirror {
-    certificate: Bytes,
+/// Where a site's mirror is, while the coordinator runs.
+#[derive(Default)]
+struct Slot {
+    /// Whom the site showed itself to be.
+    subscriber: Option<Subscriber>,
+    /// Its mirror; there is none after the disk refused, until the disk is read again.
+    mirror: Option<Mirror>,
+}
+
+/// A site's verified identity.
+#[derive(Clone)]
+struct Subscriber {
     key: LogKey,
+    certificate: Bytes,
+}
+
+/// One site's mirror.
+struct Mirror {
+    subscriber: Subscriber,
     origin: String,
     copy: Copied,
     /// Bytes on disk.
@@ -108,7 +123,7 @@ impl Mirrors {
     /// Makes the mirrors of a store; the coordinator cosigns with its identity key.
     #[must_use]
     pub fn new(store: Store, credentials: Arc<Credentials>, policy: Policy) -> Self {
-        Self { store, credentials, policy, mirrors: Arc::default(), memories: Arc::default() }
+        Self { store, credentials, policy, slots: Arc::default(), memories: Arc::default() }
     }
 
     /// Takes note of a site's verified identity, and verifies its mirror if this run did not yet.
@@ -116,10 +131,20 @@ impl Mirrors {
     /// # Errors
     /// Refuses a mirror that is not of this key.
     pub fn open(&self, site: &SiteName, key: PublicKey, certificate: Bytes) -> Result<(), MirrorError> {
-        let key = LogKey(*key.as_bytes());
-        if self.mirror(site).is_ok_and(|mirror| lock(&mirror).key == key) {
+        let subscriber = Subscriber { key: LogKey(*key.as_bytes()), certificate };
+        let slot = Arc::clone(lock(&self.slots).entry(site.clone()).or_default());
+        let mut slot = lock(&slot);
+        if slot.mirror.as_ref().is_some_and(|mirror| mirror.subscriber.key == subscriber.key) {
             return Ok(());
         }
+        slot.mirror = Some(self.load(site, subscriber.clone())?);
+        slot.subscriber = Some(subscriber);
+        Ok(())
+    }
+
+    /// Reads a mirror from disk; whoever calls this has its slot's lock.
+    fn load(&self, site: &SiteName, subscriber: Subscriber) -> Result<Mirror, MirrorError> {
+        let key = subscriber.key;
         let storage = |source| MirrorError::Storage { site: site.clone(), source };
         // A site with a new key enters it in its next entry, which the mirror's last key has to agree to.
         let last = self.store.ledger_key(site).map_err(storage)?.map(LogKey);
@@ -133,12 +158,11 @@ impl Mirrors {
         let origin = origin(&Opened { federation, site: site.clone() });
         let note = std::fs::read_to_string(self.store.checkpoint(site)).unwrap_or_default();
         let held = all_keys(&copy).find_map(|key| Held::read(&note, &origin, &key, &copy));
-        let mut mirror = Mirror { certificate, key, origin, copy, bytes, held, remembered: None };
+        let mut mirror = Mirror { subscriber, origin, copy, bytes, held, remembered: None };
         for (by, memory) in lock(&self.memories).iter_mut() {
             memory.remove(site).and_then(|sighting| mirror.sighted(by, &sighting));
         }
-        lock(&self.mirrors).insert(site.clone(), Arc::new(Mutex::new(mirror)));
-        Ok(())
+        Ok(mirror)
     }
 
     /// Returns the identity key that a site subscribed with.
@@ -146,8 +170,9 @@ impl Mirrors {
     /// # Errors
     /// Refuses a site that has not subscribed.
     pub fn identity(&self, site: &SiteName) -> Result<LogKey, MirrorError> {
-        let mirror = self.mirror(site)?;
-        Ok(lock(&mirror).key)
+        let slot = self.slot(site)?;
+        let subscriber = lock(&slot).subscriber.clone();
+        subscriber.map(|subscriber| subscriber.key).ok_or_else(|| MirrorError::NotSubscribed(site.clone()))
     }
 
     /// Returns the sites that have a mirror.
@@ -169,21 +194,22 @@ impl Mirrors {
         sent: &LedgerEntries,
         now: Timestamp,
     ) -> Result<MirrorState, MirrorError> {
-        let mirror = self.mirror(site)?;
-        let mut mirror = lock(&mirror);
+        let slot = self.slot(site)?;
+        let mut slot = lock(&slot);
+        let mirror = self.loaded(site, &mut slot)?;
         let storage = |source| MirrorError::Storage { site: site.clone(), source };
-        self.check_room(site, &mirror, &sent.entries)?;
+        self.check_room(site, mirror, &sent.entries)?;
         let known_changes = mirror.copy.keys().len();
         let new = mirror.copy.extend(sent.first, &sent.entries).map_err(MirrorError::NotContinued)?;
         if let Err(source) = append_to(&self.store.ledger(site), new) {
-            // The mirror in memory has what the disk does not: the next subscription reads the disk again.
-            lock(&self.mirrors).remove(site);
+            // The mirror in memory has what the disk does not: whoever comes next reads the disk again.
+            slot.mirror = None;
             return Err(MirrorError::Storage { site: site.clone(), source });
         }
         mirror.bytes += new.len() as u64;
         self.note_new_keys(site, &mirror.copy, known_changes).map_err(storage)?;
         if let Some(note) = &sent.checkpoint {
-            let (checkpoint, note) = Checkpoint::open_note(note, &mirror.origin, &mirror.key)?;
+            let (checkpoint, note) = Checkpoint::open_note(note, &mirror.origin, &mirror.subscriber.key)?;
             compare(mirror.copy.leaves(), &checkpoint).map_err(MirrorError::OtherCheckpoint)?;
             if mirror.held.as_ref().is_none_or(|held| held.checkpoint.size() < checkpoint.size()) {
                 let (name, line) = self.cosign(&checkpoint, now);
@@ -202,16 +228,17 @@ impl Mirrors {
     /// # Errors
     /// Fails where the disk does.
     pub fn witness(&self, by: &SiteName, sightings: Vec<Sighting>) -> Result<Vec<Growth>, MirrorError> {
-        let key = lock(&*self.mirror(by)?).key;
+        let key = self.identity(by)?;
         let federation = &self.credentials.identity().federation;
         let cosigner = format!("{federation}/site/{by}");
         let (mut seen, mut unknown) = (HashMap::new(), BTreeMap::new());
         for sighting in sightings {
-            let Ok(mirror) = self.mirror(&sighting.site) else {
+            let slot = self.slot(&sighting.site);
+            let mut slot = slot.as_ref().ok().map(|slot| lock(slot));
+            let Some(mirror) = slot.as_mut().and_then(|slot| slot.mirror.as_mut()) else {
                 unknown.insert(sighting.site.clone(), sighting);
                 continue;
             };
-            let mut mirror = lock(&mirror);
             let Some(checkpoint) = mirror.sighted(by, &sighting) else { continue };
             if let Some(held) = &mut mirror.held
                 && held.take_cosignature(&checkpoint, &sighting.cosignature, (&cosigner, &key))
@@ -222,10 +249,10 @@ impl Mirrors {
             seen.insert(sighting.site, checkpoint.size());
         }
         lock(&self.memories).insert(by.clone(), unknown);
-        let mirrors = lock(&self.mirrors).clone();
+        let slots = lock(&self.slots).clone();
         let seen = |site| seen.get(site).copied().unwrap_or_default();
-        let witnessed = witnessed(&mirrors, by);
-        let grown = witnessed.filter_map(|(site, mirror)| lock(mirror).growth(site, seen(site)));
+        let grown = witnessed(&slots, by)
+            .filter_map(|(site, slot)| lock(slot).mirror.as_ref()?.growth(site, seen(site)));
         Ok(grown.collect())
     }
 
@@ -265,9 +292,19 @@ impl Mirrors {
         (name, line)
     }
 
-    fn mirror(&self, site: &SiteName) -> Result<Arc<Mutex<Mirror>>, MirrorError> {
-        let mirror = lock(&self.mirrors).get(site).cloned();
-        mirror.ok_or_else(|| MirrorError::NotSubscribed(site.clone()))
+    fn slot(&self, site: &SiteName) -> Result<Arc<Mutex<Slot>>, MirrorError> {
+        let slot = lock(&self.slots).get(site).cloned();
+        slot.ok_or_else(|| MirrorError::NotSubscribed(site.clone()))
+    }
+
+    /// Returns a slot's mirror, read from disk again where the disk had refused.
+    fn loaded<'a>(&self, site: &SiteName, slot: &'a mut Slot) -> Result<&'a mut Mirror, MirrorError> {
+        let Slot { subscriber, mirror } = slot;
+        match (mirror, subscriber) {
+            (Some(mirror), _) => Ok(mirror),
+            (mirror @ None, Some(subscriber)) => Ok(mirror.insert(self.load(site, subscriber.clone())?)),
+            (None, None) => Err(MirrorError::NotSubscribed(site.clone())),
+        }
     }
 }
 
@@ -276,7 +313,7 @@ impl Mirror {
     fn sighted(&mut self, by: &SiteName, sighting: &Sighting) -> Option<Checkpoint> {
         let site = &sighting.site;
         let before = self.copy.keys().iter().map(|succession| succession.change.from);
-        let mut keys = before.chain([self.key]);
+        let mut keys = before.chain([self.subscriber.key]);
         let opened =
             keys.find_map(|key| Checkpoint::open_note(&sighting.checkpoint, &self.origin, &key).ok());
         let Some((checkpoint, note)) = opened else {
@@ -296,7 +333,7 @@ impl Mirror {
         let held = self.held.as_ref().filter(|held| held.checkpoint.size() > seen)?;
         let leaves = self.copy.leaves().get(..usize::try_from(held.checkpoint.size()).ok()?)?;
         let proof = consistency(leaves, usize::try_from(seen).ok()?)?;
-        let (certificate, checkpoint) = (self.certificate.clone(), held.text());
+        let (certificate, checkpoint) = (self.subscriber.certificate.clone(), held.text());
         let newest = self.copy.keys().iter().rev().take(KEY_CHANGES_MAX).rev();
         let key_changes = newest.filter_map(|change| serde_json::to_string(change).ok()).collect();
         Some(Growth { site: site.clone(), certificate, checkpoint, proof, key_changes })

@@ -158,6 +158,59 @@ fn gaps_forks_and_others_entries_are_refused() {
     assert_eq!(std::fs::read(bench.mirror_file()).unwrap(), kept);
 }
 
+/// A site that subscribes twice at once, and tells each time another story.
+#[test]
+fn of_two_subscriptions_at_once_one_history_is_kept() {
+    for number in 0..20 {
+        let bench = Bench::new();
+        let log = bench.log("ledger", &[1; 300]);
+        bench.mirrors().append(&va(), &log.from(0), NOW).unwrap();
+        let stories = [8, 9].map(|last| {
+            for of in ["", ".head"] {
+                let story = bench.folder.path().join(format!("story-{last}{of}"));
+                std::fs::copy(bench.folder.path().join(format!("ledger{of}")), story).unwrap();
+            }
+            bench.log(&format!("story-{last}"), &[last]).from(300)
+        });
+        let mirrors = bench.start("state");
+        let taken = std::thread::scope(|scope| {
+            let threads = stories.map(|story| {
+                let (bench, mirrors) = (&bench, mirrors.clone());
+                scope.spawn(move || {
+                    bench.subscribe(&mirrors, 0).unwrap();
+                    mirrors.append(&va(), &story, NOW).is_ok()
+                })
+            });
+            threads.map(|thread| thread.join().unwrap())
+        });
+        assert_eq!(taken.iter().filter(|taken| **taken).count(), 1, "at start {number}");
+        drop(mirrors);
+        bench.subscribe(&bench.start("state"), 0).expect("the mirror verifies");
+    }
+}
+
+/// A disk that refuses an entry: neither is it acknowledged later, nor has the site to subscribe again.
+#[test]
+fn what_the_disk_refused_is_read_again_and_not_acknowledged() {
+    let bench = Bench::new();
+    let mirrors = bench.mirrors();
+    let mut log = bench.log("ledger", &[1, 2]);
+    mirrors.append(&va(), &log.from(0), NOW).unwrap();
+    log.append(3);
+    let (file, aside) = (bench.mirror_file(), bench.folder.path().join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    for _ in 0..2 {
+        let refused = mirrors.append(&va(), &log.from(2), NOW).unwrap_err();
+        assert!(matches!(refused, MirrorError::Storage { .. }), "{refused}");
+    }
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    assert_eq!(mirrors.append(&va(), &LedgerEntries::default(), NOW).unwrap().entries, 2);
+    assert_eq!(mirrors.append(&va(), &log.from(2), NOW).unwrap().entries, 3);
+    assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(&log.path).unwrap());
+}
+
 #[test]
 fn a_restarted_coordinator_has_its_mirrors_and_checkpoints_but_for_a_torn_record() {
     let bench = Bench::new();

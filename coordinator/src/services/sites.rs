@@ -25,6 +25,7 @@ use super::Context;
 use super::files::{self, FileStream};
 use crate::access::Call;
 use crate::driver::{Command, Subscription};
+use crate::gate::Room;
 use crate::mirror::MirrorError;
 use crate::spool::{Spool, SpoolError, Update};
 use crate::study::Input;
@@ -93,10 +94,18 @@ impl SitesService {
     }
 }
 
-/// Tells a site why its ledger is not mirrored; the coordinator's operator looks at it, too.
+/// Tells a site why its ledger is not mirrored; the coordinator's operator looks at it, too. What is not the site's doing
+/// passes: it tries again, and its update is not lost.
 fn refused(error: MirrorError) -> Status {
     tracing::warn!(reason = %program::describe(&error), "a ledger was not mirrored");
-    Status::failed_precondition(words::for_others(&error))
+    let reason = words::for_others(&error);
+    match error {
+        MirrorError::NotSubscribed(_) | MirrorError::Storage { .. } => Status::unavailable(reason),
+        MirrorError::NotContinued(_)
+        | MirrorError::Checkpoint(_)
+        | MirrorError::OtherCheckpoint(_)
+        | MirrorError::Full { .. } => Status::failed_precondition(reason),
+    }
 }
 
 #[tonic::async_trait]
@@ -120,8 +129,8 @@ impl Sites for SitesService {
         let (mirrors, certificate) = (&self.context.mirrors, der.clone());
         let opened = tokio::task::block_in_place(|| mirrors.open(&site, key, certificate));
         if let Err(error) = opened {
-            tracing::error!(%site, error = %program::describe(&error), "a mirror cannot be used");
-            return Err(Status::failed_precondition(words::for_others(&error)));
+            tracing::error!(%site, "a mirror cannot be used");
+            return Err(refused(error));
         }
         let agent = agent(&request.get_ref().agent)?;
         let number = self.subscriptions.fetch_add(1, Ordering::Relaxed);
@@ -233,18 +242,27 @@ impl Sites for SitesService {
         request: Request<wire::LedgerEntries>,
     ) -> Result<Response<wire::MirrorState>, Status> {
         let (_, site) = self.site(&request, Call::MirrorLedger)?;
+        let room = request.extensions().get::<Room>().cloned();
         let sent = LedgerEntries::try_from(request.into_inner())?;
         let mirrors = self.context.mirrors.clone();
-        let append = tokio::task::spawn_blocking(move || mirrors.append(&site, &sent, clock::now()));
+        let append = tokio::task::spawn_blocking(move || {
+            // The site may have given up; what is done for it has its room all the same.
+            let _room = room;
+            mirrors.append(&site, &sent, clock::now())
+        });
         let state = append.await.expect("appending to a mirror does not panic");
         Ok(Response::new(state.map_err(refused)?.into()))
     }
 
     async fn witness(&self, request: Request<wire::Sightings>) -> Result<Response<wire::Growths>, Status> {
         let (_, site) = self.site(&request, Call::Witness)?;
+        let room = request.extensions().get::<Room>().cloned();
         let sightings = Sighting::read(request.into_inner())?;
         let mirrors = self.context.mirrors.clone();
-        let witness = tokio::task::spawn_blocking(move || mirrors.witness(&site, sightings));
+        let witness = tokio::task::spawn_blocking(move || {
+            let _room = room;
+            mirrors.witness(&site, sightings)
+        });
         let growths = witness.await.expect("looking at mirrors does not panic");
         Ok(Response::new(Growth::write(growths.map_err(refused)?)))
     }

@@ -1,5 +1,7 @@
 //! Messages about ledgers: copies of a site's own, and what others remember of it.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use fedtwin_plan::SiteName;
 
@@ -76,7 +78,7 @@ impl Sighting {
     /// Reads a message of sightings.
     ///
     /// # Errors
-    /// Refuses more than a federation has sites, and texts that are too long.
+    /// Refuses more than a site witnesses, two of one site, and texts that are too long.
     pub fn read(wire: wire::Sightings) -> Result<Vec<Self>, Malformed> {
         let read = |wire: wire::Sighting| {
             let (checkpoint, cosignature) = (note("checkpoint", wire.checkpoint)?, wire.cosignature);
@@ -86,7 +88,13 @@ impl Sighting {
                 cosignature: note("cosignature", cosignature)?,
             })
         };
-        bounded("sightings", wire.sightings, WITNESSED_MAX)?.into_iter().map(read).collect()
+        let sightings = bounded("sightings", wire.sightings, WITNESSED_MAX)?;
+        let sightings: Vec<Self> = sightings.into_iter().map(read).collect::<Result<_, _>>()?;
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = sightings.iter().find(|sighting| !seen.insert(&sighting.site)) {
+            return Err(Malformed::new("sightings", format!("has two of {}", twice.site)));
+        }
+        Ok(sightings)
     }
 
     /// Writes a message of sightings.
