@@ -153,8 +153,8 @@ const ROUND: &str = "
 `cargo xtask bench round`: scripted sites as processes over mutual TLS on loopback, no waiting for slots, the median of 5
 rounds after a warm-up. On such a machine NVIDIA FLARE 2.9 took 2.5, 3.1, 11.0 and 3.0 s for 4 x 117,985, 4 x 1,881,985, 4 x
 31,000,000 and 16 x 117,985 weights, with 242 to 3,328 MB at the server; Flower 1.39 took 10.0, 10.7, 29.2 and 34.2 s with
-465 to 3,053 MB. Most of the time is SHA-256, of each model and update at both ends: these figures are of a processor without
-instructions for it (0.26 GB/s); with them 4 x 117,985, 4 x 1,881,985, 4 x 31,000,000 and 16 x 117,985 took 0.015, 0.138, 2.402 and 0.049 s.
+465 to 3,053 MB. Most of the time is SHA-256, of each model and update at both ends: these figures are of a processor with
+instructions for it; without them (0.26 GB/s) 4 x 117,985, 4 x 1,881,985, 4 x 31,000,000 and 16 x 117,985 took 0.042, 0.505, 6.161 and 0.133 s.
 
 | sites x weights | seconds | coordinator MB (RssAnon) | MB both ways |
 |---|---|---|---|

@@ -6,13 +6,14 @@
 mod terms;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use fedtwin_certs::Identity;
 use fedtwin_daemon::clock;
-use fedtwin_daemon::transport::{Full, Peer, Place, Places, holding};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use fedtwin_daemon::transport::{self, Peer, Place, Places, holding};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tokio::time::timeout;
 use tonic::Status;
 use tonic::body::Body;
@@ -44,6 +45,16 @@ pub struct Admitted {
     pub caller: Identity,
     /// What is called.
     pub call: Call,
+}
+
+/// The room of a call's message in memory; whoever goes on with it where the call was given up keeps this.
+#[derive(Debug, Clone)]
+pub struct Room(Arc<Mutex<Place>>);
+
+impl Room {
+    fn resize(&self, bytes: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).resize(bytes);
+    }
 }
 
 impl Gate {
@@ -85,7 +96,8 @@ impl Gate {
         let call = Call::of_path(request.uri().path())
             .ok_or_else(|| Status::unimplemented("this coordinator has no such call"))?;
         let (mut parts, body) = request.into_parts();
-        let caller = self.admit(parts.extensions.get(), call)?;
+        let peer = parts.extensions.get::<Peer>().cloned();
+        let caller = self.admit(peer.as_ref(), call)?;
         parts.extensions.insert(Admitted { caller: caller.clone(), call });
         let Terms { message, kept } = Terms::of(call);
         let kept = self.keep(kept, &caller).await?;
@@ -94,15 +106,20 @@ impl Gate {
             return Ok(response.map(|body| holding(body, kept)));
         };
         let room = place(&self.messages, &caller, bytes, "bytes of messages").await?;
-        let body = read(body, bytes).await?;
+        let room = Room(Arc::new(Mutex::new(room)));
+        let message = read(body, bytes).await?;
+        room.resize(message.len());
+        parts.extensions.insert(room.clone());
+        let body = Body::new(Full::new(message));
         let answered = timeout(time, routes.oneshot(Request::from_parts(parts, body))).await;
         let Ok(response) = answered.map_err(|_elapsed| {
             tracing::warn!(%caller, ?call, "a call took too long");
             Status::deadline_exceeded(format!("the coordinator did not answer within {} s", time.as_secs()))
         })?;
-        // An answer that is nobody's stream is in memory as a whole until it is read.
-        let room = kept.is_none().then_some(room);
-        Ok(response.map(|body| holding(body, (kept, room))))
+        match kept {
+            Some(kept) => Ok(response.map(|body| holding(body, kept))),
+            None => whole(response, room, peer).await,
+        }
     }
 
     /// Returns who calls, if the certificate's role may call this and has not expired meanwhile.
@@ -146,10 +163,10 @@ async fn place(places: &Places, caller: &Identity, count: usize, what: &str) -> 
     }
     places.take(caller, count).map_err(|full| {
         let busy = match full {
-            Full::Each(each) => {
+            transport::Full::Each(each) => {
                 format!("{caller} has as many {what} as one may have ({each}); try again later")
             }
-            Full::All(all) => format!("there are {all} {what}; try again later"),
+            transport::Full::All(all) => format!("there are {all} {what}; try again later"),
         };
         tracing::warn!(%busy, "a call found no place");
         Status::unavailable(busy)
@@ -157,7 +174,7 @@ async fn place(places: &Places, caller: &Identity, count: usize, what: &str) -> 
 }
 
 /// Reads a message whole.
-async fn read(body: Body, most: usize) -> Result<Body, Status> {
+async fn read(body: Body, most: usize) -> Result<Bytes, Status> {
     let message = timeout(READ_TIME_MAX, Limited::new(body, most + PREFIX_BYTES).collect()).await;
     let message = message.map_err(|_elapsed| {
         Status::deadline_exceeded(format!("the message did not arrive within {} s", READ_TIME_MAX.as_secs()))
@@ -169,7 +186,19 @@ async fn read(body: Body, most: usize) -> Result<Body, Status> {
             Status::cancelled("the message was broken off")
         }
     })?;
-    Ok(Body::new(http_body_util::Full::new(message.to_bytes())))
+    Ok(message.to_bytes())
+}
+
+/// Puts an answer that is no stream together: it has room in memory, of its own size, until it is read, and a time for that.
+async fn whole(response: Response<Body>, room: Room, peer: Option<Peer>) -> Result<Response<Body>, Status> {
+    let (parts, body) = response.into_parts();
+    let trailers = body.collect().await?;
+    let headers = trailers.trailers().cloned();
+    let bytes = trailers.to_bytes();
+    room.resize(bytes.len());
+    let answered = peer.map(|peer| peer.answered());
+    let body = Full::new(bytes).with_trailers(async move { headers.map(Ok) });
+    Ok(Response::from_parts(parts, holding(Body::new(body), (room, answered))))
 }
 
 /// What gRPC puts before a message: a flag and the length.
@@ -188,3 +217,28 @@ const MODELS_MAX: usize = 16;
 const FOLLOWERS_MAX: usize = 4096;
 /// An agent has one, and another after its line broke.
 const NOTICES_PER_PEER_MAX: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_has_room_of_its_own_size_alone() {
+        let (places, caller) = (Places::new(100, 100), "spiffe://heart/site/va".parse().unwrap());
+        let room = || Room(Arc::new(Mutex::new(places.take(&caller, 90).unwrap())));
+        let first = room();
+        assert!(places.take(&caller, 90).is_err());
+        let body = Full::new(Bytes::from_static(b"0123456789")).with_trailers(async { None });
+        let answer = whole(Response::new(Body::new(body)), first, None).await.unwrap();
+        let second = room();
+        assert!(places.take(&caller, 1).is_err());
+        drop(answer);
+        assert!(places.take(&caller, 11).is_err() && places.take(&caller, 10).is_ok());
+        // Whoever goes on with a call that was given up keeps its room.
+        let (going_on, given_up) = (second.clone(), second);
+        drop(given_up);
+        assert!(places.take(&caller, 90).is_err());
+        drop(going_on);
+        assert!(places.take(&caller, 100).is_ok());
+    }
+}

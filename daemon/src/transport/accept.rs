@@ -22,7 +22,7 @@ use tokio_stream::Stream;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::server::Connected;
 
-use super::calls::{Calls, Idle};
+use super::calls::{Answered, Calls, Idle};
 use super::handshakes::{HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, Handshakes};
 use super::places::{Full, Place, Places};
 use super::tuning;
@@ -65,7 +65,15 @@ pub struct Peer {
     pub(super) calls: Calls,
 }
 
-/// A connection whose handshake succeeded; it breaks when it has carried no call for a while.
+impl Peer {
+    /// Takes note of an answer that is there as a whole: its connection breaks if it is not read within a silence, or two.
+    #[must_use]
+    pub fn answered(&self) -> Answered {
+        self.calls.answered()
+    }
+}
+
+/// A connection whose handshake succeeded; it breaks when it has carried no call for a while, or an answer is not read.
 pub struct PeerStream {
     tls: TlsStream<BufReader<TcpStream>>,
     peer: Peer,
@@ -93,11 +101,8 @@ impl AsyncRead for PeerStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.idle.poll_over(cx).is_ready() {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the connection carries no call",
-            )));
+        if let Poll::Ready(why) = self.idle.poll_over(cx) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
         }
         Pin::new(&mut self.tls).poll_read(cx, buffer)
     }

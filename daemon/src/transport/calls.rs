@@ -1,10 +1,11 @@
-//! The calls on a connection, and the end of one that carries none.
+//! The calls on a connection, and the end of one that carries none, or whose peer does not read what it asked for.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,15 +25,43 @@ pub(super) struct Calls(Arc<Counts>);
 struct Counts {
     begun: AtomicU64,
     ended: AtomicU64,
+    /// When each answer that is not read yet was there, in their order.
+    answers: Mutex<BTreeMap<u64, Instant>>,
 }
 
 /// A call that is under way.
 struct UnderWay(Arc<Counts>);
 
+/// An answer that is there as a whole; a connection whose peer does not read it breaks.
+#[derive(Debug)]
+pub struct Answered {
+    counts: Arc<Counts>,
+    number: u64,
+}
+
 impl Calls {
     fn begin(&self) -> UnderWay {
         self.0.begun.fetch_add(1, Ordering::Relaxed);
         UnderWay(Arc::clone(&self.0))
+    }
+
+    pub(super) fn answered(&self) -> Answered {
+        let mut answers = self.0.answers();
+        let number = answers.last_key_value().map_or(0, |(last, _)| last + 1);
+        answers.insert(number, Instant::now());
+        Answered { counts: Arc::clone(&self.0), number }
+    }
+}
+
+impl Counts {
+    fn answers(&self) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.counts.answers().remove(&self.number);
     }
 }
 
@@ -57,11 +86,14 @@ impl Idle {
         Self { calls, silence, seen: 0, timer: Box::pin(sleep(silence)) }
     }
 
-    pub(super) fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<&'static str> {
         loop {
             ready!(self.timer.as_mut().poll(context));
             if self.tick() {
-                return Poll::Ready(());
+                return Poll::Ready("the connection carries no call");
+            }
+            if self.is_unread(Instant::now()) {
+                return Poll::Ready("an answer is not read");
             }
             self.timer.as_mut().reset(Instant::now() + self.silence);
         }
@@ -74,6 +106,12 @@ impl Idle {
         let begun = self.calls.0.begun.load(Ordering::Relaxed);
         let before = std::mem::replace(&mut self.seen, begun);
         begun == before && begun == ended
+    }
+
+    /// Says whether an answer has waited for a whole silence to be read.
+    fn is_unread(&self, now: Instant) -> bool {
+        let oldest = self.calls.0.answers().first_key_value().map(|(_, since)| *since);
+        oldest.is_some_and(|since| now.duration_since(since) >= self.silence)
     }
 }
 
@@ -143,5 +181,23 @@ mod tests {
         assert!(!idle.tick() && !idle.tick(), "an answer is on its way");
         drop(kept);
         assert!(idle.tick());
+    }
+
+    #[tokio::test]
+    async fn a_connection_breaks_when_an_answer_is_not_read_for_a_silence() {
+        let calls = Calls::default();
+        let silence = Duration::from_secs(1000);
+        let idle = Idle::new(calls.clone(), silence);
+        let later = || Instant::now() + silence;
+        let (first, second) = (calls.answered(), calls.answered());
+        assert!(!idle.is_unread(Instant::now()) && idle.is_unread(later()));
+        drop(first);
+        assert!(idle.is_unread(later()), "another waits");
+        drop(second);
+        assert!(!idle.is_unread(later()), "both were read");
+        let kept = holding(Body::new("an answer".to_owned()), calls.answered());
+        assert!(idle.is_unread(later()));
+        drop(kept);
+        assert!(!idle.is_unread(later()));
     }
 }

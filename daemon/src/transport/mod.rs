@@ -10,7 +10,7 @@ mod places;
 mod tuning;
 
 pub use accept::{Incoming, Limits, Peer, PeerStream, accept};
-pub use calls::{CountCalls, Counted, holding};
+pub use calls::{Answered, CountCalls, Counted, holding};
 pub use connect::{ConnectError, connect};
 pub use places::{Full, Place, Places};
 pub use tuning::tune_server;

@@ -84,6 +84,22 @@ impl Places {
     }
 }
 
+impl Place {
+    /// Says how many places are needed from now on, when that is known; also where they are more than there are.
+    pub fn resize(&mut self, count: usize) {
+        let mut taken = self.places.taken();
+        taken.all = taken.all - self.count + count;
+        let own = taken.each.entry(self.peer.clone()).or_default();
+        *own = *own - self.count + count;
+        let fewer = count < self.count;
+        self.count = count;
+        drop(taken);
+        if fewer {
+            self.places.freed.notify_waiters();
+        }
+    }
+}
+
 impl Shared {
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
@@ -94,7 +110,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
         taken.all -= self.count;
-        let own = taken.each.get_mut(&self.peer).expect("whoever has places is known");
+        let own = taken.each.entry(self.peer.clone()).or_default();
         *own -= self.count;
         if *own == 0 {
             taken.each.remove(&self.peer);
@@ -130,6 +146,23 @@ mod tests {
     fn who_has_none_is_forgotten() {
         let places = Places::new(3, 2);
         drop(places.take(&peer("va"), 2).unwrap());
+        let taken = places.0.taken();
+        assert_eq!((taken.all, taken.each.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn who_needs_less_than_expected_makes_room() {
+        let places = Places::new(4, 3);
+        let mut first = places.take(&peer("va"), 3).unwrap();
+        let (waiting, vb) = (places.clone(), peer("vb"));
+        let waiting = tokio::spawn(async move { waiting.wait(&vb, 3).await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        first.resize(0);
+        let second = waiting.await.unwrap();
+        first.resize(5);
+        assert_eq!(places.take(&peer("vc"), 1).unwrap_err(), Full::All(4), "what is there counts");
+        drop((first, second));
         let taken = places.0.taken();
         assert_eq!((taken.all, taken.each.len()), (0, 0));
     }
