@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fedtwin_daemon::program;
-use fedtwin_plan::signed::SignedPlan;
-use fedtwin_plan::{Plan, ResearcherName, SiteName, StudyId};
+use fedtwin_plan::{SiteName, StudyId};
 use fedtwin_proto::domain::{Event, Notice, StudyClosed, StudyOutcome};
 
 use super::{Driver, Running};
@@ -24,6 +22,15 @@ struct EndedStudy {
 impl EndedStudies {
     pub(super) fn holds(&self, id: &StudyId) -> bool {
         self.0.contains_key(id)
+    }
+
+    /// Takes in a study that ended before this run, of which only its end is known.
+    pub(super) fn insert(&mut self, id: StudyId, study: Ended) {
+        let Ended { time, outcome } = study;
+        let feed = Feed::default();
+        let closed = StudyClosed { study: id.clone(), outcome: outcome.clone() };
+        feed.push(time, Event::StudyClosed(closed));
+        self.0.insert(id, EndedStudy { feed: feed.end(), outcome });
     }
 
     pub(super) fn follow(&self, id: &StudyId) -> Option<Follower> {
@@ -46,32 +53,6 @@ impl Driver {
         self.sweep(move || store.keep_models(&id, &needed));
     }
 
-    /// Takes in a study that ended before this run.
-    pub(super) fn restore_ended(&mut self, id: StudyId, opener: ResearcherName, study: Ended) {
-        let Ended { time, outcome } = study;
-        let plan = match self
-            .store
-            .load_plan(&id)
-            .map_err(anyhow::Error::from)
-            .and_then(|signed| parse(&signed))
-        {
-            Ok(plan) => plan,
-            Err(error) => {
-                // Nothing is kept of it, or nothing that can be read.
-                tracing::debug!(study = %id, error = %program::describe(error.as_ref()), "an ended study is not kept");
-                self.register.restore_name(id);
-                return;
-            }
-        };
-        let feed = Feed::default();
-        let closed = StudyClosed { study: id.clone(), outcome: outcome.clone() };
-        feed.push(time, Event::StudyClosed(closed));
-        let surplus = self.register.restore_ended(&plan, opener, outcome.model());
-        self.store.keep_models(&id, self.register.models(&id));
-        self.ended.0.insert(id, EndedStudy { feed: feed.end(), outcome });
-        self.forget(surplus);
-    }
-
     /// Tells a site which of the studies that it believes to be running are over, or are none of its own here.
     pub(super) fn tell_ended(&mut self, site: &SiteName, believed: Vec<StudyId>) {
         let over = believed.into_iter().filter(|id| !self.studies.contains_key(id));
@@ -90,16 +71,12 @@ impl Driver {
         })
     }
 
-    fn forget(&mut self, studies: Vec<StudyId>) {
+    pub(super) fn forget(&mut self, studies: Vec<StudyId>) {
         for id in studies {
             self.ended.0.remove(&id);
             self.store.remove_study(&id);
         }
     }
-}
-
-fn parse(signed: &SignedPlan) -> anyhow::Result<Plan> {
-    Ok(fedtwin_plan::text_file::parse("an ended study's plan", str::from_utf8(&signed.text)?)?)
 }
 
 /// Well below what may wait for one site: a connection that begins with it has room for the studies that are open.

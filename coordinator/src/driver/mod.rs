@@ -6,6 +6,9 @@ mod command;
 mod effects;
 mod ended;
 mod opening;
+mod restore;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,7 +30,7 @@ use self::opening::{Prepared, Preparing};
 use crate::access::Call;
 use crate::feed::{Feed, Follower};
 use crate::policy::Policy;
-use crate::record::{Logged, Record, Standing, replay};
+use crate::record::{Record, replay};
 use crate::refusals::Refusals;
 use crate::register::Register;
 use crate::store::Store;
@@ -69,7 +72,7 @@ impl Driver {
     /// Opens the audit log, and continues the studies that were open.
     ///
     /// # Errors
-    /// Returns a log that does not verify, or an open study whose plan is not on disk.
+    /// Returns a log that does not verify, or an open study whose plan cannot be read.
     pub fn open(store: Store, signer: LogSigner, policy: Policy) -> anyhow::Result<Self> {
         let (log, entries) = LogFile::open(&store.audit_log(), Box::new(signer))?;
         let mut driver = Self {
@@ -94,32 +97,6 @@ impl Driver {
             }
         }
         Ok(driver)
-    }
-
-    fn restore(&mut self, logged: BTreeMap<StudyId, Logged>) -> anyhow::Result<()> {
-        let mut ended = Vec::new();
-        for (id, Logged { opener, opened, standing }) in logged {
-            self.register.count_opening(&opener, opened);
-            match standing {
-                Standing::Ended(study) => ended.push((study.time, id, opener, study)),
-                Standing::Open(progress) => {
-                    let signed = self.store.load_plan(&id)?;
-                    let plan = fedtwin_plan::text_file::parse(id.as_str(), str::from_utf8(&signed.text)?)?;
-                    tracing::info!(study = %id, rounds = progress.rounds, "continuing a study");
-                    self.register.restore(&plan, opener, progress.models);
-                    self.store.keep_models(&id, self.register.models(&id));
-                    let (study, effects) = Study::resume(plan, signed, progress, clock::steady());
-                    self.insert(id.clone(), study);
-                    self.perform(&id, effects)?;
-                    self.retire_if_over(&id);
-                }
-            }
-        }
-        ended.sort_by_key(|(time, ..)| *time);
-        for (_, id, opener, study) in ended {
-            self.restore_ended(id, opener, study);
-        }
-        Ok(())
     }
 
     /// Runs until the token is cancelled.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fedtwin_certs::{Identity, Role};
 use fedtwin_plan::{Digest, Plan, ResearcherName, SiteName, StudyId, Timestamp};
+use serde::Deserialize;
 
 use crate::access::{Call, Relation, allows};
 use crate::policy::{Policy, TooMuch};
@@ -29,11 +30,20 @@ pub struct Register {
 #[derive(Debug)]
 struct Entry {
     opener: ResearcherName,
-    readers: Vec<ResearcherName>,
-    audience: BTreeSet<SiteName>,
+    named: Named,
     standing: Standing,
     /// The models that sites and readers may still want, in the order in which they were made.
     models: Vec<Digest>,
+}
+
+/// Whom a plan names, in its section `[study]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Named {
+    /// Researchers who may follow the study, besides whoever opens it.
+    #[serde(default)]
+    readers: Vec<ResearcherName>,
+    /// The audience.
+    sites: BTreeSet<SiteName>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +153,7 @@ impl Register {
         if *self.opened_today(&opener, now) >= openings_per_day_max {
             return Err(NotAdmitted::ManyToday { opener, max: openings_per_day_max });
         }
-        self.insert(plan, opener, Standing::Preparing, Vec::new());
+        self.insert(id, Named::by(plan), opener, Standing::Preparing);
         Ok(())
     }
 
@@ -163,22 +173,24 @@ impl Register {
     /// Takes in an open study from the log.
     pub fn restore(&mut self, plan: &Plan, opener: ResearcherName, models: Models) {
         let needed = [Some(models.global), models.average].into_iter().flatten().collect();
-        self.insert(plan, opener, Standing::Open, needed);
+        let entry = self.insert(&plan.study.id, Named::by(plan), opener, Standing::Open);
+        entry.models = needed;
     }
 
     /// Takes in an ended study from the log; studies must come in the order in which they ended. Returns those whose
     /// files are not needed any more.
     pub fn restore_ended(
         &mut self,
-        plan: &Plan,
+        id: &StudyId,
+        named: Named,
         opener: ResearcherName,
         model: Option<Digest>,
     ) -> Vec<StudyId> {
-        self.insert(plan, opener, Standing::Open, Vec::new());
-        self.end(&plan.study.id, model)
+        self.insert(id, named, opener, Standing::Open);
+        self.end(id, model)
     }
 
-    /// Takes in the identifier of a study of which nothing is left, and counts it if it was opened today.
+    /// Takes in the identifier of a study of which nothing is left.
     pub fn restore_name(&mut self, id: StudyId) {
         self.forgotten.insert(id);
     }
@@ -240,7 +252,7 @@ impl Register {
     /// Says whether a study that is kept here has a site in its audience.
     #[must_use]
     pub fn is_in_audience(&self, site: &SiteName, id: &StudyId) -> bool {
-        self.studies.get(id).is_some_and(|entry| entry.audience.contains(site))
+        self.studies.get(id).is_some_and(|entry| entry.named.sites.contains(site))
     }
 
     /// Returns a study that has this model and that the caller may have it of.
@@ -265,10 +277,15 @@ impl Register {
         self.studies.contains_key(id) || self.forgotten.contains(id)
     }
 
-    fn insert(&mut self, plan: &Plan, opener: ResearcherName, standing: Standing, models: Vec<Digest>) {
-        let audience = plan.study.sites.iter().cloned().collect();
-        let entry = Entry { opener, readers: plan.study.readers.clone(), audience, standing, models };
-        self.studies.insert(plan.study.id.clone(), entry);
+    fn insert(
+        &mut self,
+        id: &StudyId,
+        named: Named,
+        opener: ResearcherName,
+        standing: Standing,
+    ) -> &mut Entry {
+        let entry = Entry { opener, named, standing, models: Vec::new() };
+        self.studies.entry(id.clone()).insert_entry(entry).into_mut()
     }
 
     fn opened_today(&mut self, opener: &ResearcherName, now: Timestamp) -> &mut u32 {
@@ -281,13 +298,21 @@ impl Register {
     }
 }
 
+impl Named {
+    fn by(plan: &Plan) -> Self {
+        Self { readers: plan.study.readers.clone(), sites: plan.study.sites.iter().cloned().collect() }
+    }
+}
+
 impl Entry {
     fn relation(&self, caller: &Identity) -> Relation {
         let name = caller.name.as_str();
         match caller.role {
             Role::Researcher if self.opener.as_str() == name => Relation::Opener,
-            Role::Researcher if self.readers.iter().any(|reader| reader.as_str() == name) => Relation::Reader,
-            Role::Site if caller.site().is_some_and(|site| self.audience.contains(&site)) => {
+            Role::Researcher if self.named.readers.iter().any(|reader| reader.as_str() == name) => {
+                Relation::Reader
+            }
+            Role::Site if caller.site().is_some_and(|site| self.named.sites.contains(&site)) => {
                 Relation::Audience
             }
             Role::Site | Role::Researcher | Role::Auditor | Role::Operator | Role::Coordinator => {

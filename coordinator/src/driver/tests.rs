@@ -1,0 +1,188 @@
+//! What the driver makes of a folder, of sites that do not read, and of work that fails.
+
+use std::path::PathBuf;
+
+use fedtwin_certs::{Authority, Credentials, Role, Terms};
+use fedtwin_plan::signed::SignedPlan;
+use fedtwin_plan::{Digest, ResearcherName};
+use fedtwin_proto::domain::{Notice, StudyOutcome};
+
+use super::*;
+
+const PLAN: &str = r#"
+study = { id = "ID", title = "t", sites = ["north", "south"], readers = ["ben"], expires = "2030-01-01" }
+cohort = { name = "c", patients_max = 10 }
+data.table = { outcome = "o", features.age.number = { unit = "years", low = 0.0, high = 100.0 } }
+rounds = { count = 1, attempts_max = 1, blocks = 1, sites_min = 1, join_s = 30, deadline_s = 9, slot_s = 0 }
+privacy.none = { clip = 8.0 }
+calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
+model = { family.vector.parameters = 4, seed = 1 }
+training = { sampling = "1", loss = "bce", site = "gradient", server.fedavg.learning_rate = 1.0 }
+"#;
+
+/// A coordinator's folder and log, without a coordinator.
+struct Bench {
+    folder: tempfile::TempDir,
+    hub: Arc<Credentials>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = clock::now();
+        let until = now + Duration::from_secs(1_000_000);
+        let authority = Authority::create(&"fed".parse().unwrap(), now, until).unwrap();
+        let hosts = vec!["localhost".to_owned()];
+        let terms = Terms { from: now, tls_until: until, identity_until: until, hosts };
+        let hub = authority.issue(Role::Coordinator, &"hub".parse().unwrap(), &terms).unwrap();
+        Self { folder: tempfile::tempdir().unwrap(), hub: Arc::new(hub) }
+    }
+
+    fn store(&self) -> Store {
+        Store::open(self.folder.path().to_path_buf()).unwrap()
+    }
+
+    fn signer(&self) -> LogSigner {
+        LogSigner(Arc::clone(&self.hub))
+    }
+
+    fn driver(&self) -> Driver {
+        Driver::open(self.store(), self.signer(), Policy::default()).unwrap()
+    }
+
+    fn study(&self, id: &StudyId) -> PathBuf {
+        self.folder.path().join("studies").join(id.as_str())
+    }
+
+    /// Leaves a study that ada opened, with a plan of this text and its first model, and returns the model.
+    fn leave(&self, id: &StudyId, text: &str, ended: bool) -> Digest {
+        let store = self.store();
+        let text = text.replace("ID", id.as_str()).into_bytes();
+        let plan = SignedPlan { text, signature: Vec::new(), certificate: Vec::new() };
+        store.save_plan(id, &plan).unwrap();
+        let mut file = store.new_model(id).unwrap();
+        std::io::Write::write_all(&mut file, id.as_str().as_bytes()).unwrap();
+        let model = file.commit().unwrap();
+        let (mut log, _) = LogFile::open(&store.audit_log(), Box::new(self.signer())).unwrap();
+        let (study, opener) = (id.clone(), ada());
+        log.append(&Record::StudyOpened { study, plan: plan.digest(), model, opener }, 1).unwrap();
+        if ended {
+            log.append(&Record::StudyClosed { study: id.clone(), failure: None }, 2).unwrap();
+        }
+        model
+    }
+}
+
+fn ada() -> ResearcherName {
+    "ada".parse().unwrap()
+}
+
+fn who(text: &str) -> Identity {
+    format!("spiffe://fed/{text}").parse().unwrap()
+}
+
+fn id(text: &str) -> StudyId {
+    text.parse().unwrap()
+}
+
+/// A plan that was admitted once and is refused now.
+fn refused_plan() -> String {
+    PLAN.replace("count = 1", "count = 2")
+}
+
+/// How a study ended, as its followers see it.
+async fn end_of(driver: &Driver, study: &StudyId) -> StudyOutcome {
+    let mut follower = driver.watch(&who("researcher/ada"), study).unwrap();
+    let Event::StudyClosed(closed) = &follower.next().await.unwrap().event else { panic!("it is over") };
+    closed.outcome.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_studys_model_outlives_a_plan_that_is_refused_now() {
+    let bench = Bench::new();
+    let model = bench.leave(&id("old"), &refused_plan(), true);
+    let driver = bench.driver();
+    assert_eq!(end_of(&driver, &id("old")).await, StudyOutcome::Finished { model });
+    for researcher in ["researcher/ada", "researcher/ben"] {
+        let found = driver.register.study_of_model(&who(researcher), Call::DownloadModel, model);
+        assert_eq!(found, Ok(id("old")), "{researcher}");
+    }
+    assert!(driver.store.model(&id("old"), &model).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_studys_model_outlives_a_plan_that_cannot_be_read() {
+    let bench = Bench::new();
+    let (unreadable, garbage) = (id("unreadable"), id("garbage"));
+    let models = [&unreadable, &garbage].map(|id| bench.leave(id, PLAN, true));
+    let plan = bench.study(&unreadable).join("plan.json");
+    std::fs::rename(&plan, bench.folder.path().join("plan")).unwrap();
+    std::fs::create_dir(&plan).unwrap();
+    std::fs::write(bench.study(&garbage).join("plan.json"), b"{").unwrap();
+    let driver = bench.driver();
+    for (id, model) in [&unreadable, &garbage].into_iter().zip(models) {
+        assert!(driver.store.model(id, &model).exists() && bench.study(id).join("plan.json").exists());
+        let found = driver.register.study_of_model(&who("researcher/ada"), Call::DownloadModel, model);
+        assert_eq!(found.as_ref(), Ok(id), "it is its opener's");
+        assert!(driver.register.study_of_model(&who("researcher/ben"), Call::DownloadModel, model).is_err());
+    }
+    drop(driver);
+    // The disk is well again.
+    std::fs::remove_dir(&plan).unwrap();
+    std::fs::rename(bench.folder.path().join("plan"), &plan).unwrap();
+    let found =
+        bench.driver().register.study_of_model(&who("researcher/ben"), Call::DownloadModel, models[0]);
+    assert_eq!(found, Ok(unreadable));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_without_a_plan_is_removed_and_its_name_stays_used() {
+    let bench = Bench::new();
+    bench.leave(&id("gone"), PLAN, true);
+    std::fs::remove_file(bench.study(&id("gone")).join("plan.json")).unwrap();
+    let driver = bench.driver();
+    assert!(!bench.study(&id("gone")).exists() && driver.register.knows(&id("gone")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_study_whose_plan_is_refused_now_is_ended_and_the_others_go_on() {
+    let bench = Bench::new();
+    bench.leave(&id("refused"), &refused_plan(), false);
+    bench.leave(&id("fine"), PLAN, false);
+    let reason = |outcome| match outcome {
+        StudyOutcome::Failed { reason } => reason,
+        StudyOutcome::Finished { model } => panic!("finished with {model}"),
+    };
+    let mut driver = bench.driver();
+    assert_eq!(driver.studies.keys().collect::<Vec<_>>(), [&id("fine")]);
+    let told = reason(end_of(&driver, &id("refused")).await);
+    assert!(
+        told.starts_with("the study's plan is admitted no more") && told.contains("attempts_max"),
+        "{told}"
+    );
+    // A site that believes it to be running is told the same.
+    let (notices, mut queue) = mpsc::channel(8);
+    let subscription = Subscription { number: 0, agent: Vec::new(), running: vec![id("refused")], notices };
+    driver.subscribe("north".parse().unwrap(), subscription, oneshot::channel().0).unwrap();
+    let notices: Vec<_> = std::iter::from_fn(|| queue.try_recv().ok()).collect();
+    let said =
+        |notice: &_| matches!(notice, Notice::Closed(closed) if reason(closed.outcome.clone()) == told);
+    assert!(notices.iter().any(said), "{notices:?}");
+    drop(driver);
+    // It is in the log, once.
+    let driver = bench.driver();
+    assert_eq!(reason(end_of(&driver, &id("refused")).await), told);
+    let log = std::fs::read_to_string(driver.store.audit_log()).unwrap();
+    assert_eq!(log.matches("admitted no more").count(), 1, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_study_whose_plan_cannot_be_read_keeps_the_coordinator_from_starting() {
+    let bench = Bench::new();
+    let model = bench.leave(&id("unreadable"), PLAN, false);
+    let plan = bench.study(&id("unreadable")).join("plan.json");
+    std::fs::remove_file(&plan).unwrap();
+    std::fs::create_dir(&plan).unwrap();
+    let error = Driver::open(bench.store(), bench.signer(), Policy::default()).err().unwrap();
+    assert!(error.to_string().contains("the open study unreadable"), "{error}");
+    assert!(bench.store().model(&id("unreadable"), &model).exists());
+}
