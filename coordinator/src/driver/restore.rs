@@ -20,7 +20,7 @@ impl Driver {
     pub(super) fn restore(&mut self, logged: BTreeMap<StudyId, Logged>) -> anyhow::Result<()> {
         let mut ended = Vec::new();
         for (id, Logged { opener, opened, standing }) in logged {
-            self.register.count_opening(&opener, opened);
+            self.register.count_opening(&opener, opened, clock::now());
             let study = match standing {
                 Standing::Ended(study) => Some(study),
                 Standing::Open(progress) => self.restore_open(&id, opener.clone(), progress)?,

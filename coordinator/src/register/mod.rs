@@ -195,9 +195,12 @@ impl Register {
         self.forgotten.insert(id);
     }
 
-    /// Counts an opening from the log.
-    pub fn count_opening(&mut self, opener: &ResearcherName, at: Timestamp) {
-        *self.opened_today(opener, at) += 1;
+    /// Counts an opening from the log, in which studies come in any order; `now` is the wall clock's.
+    pub fn count_opening(&mut self, opener: &ResearcherName, at: Timestamp, now: Timestamp) {
+        // What a clock said that ran far ahead would count until then.
+        if at.0 / DAY_MS >= self.today.0 && !is_ahead(at.0 / DAY_MS, now) {
+            *self.opened_today(opener, at) += 1;
+        }
     }
 
     /// Takes in the models of a round, and returns those that are not needed any more: sites may still be fetching
@@ -290,8 +293,8 @@ impl Register {
 
     fn opened_today(&mut self, opener: &ResearcherName, now: Timestamp) -> &mut u32 {
         let day = now.0 / DAY_MS;
-        // A clock that is set back makes the day longer.
-        if day > self.today.0 {
+        // A clock that is set back makes the day longer, but no researcher waits for a day that is far away.
+        if day > self.today.0 || is_ahead(self.today.0, now) {
             self.today = (day, BTreeMap::new());
         }
         self.today.1.entry(opener.clone()).or_default()
@@ -320,6 +323,11 @@ impl Entry {
             }
         }
     }
+}
+
+/// Says whether a day is further ahead than clocks are apart.
+fn is_ahead(day: u64, now: Timestamp) -> bool {
+    day > now.0 / DAY_MS + 1
 }
 
 const DAY_MS: u64 = 86_400_000;

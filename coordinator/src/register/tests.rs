@@ -84,6 +84,39 @@ fn a_day_has_so_many_openings() {
 }
 
 #[test]
+fn a_restart_counts_the_openings_of_today_alone_in_whichever_order_they_come() {
+    let days_ago = |days: u64| Timestamp(NOW.0 - days * DAY_MS);
+    let year_ahead = Timestamp(NOW.0 + 365 * DAY_MS);
+    let mut openings = vec![days_ago(3), NOW, days_ago(1), year_ahead, days_ago(40), NOW];
+    for _rotation in 0..openings.len() {
+        openings.rotate_left(1);
+        let admitted = |openings_per_day_max| {
+            let mut register = Register::new(Policy { openings_per_day_max, ..Policy::default() });
+            openings.iter().for_each(|at| register.count_opening(&name("ada"), *at, NOW));
+            register.admit(&plan("new"), &name("ada"), NOW)
+        };
+        assert_eq!(admitted(2), Err(NotAdmitted::ManyToday { opener: name("ada"), max: 2 }), "{openings:?}");
+        assert_eq!(admitted(3), Ok(()), "{openings:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_ran_ahead_and_came_back_locks_nobody_out() {
+    let mut register = Register::new(Policy { openings_per_day_max: 1, ..Policy::default() });
+    let mut open = |id: &str, now| {
+        register.admit(&plan(id), &name("ada"), now)?;
+        register.opened(&plan(id).study.id, model(1), now);
+        register.end(&plan(id).study.id, None);
+        Ok(())
+    };
+    let many = Err(NotAdmitted::ManyToday { opener: name("ada"), max: 1 });
+    assert_eq!(open("a", Timestamp(NOW.0 + 365 * DAY_MS)), Ok(()));
+    assert_eq!(open("b", NOW), Ok(()));
+    assert_eq!(open("c", NOW), many, "the day counts from anew");
+    assert_eq!(open("c", Timestamp(NOW.0 - DAY_MS)), many, "a clock that is set back a little gives nothing");
+}
+
+#[test]
 fn a_study_is_its_openers_its_readers_and_its_sites() {
     let mut register = Register::new(policy());
     let id = plan("a").study.id;
