@@ -46,6 +46,8 @@ pub struct Secure {
     told: BTreeMap<SiteName, ToSite>,
     /// The last message of each site that counts, by its digest: the messages themselves are n^2 shares.
     heard: BTreeMap<SiteName, Digest>,
+    /// Members that said that they send nothing more.
+    declined: BTreeSet<SiteName>,
     closes: Timestamp,
     /// When the step ends, if it waits for sites.
     deadline: Timestamp,
@@ -64,7 +66,8 @@ impl Secure {
         let aggregation = Aggregation::begin(terms.context.clone());
         let (closes, deadline) = (now + terms.time(), now + terms.step);
         let (updates, told, heard) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let secure = Self { aggregation, terms, absent, updates, told, heard, closes, deadline };
+        let declined = BTreeSet::new();
+        let secure = Self { aggregation, terms, absent, updates, told, heard, declined, closes, deadline };
         let invite = |site: &SiteName| secure.invite(site.clone(), now);
         let effects = secure.terms.context.members.iter().map(invite).collect();
         (Round::Secure(Box::new(secure)), effects)
@@ -87,11 +90,7 @@ impl Secure {
             }
             Input::Secure(site, message) => self.take(&site, message, now),
             Input::Updated(site, update) => self.updated(site, update, now),
-            Input::Declined(site, reason) => {
-                let (round, mut effects) = self.take(&site, FromSite::Gone, now);
-                effects.push(Effect::Decline(site, reason));
-                (round, effects)
-            }
+            Input::Declined(site, reason) => self.declined(site, reason, now),
             Input::Opened(result) => {
                 let before = discriminant(&self.aggregation);
                 let Self { aggregation, .. } = self;
@@ -116,6 +115,17 @@ impl Secure {
         let Self { aggregation, .. } = self;
         let (aggregation, effects) = aggregation.close();
         Self { aggregation, ..self }.proceed(before, effects, now)
+    }
+
+    /// Lets a member go; the first time it says why.
+    fn declined(mut self, site: SiteName, reason: String, now: Timestamp) -> (Round, Vec<Effect>) {
+        if !self.terms.context.members.contains(&site) {
+            return (Round::Secure(Box::new(self)), Vec::new());
+        }
+        let first = self.declined.insert(site.clone());
+        let (round, mut effects) = self.take(&site, FromSite::Gone, now);
+        effects.extend(first.then_some(Effect::Decline(site, reason)));
+        (round, effects)
     }
 
     fn take(mut self, site: &SiteName, message: FromSite, now: Timestamp) -> (Round, Vec<Effect>) {
@@ -196,8 +206,9 @@ impl Secure {
             | Aggregation::Vectors(_)
             | Aggregation::Consents(_)
             | Aggregation::Openings(_)) => {
-                let Self { told, heard, closes, deadline, .. } = self;
-                let open = Self { aggregation, terms, absent, updates, told, heard, closes, deadline };
+                let Self { told, heard, declined, closes, deadline, .. } = self;
+                let open =
+                    Self { aggregation, terms, absent, updates, told, heard, declined, closes, deadline };
                 return (Round::Secure(Box::new(open)), caused);
             }
         };
@@ -208,3 +219,52 @@ impl Secure {
 
 /// Keys, shares, consents and openings.
 const SMALL_STEPS: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use fedtwin_plan::WireBits;
+
+    use super::*;
+    use crate::round::Terms;
+
+    #[test]
+    fn a_decline_is_told_once_and_of_members_alone() {
+        let site = |name: &str| name.parse::<SiteName>().unwrap();
+        let members = BTreeSet::from(["a", "b", "c"].map(site));
+        let context = Context {
+            plan: Digest::of(b"plan"),
+            study: "s".parse().unwrap(),
+            round: 1,
+            attempt: 1,
+            model: Digest::of(b"model"),
+            clip: 1.0.try_into().unwrap(),
+            members: BTreeSet::new(),
+            survivors_min: 3,
+            values: 1,
+            bits: WireBits::B40,
+        };
+        let (step, collect) = (Duration::from_secs(2), Duration::from_secs(5));
+        let secure = Some(SecureTerms { context, step, collect });
+        let terms = Terms { members: members.clone(), sites_min: 3, join: step, collect, secure };
+        let now = Timestamp(1_000);
+        let (mut round, _) = Round::begin(terms, &members, now);
+        let mut told = Vec::new();
+        for name in ["stranger", "a", "a", "stranger", "b", "a", "b"] {
+            let (next, effects) = round.step(Input::Declined(site(name), name.to_owned()), now);
+            round = next;
+            told.extend(effects.into_iter().filter_map(|effect| match effect {
+                Effect::Decline(site, reason) => Some((site, reason)),
+                Effect::Invite(..)
+                | Effect::Tell(..)
+                | Effect::Accept(..)
+                | Effect::Reject(..)
+                | Effect::Open(_)
+                | Effect::Fail(_) => None,
+            }));
+        }
+        assert_eq!(told, ["a", "b"].map(|name| (site(name), name.to_owned())));
+        assert!(matches!(round, Round::Secure(_)), "the third is awaited");
+        let (round, _) = round.step(Input::Declined(site("c"), "c".to_owned()), now);
+        assert!(matches!(round, Round::Closed(Outcome { enough: false, .. })));
+    }
+}

@@ -24,6 +24,7 @@ fn happenings(sites: usize) -> impl Strategy<Value = What> {
         1 => (0..=sites).prop_map(What::Refuse),
         14 => (0..=sites, 0_u32..2, 0_u8..3).prop_map(|(i, ago, content)| What::Update(i, ago, content)),
         2 => (0..=sites, 0_u32..2).prop_map(|(i, ago)| What::Decline(i, ago)),
+        2 => (0..=sites, 0_u32..2).prop_map(|(i, ago)| What::Unusable(i, ago)),
         4 => Just(What::Aggregate),
         1 => Just(What::AggregateFails),
         1 => Just(What::Cancel),
@@ -271,4 +272,20 @@ fn site_that_changes_its_answer_without_end_fills_no_log() {
     world.happen(0, &What::Accept(0, 50));
     assert_eq!(world.last_rejection(), Some("site site-0 has changed its answer 16 times"));
     assert_eq!(world.records().len(), 1 + 16);
+}
+
+#[test]
+fn site_that_errs_without_end_pushes_nothing_out_of_the_history() {
+    let mut world = three_sites(1, 1);
+    world.happen(0, &What::Update(0, 0, 1));
+    for _again in 0..100 {
+        // The same once more, another one, and a site that is awaited, declines and comes back.
+        world.happen(0, &What::Update(0, 0, 1));
+        world.happen(0, &What::Update(0, 0, 2));
+        world.happen(0, &What::Decline(1, 0));
+        world.happen(0, &What::Connect(1));
+        world.happen(0, &What::Unusable(2, 0));
+        world.happen(0, &What::Unusable(3, 0));
+    }
+    assert_eq!([0, 1, 2, 3].map(|i| world.told_of(i)), [(4, 1), (4, 0), (4, 0), (0, 0)]);
 }

@@ -36,7 +36,7 @@ pub enum Command {
     /// A site says something about a study.
     Tell(Identity, Call, StudyId, Box<Input>, Reply<()>),
     /// A site's update was unusable.
-    Unusable(Identity, RoundKey, String),
+    Unusable(SiteName, RoundKey, String),
     /// A service refused somebody.
     Refused(Identity, String),
 }

@@ -18,7 +18,7 @@ use fedtwin_audit_log::{LogError, LogFile};
 use fedtwin_certs::{Identity, LogSigner};
 use fedtwin_daemon::clock;
 use fedtwin_plan::{SiteName, StudyId, Timestamp};
-use fedtwin_proto::domain::{Event, RoundKey};
+use fedtwin_proto::domain::RoundKey;
 use fedtwin_secagg::coordinator::{Failure, Opened};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -189,7 +189,10 @@ impl Driver {
                 };
                 answer(reply, taken);
             }
-            Command::Unusable(caller, key, reason) => self.unusable(&caller, &key, reason),
+            Command::Unusable(site, key, reason) => {
+                let study = key.study.clone();
+                self.feed(&study, Input::Unusable(site, key, reason))?;
+            }
             Command::Refused(caller, reason) => self.refusals.note(&caller.to_string(), &reason),
         }
         Ok(())
@@ -259,15 +262,6 @@ impl Driver {
                 Ok(study.plan().update_bytes(&trained))
             }
             Some(_) | None => Err(Refused::Not(format!("{key} is not open for this site"))),
-        }
-    }
-
-    fn unusable(&mut self, caller: &Identity, key: &RoundKey, reason: String) {
-        let study = self.studies.get(&key.study).and_then(|running| running.study.as_ref());
-        if let (Some(study), Some(site)) = (study, caller.site())
-            && study.awaits(&site, key)
-        {
-            self.publish(&key.study, Event::SiteFailed { site, reason });
         }
     }
 

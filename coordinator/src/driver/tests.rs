@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fedtwin_certs::{Authority, Credentials, Role, Terms};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, ResearcherName};
-use fedtwin_proto::domain::{Notice, StudyOutcome};
+use fedtwin_proto::domain::{Event, Notice, StudyOutcome};
 
 use super::*;
 

@@ -186,7 +186,7 @@ impl Sites for SitesService {
             Err(error) => {
                 tracing::warn!(%site, %key, error = %program::describe(&error), "an update was refused");
                 let reason = words::for_others(&error);
-                self.context.tell(Command::Unusable(caller, key, reason.clone())).await?;
+                self.context.tell(Command::Unusable(site, key, reason.clone())).await?;
                 Err(match error {
                     SpoolError::Storage { .. } => Status::internal(reason),
                     SpoolError::WrongLength { .. }

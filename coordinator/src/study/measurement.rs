@@ -21,12 +21,14 @@ pub(super) struct Measurement {
     pub(super) deadline: Timestamp,
     cells: usize,
     pending: BTreeSet<SiteName>,
+    declined: BTreeSet<SiteName>,
     received: BTreeMap<SiteName, Vec<i64>>,
 }
 
 impl Measurement {
     pub(super) fn new(key: RoundKey, models: Models, cells: usize, deadline: Timestamp) -> Self {
-        Self { key, models, deadline, cells, pending: BTreeSet::new(), received: BTreeMap::new() }
+        let (pending, declined, received) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Self { key, models, deadline, cells, pending, declined, received }
     }
 
     /// Awaits a member's counts.
@@ -68,9 +70,9 @@ impl Measurement {
         }
     }
 
-    /// Says whether the site was awaited, which it is no longer.
+    /// Awaits a site no longer, until it is asked again; says whether it is the first time.
     pub(super) fn decline(&mut self, site: &SiteName) -> bool {
-        self.pending.remove(site)
+        self.pending.remove(site) && self.declined.insert(site.clone())
     }
 
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
@@ -125,6 +127,18 @@ mod tests {
         // Sums are modulo 2^64, as the counts are.
         assert_eq!(open.total(), Some((vec![site("a"), site("c")], vec![i64::MIN + 4, 3])));
         assert_eq!(measurement(&["a"]).total(), None);
+    }
+
+    #[test]
+    fn a_site_that_comes_back_and_declines_again_is_told_of_once() {
+        let mut open = measurement(&["a", "b"]);
+        assert!(open.decline(&site("a")));
+        for _again in 0..3 {
+            assert!(open.ask(site("a"), clip(), NOW).is_some());
+            assert!(!open.decline(&site("a")));
+        }
+        assert_eq!(open.take(site("b"), vec![1, 2]), Ok(()));
+        assert!(open.is_over(NOW), "it is awaited no longer");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod measurement;
 mod measuring;
+mod told;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use fedtwin_secagg::coordinator::{Failure, FromSite, Opened, Reconstruction};
 use fedtwin_secagg::mask::Masks;
 
 use self::measurement::Measurement;
+use self::told::Told;
 use self::turn::Turn;
 use crate::record::Record;
 use crate::round::{Outcome, Round};
@@ -61,6 +63,7 @@ struct Attempt {
     /// The declared patients of each member when the attempt began: the mean's weights, which an answer
     /// given later must not move.
     members: BTreeMap<SiteName, u32>,
+    told: Told,
 }
 
 /// What can happen to a study.
@@ -74,6 +77,8 @@ pub enum Input {
     Answered(SiteName, Answer),
     /// A site sent a complete, verified update.
     Updated(SiteName, u32, Update),
+    /// What a site sent for an attempt was no update, and why.
+    Unusable(SiteName, RoundKey, String),
     /// A site's message under secure aggregation.
     Secure(SiteName, RoundKey, FromSite),
     /// A site will send no update for an attempt.

@@ -12,6 +12,7 @@ use fedtwin_proto::domain::{
 use fedtwin_secagg::coordinator::FromSite;
 use fedtwin_secagg::{AttemptPlace, Context};
 
+use super::told::Told;
 use super::{Attempt, Base, Effect, Input, Job, Models, Phase, join};
 use crate::record::Record;
 use crate::round::{self, Outcome, Round, Terms};
@@ -60,6 +61,7 @@ impl Turn<'_> {
                     phase
                 }
             },
+            Input::Unusable(site, key, reason) => self.unusable(phase, site, &key, reason),
             Input::Secure(site, key, message) => match &phase {
                 Phase::Running { attempt, .. } if attempt.key == key => {
                     self.round_step(phase, round::Input::Secure(site, message))
@@ -108,6 +110,20 @@ impl Turn<'_> {
             return Phase::Measuring(measurement);
         }
         self.round_step(phase, round::Input::Present(site))
+    }
+
+    fn unusable(&mut self, mut phase: Phase, site: SiteName, key: &RoundKey, reason: String) -> Phase {
+        match &mut phase {
+            Phase::Running { attempt, .. } if attempt.key == *key && attempt.members.contains_key(&site) => {
+                self.effects.extend(attempt.told.failure(site, reason).map(Effect::Publish));
+            }
+            Phase::Joining { .. }
+            | Phase::Running { .. }
+            | Phase::Aggregating { .. }
+            | Phase::Measuring(_)
+            | Phase::Closed(_) => {}
+        }
+        phase
     }
 
     fn declined(&mut self, phase: Phase, site: SiteName, number: u32, reason: String) -> Phase {
@@ -208,7 +224,8 @@ impl Turn<'_> {
             secure: self.secure_terms(round, attempt, model, clip),
         };
         let stepped = Round::begin(terms, &self.base.connected, self.now);
-        let attempt = Attempt { key: RoundKey { study, round, attempt }, model, clip, members };
+        let key = RoundKey { study, round, attempt };
+        let attempt = Attempt { key, model, clip, members, told: Told::default() };
         self.after_round_step(attempt, stepped)
     }
 
@@ -230,15 +247,19 @@ impl Turn<'_> {
         }
     }
 
-    fn after_round_step(&mut self, attempt: Attempt, (round, stepped): (Round, Vec<round::Effect>)) -> Phase {
-        self.effects.extend(stepped.into_iter().flat_map(|effect| translate(effect, &attempt)));
+    fn after_round_step(
+        &mut self,
+        mut attempt: Attempt,
+        (round, stepped): (Round, Vec<round::Effect>),
+    ) -> Phase {
+        self.effects.extend(stepped.into_iter().flat_map(|effect| translate(effect, &mut attempt)));
         let outcome = match round {
             open @ (Round::Invite(_) | Round::Collect(_) | Round::Secure(_)) => {
                 return Phase::Running { attempt, round: open };
             }
             Round::Closed(outcome) => outcome,
         };
-        let Attempt { key, model, clip, members } = attempt;
+        let Attempt { key, model, clip, members, .. } = attempt;
         let mut outcome = outcome;
         if !outcome.enough {
             let rounds = key.round - 1;
@@ -316,7 +337,7 @@ impl Turn<'_> {
     }
 }
 
-fn translate(effect: round::Effect, attempt: &Attempt) -> Vec<Effect> {
+fn translate(effect: round::Effect, attempt: &mut Attempt) -> Vec<Effect> {
     match effect {
         round::Effect::Invite(site, closes_in, members) => {
             let (key, model, clip) = (attempt.key.clone(), attempt.model, attempt.clip);
@@ -330,14 +351,15 @@ fn translate(effect: round::Effect, attempt: &Attempt) -> Vec<Effect> {
         round::Effect::Open(reconstruction) => vec![Effect::Open(attempt.key.attempt, reconstruction)],
         round::Effect::Fail(reason) => vec![Effect::Publish(Event::AttemptFailed { reason })],
         round::Effect::Accept(site, bytes) => {
-            vec![Effect::Accept, Effect::Publish(Event::UpdateReceived { site, bytes })]
+            let received = attempt.told.received(site, bytes).map(Effect::Publish);
+            [Effect::Accept].into_iter().chain(received).collect()
         }
         round::Effect::Reject(site, reason) => {
-            let failed = Event::SiteFailed { site, reason: reason.to_owned() };
-            vec![Effect::Reject(reason.to_owned()), Effect::Publish(failed)]
+            let failed = attempt.told.failure(site, reason.to_owned()).map(Effect::Publish);
+            [Effect::Reject(reason.to_owned())].into_iter().chain(failed).collect()
         }
         round::Effect::Decline(site, reason) => {
-            vec![Effect::Publish(Event::SiteFailed { site, reason })]
+            attempt.told.failure(site, reason).map(Effect::Publish).into_iter().collect()
         }
     }
 }

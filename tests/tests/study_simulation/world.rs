@@ -7,7 +7,7 @@ use fedtwin_coordinator::record::{Record, Standing, replay};
 use fedtwin_coordinator::study::{Effect, Input, Job, Models, Study};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, Timestamp};
-use fedtwin_proto::domain::{Answer, Event, Notice, StudyEvent, StudyOutcome};
+use fedtwin_proto::domain::{Answer, Event, Notice, RoundKey, StudyEvent, StudyOutcome};
 use fedtwin_proto::wire;
 use fedtwin_tests::simulation::{DEADLINE_S, JOIN_S, PATIENTS_MAX, StudyTerms, Updates, plan, site};
 
@@ -20,6 +20,7 @@ pub(super) enum What {
     Refuse(usize),
     Update(usize, u32, u8),
     Decline(usize, u32),
+    Unusable(usize, u32),
     Aggregate,
     AggregateFails,
     Cancel,
@@ -54,6 +55,8 @@ struct Seen {
     /// Who was a member when it began.
     members: BTreeMap<SiteName, u32>,
     accepted: BTreeMap<SiteName, Digest>,
+    /// How many events of each site's failures and updates the open attempt has.
+    told: BTreeMap<SiteName, (u32, u32)>,
     job: Option<Job>,
     rejection: Option<String>,
     closed: bool,
@@ -96,6 +99,11 @@ impl World {
         self.seen.rejection.as_deref()
     }
 
+    /// Returns how often a site's failures and its updates were told in the open attempt.
+    pub(super) fn told_of(&self, i: usize) -> (u32, u32) {
+        self.seen.told.get(&site(i)).copied().unwrap_or_default()
+    }
+
     pub(super) fn aggregating_patients(&self) -> Option<u64> {
         self.seen.job.as_ref().map(|job| job.patients)
     }
@@ -134,6 +142,11 @@ impl World {
                 Input::Updated(site(i), attempt(ago), update)
             }
             What::Decline(i, ago) => Input::Declined(site(i), attempt(ago), "no cohort".to_owned()),
+            What::Unusable(i, ago) => {
+                let (study, round) = (self.plan.0.study.id.clone(), self.seen.rounds + 1);
+                let key = RoundKey { study, round, attempt: attempt(ago) };
+                Input::Unusable(site(i), key, "cut off".to_owned())
+            }
             What::Tick => Input::Tick,
             What::Cancel => {
                 // Whatever was being aggregated comes to nothing, when it is done.
@@ -235,8 +248,21 @@ impl World {
         }
     }
 
-    /// Whatever is published, the other end takes it.
-    fn published(&self, event: Event) {
+    /// Whatever is published, the other end takes it, and no site fills a study's history.
+    fn published(&mut self, event: Event) {
+        match &event {
+            Event::RoundStarted { .. } => self.seen.told.clear(),
+            Event::SiteFailed { site, .. } => self.seen.told.entry(site.clone()).or_default().0 += 1,
+            Event::UpdateReceived { site, .. } => self.seen.told.entry(site.clone()).or_default().1 += 1,
+            Event::SiteAnswered { .. }
+            | Event::AttemptFailed { .. }
+            | Event::MetricsReleased(_)
+            | Event::RoundClosed { .. }
+            | Event::StudyClosed(_) => {}
+        }
+        for (site, (failures, updates)) in &self.seen.told {
+            assert!(*failures <= 4 && *updates <= 1, "{site}: {failures} failures, {updates} updates");
+        }
         let event = wire::StudyEvent::from(StudyEvent { number: 0, time: self.now, event });
         StudyEvent::try_from(event).expect("invariant_nothing_that_is_sent_is_malformed");
     }
