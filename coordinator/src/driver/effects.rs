@@ -88,7 +88,16 @@ impl Driver {
             // Closing the channel ends the site's stream; it subscribes anew and is told again.
             tracing::warn!(%site, "does not take its notices; its subscription is closed");
             self.sites.remove(site);
+            self.lost.push(site.clone());
         }
+    }
+
+    /// Tells the studies of sites that were cut off, once they are back in their places; that may cut off others.
+    pub(super) fn tell_of_the_lost(&mut self) -> Result<(), LogError> {
+        while let Some(site) = self.lost.pop() {
+            self.feed_all(&|| Input::Absent(site.clone()))?;
+        }
+        Ok(())
     }
 
     pub(super) fn publish(&mut self, id: &StudyId, event: Event) {

@@ -46,6 +46,8 @@ pub struct Driver {
     ended: EndedStudies,
     refusals: Refusals,
     sites: HashMap<SiteName, Subscription>,
+    /// Sites that were cut off, of which the studies are not told yet.
+    lost: Vec<SiteName>,
     jobs: JoinSet<Done>,
     /// Places for first models in the making.
     workshop: Arc<Semaphore>,
@@ -84,6 +86,7 @@ impl Driver {
             ended: EndedStudies::default(),
             refusals: Refusals::new(clock::now()),
             sites: HashMap::new(),
+            lost: Vec::new(),
             jobs: JoinSet::new(),
             workshop: Arc::new(Semaphore::new(PREPARED_AT_ONCE)),
             housekeeping: Timestamp(0),
@@ -124,6 +127,7 @@ impl Driver {
                     self.keep_house()?;
                 }
             }
+            self.tell_of_the_lost()?;
         }
         for record in self.refusals.take() {
             self.write(&record)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fedtwin_certs::{Authority, Credentials, Role, Terms};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, ResearcherName};
-use fedtwin_proto::domain::{Event, Notice, StudyOutcome};
+use fedtwin_proto::domain::{Answer, Event, Notice, StudyOutcome};
 
 use super::*;
 
@@ -19,6 +19,50 @@ calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
 model = { family.vector.parameters = 4, seed = 1 }
 training = { sampling = "1", loss = "bce", site = "gradient", server.fedavg.learning_rate = 1.0 }
 "#;
+
+/// A driver that runs.
+struct Run {
+    commands: mpsc::Sender<Command>,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<Result<(), LogError>>,
+}
+
+impl Run {
+    fn start(driver: Driver) -> Self {
+        let (commands, queue) = mpsc::channel(8);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(driver.run(queue, stop.clone()));
+        Self { commands, stop, task }
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.unwrap();
+        answer.await.unwrap()
+    }
+
+    /// Subscribes a site for which so many notices may wait.
+    async fn subscribe(&self, site: &str, room: usize) -> mpsc::Receiver<Notice> {
+        let (notices, queue) = mpsc::channel(room);
+        let subscription = Subscription { number: 0, agent: Vec::new(), running: Vec::new(), notices };
+        self.ask(|reply| Command::Subscribe(site.parse().unwrap(), subscription, reply)).await.unwrap();
+        // It is answered before its studies are told, and the next command after that.
+        let watch = |reply| Command::Watch(who("researcher/nobody"), id("none"), reply);
+        self.ask(watch).await.unwrap_err();
+        queue
+    }
+
+    /// A site says something.
+    async fn tell(&self, site: &str, call: Call, study: &StudyId, input: Input) -> Result<(), Refused> {
+        let (caller, study, input) = (who(&format!("site/{site}")), study.clone(), Box::new(input));
+        self.ask(|reply| Command::Tell(caller, call, study, input, reply)).await
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
 
 /// A coordinator's folder and log, without a coordinator.
 struct Bench {
@@ -185,4 +229,37 @@ async fn an_open_study_whose_plan_cannot_be_read_keeps_the_coordinator_from_star
     let error = Driver::open(bench.store(), bench.signer(), Policy::default()).err().unwrap();
     assert!(error.to_string().contains("the open study unreadable"), "{error}");
     assert!(bench.store().model(&id("unreadable"), &model).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_does_not_read_is_absent_from_then_on() {
+    let bench = Bench::new();
+    let study = id("two");
+    let attempts = PLAN.replace("attempts_max = 1", "attempts_max = 3").replace("steps = 1", "steps = 3");
+    let plan = attempts.replace("sites_min = 1", "sites_min = 2");
+    bench.leave(&study, &plan, false);
+    let driver = Run::start(bench.driver());
+    // The offer takes all the room that one of them has.
+    let _unread = driver.subscribe("north", 1).await;
+    let mut read = driver.subscribe("south", 64).await;
+    for site in ["north", "south"] {
+        let accepted = Input::Answered(site.parse().unwrap(), Answer::Accepted { patients: 1 });
+        driver.tell(site, Call::AnswerPlan, &study, accepted).await.unwrap();
+    }
+    for site in ["north", "south"] {
+        let declined = Input::Declined(site.parse().unwrap(), 1, "no".to_owned());
+        driver.tell(site, Call::DeclineRound, &study, declined).await.unwrap();
+    }
+    let mut invited = || {
+        let notices = std::iter::from_fn(|| read.try_recv().ok());
+        let attempt = |notice| match notice {
+            Notice::Invitation(invitation) => Some(invitation.key.attempt),
+            Notice::Offer(_) | Notice::Measurement(_) | Notice::Secure(_) | Notice::Closed(_) => None,
+        };
+        notices.filter_map(attempt).collect::<Vec<_>>()
+    };
+    assert_eq!(invited(), [1], "the second attempt waits for the other site to come back");
+    let _back = driver.subscribe("north", 64).await;
+    assert_eq!(invited(), [2]);
+    driver.stop().await;
 }
