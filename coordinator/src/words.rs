@@ -27,6 +27,9 @@ pub fn for_others(error: &(dyn Error + 'static)) -> String {
     as_reason(&line)
 }
 
+/// What others read of a fault in the coordinator itself.
+pub const FAULT: &str = "a fault of the coordinator; its own log says more";
+
 fn of_the_disk(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the coordinator's disk is full",

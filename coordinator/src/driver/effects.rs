@@ -4,8 +4,9 @@ use fedtwin_audit_log::LogError;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::{SiteName, StudyId};
 use fedtwin_proto::domain::{Event, Notice};
+use fedtwin_secagg::coordinator::Failure;
 
-use super::{Done, Driver, Running};
+use super::{Done, Driver, Running, jobs};
 use crate::aggregate::{Aggregation, aggregate};
 use crate::feed::Feed;
 use crate::record::Record;
@@ -48,8 +49,12 @@ impl Driver {
                 Effect::Accept => {}
                 Effect::Reject(reason) => refusal = Some(reason),
                 Effect::Open(attempt, reconstruction) => {
+                    let solve = jobs::abandonable("opening a sum", move || reconstruction.solve());
                     let id = id.clone();
-                    self.jobs.spawn_blocking(move || Done::Opened(id, attempt, reconstruction.solve()));
+                    self.jobs.spawn(async move {
+                        let solved = solve.await.unwrap_or(Err(Failure::SharesDoNotFit));
+                        Done::Opened(id, attempt, solved)
+                    });
                 }
                 Effect::Aggregate(job) => self.aggregate(id, job),
             }
@@ -113,11 +118,13 @@ impl Driver {
         let job = Aggregation::new(plan, job);
         let (store, id) = (self.store.clone(), id.clone());
         self.jobs.spawn_blocking(move || {
-            let result = aggregate(&job, &store).map_err(|error| {
-                tracing::error!(study = %id, error = %program::describe(&error), "a round has no model");
-                words::for_others(&error)
+            let result = jobs::caught("aggregating", || aggregate(&job, &store)).map(|result| {
+                result.map_err(|error| {
+                    tracing::error!(study = %id, error = %program::describe(&error), "a round has no model");
+                    words::for_others(&error)
+                })
             });
-            Done::Aggregated(id, result)
+            Done::Aggregated(id, result.unwrap_or_else(|| Err(words::FAULT.to_owned())))
         });
     }
 }

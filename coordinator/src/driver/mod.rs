@@ -5,6 +5,7 @@
 mod command;
 mod effects;
 mod ended;
+mod jobs;
 mod opening;
 mod restore;
 #[cfg(test)]
@@ -120,7 +121,7 @@ impl Driver {
                     None => break,
                 },
                 Some(done) = self.jobs.join_next() => {
-                    self.done(done.expect("what is done on a thread does not panic and is not aborted"))?;
+                    self.done(done.expect("panics are caught where the work is done, and nothing is aborted"))?;
                 }
                 () = tokio::time::sleep(wait) => {
                     self.feed_all(&|| Input::Tick)?;
@@ -225,7 +226,7 @@ impl Driver {
     /// Removes files on a thread of its own: gigabytes take a while.
     fn sweep(&mut self, work: impl FnOnce() + Send + 'static) {
         self.jobs.spawn_blocking(move || {
-            work();
+            jobs::caught("removing files", work);
             Done::Swept
         });
     }

@@ -11,7 +11,7 @@ use fedtwin_daemon::{clock, program};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, ResearcherName, StudyId};
 
-use super::{Done, Driver, Opening, Refused, Reply, answer};
+use super::{Done, Driver, Opening, Refused, Reply, answer, jobs};
 use crate::access::Call;
 use crate::initial;
 use crate::study::{Input, Study};
@@ -49,13 +49,17 @@ impl Driver {
         self.jobs.spawn(async move {
             let _place = workshop.acquire_owned().await.expect("the semaphore is never closed");
             let prepare = move || {
-                let model = initial::prepare(&store, &plan, &signed, &opener).map_err(|error| {
-                    tracing::warn!(study = %plan.study.id, error = %program::describe(&error), "not prepared");
-                    words::for_others(&error)
+                let made = || initial::prepare(&store, &plan, &signed, &opener);
+                let model = jobs::caught("making a first model", made).map(|made| {
+                    made.map_err(|error| {
+                        tracing::warn!(study = %plan.study.id, error = %program::describe(&error), "not prepared");
+                        words::for_others(&error)
+                    })
                 });
+                let model = model.unwrap_or_else(|| Err(words::FAULT.to_owned()));
                 Prepared { plan, signed, opener, model }
             };
-            let prepared = tokio::task::spawn_blocking(prepare).await.expect("preparing does not panic");
+            let prepared = tokio::task::spawn_blocking(prepare).await.expect("its panics are caught");
             Done::Prepared(Box::new(prepared))
         });
     }

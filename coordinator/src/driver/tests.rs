@@ -263,3 +263,47 @@ async fn a_site_that_does_not_read_is_absent_from_then_on() {
     assert_eq!(invited(), [2]);
     driver.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_panics_fails_alone() {
+    let bench = Bench::new();
+    bench.leave(&id("fine"), PLAN, false);
+    let mut driver = bench.driver();
+    driver.sweep(|| panic!("a fault"));
+    driver.jobs.spawn(async {
+        let solved = jobs::abandonable("opening a sum", || panic!("a fault")).await;
+        Done::Opened(id("fine"), 1, solved.unwrap_or(Err(Failure::SharesDoNotFit)))
+    });
+    // What is done is taken in until nothing is left, and the study is still there.
+    while let Some(done) = driver.jobs.join_next().await {
+        driver.done(done.unwrap()).unwrap();
+    }
+    let driver = Run::start(driver);
+    let watch = |reply| Command::Watch(who("researcher/ada"), id("fine"), reply);
+    assert!(driver.ask(watch).await.is_ok());
+    driver.stop().await;
+}
+
+#[test]
+fn a_coordinator_stops_while_a_sum_is_being_opened() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (endless, until) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(async {
+        let bench = Bench::new();
+        let mut driver = bench.driver();
+        let (begins, began) = oneshot::channel();
+        let solve = jobs::abandonable("opening a sum", move || {
+            begins.send(()).unwrap();
+            until.recv().is_ok()
+        });
+        driver.jobs.spawn(async move {
+            solve.await;
+            Done::Swept
+        });
+        began.await.unwrap();
+        Run::start(driver).stop().await;
+    });
+    // As at the end of `main`: this waits for what the runtime itself does on threads.
+    drop(runtime);
+    drop(endless);
+}
