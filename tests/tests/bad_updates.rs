@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fedtwin_plan::{Digest, StudyId, WireBits};
 use fedtwin_privacy::wire_integers::encode;
-use fedtwin_proto::domain::{Event, RoundKey, UpdateHeader};
+use fedtwin_proto::domain::{Event, RoundKey, StudyEvent, UpdateHeader};
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use fedtwin_tests::hand_made::{End, HandMadeSite, HandMadeUpdate};
 use fedtwin_tests::script::sum;
@@ -190,6 +190,34 @@ async fn a_good_update_made_by_hand_counts_once_and_the_researcher_sees_what_fai
         });
         assert!(failed, "{:?}", waiting.watch.seen);
         waiting.watch.finished().await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinators_disk_that_fails_is_not_told_as_a_sites_failure() {
+    in_time(async {
+        let mut bench = Bench::start().await?;
+        let mut waiting = bench.study().await?;
+        waiting.watch.updates(2).await?;
+        // With a file in the place of its folder no update finds room.
+        let spool = bench.testbed.folder().join("coordinator/spool");
+        let away = bench.testbed.folder().join("coordinator/away");
+        std::fs::rename(&spool, &away)?;
+        std::fs::write(&spool, b"")?;
+        let good = HandMadeUpdate::good(&waiting.key, &waiting.bytes);
+        for _again in 0..3 {
+            let refused = bench.rogue.send(good.clone()).await.expect_err("it cannot be stored");
+            assert!(refused.message().contains("the coordinator's disk fails"), "{refused:?}");
+        }
+        std::fs::remove_file(&spool)?;
+        std::fs::rename(&away, &spool)?;
+        bench.rogue.send(good).await?;
+        let (included, _missing) = waiting.watch.round_closed(1).await?;
+        assert_eq!(included, bench.testbed.sites);
+        let failed = |event: &StudyEvent| matches!(event.event, Event::SiteFailed { .. });
+        assert!(!waiting.watch.seen.iter().any(failed), "{:?}", waiting.watch.seen);
         Ok(())
     })
     .await;

@@ -184,17 +184,24 @@ impl Sites for SitesService {
                 self.say(caller, Call::SendUpdate, key.study, input).await
             }
             Err(error) => {
-                tracing::warn!(%site, %key, error = %program::describe(&error), "an update was refused");
+                let described = program::describe(&error);
                 let reason = words::for_others(&error);
-                self.context.tell(Command::Unusable(site, key, reason.clone())).await?;
-                Err(match error {
-                    SpoolError::Storage { .. } => Status::internal(reason),
+                match error {
+                    // The site sends it again until it is stored; that is not its failure.
+                    SpoolError::Storage { .. } => {
+                        tracing::error!(%site, %key, error = %described, "an update cannot be stored");
+                        Err(Status::internal(reason))
+                    }
                     SpoolError::WrongLength { .. }
                     | SpoolError::WrongChunk { .. }
                     | SpoolError::ChunkSize(_)
                     | SpoolError::CutOff { .. }
-                    | SpoolError::WrongDigest => Status::invalid_argument(reason),
-                })
+                    | SpoolError::WrongDigest => {
+                        tracing::warn!(%site, %key, error = %described, "an update was refused");
+                        self.context.tell(Command::Unusable(site, key, reason.clone())).await?;
+                        Err(Status::invalid_argument(reason))
+                    }
+                }
             }
         }
     }
