@@ -52,7 +52,7 @@ impl Refusals {
     }
 }
 
-/// Researchers, auditors and operators of a large federation; sites are refused by their studies.
+/// All callers of a large federation, of whom few are refused.
 const CALLERS_MAX: usize = 1000;
 const OTHERS: &str = "others";
 const DAY_MS: u64 = 86_400_000;

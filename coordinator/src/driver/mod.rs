@@ -184,7 +184,7 @@ impl Driver {
             }
             Command::Expect(caller, key, reply) => {
                 let expected = self.expected_bytes(&caller, &key);
-                answer(reply, expected);
+                self.answer_site(&caller, reply, expected);
             }
             Command::Tell(caller, call, study, input, reply) => {
                 let taken = match self.register.authorize(&caller, call, &study) {
@@ -192,7 +192,7 @@ impl Driver {
                     Ok(()) => self.feed(&study, *input)?.map_or(Ok(()), |reason| Err(Refused::Not(reason))),
                     Err(denied) => Err(denied.into()),
                 };
-                answer(reply, taken);
+                self.answer_site(&caller, reply, taken);
             }
             Command::Unusable(site, key, reason) => {
                 let study = key.study.clone();
@@ -274,6 +274,14 @@ impl Driver {
     fn answer<T>(&mut self, caller: &Identity, reply: Reply<T>, result: Result<T, Refused>) {
         if let Err(refused) = &result {
             self.refusals.note(&caller.to_string(), &refused.to_string());
+        }
+        answer(reply, result);
+    }
+
+    /// Answers a site, and counts what it may not; what its own study does not take is the study's matter.
+    fn answer_site<T>(&mut self, caller: &Identity, reply: Reply<T>, result: Result<T, Refused>) {
+        if let Err(Refused::Denied(denied)) = &result {
+            self.refusals.note(&caller.to_string(), &denied.to_string());
         }
         answer(reply, result);
     }

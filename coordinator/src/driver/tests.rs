@@ -307,3 +307,22 @@ fn a_coordinator_stops_while_a_sum_is_being_opened() {
     drop(runtime);
     drop(endless);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_asks_about_others_studies_has_its_line_in_the_audit_log() {
+    let bench = Bench::new();
+    let study = id("fine");
+    bench.leave(&study, PLAN, false);
+    let driver = Run::start(bench.driver());
+    for site in ["west", "north"] {
+        let key = RoundKey { study: study.clone(), round: 1, attempt: 1 };
+        let caller = who(&format!("site/{site}"));
+        driver.ask(|reply| Command::Expect(caller, key, reply)).await.unwrap_err();
+        let accepted = Input::Answered(site.parse().unwrap(), Answer::Accepted { patients: 11 });
+        driver.tell(site, Call::AnswerPlan, &study, accepted).await.unwrap_err();
+    }
+    driver.stop().await;
+    let log = std::fs::read_to_string(bench.folder.path().join("audit.log")).unwrap();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("\"refused\"")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("site/west") && lines[0].contains("\"count\":2"), "{log}");
+}
