@@ -76,11 +76,14 @@ impl ProcessTrainer {
     /// Says how the process ended, which its pipe does not tell.
     fn gone(&self, error: io::Error) -> TrainerError {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who closes its pipe and stays would be waited for without end. One that is ending keeps its own status.
+        let _ended = process.kill();
         let status = process.wait().ok();
         TrainerError::Gone(match status.and_then(|status| status.signal()) {
             Some(SIGSYS) => io::Error::other(
                 "it was ended by the kernel (SIGSYS), because it made a system call that its sandbox forbids",
             ),
+            Some(SIGKILL) => io::Error::other("it was killed, or closed its pipe and was killed for that"),
             Some(signal) => io::Error::other(format!("it was ended by signal {signal}")),
             None => error,
         })
@@ -251,6 +254,8 @@ fn to_le(weights: &[f32]) -> Vec<u8> {
 
 /// With what the kernel ends a process that makes a forbidden call; the same on x86-64 and aarch64.
 const SIGSYS: i32 = 31;
+/// With what the kernel ends a process that takes too much memory, and this agent any.
+const SIGKILL: i32 = 9;
 
 /// The C library gives memory above this back at once; a GiB is more than a step takes.
 const KEPT_BYTES: &str = "1073741824";
@@ -282,14 +287,17 @@ calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
 
     fn subverted(answers: &[u8]) -> Subverted {
         let folder = TempDir::new().unwrap();
-        let (answer, program) = (folder.path().join("answers"), folder.path().join("trainer"));
+        let answer = folder.path().join("answers");
         fs::write(&answer, answers).unwrap();
-        let script = format!("#!/bin/sh\ncat '{}'\nexec cat >/dev/null\n", answer.display());
-        fs::write(&program, script).unwrap();
+        running(folder, &format!("cat '{}'\nexec cat >/dev/null", answer.display()))
+    }
+
+    fn running(folder: TempDir, script: &str) -> Subverted {
+        let program = folder.path().join("trainer");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
         let config = TrainerConfig { program, ..TrainerConfig::default() };
-        let trainer = ProcessTrainer::start(&config).unwrap();
-        Subverted(trainer, folder)
+        Subverted(ProcessTrainer::start(&config).unwrap(), folder)
     }
 
     /// It loads a cohort of one test patient first.
@@ -354,15 +362,28 @@ calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
         assert!(matches!(part, TrainerError::OtherAnswer), "{part}");
     }
 
+    /// Asks a trainer that runs this script, and returns what is said of its end.
+    fn end_of(script: &'static str) -> String {
+        let (said, heard) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut trainer = running(TempDir::new().unwrap(), script);
+            let gone = trainer.0.check(Path::new("cohort.toml")).unwrap_err();
+            let TrainerError::Gone(source) = gone else { panic!("{gone}") };
+            drop(trainer);
+            said.send(source.to_string()).unwrap();
+        });
+        heard.recv_timeout(std::time::Duration::from_secs(60)).expect("nobody waits for the trainer")
+    }
+
     #[test]
     fn a_trainer_that_its_sandbox_ended_is_named_for_what_it_did() {
-        let folder = TempDir::new().unwrap();
-        let program = folder.path().join("trainer");
-        fs::write(&program, "#!/bin/sh\nhead -c 1 >/dev/null\nkill -SYS $$\n").unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
-        let config = TrainerConfig { program, ..TrainerConfig::default() };
-        let gone = ProcessTrainer::start(&config).unwrap().check(Path::new("cohort.toml")).unwrap_err();
-        let TrainerError::Gone(source) = gone else { panic!("{gone}") };
-        assert!(source.to_string().contains("its sandbox forbids"), "{source}");
+        let said = end_of("head -c 1 >/dev/null\nkill -SYS $$");
+        assert!(said.contains("its sandbox forbids"), "{said}");
+    }
+
+    #[test]
+    fn a_trainer_that_closes_its_pipe_and_stays_holds_nobody() {
+        let said = end_of("exec >&-\nexec sleep 1000");
+        assert!(said.contains("closed its pipe"), "{said}");
     }
 }
