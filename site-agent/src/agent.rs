@@ -154,9 +154,13 @@ impl Agent {
 
     /// Enters what people want closed, also where no study asks for anything.
     fn close_studies(&self) {
-        let mut session = self.shared.session();
-        if let Err(error) = tokio::task::block_in_place(|| session.enter_closings(clock::now())) {
+        let entered = tokio::task::block_in_place(|| self.shared.session().enter_closings(clock::now()));
+        if let Err(error) = entered {
             tracing::error!(error = %program::describe(&error), "studies cannot be closed");
+        }
+        for sender in self.studies.values() {
+            // Its trainer ends with a study that a person closed; a queue that is full has other reasons to look.
+            let _full = sender.try_send(Input::Tick);
         }
     }
 

@@ -27,6 +27,8 @@ mod standing;
 #[cfg(test)]
 mod standing_tests;
 #[cfg(test)]
+mod study_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -316,6 +318,12 @@ impl Session {
         let receipt = self.ledger.record(grant, release.digest(), now)?;
         self.keep_elsewhere()?;
         Ok(door::send(key, release, receipt)?)
+    }
+
+    /// Says whether this site takes part in a study, and nobody has closed it since.
+    #[must_use]
+    pub fn takes_part(&self, study: &StudyId) -> bool {
+        self.studies.contains_key(study)
     }
 
     fn accepted(&self, study: &StudyId) -> Result<&Accepted, SessionError> {

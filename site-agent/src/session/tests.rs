@@ -135,7 +135,11 @@ impl Site {
     }
 
     pub(super) fn offer(&self, session: &mut Session, id: &str, c_int: u32) -> Result<Accepted, Refusal> {
-        let text = format!(
+        self.offer_text(session, Self::plan(id, c_int))
+    }
+
+    pub(super) fn plan(id: &str, c_int: u32) -> String {
+        format!(
             r#"
             study = {{ id = "{id}", title = "t", sites = ["va"], expires = "2099-01-01" }}
             cohort = {{ name = "heart", patients_max = 100 }}
@@ -146,13 +150,17 @@ impl Site {
             privacy.local = {{ clip = 1.0, delta = 1e-3, target.noise-multiplier = 8.0 }}
             calibrated = {{ m = 13, c_int = {c_int}, modulus_bits = 32, steps = 4, epsilon = 1e6 }}
             "#
-        );
-        self.offer_text(session, text)
+        )
+    }
+
+    pub(super) fn signed(&self, text: String) -> (Plan, Signer, SignedPlan) {
+        let signed = sign_plan(&self.researcher, text.into_bytes());
+        let (plan, signer) = verify_plan(&signed, self.credentials.authority(), NOW).unwrap();
+        (plan, signer, signed)
     }
 
     pub(super) fn offer_text(&self, session: &mut Session, text: String) -> Result<Accepted, Refusal> {
-        let signed = sign_plan(&self.researcher, text.into_bytes());
-        let (plan, signer) = verify_plan(&signed, self.credentials.authority(), NOW).unwrap();
+        let (plan, signer, signed) = self.signed(text);
         session.offered(plan, &signer, &signed, NOW)
     }
 

@@ -244,7 +244,8 @@ impl Study {
                 if awaited { Vec::new() } else { self.idle(desk) }
             }
             Stage::Preparing(_) | Stage::Sending(_) => self.call_again(now),
-            Stage::Idle | Stage::Over => Vec::new(),
+            Stage::Idle => self.end_if_dropped(desk).into_iter().collect(),
+            Stage::Over => Vec::new(),
         }
     }
 
@@ -316,7 +317,7 @@ impl Study {
     fn fail(&mut self, desk: &mut Desk<'_>, key: &RoundKey, failed: &Failed) -> Vec<Effect> {
         tracing::error!(%key, error = %program::describe(failed), "an attempt is used up and released nothing");
         let decline = Effect::Decline(key.clone(), PublicReason::from(failed));
-        match self.end_if_too_many_failed(desk) {
+        match self.end_if_no_more_begins(desk) {
             Some(unload) => vec![decline, unload],
             // Whatever went wrong, the next attempt has a trainer that was not there.
             None => {
@@ -332,7 +333,7 @@ impl Study {
         self.stage = Stage::Idle;
         let reason = program::describe(why);
         tracing::warn!(%key, %reason, "an attempt does not begin here");
-        let unload = self.end_if_too_many_failed(desk);
+        let unload = self.end_if_no_more_begins(desk);
         let decline = Effect::Decline(key.clone(), PublicReason::from(why));
         let mut effects: Vec<_> = std::iter::once(decline).chain(unload).collect();
         effects.extend(self.idle(desk));
@@ -340,9 +341,10 @@ impl Study {
     }
 
     /// Ends the study at this site if no attempt of it may begin any more.
-    fn end_if_too_many_failed(&mut self, desk: &mut Desk<'_>) -> Option<Effect> {
+    fn end_if_no_more_begins(&mut self, desk: &mut Desk<'_>) -> Option<Effect> {
+        let dropped = self.end_if_dropped(desk);
         if self.taking_part.is_none() || desk.session.failed(&self.id) < FAILURES_MAX {
-            return None;
+            return dropped;
         }
         tracing::error!(study = %self.id, "{FAILURES_MAX} attempts released nothing: this site takes no further part");
         if let Err(error) = desk.session.gave_up(&self.id, desk.now.time) {
@@ -350,6 +352,15 @@ impl Study {
         }
         self.taking_part = None;
         Some(Effect::Unload)
+    }
+
+    /// Takes no further part in a study that the session has closed, as a person may at any time; an attempt that reads
+    /// data leaves first.
+    pub(super) fn end_if_dropped(&mut self, desk: &mut Desk<'_>) -> Option<Effect> {
+        if self.stage.is_working() || desk.session.takes_part(&self.id) {
+            return None;
+        }
+        self.taking_part.take().map(|_dropped| Effect::Unload)
     }
 
     /// Does what waited for the attempt to leave.

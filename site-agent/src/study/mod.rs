@@ -172,10 +172,12 @@ impl Study {
         signer: &Signer,
         signed: &SignedPlan,
     ) -> Vec<Effect> {
-        if let Some(TakingPart { accepted, .. }) = &self.taking_part {
+        let taking_part = self.taking_part.as_ref().filter(|_| desk.session.takes_part(&self.id));
+        if let Some(TakingPart { accepted, .. }) = taking_part {
             return vec![Effect::Answer(Ok(accepted.patients)), Effect::Exchange];
         }
-        match desk.session.offered(plan, signer, signed, desk.now.time) {
+        let mut effects: Vec<_> = self.end_if_dropped(desk).into_iter().collect();
+        effects.extend(match desk.session.offered(plan, signer, signed, desk.now.time) {
             Ok(accepted) => {
                 tracing::info!(study = %self.id, "taking part");
                 let (patients, load) = (accepted.patients, Effect::Load(Box::new(accepted.clone())));
@@ -188,7 +190,8 @@ impl Study {
                 tracing::warn!(study = %self.id, %reason, "a study was refused");
                 vec![Effect::Answer(Err(PublicReason::from(&refusal))), Effect::Exchange]
             }
-        }
+        });
+        effects
     }
 
     /// Ends the study, once the attempt that reads data has left.

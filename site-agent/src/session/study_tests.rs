@@ -1,0 +1,116 @@
+//! What a study asks for where the session has closed it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fedtwin_privacy::random::SecureRandom;
+use fedtwin_proto::domain::Invitation;
+
+use super::tests::{NOW, Site, key};
+use super::*;
+use crate::attempt_error::Failed;
+use crate::closings::{Closing, Closings};
+use crate::study::{Desk, Effect, Input, Moment, Study};
+
+/// A study's core, and the session that it works with.
+struct Bench {
+    site: Site,
+    session: Session,
+    study: Study,
+}
+
+impl Bench {
+    /// Has a site take part in a study.
+    fn new() -> Self {
+        let site = Site::new();
+        let session = site.open();
+        let mut bench = Self { site, session, study: Study::new(id(), 0) };
+        assert_eq!(bench.offer(), ["answer 80", "load", "exchange"]);
+        bench
+    }
+
+    fn feed(&mut self, input: Input) -> Vec<String> {
+        let now = Moment { time: NOW, passed: Duration::ZERO };
+        let (session, random) = (&mut self.session, &mut SecureRandom::new());
+        let effects = self.study.step(&mut Desk { session, random, now }, input);
+        effects.iter().map(words).collect()
+    }
+
+    fn offer(&mut self) -> Vec<String> {
+        let (plan, signer, signed) = self.site.signed(Site::plan("s", 1024));
+        self.feed(Input::Offered(Box::new(plan), signer, signed))
+    }
+
+    fn invite(&mut self) -> Vec<String> {
+        let invitation = Invitation {
+            key: key(1, 1),
+            model: Digest::of(b"model"),
+            closes_in: Duration::from_secs(9),
+            clip: 1.0.try_into().unwrap(),
+            members: BTreeSet::new(),
+        };
+        self.feed(Input::Invited(Purpose::Training, invitation))
+    }
+
+    /// Begins an attempt.
+    fn begin(&mut self) {
+        assert_eq!(self.invite(), ["fetch"]);
+        assert_eq!(self.feed(Input::Fetched(Digest::of(b"model"), Ok(Arc::new(Vec::new())))), ["compute"]);
+    }
+
+    /// Has a person close the study.
+    fn close(&mut self) {
+        let closing = Closing { study: id(), who: "Ada".parse().unwrap(), why: "forgotten".parse().unwrap() };
+        Closings::of(&self.session.state).ask(&closing).unwrap();
+        self.session.enter_closings(NOW).unwrap();
+    }
+}
+
+fn id() -> StudyId {
+    "s".parse().unwrap()
+}
+
+fn words(effect: &Effect) -> String {
+    match effect {
+        Effect::Answer(Ok(patients)) => format!("answer {patients}"),
+        Effect::Answer(Err(_)) => "refuse".to_owned(),
+        Effect::Load(_) => "load".to_owned(),
+        Effect::Unload => "unload".to_owned(),
+        Effect::Fetch(_) => "fetch".to_owned(),
+        Effect::Compute(_) => "compute".to_owned(),
+        Effect::Score(..) => "score".to_owned(),
+        Effect::Call(..) => "call".to_owned(),
+        Effect::Decline(..) => "decline".to_owned(),
+        Effect::Exchange => "exchange".to_owned(),
+        Effect::Over(_) => "over".to_owned(),
+    }
+}
+
+#[test]
+fn a_study_that_a_person_closed_has_no_trainer_and_is_refused_when_it_is_offered_again() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.offer(), ["answer 80", "exchange"], "it is not considered twice");
+    bench.close();
+    assert_eq!(bench.offer(), ["unload", "refuse", "exchange"]);
+    assert_eq!(bench.offer(), ["refuse", "exchange"]);
+    assert_eq!(bench.invite(), ["decline"]);
+}
+
+#[test]
+fn a_study_that_a_person_closed_ends_without_a_word_from_the_coordinator() {
+    let mut bench = Bench::new();
+    assert!(bench.feed(Input::Tick).is_empty());
+    bench.close();
+    assert_eq!(bench.feed(Input::Tick), ["unload"]);
+    assert!(bench.feed(Input::Tick).is_empty());
+}
+
+#[test]
+fn an_attempt_under_way_in_a_study_that_a_person_closed_leaves_and_no_trainer_comes_after_it() {
+    let mut bench = Bench::new();
+    bench.begin();
+    bench.close();
+    assert_eq!(bench.offer(), ["refuse", "exchange"], "the attempt has its trainer until it leaves");
+    let failed = Input::Computed((Purpose::Training, key(1, 1)), Duration::ZERO, Err(Failed::Ended));
+    assert_eq!(bench.feed(failed), ["decline", "unload"]);
+}
