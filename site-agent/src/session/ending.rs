@@ -42,6 +42,8 @@ impl Session {
     /// Fails where the ledger cannot be written.
     pub fn gave_up(&mut self, study: &StudyId, now: Timestamp) -> Result<(), LedgerError> {
         self.studies.remove(study);
+        // There is room for another: what was refused for that is considered anew.
+        self.refused.clear();
         self.ledger.close(study, (Outcome::Aborted, ClosedBy::Failures), now)
     }
 
@@ -58,6 +60,8 @@ impl Session {
         for study in Closings::of(&self.state).enter(&mut self.ledger, now)? {
             tracing::info!(%study, "a person closed the study");
             self.studies.remove(&study);
+            // There is room for another: what was refused for that is considered anew.
+            self.refused.clear();
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use fedtwin_plan::text_file::parse;
 
 use super::tests::{NOW, Site, recollect};
 use super::*;
+use crate::closings::{Closing, Closings};
 use crate::config::SiteConfig;
 
 fn public(refused: &Refusal) -> String {
@@ -47,6 +48,18 @@ fn a_study_too_many_is_refused_until_another_has_ended() {
     assert_eq!(site.ledger().matches("study-refused").count(), 1, "asking again writes nothing");
     session.closed(&"one".parse().unwrap(), true, NOW).unwrap();
     site.offer(&mut session, "two", 1000).unwrap();
+    // Whoever ends a study makes room for another.
+    public(&site.offer(&mut session, "three", 1001).unwrap_err());
+    let closing = Closing {
+        study: "two".parse().unwrap(),
+        who: "Ada".parse().unwrap(),
+        why: "forgotten".parse().unwrap(),
+    };
+    Closings::of(&site.state()).ask(&closing).unwrap();
+    site.offer(&mut session, "three", 1001).unwrap();
+    public(&site.offer(&mut session, "four", 1002).unwrap_err());
+    session.gave_up(&"three".parse().unwrap(), NOW).unwrap();
+    site.offer(&mut session, "four", 1002).unwrap();
 }
 
 /// What the authority has taken back, without a file.
