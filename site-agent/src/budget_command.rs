@@ -11,9 +11,10 @@ use fedtwin_audit_log::{LogError, PublicKey, entries};
 use fedtwin_certs::{Credentials, LogSigner};
 use fedtwin_cohort::CohortFile;
 use fedtwin_daemon::clock;
-use fedtwin_plan::CohortName;
 use fedtwin_plan::numbers::Positive;
+use fedtwin_plan::{CohortName, Timestamp};
 use fedtwin_privacy::accountant::Order;
+use fedtwin_privacy::ledger::witness::compare;
 use fedtwin_privacy::ledger::{
     Body, CohortReport, Delta, Kind, Ledger, LedgerError, LedgerState, Opened, Purpose, Remark,
 };
@@ -21,6 +22,7 @@ use fedtwin_privacy::ledger::{
 use crate::config::SiteConfig;
 use crate::proposals::{Proposal, Proposals};
 use crate::report;
+use crate::session::kept::Kept;
 use crate::session::ledger_path;
 
 /// What to do about budgets; without an action they are shown.
@@ -133,6 +135,29 @@ impl Place<'_> {
             .map_err(|(sequence, violation)| anyhow::anyhow!("entry {sequence} breaks a rule: {violation}"))
     }
 
+    /// Opens the ledger to write to it; there is none where the running agent holds it.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`] and [`compare`](Self::compare).
+    pub(crate) fn open_ledger(&self, now: Timestamp) -> anyhow::Result<Option<Ledger>> {
+        let state = self.state();
+        std::fs::create_dir_all(&state)?;
+        let signer = Box::new(LogSigner(Arc::clone(self.credentials)));
+        let ledger = match Ledger::open(&ledger_path(&state), &self.owner()?, signer, now) {
+            Err(LedgerError::Log(LogError::Locked(_))) => return Ok(None),
+            other => other?,
+        };
+        self.compare(&ledger)?;
+        Ok(Some(ledger))
+    }
+
+    /// Compares the ledger with the checkpoints that this site keeps of it and that people name: an entry in one that
+    /// was rolled back would fork it.
+    pub(crate) fn compare(&self, ledger: &Ledger) -> anyhow::Result<()> {
+        let (_kept, signed) = Kept::open(&self.state(), (self.base, &self.config.ledger), ledger)?;
+        Ok(signed.iter().try_for_each(|checkpoint| compare(ledger.leaves(), checkpoint))?)
+    }
+
     fn patients(&self, cohort: &CohortName) -> anyhow::Result<u32> {
         for config in &self.config.cohorts {
             let file = CohortFile::load(&self.base.join(&config.file))?;
@@ -231,21 +256,16 @@ fn describe(
 }
 
 fn confirm(place: Place<'_>, code: &str, who: Option<Remark>, out: &mut dyn Write) -> anyhow::Result<()> {
-    let state = place.state();
-    let proposals = Proposals::of(&state, place.credentials);
-    let proposal = proposals.confirm(code, who)?;
-    std::fs::create_dir_all(&state)?;
-    let signer = Box::new(LogSigner(Arc::clone(place.credentials)));
     let now = clock::now();
-    let mut ledger = match Ledger::open(&ledger_path(&state), &place.owner()?, signer, now) {
-        Err(LedgerError::Log(LogError::Locked(_))) => {
-            return Ok(writeln!(
-                out,
-                "confirmed; the running agent enters it before it considers its next study, or when it next \
-                 starts: see `fedtwin-site budget`"
-            )?);
-        }
-        other => other?,
+    let ledger = place.open_ledger(now)?;
+    let proposals = Proposals::of(&place.state(), place.credentials);
+    let proposal = proposals.confirm(code, who)?;
+    let Some(mut ledger) = ledger else {
+        return Ok(writeln!(
+            out,
+            "confirmed; the running agent enters it before it considers its next study, or when it next \
+             starts: see `fedtwin-site budget`"
+        )?);
     };
     for entered in proposals.enter(&mut ledger, now)? {
         if let Some(reason) = entered.refused {

@@ -5,19 +5,18 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use fedtwin_audit_log::key_change::Old;
-use fedtwin_audit_log::{LogError, Signer};
+use fedtwin_audit_log::Signer;
 use fedtwin_certs::{LogSigner, folder};
 use fedtwin_daemon::clock;
+use fedtwin_privacy::ledger::Remark;
 use fedtwin_privacy::ledger::body::KeyChanged;
-use fedtwin_privacy::ledger::rekey::Rekey;
-use fedtwin_privacy::ledger::witness::compare;
-use fedtwin_privacy::ledger::{Ledger, LedgerError, Remark};
+use fedtwin_privacy::ledger::rekey::UnderOldKey;
 
 use crate::budget_command::Place;
 use crate::pins;
-use crate::session::kept::Kept;
 use crate::session::ledger_path;
 
 /// What to do with the ledger.
@@ -99,7 +98,10 @@ fn rekey(place: Place<'_>, old: Old<'_>, statement: KeyChanged, out: &mut dyn Wr
     let key = signer.public_key();
     let path = ledger_path(&place.state());
     let owner = place.owner()?;
-    let ledger = Ledger::rekey(&path, &owner, Box::new(signer), Rekey { old, statement }, clock::now())?;
+    let before = UnderOldKey::open(&path, &owner, Box::new(signer), old)?;
+    // The old key is not kept, and with it goes what could mend an entry in a ledger that was rolled back.
+    place.compare(before.ledger())?;
+    let ledger = before.enter(statement, clock::now())?;
     let entry = ledger.state().entries() - 1;
     writeln!(out, "entry {entry}: from here on the key {key} signs the ledger of {}", owner.site)?;
     if broken {
@@ -121,19 +123,11 @@ fn confirm_mirror(
     remarks: (Remark, Remark),
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let signer = Box::new(LogSigner(Arc::clone(place.credentials)));
-    let (state, now) = (place.state(), clock::now());
-    let path = ledger_path(&state);
+    let (path, now) = (ledger_path(&place.state()), clock::now());
     anyhow::ensure!(path.exists(), "there is no ledger {}: nothing was ever acknowledged", path.display());
-    let mut ledger = match Ledger::open(&path, &place.owner()?, signer, now) {
-        Err(LedgerError::Log(LogError::Locked(_))) => {
-            anyhow::bail!("the agent is running and holds the ledger: stop it, confirm, and start it again")
-        }
-        other => other?,
-    };
-    // An entry in a ledger that was rolled back would fork it.
-    let (_kept, signed) = Kept::open(&state, (place.base, &place.config.ledger), &ledger)?;
-    signed.iter().try_for_each(|checkpoint| compare(ledger.leaves(), checkpoint))?;
+    let ledger = place.open_ledger(now)?;
+    let mut ledger =
+        ledger.context("the agent is running and holds the ledger: stop it, confirm, and start it again")?;
     let all = ledger.state().entries();
     anyhow::ensure!(
         entries < all,

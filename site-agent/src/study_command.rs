@@ -1,19 +1,15 @@
 //! `fedtwin-site study`: list the studies in the ledger, and close one that nobody will end any more.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use fedtwin_audit_log::LogError;
-use fedtwin_certs::LogSigner;
 use fedtwin_daemon::clock;
 use fedtwin_plan::StudyId;
-use fedtwin_privacy::ledger::{Ledger, LedgerError, Remark, Stage};
+use fedtwin_privacy::ledger::{Remark, Stage};
 
 use crate::budget_command::Place;
 use crate::closings::{Closing, Closings};
-use crate::session::ledger_path;
 
 /// What to do about studies.
 #[derive(Debug, Subcommand)]
@@ -77,19 +73,15 @@ fn close(place: Place<'_>, closing: &Closing, out: &mut dyn Write) -> anyhow::Re
         Stage::Reserved | Stage::Running => {}
         Stage::Committed | Stage::Aborted => bail!("study {study} is closed already"),
     }
-    let state = place.state();
-    let closings = Closings::of(&state);
-    closings.ask(closing)?;
-    let signer = Box::new(LogSigner(Arc::clone(place.credentials)));
     let now = clock::now();
-    let mut ledger = match Ledger::open(&ledger_path(&state), &place.owner()?, signer, now) {
-        Err(LedgerError::Log(LogError::Locked(_))) => {
-            return Ok(writeln!(
-                out,
-                "the running agent closes it before it begins an attempt or considers a study, or when it next connects"
-            )?);
-        }
-        other => other?,
+    let ledger = place.open_ledger(now)?;
+    let closings = Closings::of(&place.state());
+    closings.ask(closing)?;
+    let Some(mut ledger) = ledger else {
+        return Ok(writeln!(
+            out,
+            "the running agent closes it before it begins an attempt or considers a study, or when it next connects"
+        )?);
     };
     closings.enter(&mut ledger, now)?;
     Ok(writeln!(out, "closed; what it never began is given back: see `fedtwin-site budget`")?)

@@ -86,7 +86,8 @@ pub enum LedgerError {
 pub struct Ledger {
     state: LedgerState,
     log: LogFile<Body>,
-    own: PublicKey,
+    /// The key of the last entry.
+    key: PublicKey,
     leaves: Vec<LeafHash>,
 }
 
@@ -130,12 +131,11 @@ impl Ledger {
         (path, signer): (&Path, Box<dyn Signer + Send>),
         last: PublicKey,
     ) -> Result<Self, LedgerError> {
-        let own = signer.public_key();
         let (log, entries) = LogFile::open_under(disk, path, signer, last).map_err(rekey::other_key)?;
         let state = LedgerState::replay(entries.iter().map(|entry| (&entry.body, entry.stamp)))
             .map_err(|(sequence, violation)| LedgerError::Inconsistent { sequence, violation })?;
         let leaves = entries.iter().map(|entry| entry.hash).collect();
-        Ok(Self { state, log: log.stamped(STAMP), own, leaves })
+        Ok(Self { state, log: log.stamped(STAMP), key: last, leaves })
     }
 
     /// Returns the state, for reports.

@@ -34,33 +34,70 @@ impl Ledger {
         rekey: Rekey<'_>,
         now: Timestamp,
     ) -> Result<Self, LedgerError> {
-        let Rekey { old, statement } = rekey;
-        let last = match old {
-            Old::Signs(signer) => signer.public_key(),
-            Old::Lost(key) => key,
-        };
-        if last == signer.public_key() {
-            return Err(LedgerError::SameKey);
-        }
-        let disk = Box::new(Files::open(path)?);
-        let mut ledger = Self::replay_on(disk, (path, signer), last)?;
-        match ledger.state.owner() {
-            Some(found) if found == owner => {}
-            Some(found) => return Err(LedgerError::Foreign(found.clone())),
-            None => return Err(LedgerError::Empty),
-        }
-        let body = Body::KeyChanged(statement);
-        ledger.state.check(&body)?;
-        let appended = ledger.log.change_key(old, &body, now.0)?;
-        ledger.take_in(&body, appended);
-        Ok(ledger)
+        UnderOldKey::open(path, owner, signer, rekey.old)?.enter(rekey.statement, now)
     }
 
     /// Returns all keys that signed the ledger, the present one last: its site's checkpoints are under one of them.
     #[must_use]
     pub fn keys(&self) -> Vec<PublicKey> {
         let before = self.log.keys().iter().map(|succession| succession.change.from);
-        before.chain([self.own]).collect()
+        before.chain([self.key]).collect()
+    }
+}
+
+/// A ledger that an old key signs, to be looked at before the new one is entered: nothing brings the old one back.
+pub struct UnderOldKey<'a> {
+    ledger: Ledger,
+    own: PublicKey,
+    old: Old<'a>,
+}
+
+impl<'a> UnderOldKey<'a> {
+    /// Opens a ledger that is signed by an old key; `signer` has the new one.
+    ///
+    /// # Errors
+    /// As [`Ledger::rekey`].
+    pub fn open(
+        path: &Path,
+        owner: &Opened,
+        signer: Box<dyn Signer + Send>,
+        old: Old<'a>,
+    ) -> Result<Self, LedgerError> {
+        let own = signer.public_key();
+        let last = match old {
+            Old::Signs(signer) => signer.public_key(),
+            Old::Lost(key) => key,
+        };
+        if last == own {
+            return Err(LedgerError::SameKey);
+        }
+        let disk = Box::new(Files::open(path)?);
+        let ledger = Ledger::replay_on(disk, (path, signer), last)?;
+        match ledger.state.owner() {
+            Some(found) if found == owner => Ok(Self { ledger, own, old }),
+            Some(found) => Err(LedgerError::Foreign(found.clone())),
+            None => Err(LedgerError::Empty),
+        }
+    }
+
+    /// Returns the ledger as it is.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Enters the new key.
+    ///
+    /// # Errors
+    /// Fails when the disk does.
+    pub fn enter(self, statement: KeyChanged, now: Timestamp) -> Result<Ledger, LedgerError> {
+        let Self { mut ledger, own, old } = self;
+        let body = Body::KeyChanged(statement);
+        ledger.state.check(&body)?;
+        let appended = ledger.log.change_key(old, &body, now.0)?;
+        ledger.take_in(&body, appended);
+        ledger.key = own;
+        Ok(ledger)
     }
 }
 

@@ -44,6 +44,10 @@ impl Session {
         self.studies.remove(study);
         // There is room for another: what was refused for that is considered anew.
         self.refused.clear();
+        // An entry in a ledger that was rolled back would fork it; the next attempt that is declined asks again.
+        if self.check_standing().is_err() {
+            return Ok(());
+        }
         self.ledger.close(study, (Outcome::Aborted, ClosedBy::Failures), now)
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use fedtwin_privacy::ledger::{FAILURES_MAX, Purpose, Stage};
 
-use super::tests::{NOW, Site, grant, key};
+use super::tests::{NOW, Site, grant, key, recollect};
 use super::*;
 use crate::closings::{Closing, Closings};
 
@@ -68,6 +68,13 @@ fn a_study_of_which_too_much_failed_is_closed_for_that() {
     }
     let refused = session.invited(Purpose::Training, &key(9, 9), NOW).unwrap_err().to_string();
     assert!(refused.contains("no further one begins"), "{refused}");
+    let note = session.entries_from(0).unwrap().checkpoint.unwrap();
+    session.acknowledge(&note).unwrap();
+    recollect(&mut session, 0, &[]).unwrap_err();
+    let before = site.ledger();
+    session.gave_up(&study(), NOW).unwrap();
+    assert_eq!(site.ledger(), before, "nothing is entered while the ledger cannot be relied on");
+    recollect(&mut session, before.lines().count() as u64, &[]).unwrap();
     session.gave_up(&study(), NOW).unwrap();
     assert_eq!(stage(&session).0, Stage::Aborted);
     assert!(site.ledger().contains(r#""by":{"kind":"failures"}"#));

@@ -9,6 +9,8 @@
 mod budget_tests;
 #[cfg(test)]
 mod checked_tests;
+#[cfg(test)]
+mod command_tests;
 pub mod door;
 mod ending;
 #[cfg(test)]

@@ -23,6 +23,7 @@ const WEIGHTS: usize = 5;
 pub(super) struct Site {
     pub(super) folder: tempfile::TempDir,
     pub(super) credentials: Arc<Credentials>,
+    authority: Authority,
     researcher: Credentials,
 }
 
@@ -32,12 +33,12 @@ impl Site {
         let authority = Authority::create(&"fed".parse().unwrap(), NOW, until).unwrap();
         let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
         let issue = |role, name: &str| authority.issue(role, &name.parse().unwrap(), &terms).unwrap();
+        let (own, researcher) = (issue(Role::Site, "va"), issue(Role::Researcher, "ada"));
         let folder = tempfile::tempdir().unwrap();
         let cohort = "name = \"heart\"\npatients = 80\n[source.synthetic-table]\nseed = 1\nsite = 0\n\
                       patients = 100\n[split.modulo]\ndivisor = 5\ntest = 3\n";
         fs::write(folder.path().join("cohort.toml"), cohort).unwrap();
-        let credentials = Arc::new(issue(Role::Site, "va"));
-        let site = Self { folder, credentials, researcher: issue(Role::Researcher, "ada") };
+        let site = Self { folder, credentials: Arc::new(own), authority, researcher };
         site.confirm_budget(10.0);
         site.check();
         site
@@ -52,7 +53,13 @@ impl Site {
 
     /// Proposes and confirms a training budget, as a person at the site does.
     pub(super) fn confirm_budget(&self, epsilon: f64) {
-        let proposals = Proposals::of(&self.folder.path().join("state"), &self.credentials);
+        let code = self.propose_budget(epsilon);
+        let proposals = Proposals::of(&self.state(), &self.credentials);
+        proposals.confirm(&code, Some("Bob".parse().unwrap())).unwrap();
+    }
+
+    /// Proposes a training budget, and returns its code.
+    pub(super) fn propose_budget(&self, epsilon: f64) -> String {
         let proposal = Proposal {
             cohort: "heart".parse().unwrap(),
             purpose: Purpose::Training,
@@ -64,8 +71,7 @@ impl Site {
             why: "a test".parse().unwrap(),
             time: NOW,
         };
-        let code = proposals.propose(&proposal).unwrap();
-        proposals.confirm(&code, Some("Bob".parse().unwrap())).unwrap();
+        Proposals::of(&self.state(), &self.credentials).propose(&proposal).unwrap()
     }
 
     fn config(&self) -> String {
@@ -124,6 +130,13 @@ impl Site {
         let entries = session.ledger.leaves().len() as u64;
         recollect(&mut session, entries, &[]).unwrap();
         session
+    }
+
+    /// Returns new credentials of this site.
+    pub(super) fn renewed(&self) -> Credentials {
+        let until = Timestamp(NOW.0 + 1_000_000_000);
+        let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
+        self.authority.issue(Role::Site, &"va".parse().unwrap(), &terms).unwrap()
     }
 
     /// Somebody else of the federation.
