@@ -110,6 +110,14 @@ pub fn load(
     if loaded.digest != checked.digest {
         return Err(TrainerError::NotAsChecked);
     }
+    // Counts and sums are bounded by these: not by what a trainer says of itself.
+    if loaded.train > checked.train || loaded.test > checked.test {
+        let message = format!(
+            "it loaded {} training and {} test patients where {} and {} were checked",
+            loaded.train, loaded.test, checked.train, checked.test
+        );
+        return Err(TrainerError::BeyondBounds(message));
+    }
     let loaded_as = checked.to_string().replace('\n', "; ");
     tracing::info!(cohort_file = %cohort_file.display(), train = loaded.train, test = loaded.test, "loaded, as checked: {loaded_as}");
     Ok(loaded)
@@ -120,3 +128,60 @@ fn record(state: &Path, cohort: &CohortName) -> PathBuf {
 }
 
 const FOLDER: &str = "checked";
+
+#[cfg(test)]
+mod tests {
+    use fedtwin_plan::PatientId;
+    use fedtwin_plan::numbers::Positive;
+    use fedtwin_plan::report::Report;
+
+    use super::*;
+    use crate::trainer::Stopper;
+
+    /// A trainer that says that it has loaded this.
+    struct Claims(Loaded);
+
+    impl Trainer for Claims {
+        fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<Loaded, TrainerError> {
+            Ok(self.0)
+        }
+
+        fn sum(
+            &mut self,
+            _weights: &[f32],
+            _sampled: Vec<PatientId>,
+            _slice_seed: u64,
+            _clip: Positive,
+        ) -> Result<Vec<i64>, TrainerError> {
+            Err(TrainerError::OtherAnswer)
+        }
+
+        fn score(&mut self, _weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainerError> {
+            Err(TrainerError::OtherAnswer)
+        }
+
+        fn stopper(&self) -> Stopper {
+            Stopper::default()
+        }
+    }
+
+    #[test]
+    fn no_trainer_loads_more_patients_than_were_checked() {
+        let digest = Digest::of(b"files");
+        let (left_out, features) = (Vec::new(), Vec::new());
+        let checked = Inventory { declared: 9, train: 8, test: 2, positive: 3, left_out, features, digest };
+        let loads = |train, test, digest| {
+            load(&mut Claims(Loaded { train, test, digest }), ("", Path::new("cohort.toml")), &checked)
+        };
+        // A plan may need what some of them lack.
+        for (train, test) in [(8, 2), (7, 1), (0, 0)] {
+            assert_eq!(loads(train, test, digest).unwrap(), Loaded { train, test, digest });
+        }
+        for (train, test) in [(9, 2), (8, 3), (8, u32::MAX), (u32::MAX, 0)] {
+            let refused = loads(train, test, digest).unwrap_err();
+            assert!(matches!(refused, TrainerError::BeyondBounds(_)), "{refused}");
+        }
+        let other = loads(8, 2, Digest::of(b"others")).unwrap_err();
+        assert!(matches!(other, TrainerError::NotAsChecked), "{other}");
+    }
+}
