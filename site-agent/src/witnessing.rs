@@ -34,19 +34,21 @@ pub async fn mirror(shared: &Shared, client: &mut Client) -> Result<(), WitnessE
     // Another study's task may have more acknowledged while this one is being answered.
     let acknowledged = shared.session().acknowledged();
     let mut held = client.mirror(LedgerEntries::default()).await?;
+    shared.session().recollected(&held, acknowledged)?;
     loop {
-        let missing = {
-            let mut session = shared.session();
-            session.recollected(&held, acknowledged)?;
-            tokio::task::block_in_place(|| session.entries_from(held.entries))?
-        };
-        let (last, before) = (missing.checkpoint.clone(), held.entries);
+        let missing = tokio::task::block_in_place(|| shared.session().entries_from(held.entries))?;
+        let lines = missing.entries.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let (last, sent) = (missing.checkpoint.clone(), missing.first + lines);
         held = client.mirror(missing).await?;
+        // Every answer may say what others remember, and only what is held is acknowledged.
+        shared.session().recollected(&held, acknowledged)?;
+        let more = lines > 0 || last.is_some();
+        if held.entries < sent || !more {
+            let message = format!("its mirror was sent {sent} entries and holds {}", held.entries);
+            return Err(CallError::Misbehaved(message).into());
+        }
         if let Some(note) = last {
             return Ok(tokio::task::block_in_place(|| shared.session().acknowledge(&note))?);
-        }
-        if held.entries <= before {
-            return Err(CallError::Misbehaved("its mirror takes entries and does not grow".to_owned()).into());
         }
     }
 }

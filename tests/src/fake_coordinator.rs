@@ -26,6 +26,8 @@ pub struct Lies {
     pub notices: Vec<Notice>,
     /// What it says that it and others remember of a site's ledger.
     pub checkpoints: Vec<String>,
+    /// By how many entries its mirror stays behind what it is sent.
+    pub entries_lost: u64,
 }
 
 /// A running liar; dropping it stops it.
@@ -135,7 +137,8 @@ impl Sites for Liar {
         let wire::LedgerEntries { first, entries, .. } = request.get_ref();
         let sent = entries.iter().filter(|byte| **byte == b'\n').count() as u64;
         // It counts what it was sent: an agent stops where that is forgotten.
-        let entries = self.mirrored.fetch_max(first + sent, Ordering::Relaxed).max(first + sent);
+        let taken = (first + sent).saturating_sub(self.lies.entries_lost);
+        let entries = self.mirrored.fetch_max(taken, Ordering::Relaxed).max(taken);
         Ok(Response::new(wire::MirrorState { entries, checkpoints: self.lies.checkpoints.clone() }))
     }
 

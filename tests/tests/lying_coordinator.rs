@@ -88,3 +88,18 @@ async fn a_site_does_not_answer_a_plan_that_was_changed_on_its_way() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_a_mirror_does_not_hold_are_not_acknowledged() {
+    in_time(async {
+        let mut testbed = Testbed::start(1)?;
+        let lies = Lies { entries_lost: 1, ..Lies::default() };
+        let liar = FakeCoordinator::start(&testbed.credentials("coordinator")?, lies).await?;
+        testbed.start_site_at(0, &SiteTerms::good(0), liar.address)?;
+        until(|| testbed.log(Some(0)).contains("the coordinator misbehaved: its mirror was sent")).await;
+        let note = testbed.site_folder(0).join("state/acknowledged.checkpoint");
+        assert!(!note.exists(), "{}", testbed.log(Some(0)));
+        Ok(())
+    })
+    .await;
+}
