@@ -1,10 +1,11 @@
 //! `fedtwin-site check`: opens everything that `run` would need, says what is there, and opens cohorts to studies.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::anyhow;
 use fedtwin_cohort::CohortFile;
 use fedtwin_daemon::clock;
 use fedtwin_plan::CohortName;
@@ -52,7 +53,7 @@ pub(crate) fn run(place: Place<'_>, new_trainer: &NewTrainer, out: &mut dyn Writ
 }
 
 /// Returns the name of a cohort that is in order, and is open to studies then.
-fn check_cohort(
+pub(crate) fn check_cohort(
     place: Place<'_>,
     path: &Path,
     new_trainer: &NewTrainer,
@@ -60,7 +61,20 @@ fn check_cohort(
 ) -> anyhow::Result<CohortName> {
     let (path, state) = (place.base.join(path), place.state());
     let refused = || format!("the cohort of {} is closed to studies until this is mended", path.display());
-    let cohort = CohortFile::load(&path).with_context(refused)?;
+    let cohort = match CohortFile::load(&path) {
+        Ok(cohort) => cohort,
+        Err(error) => {
+            let Some(name) = name_in(&path) else {
+                return Err(anyhow!(error).context(format!(
+                    "no cohort's name can be read in {}: if an earlier check opened it to studies, an agent that runs \
+                     goes on with it as it was then, and none starts before this is mended",
+                    path.display()
+                )));
+            };
+            Checked::forget(&state, &name)?;
+            return Err(anyhow!(error).context(refused()));
+        }
+    };
     let checked = new_trainer().and_then(|mut trainer| trainer.check(&path));
     let inventory = match checked {
         Ok(inventory) => inventory,
@@ -70,10 +84,17 @@ fn check_cohort(
         }
     };
     if inventory.declared != cohort.patients() {
-        bail!("{} was changed while it was checked: check it again", path.display());
+        Checked::forget(&state, cohort.name())?;
+        return Err(anyhow!("it was changed while it was checked: check it again").context(refused()));
     }
     let lines = inventory.to_string().replace('\n', "\n  ");
     writeln!(out, "cohort {}: {lines}", cohort.name())?;
     Checked::keep(&state, &cohort, inventory, clock::now())?;
     Ok(cohort.name().clone())
+}
+
+/// Finds a cohort's name in a description that is not in order otherwise.
+fn name_in(path: &Path) -> Option<CohortName> {
+    let contents: toml::Table = fs::read_to_string(path).ok()?.parse().ok()?;
+    contents.get("name")?.as_str()?.parse().ok()
 }

@@ -4,14 +4,20 @@ use std::fs;
 
 use clap::Parser;
 use fedtwin_certs::folder::create_credentials;
+use fedtwin_plan::PatientId;
+use fedtwin_plan::numbers::Positive;
+use fedtwin_plan::pipe::Loaded;
+use fedtwin_plan::report::Report;
 use fedtwin_plan::text_file::parse;
 
 use super::tests::{NOW, Site, grant, key, noised, recollect};
 use super::*;
 use crate::budget_command::{self, BudgetArguments, Place};
+use crate::check_command;
 use crate::config::SiteConfig;
 use crate::ledger_command::{self, LedgerAction};
 use crate::study_command::{self, StudyAction};
+use crate::trainer::{NewTrainer, Stopper, Trainer, TrainerError};
 
 #[derive(Parser)]
 enum Command {
@@ -42,6 +48,64 @@ fn take_part(site: &Site) -> (Session, [Vec<u8>; 2]) {
     recollect(&mut session, 0, &[]).unwrap();
     site.offer(&mut session, "s", 1024).unwrap();
     (session, FILES.map(|file| fs::read(site.state().join(file)).unwrap()))
+}
+
+/// A trainer that says that it checked a cohort of this size.
+struct Checks(Option<u32>);
+
+impl Trainer for Checks {
+    fn check(&mut self, cohort_file: &Path) -> Result<Inventory, TrainerError> {
+        let inventory = CohortFile::load(cohort_file).unwrap().take_inventory().unwrap();
+        Ok(Inventory { declared: self.0.unwrap_or(inventory.declared), ..inventory })
+    }
+
+    fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<Loaded, TrainerError> {
+        Err(TrainerError::OtherAnswer)
+    }
+
+    fn sum(
+        &mut self,
+        _weights: &[f32],
+        _sampled: Vec<PatientId>,
+        _slice_seed: u64,
+        _clip: Positive,
+    ) -> Result<Vec<i64>, TrainerError> {
+        Err(TrainerError::OtherAnswer)
+    }
+
+    fn score(&mut self, _weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainerError> {
+        Err(TrainerError::OtherAnswer)
+    }
+
+    fn stopper(&self) -> Stopper {
+        Stopper::default()
+    }
+}
+
+#[test]
+fn a_check_that_fails_closes_the_cohort_wherever_its_name_can_be_read() {
+    let site = Site::new();
+    let (file, record) = (site.folder().join("cohort.toml"), site.state().join("checked/heart.json"));
+    let good = fs::read_to_string(&file).unwrap();
+    let config: SiteConfig = parse("site.toml", &site.text("")).unwrap();
+    let place = Place { config: &config, base: site.folder(), credentials: &site.credentials };
+    let check = |text: &str, found: Option<u32>| {
+        fs::write(&file, text).unwrap();
+        let new_trainer: NewTrainer = Arc::new(move || Ok(Box::new(Checks(found)) as Box<dyn Trainer>));
+        let checked = check_command::check_cohort(place, &file, &new_trainer, &mut Vec::new());
+        checked.map_err(|error| format!("{error:#}"))
+    };
+    let bad = good.replace("divisor = 5", "divisor = 0");
+    for (text, found) in [(&good, Some(79)), (&bad, None)] {
+        check(&good, None).unwrap();
+        assert!(record.exists());
+        let refused = check(text, found).unwrap_err();
+        assert!(refused.contains("is closed to studies until this is mended"), "{refused}");
+        assert!(!record.exists(), "{refused}");
+    }
+    check(&good, None).unwrap();
+    let refused = check("name = [", None).unwrap_err();
+    assert!(record.exists() && refused.contains("as it was then"), "{refused}");
 }
 
 const COPY: &str = "ledger.checkpoint_copy = \"elsewhere.checkpoint\"\n";
