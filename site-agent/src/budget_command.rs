@@ -21,9 +21,9 @@ use fedtwin_privacy::ledger::{
 
 use crate::config::SiteConfig;
 use crate::proposals::{Proposal, Proposals};
-use crate::report;
 use crate::session::kept::Kept;
 use crate::session::ledger_path;
+use crate::{report, state_folder};
 
 /// What to do about budgets; without an action they are shown.
 #[derive(Debug, Args)]
@@ -141,7 +141,7 @@ impl Place<'_> {
     /// As [`Ledger::open`] and [`compare`](Self::compare).
     pub(crate) fn open_ledger(&self, now: Timestamp) -> anyhow::Result<Option<Ledger>> {
         let state = self.state();
-        std::fs::create_dir_all(&state)?;
+        state_folder::open(&state)?;
         let signer = Box::new(LogSigner(Arc::clone(self.credentials)));
         let ledger = match Ledger::open(&ledger_path(&state), &self.owner()?, signer, now) {
             Err(LedgerError::Log(LogError::Locked(_))) => return Ok(None),
@@ -202,6 +202,7 @@ fn propose(place: Place<'_>, arguments: Propose, out: &mut dyn Write) -> anyhow:
     };
     let before = place.ledger()?;
     let after = proposal.preview(&before)?;
+    state_folder::open(&place.state())?;
     let code = Proposals::of(&place.state(), place.credentials).propose(&proposal)?;
     if code_only {
         return Ok(writeln!(out, "{code}")?);

@@ -12,8 +12,8 @@ use fedtwin_plan::CohortName;
 
 use crate::budget_command::Place;
 use crate::checked::Checked;
-use crate::pins;
 use crate::trainer::NewTrainer;
+use crate::{pins, state_folder};
 
 /// Checks credentials, policy, program and cohorts, and keeps a record of each cohort that is in order.
 ///
@@ -23,6 +23,7 @@ use crate::trainer::NewTrainer;
 pub(crate) fn run(place: Place<'_>, new_trainer: &NewTrainer, out: &mut dyn Write) -> anyhow::Result<()> {
     let Place { config, base, credentials } = place;
     credentials.check_time(clock::now())?;
+    state_folder::open(&place.state())?;
     writeln!(out, "credentials of {}: good", credentials.identity())?;
     config.policy.researchers.read(base, credentials)?;
     if let Some(policy) = &config.policy.secure_aggregation {

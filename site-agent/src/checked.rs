@@ -16,7 +16,7 @@ use fedtwin_plan::{CohortName, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::trainer::{Trainer, TrainerError};
-use crate::whole_file;
+use crate::{state_folder, whole_file};
 
 /// What people saw when they checked a cohort.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,11 @@ pub enum NotOpen {
         "cohort {0} is described otherwise than when it was checked: run `fedtwin-site check`, and start the agent again"
     )]
     OtherDescription(CohortName),
+    /// The record is anybody's to change.
+    #[error(
+        "others than its owner may write the record {0} of the last check: run `fedtwin-site check` again"
+    )]
+    Writable(PathBuf),
     /// The record cannot be read.
     #[error("the record {path} of the last check cannot be read: run `fedtwin-site check` again")]
     Storage {
@@ -68,6 +73,11 @@ impl Checked {
             Err(source) => return Err(NotOpen::Storage { path, source }),
             Ok(text) => text,
         };
+        match state_folder::is_others_to_write(&path) {
+            Err(source) => return Err(NotOpen::Storage { path, source }),
+            Ok(true) => return Err(NotOpen::Writable(path)),
+            Ok(false) => {}
+        }
         match serde_json::from_slice::<Self>(&text) {
             Err(error) => Err(NotOpen::Storage { path, source: io::Error::other(error) }),
             Ok(checked) if checked.description == cohort.description() => Ok(checked),

@@ -15,7 +15,7 @@ use fedtwin_plan::{StudyId, Timestamp};
 use fedtwin_privacy::ledger::{ClosedBy, Ledger, LedgerError, Outcome, Remark};
 use serde::{Deserialize, Serialize};
 
-use crate::whole_file;
+use crate::{state_folder, whole_file};
 
 /// A person's wish to close a study.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +75,11 @@ impl Closings {
         let mut closed = Vec::new();
         for path in self.asked()? {
             let text = fs::read(&path).map_err(storage(&path))?;
+            let anybodys = state_folder::is_others_to_write(&path).map_err(storage(&path))?;
             match serde_json::from_slice::<Closing>(&text) {
+                _ if anybodys => {
+                    tracing::error!(path = %path.display(), "others than its owner may write a closing: ask for it again");
+                }
                 Err(error) => tracing::error!(path = %path.display(), %error, "a closing cannot be read"),
                 Ok(Closing { study, who, why }) => {
                     match ledger.close(&study, (Outcome::Aborted, ClosedBy::Person { who, why }), now) {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use fedtwin_audit_log::key_change::Old;
 use fedtwin_audit_log::Signer;
+use fedtwin_audit_log::key_change::Old;
 use fedtwin_certs::{LogSigner, folder};
 use fedtwin_daemon::clock;
 use fedtwin_privacy::ledger::Remark;
@@ -16,8 +16,8 @@ use fedtwin_privacy::ledger::body::KeyChanged;
 use fedtwin_privacy::ledger::rekey::UnderOldKey;
 
 use crate::budget_command::Place;
-use crate::pins;
 use crate::session::ledger_path;
+use crate::{pins, state_folder};
 
 /// What to do with the ledger.
 #[derive(Debug, Subcommand)]
@@ -96,6 +96,7 @@ fn rekey(place: Place<'_>, old: Old<'_>, statement: KeyChanged, out: &mut dyn Wr
     let broken = matches!(old, Old::Lost(_));
     let signer = LogSigner(Arc::clone(place.credentials));
     let key = signer.public_key();
+    state_folder::open(&place.state())?;
     let path = ledger_path(&place.state());
     let owner = place.owner()?;
     let before = UnderOldKey::open(&path, &owner, Box::new(signer), old)?;

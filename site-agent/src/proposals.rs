@@ -15,7 +15,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,7 +25,7 @@ use fedtwin_privacy::ledger::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::whole_file;
+use crate::{state_folder, whole_file};
 
 /// A budget to open, or a larger one in place of the open one, as a person proposes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -197,8 +196,7 @@ impl Proposals {
 
     /// Reads a file that this site signed for the purpose `domain`, and nobody else may write.
     fn read(&self, path: &Path, domain: &str) -> Result<String, ProposalError> {
-        let mode = fs::metadata(path).map_err(storage(path))?.permissions().mode();
-        if mode & 0o022 != 0 {
+        if state_folder::is_others_to_write(path).map_err(storage(path))? {
             return Err(ProposalError::Writable(path.to_owned()));
         }
         let bytes = fs::read(path).map_err(storage(path))?;

@@ -21,6 +21,14 @@ pub(crate) fn open(state: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Says whether others than its owner may write a file: then it says nothing about who wrote it.
+///
+/// # Errors
+/// Returns the file system's errors.
+pub(crate) fn is_others_to_write(path: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.permissions().mode() & OTHERS_WRITE != 0)
+}
+
 /// Has this process make files and folders that it alone can read, wherever nothing else is asked for.
 pub(crate) fn make_files_private() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(OTHERS));
@@ -29,6 +37,8 @@ pub(crate) fn make_files_private() {
 const FOLDER: u32 = 0o700;
 /// The rights of the group and of everybody.
 const OTHERS: u32 = 0o077;
+/// The group's and everybody's right to write.
+const OTHERS_WRITE: u32 = 0o022;
 
 #[cfg(test)]
 mod tests {

@@ -25,6 +25,7 @@ use fedtwin_privacy::noise::NoiseSource;
 use fedtwin_privacy::random::SecureRandom;
 
 use crate::config::SiteConfig;
+use crate::state_folder;
 use crate::trainer::NewTrainer;
 
 /// What to attack.
@@ -66,7 +67,9 @@ pub fn attack(
     new_trainer: NewTrainer,
     arguments: &AttackArguments,
 ) -> anyhow::Result<()> {
-    let folder = base.join(&config.state).join("audits");
+    let state = base.join(&config.state);
+    state_folder::open(&state)?;
+    let folder = state.join("audits");
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let scratch = folder.join("invented");
     let report =

@@ -1,6 +1,7 @@
 //! Cohorts are in studies as people have checked them, and not otherwise.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use super::tests::Site;
 use super::*;
@@ -49,4 +50,8 @@ fn a_record_that_cannot_be_read_opens_nothing() {
     fs::write(record(&site), "{}").unwrap();
     let refused = site.offer(&mut site.open(), "s", C_INT).unwrap_err();
     assert!(matches!(refused, Refusal::NotOpen(NotOpen::Storage { .. })), "{refused}");
+    site.check();
+    fs::set_permissions(record(&site), fs::Permissions::from_mode(0o620)).unwrap();
+    let refused = site.offer(&mut site.open(), "s", C_INT).unwrap_err();
+    assert!(matches!(refused, Refusal::NotOpen(NotOpen::Writable(_))), "anybody's record: {refused}");
 }

@@ -1,6 +1,7 @@
 //! What people's commands do to a ledger that is not the one that this site signed last.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use clap::Parser;
 use fedtwin_certs::folder::create_credentials;
@@ -79,6 +80,20 @@ impl Trainer for Checks {
 
     fn stopper(&self) -> Stopper {
         Stopper::default()
+    }
+}
+
+#[test]
+fn a_command_that_writes_closes_the_state_folder_to_others() {
+    let site = Site::new();
+    drop(site.open());
+    for words in [
+        "budget propose --cohort heart --kind rdp --order 8 --epsilon 12 --delta 1e-3 --who Ada --why more",
+        "ledger confirm-mirror --entries 1 --who Ada --why restored",
+    ] {
+        fs::set_permissions(site.state(), fs::Permissions::from_mode(0o775)).unwrap();
+        run(&site, &site.credentials, words).unwrap();
+        assert_eq!(fs::metadata(site.state()).unwrap().permissions().mode() & 0o777, 0o700, "{words}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! How attempts and studies end that come to nothing, are closed by a person, or whose end is told late.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use fedtwin_privacy::ledger::{FAILURES_MAX, Purpose, Stage};
 
@@ -46,6 +47,11 @@ fn a_person_closes_a_study_while_the_agent_runs() {
     let mut session = site.open_with("");
     site.offer(&mut session, "s", 1024).unwrap();
     let closing = Closing { study: study(), who: "Ada".parse().unwrap(), why: "forgotten".parse().unwrap() };
+    Closings::of(&session.state).ask(&closing).unwrap();
+    let path = session.state.join("closings/s.json");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o602)).unwrap();
+    session.enter_closings(NOW).unwrap();
+    assert!(stage(&session).1 > 0 && !path.exists(), "anybody could have asked for it");
     Closings::of(&session.state).ask(&closing).unwrap();
     assert!(stage(&session).1 > 0, "the ledger is the agent's");
     let refused = session.invited(Purpose::Training, &key(1, 1), NOW).unwrap_err();
