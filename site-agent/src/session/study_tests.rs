@@ -6,7 +6,7 @@ use std::time::Duration;
 use fedtwin_privacy::random::SecureRandom;
 use fedtwin_proto::domain::Invitation;
 
-use super::tests::{NOW, Site, key};
+use super::tests::{NOW, Site, key, noised};
 use super::*;
 use crate::attempt_error::Failed;
 use crate::closings::{Closing, Closings};
@@ -84,6 +84,20 @@ fn words(effect: &Effect) -> String {
         Effect::Exchange => "exchange".to_owned(),
         Effect::Over(_) => "over".to_owned(),
     }
+}
+
+#[test]
+fn an_attempt_that_arrived_is_not_begun_again_but_sent_again_after_a_restart() {
+    let mut bench = Bench::new();
+    bench.begin();
+    let computed = Input::Computed((Purpose::Training, key(1, 1)), Duration::ZERO, Ok(noised()));
+    assert_eq!(bench.feed(computed), ["call"]);
+    assert!(bench.feed(Input::Called(key(1, 1), Ok(()))).is_empty());
+    assert!(bench.invite().is_empty(), "the coordinator has it");
+    bench.study = Study::new(id(), 0);
+    assert_eq!(bench.offer(), ["answer 80", "load", "exchange"]);
+    assert_eq!(bench.invite(), ["fetch"]);
+    assert_eq!(bench.feed(Input::Fetched(Digest::of(b"model"), Ok(Arc::new(Vec::new())))), ["call"]);
 }
 
 #[test]

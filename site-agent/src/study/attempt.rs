@@ -25,7 +25,9 @@ use crate::witnessing::WitnessError;
 impl Study {
     /// Takes an invitation: at once, unless an attempt reads data, which nothing interrupts.
     pub(super) fn invited(&mut self, desk: &mut Desk<'_>, invited: Invited) -> Vec<Effect> {
-        if self.stage.is_at(invited.purpose, &invited.invitation.key) {
+        let (purpose, key) = (invited.purpose, &invited.invitation.key);
+        let finished = self.finished.as_ref().is_some_and(|(of, last)| (*of, last) == (purpose, key));
+        if finished || self.stage.is_at(purpose, key) {
             return Vec::new();
         }
         match self.stage {
@@ -146,7 +148,10 @@ impl Study {
                 }
             },
             Ok(()) => match &mut self.stage {
-                Stage::Sending(sending) if last || sending.secure.is_none() => self.idle(desk),
+                Stage::Sending(sending) if last || sending.secure.is_none() => {
+                    self.finished = Some((sending.purpose, sending.key.clone()));
+                    self.idle(desk)
+                }
                 Stage::Sending(sending) => {
                     sending.calling = None;
                     let step = sending.early.pop_front();

@@ -110,6 +110,9 @@ pub struct Study {
     score_every_rounds: u32,
     taking_part: Option<TakingPart>,
     stage: Stage,
+    /// The last attempt of which all is done that this site has to do. A coordinator that asks again, as after a lost
+    /// connection, has it already; one that this agent forgot by a restart is sent again.
+    finished: Option<(Purpose, RoundKey)>,
     /// What waits until the attempt at hand has left.
     next: Option<Invited>,
     closing: Option<StudyOutcome>,
@@ -127,7 +130,8 @@ impl Study {
     /// Begins, with nothing known of the study but its name.
     #[must_use]
     pub fn new(id: StudyId, score_every_rounds: u32) -> Self {
-        Self { id, score_every_rounds, taking_part: None, stage: Stage::Idle, next: None, closing: None }
+        let (stage, finished) = (Stage::Idle, None);
+        Self { id, score_every_rounds, taking_part: None, stage, finished, next: None, closing: None }
     }
 
     /// Returns when there is something to do without any input, by the clock of [`Moment::passed`].
