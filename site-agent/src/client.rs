@@ -14,6 +14,7 @@ use fedtwin_proto::domain::{
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX, RUNNING_MAX};
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::sites_client::SitesClient;
+use tokio::sync::watch;
 use tokio_stream::{StreamExt, iter};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
@@ -65,13 +66,24 @@ impl From<Malformed> for CallError {
 
 /// A connection to the coordinator.
 #[derive(Debug, Clone)]
-pub struct Client(SitesClient<Channel>);
+pub struct Client {
+    sites: SitesClient<Channel>,
+    /// How long nothing may move in a call of many messages.
+    silence_max: Duration,
+}
 
 impl Client {
     /// Makes a client of a channel.
     #[must_use]
     pub fn new(channel: Channel) -> Self {
-        Self(SitesClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        let sites = SitesClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        Self { sites, silence_max: SILENCE_MAX }
+    }
+
+    /// Gives a call of many messages up where nothing moves in it for so long.
+    #[must_use]
+    pub fn with_silence_max(self, silence_max: Duration) -> Self {
+        Self { silence_max, ..self }
     }
 
     /// Opens the stream of notices; `agent` is this agent's number, and `running` are the studies of which it wants to know
@@ -89,7 +101,7 @@ impl Client {
         // Those that are closed make room for the others, which the next connection asks for.
         let running = running.iter().take(RUNNING_MAX).map(ToString::to_string).collect();
         let request = wire::SubscribeRequest { identity_certificate, agent, running };
-        Ok(Notices(self.0.subscribe(request).await?.into_inner()))
+        Ok(Notices(self.sites.subscribe(request).await?.into_inner()))
     }
 
     /// Accepts a plan, with the cohort's declared size, or refuses it.
@@ -106,7 +118,7 @@ impl Client {
             Err(reason) => Answer::Refused { reason: reason.to_string() },
         };
         let answer = PlanAnswer { study: study.clone(), answer };
-        self.0.answer_plan(timed(wire::PlanAnswer::from(answer))).await?;
+        self.sites.answer_plan(timed(wire::PlanAnswer::from(answer))).await?;
         Ok(())
     }
 
@@ -117,7 +129,7 @@ impl Client {
     pub async fn decline(&mut self, key: &RoundKey, reason: &PublicReason) -> Result<(), CallError> {
         let (study, attempt, reason) = (key.study.clone(), key.attempt, reason.to_string());
         let declined = RoundDeclined { study, attempt, reason };
-        self.0.decline_round(timed(wire::RoundDeclined::from(declined))).await?;
+        self.sites.decline_round(timed(wire::RoundDeclined::from(declined))).await?;
         Ok(())
     }
 
@@ -127,11 +139,12 @@ impl Client {
     /// Refuses a model that is not the named one or not the plan's, or has weights that are not finite.
     pub async fn fetch_model(&mut self, model: &Digest, spec: &ModelSpec) -> Result<Vec<f32>, CallError> {
         let request = wire::ModelRequest { model: model.0.to_vec().into() };
-        let mut chunks = self.0.fetch_model(request).await?.into_inner();
+        let silence_max = self.silence_max;
+        let mut chunks = in_time(silence_max, self.sites.fetch_model(request)).await?.into_inner();
         let misbehaved = |error: ModelFileError| CallError::Misbehaved(error.to_string());
         let mut decoder = Decoder::new(spec);
         let mut digest = RunningDigest::new();
-        while let Some(chunk) = chunks.message().await? {
+        while let Some(chunk) = in_time(silence_max, chunks.message()).await? {
             digest.update(&chunk.data);
             decoder.push(&chunk.data).map_err(misbehaved)?;
         }
@@ -151,7 +164,7 @@ impl Client {
             Purpose::Metrics => {
                 let (RoundKey { study, round, attempt }, counts) = (outgoing.header().key, outgoing.bytes());
                 let message = wire::MetricsMessage { study: study.into(), round, attempt, counts };
-                self.0.send_metrics(timed(message)).await?;
+                self.sites.send_metrics(timed(message)).await?;
                 Ok(())
             }
         }
@@ -166,8 +179,12 @@ impl Client {
             let index = u32::try_from(index).expect("an update has less than 2^32 chunks");
             wire::update_message::Part::Chunk(wire::UpdateChunk { index, data })
         });
-        let parts = iter(std::iter::once(header).chain(chunks));
-        self.0.send_update(parts.map(|part| wire::UpdateMessage { part: Some(part) })).await?;
+        let (moves, moved) = watch::channel(());
+        let parts = iter(std::iter::once(header).chain(chunks)).map(move |part| {
+            moves.send_replace(());
+            wire::UpdateMessage { part: Some(part) }
+        });
+        while_moving(self.silence_max, moved, self.sites.send_update(parts)).await?;
         Ok(())
     }
 
@@ -177,7 +194,7 @@ impl Client {
     /// # Errors
     /// Returns the coordinator's refusal or a failed connection.
     pub async fn send_secure(&mut self, message: SecureMessage) -> Result<(), CallError> {
-        self.0.send_secure(timed(wire::SecureMessage::from(message))).await?;
+        self.sites.send_secure(timed(wire::SecureMessage::from(message))).await?;
         Ok(())
     }
 
@@ -188,7 +205,7 @@ impl Client {
     /// Returns the coordinator's refusal or a failed connection.
     pub async fn mirror(&mut self, entries: LedgerEntries) -> Result<MirrorState, CallError> {
         let request = timed(wire::LedgerEntries::from(entries));
-        Ok(self.0.mirror_ledger(request).await?.into_inner().try_into()?)
+        Ok(self.sites.mirror_ledger(request).await?.into_inner().try_into()?)
     }
 
     /// Tells what this site remembers of the others' ledgers, and returns what became of them.
@@ -197,7 +214,7 @@ impl Client {
     /// Returns the coordinator's refusal or a failed connection.
     pub async fn witness(&mut self, sightings: Vec<Sighting>) -> Result<Vec<Growth>, CallError> {
         let request = timed(Sighting::write(sightings));
-        Ok(Growth::read(self.0.witness(request).await?.into_inner())?)
+        Ok(Growth::read(self.sites.witness(request).await?.into_inner())?)
     }
 }
 
@@ -218,6 +235,36 @@ impl Notices {
     }
 }
 
+/// Waits for something, but not for ever.
+async fn in_time<T>(
+    silence_max: Duration,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, CallError> {
+    let answer = tokio::time::timeout(silence_max, call).await;
+    Ok(answer.map_err(|_elapsed| Status::deadline_exceeded("the coordinator is silent"))??)
+}
+
+/// Waits for a call as long as more of what it sends is taken again and again.
+async fn while_moving<T>(
+    silence_max: Duration,
+    mut moved: watch::Receiver<()>,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, CallError> {
+    let mut call = std::pin::pin!(call);
+    loop {
+        let moves = async {
+            tokio::select! {
+                answer = &mut call => answer.map(Some),
+                // Once all is taken, only the answer is left to wait for.
+                Ok(()) = moved.changed() => Ok(None),
+            }
+        };
+        if let Some(answer) = in_time(silence_max, moves).await? {
+            return Ok(answer);
+        }
+    }
+}
+
 fn timed<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(SMALL_CALL_TIME_MAX);
@@ -226,3 +273,41 @@ fn timed<T>(message: T) -> Request<T> {
 
 /// Calls of one small message each way, with an fsync at the other end.
 const SMALL_CALL_TIME_MAX: Duration = Duration::from_secs(60);
+/// As long as for a small call: a model or an update is read, written and hashed piece by piece, each of which is small.
+const SILENCE_MAX: Duration = SMALL_CALL_TIME_MAX;
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(1);
+
+    #[tokio::test]
+    async fn a_call_goes_on_while_more_of_it_is_taken_and_until_it_is_answered() {
+        let (moves, moved) = watch::channel(());
+        let call = async {
+            for _part in 0..10 {
+                moves.send_replace(());
+                tokio::task::yield_now().await;
+            }
+            drop(moves);
+            tokio::task::yield_now().await;
+            Ok("taken")
+        };
+        assert_eq!(while_moving(LONG, moved, call).await.unwrap(), "taken");
+        assert!(in_time(LONG, ready(Ok::<_, Status>(()))).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_coordinator_that_takes_or_answers_nothing_is_away() {
+        let away = |given_up: CallError| assert!(matches!(given_up, CallError::Unreachable(_)), "{given_up}");
+        let (moves, moved) = watch::channel(());
+        away(while_moving(SHORT, moved.clone(), pending::<Result<(), _>>()).await.unwrap_err());
+        drop(moves);
+        away(while_moving(SHORT, moved, pending::<Result<(), _>>()).await.unwrap_err());
+        away(in_time(SHORT, pending::<Result<(), _>>()).await.unwrap_err());
+    }
+}

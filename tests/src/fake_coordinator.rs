@@ -26,6 +26,8 @@ pub struct Lies {
     pub notices: Vec<Notice>,
     /// What it says that it and others remember of a site's ledger.
     pub checkpoints: Vec<String>,
+    /// Never sends a model, nor says that there is none.
+    pub silent: bool,
     /// By how many entries its mirror stays behind what it is sent.
     pub entries_lost: u64,
 }
@@ -90,6 +92,9 @@ impl Sites for Liar {
         &self,
         _request: Request<wire::ModelRequest>,
     ) -> Result<Response<Self::FetchModelStream>, Status> {
+        if self.lies.silent {
+            return std::future::pending().await;
+        }
         let chunks = self.lies.model.chunks(CHUNK_BYTES);
         let chunks: Vec<_> = chunks.map(|data| Ok(wire::FileChunk { data: data.to_vec().into() })).collect();
         Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))

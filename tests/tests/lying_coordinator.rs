@@ -1,13 +1,14 @@
 //! A coordinator with valid credentials that lies: its site believes neither models nor plans.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fedtwin_certs::tls;
 use fedtwin_daemon::{clock, transport};
 use fedtwin_plan::model::VectorSpec;
 use fedtwin_plan::{Digest, ModelSpec, model_file};
 use fedtwin_proto::domain::Notice;
-use fedtwin_site_agent::client::Client;
+use fedtwin_site_agent::client::{CallError, Client};
 use fedtwin_tests::fake_coordinator::{FakeCoordinator, Lies};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, until};
 use fedtwin_tests::vector_study::VectorStudy;
@@ -68,6 +69,22 @@ async fn fetch(
     let channel = transport::connect(&liar.address.to_string(), "localhost", Arc::new(config)).await?;
     let fetched = Client::new(channel).fetch_model(&digest, &spec(300_000)).await;
     Ok(fetched.map_err(|error| error.to_string()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_never_sends_the_model_is_not_waited_for() {
+    in_time(async {
+        let testbed = Testbed::start(1)?;
+        let lies = Lies { silent: true, ..Lies::default() };
+        let liar = FakeCoordinator::start(&testbed.credentials("coordinator")?, lies).await?;
+        let config = tls::client_config(&testbed.credentials("site-0")?, clock::for_tls())?;
+        let channel = transport::connect(&liar.address.to_string(), "localhost", Arc::new(config)).await?;
+        let mut client = Client::new(channel).with_silence_max(Duration::from_millis(100));
+        let given_up = client.fetch_model(&Digest::of(b"a model"), &spec(3)).await.expect_err("it is silent");
+        assert!(matches!(given_up, CallError::Unreachable(_)), "{given_up}");
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
