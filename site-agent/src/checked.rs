@@ -8,6 +8,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
 
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::inventory::Inventory;
@@ -107,14 +108,30 @@ impl Checked {
     }
 }
 
-/// Has a trainer load a cohort, and holds it against what was checked; the site's log then says what was loaded.
+/// What a study's cohort held when people checked it, for all that loads it.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// What it held.
+    pub inventory: Inventory,
+    /// The site's log has said so.
+    said: Arc<Once>,
+}
+
+impl From<Inventory> for Expected {
+    fn from(inventory: Inventory) -> Self {
+        Self { inventory, said: Arc::new(Once::new()) }
+    }
+}
+
+/// Has a trainer load a cohort, and holds it against what was checked; the site's log then says what was loaded, with its
+/// numbers once in a study: they depend on patients, and logs are copied about.
 ///
 /// # Errors
 /// As the trainer, and where the data are not those that were checked.
 pub fn load(
     trainer: &mut dyn Trainer,
     (plan, cohort_file): (&str, &Path),
-    checked: &Inventory,
+    Expected { inventory: checked, said }: &Expected,
 ) -> Result<Loaded, TrainerError> {
     let loaded = trainer.load(plan, cohort_file)?;
     if loaded.digest != checked.digest {
@@ -128,8 +145,14 @@ pub fn load(
         );
         return Err(TrainerError::BeyondBounds(message));
     }
-    let loaded_as = checked.to_string().replace('\n', "; ");
-    tracing::info!(cohort_file = %cohort_file.display(), train = loaded.train, test = loaded.test, "loaded, as checked: {loaded_as}");
+    let cohort_file = cohort_file.display();
+    if said.is_completed() {
+        tracing::info!(%cohort_file, "loaded again, as checked");
+    }
+    said.call_once(|| {
+        let loaded_as = checked.to_string().replace('\n', "; ");
+        tracing::info!(%cohort_file, train = loaded.train, test = loaded.test, "loaded, as checked: {loaded_as}");
+    });
     Ok(loaded)
 }
 
@@ -179,7 +202,8 @@ mod tests {
     fn no_trainer_loads_more_patients_than_were_checked() {
         let digest = Digest::of(b"files");
         let (left_out, features) = (Vec::new(), Vec::new());
-        let checked = Inventory { declared: 9, train: 8, test: 2, positive: 3, left_out, features, digest };
+        let inventory = Inventory { declared: 9, train: 8, test: 2, positive: 3, left_out, features, digest };
+        let checked = Expected::from(inventory);
         let loads = |train, test, digest| {
             load(&mut Claims(Loaded { train, test, digest }), ("", Path::new("cohort.toml")), &checked)
         };

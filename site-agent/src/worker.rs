@@ -5,11 +5,10 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fedtwin_plan::inventory::Inventory;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::checked;
+use crate::checked::{self, Expected};
 use crate::session::Accepted;
 use crate::trainer::{NewTrainer, Stopper, Trainer, TrainerError};
 
@@ -76,7 +75,7 @@ impl Drop for Worker {
 
 fn work(
     new_trainer: &NewTrainer,
-    (plan, cohort_file, checked): (&str, &Path, &Inventory),
+    (plan, cohort_file, checked): (&str, &Path, &Expected),
     stopper: &Mutex<Stopping>,
     queue: &Receiver<Job>,
 ) {

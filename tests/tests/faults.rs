@@ -34,6 +34,13 @@ async fn a_site_whose_trainer_hung_has_another_one_in_the_next_round() {
         assert_eq!((included.as_slice(), missing.as_slice()), testbed.sites.split_at(1));
         let (included, missing) = watch.round_closed(2).await?;
         assert_eq!((included, missing), (testbed.sites.clone(), Vec::new()));
+        let log = testbed.log(Some(1));
+        assert!(log.contains("loaded again, as checked"), "{log}");
+        assert_eq!(
+            log.matches("loaded, as checked: ").count(),
+            1,
+            "numbers of the cohort are said once: {log}"
+        );
         Ok(())
     })
     .await;

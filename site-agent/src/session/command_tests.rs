@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use clap::Parser;
 use fedtwin_certs::folder::create_credentials;
 use fedtwin_plan::PatientId;
+use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::pipe::Loaded;
 use fedtwin_plan::report::Report;

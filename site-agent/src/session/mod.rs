@@ -40,7 +40,6 @@ use std::sync::Arc;
 
 use fedtwin_certs::{Credentials, Signer};
 use fedtwin_cohort::CohortFile;
-use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::ledger::{
@@ -57,7 +56,7 @@ use self::pricing::claims;
 pub use self::refusal::Refusal;
 use self::standing::Standing;
 pub use self::standing::{Forgotten, NotWhole};
-use crate::checked::Checked;
+use crate::checked::{Checked, Expected};
 use crate::closings::ClosingError;
 use crate::local_training::LocalUpdate;
 use crate::pins::Pinned;
@@ -101,7 +100,7 @@ pub struct Accepted {
     /// The file that describes the cohort.
     pub cohort_file: PathBuf,
     /// What it held when people checked it.
-    pub checked: Inventory,
+    pub checked: Expected,
     /// The study's folder.
     pub folder: StudyFolder,
 }
@@ -242,7 +241,7 @@ impl Session {
             spec,
             patients: declared,
             cohort_file: path.clone(),
-            checked: checked.inventory,
+            checked: checked.inventory.into(),
             folder,
             plan,
         })
