@@ -17,6 +17,8 @@ use fedtwin_plan::report::Scores;
 use fedtwin_plan::{ModelSpec, StudyId, model_file};
 use fedtwin_privacy::ledger::Purpose;
 
+use crate::whole_file;
+
 /// The folder of one study.
 #[derive(Debug, Clone)]
 pub struct StudyFolder(PathBuf);
@@ -85,11 +87,9 @@ impl StudyFolder {
     /// # Errors
     /// Returns the file system's errors.
     pub fn save_result(&self, spec: &ModelSpec, weights: &[f32], scores: &Scores) -> io::Result<()> {
-        fs::write(self.0.join("model.safetensors"), model_file::encode(spec, weights))?;
-        // Whole or not at all: somebody may be waiting for it.
-        let new = self.0.join("report.new");
-        fs::write(&new, serde_json::to_vec_pretty(scores)?)?;
-        fs::rename(new, self.0.join("report.json"))
+        // The report comes last: somebody may be waiting for it.
+        whole_file::replace(&self.0.join("model.safetensors"), &model_file::encode(spec, weights))?;
+        whole_file::replace(&self.0.join("report.json"), &serde_json::to_vec_pretty(scores)?)
     }
 }
 

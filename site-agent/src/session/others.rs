@@ -21,6 +21,8 @@ use fedtwin_proto::domain::{Growth, Sighting};
 use fedtwin_proto::limits::WITNESSED_MAX;
 use serde::{Deserialize, Serialize};
 
+use crate::whole_file;
+
 /// The memory of other sites' ledgers.
 #[derive(Debug)]
 pub struct Others {
@@ -182,11 +184,9 @@ impl Others {
         opened.map_err(|source| Conflict::Checkpoint { site: site.clone(), source })
     }
 
-    /// Not fsynced: after a power loss this site may remember an earlier checkpoint, and the next one comes soon.
+    /// It is on disk before the cosignature leaves, which says that this site remembers.
     fn keep(&self, site: &SiteName, seen: &Seen) -> io::Result<()> {
-        let (path, new) = (self.folder.join(format!("{site}.json")), self.folder.join(format!("{site}.new")));
-        fs::write(&new, serde_json::to_vec_pretty(seen)?)?;
-        fs::rename(new, path)
+        whole_file::replace(&self.folder.join(format!("{site}.json")), &serde_json::to_vec_pretty(seen)?)
     }
 }
 
