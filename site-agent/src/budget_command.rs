@@ -14,6 +14,7 @@ use fedtwin_daemon::clock;
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{CohortName, Timestamp};
 use fedtwin_privacy::accountant::Order;
+use fedtwin_privacy::ledger::rekey::other_key;
 use fedtwin_privacy::ledger::witness::compare;
 use fedtwin_privacy::ledger::{
     Body, CohortReport, Delta, Kind, Ledger, LedgerError, LedgerState, Opened, Purpose, Remark,
@@ -130,7 +131,8 @@ impl Place<'_> {
             other => other.with_context(|| format!("{} cannot be read", path.display()))?,
         };
         let key = PublicKey(*self.credentials.identity_key().public().as_bytes());
-        let (entries, _summary) = entries::<Body>(BufReader::new(file), &key)?;
+        let read = entries::<Body>(BufReader::new(file), &key);
+        let (entries, _summary) = read.map_err(|source| other_key(LogError::Altered { path, source }))?;
         LedgerState::replay(entries.iter().map(|entry| (&entry.body, entry.stamp)))
             .map_err(|(sequence, violation)| anyhow::anyhow!("entry {sequence} breaks a rule: {violation}"))
     }

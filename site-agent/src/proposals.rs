@@ -77,8 +77,11 @@ pub enum ProposalError {
     /// The file is not what was proposed.
     #[error("the proposal {0} was changed since its code was printed: propose it again")]
     Changed(String),
-    /// The file is not this site's own.
-    #[error("{path} is not signed by this site: somebody else put it there")]
+    /// The file is not this site's own, or is from before a change of key.
+    #[error(
+        "{path} is not signed by this site's present key; if the key was changed since, propose it again, and if not, \
+         somebody else put it there"
+    )]
     NotSigned {
         /// The file.
         path: PathBuf,

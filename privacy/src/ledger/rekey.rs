@@ -102,10 +102,12 @@ impl<'a> UnderOldKey<'a> {
 }
 
 /// Says of a ledger that this key did not sign what a person can do.
-pub(super) fn other_key(error: LogError) -> LedgerError {
+#[must_use]
+pub fn other_key(error: LogError) -> LedgerError {
     let unsigned = match &error {
         LogError::Altered { source, .. } => {
-            source.sequence == 0 && matches!(source.reason, Reason::Signature)
+            let first = source.sequence == 0 && matches!(source.reason, Reason::Signature);
+            first || matches!(source.reason, Reason::OtherKey(_))
         }
         LogError::OtherKey { .. } => true,
         LogError::Storage { .. }

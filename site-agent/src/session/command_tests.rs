@@ -85,6 +85,27 @@ impl Trainer for Checks {
 }
 
 #[test]
+fn who_has_new_credentials_is_told_to_enter_the_key_and_to_propose_again() {
+    let site = Site::new();
+    drop(site.open());
+    let (old, renewed) = (site.folder().join("old"), Arc::new(site.renewed()));
+    create_credentials(&old, &site.credentials).unwrap();
+    let confirm = format!("budget confirm {}", site.propose_budget(12.0));
+    for words in ["budget", "study list"] {
+        let refused = run(&site, &renewed, words).unwrap_err();
+        assert!(refused.contains("`fedtwin-site ledger rekey`"), "{words}: {refused}");
+    }
+    run(&site, &renewed, &format!("ledger rekey --old {} --who Ada --why moved", old.display())).unwrap();
+    let refused = run(&site, &renewed, &confirm).unwrap_err();
+    assert!(refused.contains("propose it again"), "{refused}");
+    for words in ["budget", "study list"] {
+        run(&site, &renewed, words).unwrap();
+        let refused = run(&site, &site.credentials, words).unwrap_err();
+        assert!(refused.contains("`fedtwin-site ledger rekey`"), "{words}: {refused}");
+    }
+}
+
+#[test]
 fn a_command_that_writes_closes_the_state_folder_to_others() {
     let site = Site::new();
     drop(site.open());
