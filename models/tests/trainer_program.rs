@@ -285,6 +285,12 @@ fn the_sandbox_denies_network_programs_and_files() {
 /// What the check tries is possible outside of the sandbox: a control.
 #[test]
 fn what_the_sandbox_check_tries_is_possible_without_a_sandbox() {
+    let in_memory = PathBuf::from(format!("/dev/shm/fedtwin-sandbox-control-{}", std::process::id()));
+    fs::write(&in_memory, "another's").unwrap();
+    for number in [14, 15] {
+        assert!(fedtwin_models::sandbox::attempt(number, Path::new("/")), "attempt {number}");
+    }
+    fs::remove_file(in_memory).unwrap();
     for (number, needs_a_file) in [(2, false), (3, false), (4, false), (5, false), (7, false), (12, true)] {
         let folder = TempDir::new().unwrap();
         if needs_a_file {
@@ -292,6 +298,19 @@ fn what_the_sandbox_check_tries_is_possible_without_a_sandbox() {
         }
         assert!(fedtwin_models::sandbox::attempt(number, folder.path()), "attempt {number}");
     }
+}
+
+#[test]
+fn a_sandbox_check_that_ends_early_leaves_no_secret_behind() {
+    let folder = TempDir::new().unwrap();
+    let in_memory = PathBuf::from(format!("/dev/shm/fedtwin-sandbox-check-{}", std::process::id()));
+    let checked = fedtwin_models::sandbox::check(folder.path(), |_number| {
+        assert!(in_memory.exists(), "a secret is there while attempts are made");
+        Command::new("/no/such/program")
+    });
+    assert!(checked.is_err());
+    assert!(!in_memory.exists());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

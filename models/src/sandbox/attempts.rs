@@ -7,9 +7,11 @@ use std::io;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
+
+use super::files::library_folders;
 
 /// What came of all attempts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +24,16 @@ pub struct Checked {
 
 /// Makes every attempt in a process that `start` makes ready for the attempt of a number.
 ///
-/// `folder` is one in which the user may write; a file with a secret is left there for as long as it takes.
+/// `folder` is one in which the user may write; a file with a secret is left there, and one in the memory that processes
+/// share, for as long as it takes.
 ///
 /// # Errors
-/// Fails where a process cannot be started, the folder cannot be written, or one could not be confined.
+/// Fails where a process cannot be started, a secret cannot be written, or an attempt could not be confined.
 pub fn check(folder: &Path, start: impl Fn(usize) -> Command) -> io::Result<Checked> {
-    let secret = folder.join(SECRET);
-    fs::write(&secret, "a key")?;
+    let _secret = Secret::write(folder.join(SECRET))?;
+    let shared = Path::new(SHARED_MEMORY);
+    let in_memory = shared.is_dir().then(|| shared.join(format!("{SECRET}-{}", std::process::id())));
+    let _in_memory = in_memory.map(Secret::write).transpose()?;
     let mut checked = Checked { possible: Vec::new(), impossible: Vec::new() };
     for (number, (what, _)) in ATTEMPTS.iter().enumerate() {
         let outcome = outcome(start(number).status()?);
@@ -39,8 +44,24 @@ pub fn check(folder: &Path, start: impl Fn(usize) -> Command) -> io::Result<Chec
             None => return Err(io::Error::other("the trainer could not confine itself")),
         }
     }
-    fs::remove_file(secret)?;
     Ok(checked)
+}
+
+/// A file that is there for the attempts, and gone once they have ended, however they did.
+struct Secret(PathBuf);
+
+impl Secret {
+    fn write(path: PathBuf) -> io::Result<Self> {
+        fs::write(&path, "a key")?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        // An attempt that should not have succeeded has removed it.
+        let _gone = fs::remove_file(&self.0);
+    }
 }
 
 /// Makes the attempt of a number, and says whether it succeeded.
@@ -62,7 +83,7 @@ fn outcome(status: ExitStatus) -> Option<bool> {
 type Attempt = (&'static str, fn(&Path) -> bool);
 
 /// What training takes, then what it must not do.
-const ATTEMPTS: [Attempt; 14] = [
+const ATTEMPTS: [Attempt; 16] = [
     ("start a thread", |_| std::thread::spawn(|| 1 + 1).join().is_ok()),
     ("wait", |_| {
         std::thread::sleep(Duration::from_millis(1));
@@ -89,7 +110,27 @@ const ATTEMPTS: [Attempt; 14] = [
         let parent = std::os::unix::process::parent_id();
         File::open(format!("/proc/{parent}/mem")).is_ok()
     }),
+    ("read what other processes share in memory", |_| can_read_one(&entries(Path::new(SHARED_MEMORY)))),
+    ("read a file below a library's folder", |_| {
+        let below = |folder: PathBuf| entries(&folder).into_iter().flat_map(|below| entries(&below));
+        let files: Vec<_> = library_folders().into_iter().flat_map(below).collect();
+        can_read_one(&files)
+    }),
 ];
+
+/// Whether one of these files can be opened. Libraries do not count: one beside those that are loaded may be a link to it.
+fn can_read_one(paths: &[PathBuf]) -> bool {
+    let is_library =
+        |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().contains(".so"));
+    paths
+        .iter()
+        .any(|path| path.is_file() && !path.is_symlink() && !is_library(path) && File::open(path).is_ok())
+}
+
+/// Lists a folder, which the sandbox allows; nothing where there is none.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
 
 /// So many of the attempts must succeed.
 const NEEDED: usize = 2;
@@ -99,3 +140,6 @@ pub const DENIED: u8 = 42;
 
 /// A file beside the attempts.
 const SECRET: &str = "fedtwin-sandbox-check";
+
+/// Memory that processes share under names, where others may keep what is theirs.
+const SHARED_MEMORY: &str = "/dev/shm";

@@ -40,7 +40,7 @@ fn in_force(status: Result<RulesetStatus, RulesetError>) -> Result<(), SandboxEr
 
 fn read_only_everywhere() -> Result<RulesetStatus, RulesetError> {
     // A GPU is a device that is written to.
-    let writable: &[&str] = if has_gpu() { &["/dev"] } else { &[] };
+    let writable = if has_gpu() { gpu_devices() } else { Vec::new() };
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(AccessNet::from_all(NEWEST))?
@@ -57,25 +57,48 @@ fn reading_of(files: &[PathBuf]) -> Result<RulesetStatus, RulesetError> {
         .handle_access(AccessFs::ReadFile)?
         .create()?
         .add_rules(path_beneath_rules(files, AccessFs::ReadFile))?
-        .add_rules(path_beneath_rules(library_folders(), AccessFs::ReadFile))?
+        .add_rules(path_beneath_rules(library_files(), AccessFs::ReadFile))?
+        .add_rules(path_beneath_rules(gpu_devices(), AccessFs::ReadFile))?
         .add_rules(path_beneath_rules(NEEDED_BY_LIBRARIES, AccessFs::ReadFile))?
         .restrict_self()?;
     Ok(status.ruleset)
 }
 
-/// Returns the folders of the libraries that are loaded: they load further ones from there.
-fn library_folders() -> BTreeSet<PathBuf> {
+/// Returns the libraries in the folders of those that are loaded: they load further ones from there. A rule for a folder
+/// would be one for whatever is below it.
+fn library_files() -> Vec<PathBuf> {
+    let beside = |folder: PathBuf| files_named(&folder, is_library);
+    library_folders().into_iter().flat_map(beside).filter(|path| path.is_file()).collect()
+}
+
+/// Returns the folders of the libraries that are loaded.
+pub(super) fn library_folders() -> BTreeSet<PathBuf> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let paths = maps.lines().filter_map(|line| line.split_whitespace().nth(5)).map(Path::new);
-    let is_library = |path: &&Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        path.is_absolute() && name.contains(".so")
+    let is_loaded = |path: &&Path| {
+        path.is_absolute() && is_library(&path.file_name().unwrap_or_default().to_string_lossy())
     };
-    paths.filter(is_library).filter_map(Path::parent).map(Path::to_path_buf).collect()
+    paths.filter(is_loaded).filter_map(Path::parent).map(Path::to_path_buf).collect()
+}
+
+/// Returns the devices of Nvidia's driver, and no other: `/dev` has memory that processes share, and disks.
+fn gpu_devices() -> Vec<PathBuf> {
+    files_named(Path::new("/dev"), |name| name.starts_with("nvidia"))
+}
+
+fn is_library(name: &str) -> bool {
+    name.contains(".so")
+}
+
+/// Returns what is directly in a folder under such names; a folder that cannot be listed has nothing that is allowed.
+fn files_named(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let wanted = entries.filter(|entry| is_wanted(&entry.file_name().to_string_lossy()));
+    wanted.map(|entry| entry.path()).collect()
 }
 
 /// Processors and memory, as OpenMP, cpuinfo and the C library count them; randomness; time zones; a GPU's driver.
-const NEEDED_BY_LIBRARIES: [&str; 12] = [
+const NEEDED_BY_LIBRARIES: [&str; 15] = [
     "/proc/self",
     "/proc/cpuinfo",
     "/proc/meminfo",
@@ -85,7 +108,10 @@ const NEEDED_BY_LIBRARIES: [&str; 12] = [
     "/proc/devices",
     "/sys/devices/system",
     "/sys/fs/cgroup",
-    "/dev",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/random",
+    "/dev/urandom",
     "/etc/ld.so.cache",
     "/etc/localtime",
 ];
