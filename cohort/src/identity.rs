@@ -53,8 +53,9 @@ impl Patients {
 
     /// Enters a patient by the stated form of the identifier; nobody may be entered twice.
     pub(crate) fn enter(&mut self, stated: &str, place: Place<'_>) -> Result<(), CohortError> {
-        let alike = self.seen.entry(folded(stated)).or_default();
-        if let Some((_, first)) = alike.iter().find(|(other, _)| other == stated) {
+        let folds = folds(stated);
+        let mut alike = folds.iter().filter_map(|fold| self.seen.get(fold)).flatten();
+        if let Some((_, first)) = alike.clone().find(|(other, _)| other == stated) {
             return Err(place.refuse(match first {
                 Seen::Line(first) => {
                     format!("is of the same patient as line {first}, expected one line per patient")
@@ -64,7 +65,7 @@ impl Patients {
                 }
             }));
         }
-        if let (Some((_, first)), false) = (alike.first(), self.look_alikes_differ) {
+        if let (Some((_, first)), false) = (alike.next(), self.look_alikes_differ) {
             let other = match first {
                 Seen::Line(line) => format!("line {line}"),
                 Seen::File(file) => file.display().to_string(),
@@ -74,7 +75,9 @@ impl Patients {
                  letters, blanks, dashes or signs alone; make them one, or add confirmed.look_alikes = \"different\" to the cohort file"
             )));
         }
-        alike.push((stated.to_owned(), place.seen()));
+        for fold in folds {
+            self.seen.entry(fold).or_default().push((stated.to_owned(), place.seen()));
+        }
         Ok(())
     }
 }
@@ -132,21 +135,36 @@ pub(crate) fn remainder(stated: &str, divisor: u32) -> Result<u32, NoNumber> {
     }
 }
 
-/// Returns the form in which look-alikes are equal: compatible letters composed and small, one dash, no blanks, no marks
-/// by which table programs keep numbers as texts, no leading zeros, no thousands signs and no fraction of zeros.
-fn folded(stated: &str) -> String {
+/// Returns the forms in which look-alikes are equal: two where zeros behind a sign are a fraction or thousands, as in
+/// `7.000`, which a table program may have made of 7 or of 7000.
+fn folds(stated: &str) -> Vec<String> {
     let small = stated.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     let seen: String = small.filter(|&c| !is_unseen(c) && !is_mark(c)).map(one_dash).collect();
+    let seen = without_copy(&seen);
+    let readings = [Some(seen), without_doubtful_fraction(seen)];
+    readings.into_iter().flatten().map(folded).collect()
+}
+
+/// Returns the form in which look-alikes are equal: compatible letters composed and small, no blanks, no marks by which
+/// table programs keep numbers as texts, no leading zeros, no thousands signs and no fraction of zeros, and one dash
+/// between numbers alone, where 1-1 is not 11.
+fn folded(seen: &str) -> String {
+    let is_digit = |c: &char| c.is_ascii_digit();
     let mut folded = String::new();
     let mut in_number = false;
-    let without_signs = without_signs(without_copy(&seen));
+    let without_signs = without_signs(seen);
     let mut letters = without_signs.chars().peekable();
     while let Some(letter) = letters.next() {
-        let is_digit = |c: char| c.is_ascii_digit();
-        let leads = letter == '0' && !in_number && letters.peek().copied().is_some_and(is_digit);
+        if letter == '-' {
+            while letters.next_if_eq(&'-').is_some() {}
+            if !(in_number && letters.peek().is_some_and(is_digit)) {
+                continue;
+            }
+        }
+        let leads = letter == '0' && !in_number && letters.peek().is_some_and(is_digit);
         if !leads {
             folded.push(letter);
-            in_number = is_digit(letter);
+            in_number = is_digit(&letter);
         }
     }
     folded
@@ -172,6 +190,15 @@ fn without_copy(seen: &str) -> &str {
     let name = name.strip_suffix("copy").map_or(name, |name| name.trim_end_matches('-'));
     let name = name.strip_prefix("copyof").unwrap_or(name);
     if name.is_empty() { seen } else { name }
+}
+
+/// Takes three zeros off that are a fraction or thousands: there is one sign, and not too many digits before it.
+fn without_doubtful_fraction(seen: &str) -> Option<&str> {
+    let whole = seen.strip_suffix("000")?;
+    let sign = whole.chars().next_back().filter(|sign| matches!(sign, '.' | ','))?;
+    let whole = whole.strip_suffix(sign)?;
+    let digits = whole.bytes().rev().take_while(u8::is_ascii_digit).count();
+    ((1..=3).contains(&digits) && !whole.contains(sign)).then_some(whole)
 }
 
 /// Joins groups of three digits, as in `1,001`, and takes a fraction of one or two zeros off.
@@ -232,6 +259,15 @@ mod tests {
             ("1.000", "1000"),
             ("P\u{2013}3", "p-3"),
             ("P_3", "P-3"),
+            ("p3", "P-3"),
+            ("p3", "P_3"),
+            ("p 3", "P\u{2013}3"),
+            ("p-03-a", "p3a"),
+            ("1--1", "1-1"),
+            ("7", "7.000"),
+            ("7000", "7.000"),
+            ("p7", "p7,000"),
+            ("1001", "1.001,000"),
             ("'3", "3"),
             ("=\"3\"", "+3"),
             ("-9.0", "-9"),
@@ -242,12 +278,26 @@ mod tests {
             ("p_1 - Copy", "Copy of p_1"),
             ("p_1 - Copy (2)", "p-1"),
         ] {
-            assert_eq!(folded(a), folded(b), "{a} {b}");
+            assert!(are_alike(a, b), "{a} {b}");
         }
-        for (a, b) in [("3", "30"), ("1-1", "11"), ("10", "1"), ("p3", "q3"), ("a0b", "ab"), ("1.10", "1.1")]
-        {
-            assert_ne!(folded(a), folded(b), "{a} {b}");
+        for (a, b) in [
+            ("3", "30"),
+            ("1-1", "11"),
+            ("p1-1", "p11"),
+            ("1-01", "101"),
+            ("10", "1"),
+            ("p3", "q3"),
+            ("a0b", "ab"),
+            ("1.10", "1.1"),
+            ("1,001,000", "1001"),
+            ("7.001", "7"),
+        ] {
+            assert!(!are_alike(a, b), "{a} {b}");
         }
+    }
+
+    fn are_alike(a: &str, b: &str) -> bool {
+        folds(a).iter().any(|fold| folds(b).contains(fold))
     }
 
     #[test]

@@ -48,10 +48,27 @@ fn one_patient_in_two_spellings_is_refused_with_both_lines() {
             "{message}"
         );
     }
+    let message = table(&with("3.000"), "").unwrap_err();
+    assert!(message.starts_with("rows.csv:62: is of the same patient as line 4, as it seems"), "{message}");
     let different = "confirmed.look_alikes = 'different'\n";
     assert_eq!(table(&with("0063"), different).unwrap(), (48, 13));
     assert!(table(&with("3.0"), different).is_err(), "the same form is the same patient");
     assert!(table(&with("\"\""), "").unwrap_err().starts_with("rows.csv:62: has no patient's identifier"));
+}
+
+#[test]
+fn a_dash_does_not_make_another_patient_but_between_two_numbers() {
+    for [one, other] in [["p3", "P-3"], ["p3", "P_3"], ["p 3", "P-3"], ["P\u{2013}3", "p3"]] {
+        let message = table(&[one, other].map(str::to_owned), "").unwrap_err();
+        assert!(
+            message.starts_with("rows.csv:3: is of the same patient as line 2, as it seems"),
+            "{message}"
+        );
+    }
+    let ids: Vec<_> = (1..=6).flat_map(|i| [format!("{i}-1"), format!("{i}1")]).collect();
+    let keys = "split.hashed = { test = '1/2', seed = 1 }\nconfirmed.filled_min = '1/60'\n";
+    let (train, test) = table(&ids, keys).unwrap();
+    assert_eq!(train + test, 12);
 }
 
 #[test]
