@@ -28,6 +28,8 @@ pub struct Confirmed {
     pub implausible: BTreeMap<String, Ratio>,
     /// The last line of the table is a patient's, although it looks like one of totals; likewise lines before it.
     pub last_line: bool,
+    /// All patients of a table have the outcome, or none has.
+    pub one_outcome: bool,
     /// Outcomes that look like codes for missing are measured.
     pub outcome_numbers: bool,
     /// No patient's mask has organ.
@@ -76,6 +78,14 @@ impl Confirmed {
                 "has no organ in any of {} masks: other labels, or another folder? If that is meant, add \
                  confirmed.no_organ = true",
                 found.patients()
+            ));
+        }
+        let patients = found.patients();
+        if !found.features.is_empty() && [0, patients].contains(&found.positive) && !self.one_outcome {
+            return refuse(format!(
+                "has {} of {patients} patients with the outcome, so that there is nothing to learn: another limit, or other \
+                 texts for yes and no? If that is meant, add confirmed.one_outcome = true",
+                found.positive
             ));
         }
         let filled_min = self.filled_min.unwrap_or_else(half);

@@ -100,3 +100,19 @@ fn fewer_patients_than_half_of_the_declared_are_confirmed_or_refused() {
     );
     assert_eq!(taken(7, &[1, 2, 3, 5], "confirmed.filled_min = '3/7'"), Ok((3, 1)));
 }
+
+#[test]
+fn one_outcome_in_all_patients_is_confirmed_or_refused() {
+    let all = |numbers: [u32; 4]| numbers.map(|i| 2 * i);
+    let message = taken(4, &all([1, 2, 3, 5]), "").unwrap_err();
+    let expected = "cohort.toml: has 0 of 4 patients with the outcome, so that there is nothing to learn";
+    assert!(message.starts_with(expected) && message.ends_with("confirmed.one_outcome = true"), "{message}");
+    assert_eq!(taken(4, &all([1, 2, 3, 5]), "confirmed.one_outcome = true"), Ok((3, 1)));
+    let message = taken(4, &[1, 3, 5, 7], "").unwrap_err();
+    assert!(message.contains("has 4 of 4 patients with the outcome"), "{message}");
+    // 1 for yes and 2 for no, both above 0.
+    let folder = folder();
+    folder.write("rows.csv", ROWS.replace(",0\n", ",2\n"));
+    let message = folder.message(&cohort(&folder).take_inventory().unwrap_err());
+    assert!(message.contains("has 4 of 4 patients with the outcome"), "{message}");
+}
