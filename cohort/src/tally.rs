@@ -23,9 +23,8 @@ pub(crate) struct Tally {
 /// The numbers that outcomes were read from.
 #[derive(Debug, Default)]
 struct OutcomeNumbers {
-    /// The greatest of the others, and whether one of them is negative.
-    greatest: Option<f64>,
-    has_negative: bool,
+    /// The least and the greatest of the others.
+    range: Option<(f64, f64)>,
     /// Numbers that programs write for missing, and how many patients have each.
     codes: BTreeMap<i32, u32>,
 }
@@ -62,10 +61,14 @@ impl Tally {
     /// Returns a number that is far from all other outcomes, and that programs write for missing, with how many patients
     /// have it.
     pub(crate) fn outcome_that_means_missing(&self) -> Option<(i32, u32)> {
-        let OutcomeNumbers { greatest, has_negative, codes } = &self.outcome;
-        let greatest = (*greatest)?;
-        let is_far =
-            |code: i32| if code < 0 { !has_negative } else { f64::from(code) > 3.0 * greatest.max(1.0) };
+        let OutcomeNumbers { range, codes } = &self.outcome;
+        let (least, greatest) = (*range)?;
+        let is_far = |code: i32| match code {
+            // Beside one other number alone, it may be the other outcome.
+            -1 => least >= 0.0 && least < greatest,
+            ..0 => least >= 0.0,
+            0.. => f64::from(code) > 3.0 * greatest.max(1.0),
+        };
         codes.iter().map(|(&code, &count)| (code, count)).find(|(code, _)| is_far(*code))
     }
 
@@ -87,10 +90,40 @@ impl OutcomeNumbers {
             *self.codes.entry(code).or_default() += 1;
             return;
         }
-        self.has_negative |= number < 0.0;
-        self.greatest = Some(self.greatest.map_or(number, |greatest| greatest.max(number)));
+        let (least, greatest) = self.range.unwrap_or((number, number));
+        self.range = Some((least.min(number), greatest.max(number)));
     }
 }
 
-/// What programs and people write for missing in columns of numbers.
-const MISSING_CODES: [i32; 11] = [-9999, -999, -99, -9, 77, 88, 99, 777, 888, 999, 9999];
+/// What programs and people write for missing in columns of numbers. Those of one digit are scores and counts elsewhere, and
+/// mean missing only where all others are far from them.
+const MISSING_CODES: [i32; 17] = [-9999, -999, -99, -9, -8, -7, -1, 7, 8, 9, 77, 88, 99, 777, 888, 999, 9999];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_mean_missing_where_all_other_outcomes_are_far_from_them() {
+        let check = |numbers: &[f64], expected: Option<i32>| {
+            let mut tally = Tally::default();
+            numbers.iter().for_each(|&number| tally.outcome.add(number));
+            let found = tally.outcome_that_means_missing().map(|(code, _)| code);
+            assert_eq!(found, expected, "{numbers:?}");
+        };
+        for code in [-9.0, -8.0, -7.0, -1.0, 7.0, 8.0, 9.0, 99.0] {
+            #[expect(clippy::cast_possible_truncation, reason = "one of the codes")]
+            let expected = Some(code as i32);
+            check(&[0.0, 1.0, code], expected);
+            check(&[1.0, 2.0, code], expected);
+        }
+        check(&[0.0, 1.0, 8.0, 9.0, 7.0], Some(7));
+        // Two outcomes, scores, days in hospital, changes.
+        check(&[-1.0, 1.0], None);
+        check(&(0_u8..=10).map(f64::from).collect::<Vec<_>>(), None);
+        check(&[0.0, 1.0, 2.0, 3.0, 4.0, 7.0, 8.0, 9.0], None);
+        check(&[1.0, 5.0, 9.0, 40.0], None);
+        check(&[-1.0, -0.5, 0.0, 2.0], None);
+        check(&[7.0, 8.0, 9.0], None);
+    }
+}
