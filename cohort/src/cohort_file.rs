@@ -185,10 +185,20 @@ impl CohortFile {
     /// Reads everything as schema and limits say it, and tells what is there.
     ///
     /// # Errors
-    /// Refuses whatever the hospital's people must mend, by file and line, or confirm in the cohort file. The reasons
-    /// depend on patients and stay at the site.
+    /// Refuses whatever the hospital's people must mend, by file and line, or confirm in the cohort file, and files that
+    /// change meanwhile. The reasons depend on patients and stay at the site.
     pub fn take_inventory(&self) -> Result<Inventory, CohortError> {
-        let tally = match &self.data {
+        let (tally, digest) = fingerprint::unchanged(|| self.contents(), || self.tally())?;
+        self.confirmed.judge_outcomes(&self.path, &tally)?;
+        let left_out = tally.left_out();
+        let Tally { train, test, positive, features, .. } = tally;
+        let found = Inventory { declared: self.patients, train, test, positive, left_out, features, digest };
+        self.confirmed.judge(&self.path, &found)?;
+        Ok(found)
+    }
+
+    fn tally(&self) -> Result<Tally, CohortError> {
+        Ok(match &self.data {
             Data::Table { rows, schema } => {
                 let need = schema.all();
                 let mut tally = Tally::of_table(&need);
@@ -219,14 +229,7 @@ impl CohortFile {
                 })?;
                 tally
             }
-        };
-        self.confirmed.judge_outcomes(&self.path, &tally)?;
-        let left_out = tally.left_out();
-        let Tally { train, test, positive, features, .. } = tally;
-        let digest = self.digest()?;
-        let found = Inventory { declared: self.patients, train, test, positive, left_out, features, digest };
-        self.confirmed.judge(&self.path, &found)?;
-        Ok(found)
+        })
     }
 
     /// Digests names and bytes of every file that the cohort is made of: the cohort file, schema, list and index, and
@@ -235,7 +238,11 @@ impl CohortFile {
     /// # Errors
     /// Names a file that cannot be read.
     pub fn digest(&self) -> Result<Digest, CohortError> {
-        fingerprint::digest(self.path.parent().unwrap_or(Path::new("")), self.files()?)
+        Ok(self.contents()?.digest())
+    }
+
+    fn contents(&self) -> Result<fingerprint::Contents, CohortError> {
+        fingerprint::Contents::of(self.path.parent().unwrap_or(Path::new("")), self.files()?)
     }
 
     /// Lists the files that the cohort is made of, without reading any with patients.
