@@ -19,7 +19,7 @@ impl Contents {
     /// Reads all `files`, each once.
     pub(crate) fn of(folder: &Path, files: Vec<PathBuf>) -> Result<Self, CohortError> {
         let held = |file: PathBuf| {
-            let digest = of_file(&file).map_err(CohortError::storage(&file))?;
+            let digest = of_file(&file)?;
             Ok((name(folder, &file), (file, digest)))
         };
         files.into_iter().map(held).collect::<Result<_, _>>().map(Self)
@@ -78,7 +78,12 @@ fn name(folder: &Path, file: &Path) -> Vec<u8> {
     file.strip_prefix(folder).unwrap_or(file).as_os_str().as_encoded_bytes().to_vec()
 }
 
-fn of_file(file: &Path) -> io::Result<Digest> {
+/// Digests the bytes of one file.
+pub(crate) fn of_file(file: &Path) -> Result<Digest, CohortError> {
+    digest_all(file).map_err(CohortError::storage(file))
+}
+
+fn digest_all(file: &Path) -> io::Result<Digest> {
     let (mut file, mut digest) = (File::open(file)?, RunningDigest::new());
     let mut bytes = vec![0; BUFFER_BYTES];
     loop {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cohort_file::beside;
 use crate::error::CohortError;
+use crate::fingerprint;
 use crate::index::IndexFilter;
 
 /// Where images and masks are, relative to the cohort file.
@@ -40,9 +41,14 @@ pub(crate) fn list(
     folders: Folders<'_>,
     endings: &[&str],
 ) -> Result<Listing, CohortError> {
-    let folder = beside(cohort_file, folders.images);
+    let [folder, of_masks] = [folders.images, folders.masks].map(|folder| beside(cohort_file, folder));
     let (images, others) = files_in(&folder, endings)?;
-    let (mut masks, _) = files_in(&beside(cohort_file, folders.masks), endings)?;
+    let (mut masks, _) = files_in(&of_masks, endings)?;
+    let real = |folder: &Path| folder.canonicalize().map_err(CohortError::storage(folder));
+    if real(&folder)? == real(&of_masks)? {
+        let message = "is the folder of images and of masks: each image would be its own mask";
+        return Err(CohortError::file(&folder, message));
+    }
     if images.is_empty() {
         let endings = endings.join(" or ");
         let message = format!("has no file that ends in {endings}, and {others} others: there is no patient");
@@ -72,12 +78,35 @@ pub(crate) fn files(cohort_file: &Path, scans: &[Scan], only: Option<&IndexFilte
 }
 
 impl Scan {
+    /// Refuses a mask that is a copy of its image, which nearly every rule would find some organ in.
+    pub(crate) fn check_mask_is_none_of_image(&self) -> Result<(), CohortError> {
+        if same_bytes(&self.image, &self.mask)? {
+            let message = format!(
+                "is a mask with the same bytes as its image {}: if the image does show organ and nothing else, say so, as in \
+                 mask.labels = [1] or mask.threshold = 0.5",
+                self.image.display()
+            );
+            return Err(CohortError::file(&self.mask, message));
+        }
+        Ok(())
+    }
+
     /// Refuses a mask of another size than its image's; `image` and `mask` say both for people.
     pub(crate) fn other_size(&self, image: &str, mask: &str) -> CohortError {
         let message =
             format!("is a mask of {mask}, expected {image} as of its image {}", self.image.display());
         CohortError::file(&self.mask, message)
     }
+}
+
+/// Says whether two files hold the same.
+pub(crate) fn same_bytes(a: &Path, b: &Path) -> Result<bool, CohortError> {
+    let length =
+        |file: &Path| std::fs::metadata(file).map(|data| data.len()).map_err(CohortError::storage(file));
+    if length(a)? != length(b)? {
+        return Ok(false);
+    }
+    Ok(fingerprint::of_file(a)? == fingerprint::of_file(b)?)
 }
 
 /// Lists a folder's files by their names without the ending, and counts those with other endings. Capitals do not

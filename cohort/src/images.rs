@@ -21,6 +21,9 @@ pub(crate) fn list(cohort_file: &Path, source: &ImageSource) -> Result<Listing, 
 /// Reads one patient's volume and its mask, both in the anatomical orientation.
 pub(crate) fn read_scan(scan: &Scan, source: &ImageSource) -> Result<VolumeRecord, CohortError> {
     let walks = Walks::of(scan, source)?;
+    if source.mask.is_none() {
+        scan.check_mask_is_none_of_image()?;
+    }
     let volume = nifti_file::read(&scan.image)?;
     #[expect(clippy::cast_possible_truncation, reason = "intensities need no more than single precision")]
     let image = walks.image.walk(&volume.map(|x| x as f32), volume.header.shape);

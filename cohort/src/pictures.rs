@@ -23,6 +23,9 @@ pub(crate) fn list(cohort_file: &Path, source: &PictureSource) -> Result<Listing
 
 /// Reads one patient's picture and its mask, both upright.
 pub(crate) fn read_scan(scan: &Scan, source: &PictureSource) -> Result<VolumeRecord, CohortError> {
+    if source.mask.is_none() {
+        scan.check_mask_is_none_of_image()?;
+    }
     let picture = png_file::read(&scan.image, Samples::Colours)?;
     let mask = png_file::read(&scan.mask, Samples::Stored)?;
     let ([rows, columns], of_mask) = (picture.upright_size(), mask.upright_size());

@@ -242,6 +242,25 @@ fn images_and_masks_come_in_pairs() {
 }
 
 #[test]
+fn an_image_is_not_its_own_mask() {
+    let folder = folder(&good_mask(), &good_mask());
+    let own = COHORT.replace("masks = 'masks'", "masks = './images/../images'");
+    assert_eq!(
+        read(&folder, &own).unwrap_err(),
+        "images: is the folder of images and of masks: each image would be its own mask"
+    );
+    folder.write("images/p_2.nii", good_mask().bytes());
+    folder.write("masks/p_2.nii", good_mask().bytes());
+    let message = read(&folder, COHORT).unwrap_err();
+    let expected = "masks/p_2.nii: is a mask with the same bytes as its image images/p_2.nii: if";
+    assert!(message.starts_with(expected), "{message}");
+    for rule in ["labels = [2]", "threshold = 0.5"] {
+        let declared = COHORT.replace("slice_axis = 0", &format!("slice_axis = 0, mask.{rule}"));
+        assert_eq!(read(&folder, &declared).unwrap().len(), 2, "{rule}");
+    }
+}
+
+#[test]
 fn an_index_chooses_images() {
     let good = Nifti::float32(SHAPE, &ramp(SHAPE));
     let folder = folder(&good, &good_mask());

@@ -70,6 +70,15 @@ fn a_picture_is_a_volume_of_one_slice_and_all_labels_are_organ() {
 }
 
 #[test]
+fn a_picture_is_not_its_own_mask() {
+    let copy = folder(png(labels()), png(labels()));
+    let message = read(&copy, COHORT).unwrap_err();
+    assert!(message.starts_with("masks/p_1.png: is a mask with the same bytes as its image"), "{message}");
+    let declared = COHORT.replace("'masks' }", "'masks', mask.labels = [1] }");
+    assert_eq!(read(&copy, &declared).unwrap().len(), 1);
+}
+
+#[test]
 fn deep_grey_levels_and_colours_are_read_as_luminance() {
     let expected = read(&folder(png(grey()), png(labels())), COHORT).unwrap();
     let close = |image: DynamicImage| {
