@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::error::CohortError;
+use crate::folders::same_bytes;
 use crate::text::{is_unseen, trimmed};
 
 /// Where a patient's record is.
@@ -54,8 +55,8 @@ impl Patients {
     /// Enters a patient by the stated form of the identifier; nobody may be entered twice.
     pub(crate) fn enter(&mut self, stated: &str, place: Place<'_>) -> Result<(), CohortError> {
         let folds = folds(stated);
-        let mut alike = folds.iter().filter_map(|fold| self.seen.get(fold)).flatten();
-        if let Some((_, first)) = alike.clone().find(|(other, _)| other == stated) {
+        let alike: Vec<_> = folds.iter().filter_map(|fold| self.seen.get(fold)).flatten().collect();
+        if let Some((_, first)) = alike.iter().find(|(other, _)| other == stated) {
             return Err(place.refuse(match first {
                 Seen::Line(first) => {
                     format!("is of the same patient as line {first}, expected one line per patient")
@@ -65,7 +66,7 @@ impl Patients {
                 }
             }));
         }
-        if let (Some((_, first)), false) = (alike.next(), self.look_alikes_differ) {
+        if let (Some((_, first)), false) = (alike.first(), self.look_alikes_differ) {
             let other = match first {
                 Seen::Line(line) => format!("line {line}"),
                 Seen::File(file) => file.display().to_string(),
@@ -75,10 +76,29 @@ impl Patients {
                  letters, blanks, dashes or signs alone; make them one, or add confirmed.look_alikes = \"different\" to the cohort file"
             )));
         }
+        if let Place::File(file) = place {
+            alike.iter().try_for_each(|(_, first)| first.check_is_not_copied(file))?;
+        }
         for fold in folds {
             self.seen.entry(fold).or_default().push((stated.to_owned(), place.seen()));
         }
         Ok(())
+    }
+}
+
+impl Seen {
+    /// Refuses a file that holds the same as this one: whoever the patients are, nobody scans two alike.
+    fn check_is_not_copied(&self, file: &Path) -> Result<(), CohortError> {
+        match self {
+            Self::File(first) if same_bytes(first, file)? => {
+                let message = format!(
+                    "has the same bytes as {}, and a name that looks alike: it is a copy, expected one scan per patient",
+                    first.display()
+                );
+                Err(CohortError::file(file, message))
+            }
+            Self::File(_) | Self::Line(_) => Ok(()),
+        }
     }
 }
 

@@ -106,7 +106,9 @@ fn scans(names: &[String], source: &str) -> Result<(u32, u32), String> {
     let folder = Folder::new();
     let image: Vec<f32> = (0_u8..24).map(f32::from).collect();
     for name in names {
-        folder.write(&format!("images/{name}"), Nifti::float32([2, 3, 4], &image).bytes());
+        let scale = if name.contains("001") { 2.0 } else { 1.0 };
+        let image = Nifti { slope: scale, ..Nifti::float32([2, 3, 4], &image) };
+        folder.write(&format!("images/{name}"), image.bytes());
         folder.write(
             &format!("masks/{name}"),
             Nifti::uint8([2, 3, 4], (0..24).map(|x| u8::from(x > 12)).collect()).bytes(),
@@ -139,6 +141,24 @@ fn two_scans_of_one_patient_are_refused() {
         message,
         "images/sub-03_ses-2.nii: is of the same patient as images/sub-03_ses-1.nii, expected one scan per patient"
     );
+}
+
+#[test]
+fn a_copy_of_a_scan_is_refused_even_where_look_alikes_differ() {
+    let with = |another: &str| {
+        let mut names: Vec<_> = (1..=9).map(|i| format!("p_{i}.nii")).collect();
+        names.push(another.to_owned());
+        names
+    };
+    let different = "}\nconfirmed = { look_alikes = 'different'";
+    for copy in ["p_1 (1).nii", "p_1 - Copy.nii", "Copy of p_1.nii", "P-01.nii"] {
+        assert!(scans(&with(copy), "").unwrap_err().contains("of the same patient"), "{copy}");
+        let message = scans(&with(copy), different).unwrap_err();
+        assert!(message.contains("it is a copy, expected one scan per patient"), "{message}");
+    }
+    let another = "p_001.nii";
+    assert!(scans(&with(another), "").unwrap_err().contains("of the same patient"));
+    assert_eq!(scans(&with(another), different), Ok((8, 2)));
 }
 
 #[test]
