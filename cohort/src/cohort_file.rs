@@ -18,7 +18,7 @@ use crate::error::CohortError;
 use crate::fingerprint;
 use crate::limits::{Limits, holds};
 use crate::mismatch::{Kind, Mismatch};
-use crate::scans::{Scanned, Scans};
+use crate::scans::{ScanRead, Scanned, Scans};
 use crate::schema::TableSchema;
 use crate::sheet::Sheet;
 use crate::source::{Source, SyntheticSource, TableSource};
@@ -168,7 +168,7 @@ impl CohortFile {
                 scans.assign(&self.path, self.selection()?, &mut |scanned| {
                     match scanned {
                         Scanned::Patient { part: its, file: _, read } if its == part => {
-                            records.extend(as_planned(read()?, *need, part));
+                            records.extend(as_planned(read()?.volume, *need, part));
                         }
                         Scanned::Patient { .. } | Scanned::LeftOut(..) => {}
                     }
@@ -190,6 +190,9 @@ impl CohortFile {
     pub fn take_inventory(&self) -> Result<Inventory, CohortError> {
         let (tally, digest) = fingerprint::unchanged(|| self.contents(), || self.tally())?;
         self.confirmed.judge_outcomes(&self.path, &tally)?;
+        if let Some((mask, message)) = tally.labels.brightest_among_others() {
+            return Err(CohortError::file(mask, message));
+        }
         let left_out = tally.left_out();
         let Tally { train, test, positive, features, .. } = tally;
         let found = Inventory { declared: self.patients, train, test, positive, left_out, features, digest };
@@ -217,7 +220,10 @@ impl CohortFile {
                 scans.assign(&self.path, self.selection()?, &mut |scanned| match scanned {
                     Scanned::Patient { part, file, read } => {
                         tally.add(part);
-                        let volume = read()?;
+                        let ScanRead { volume, labels } = read()?;
+                        if let Some((mask, labels)) = labels {
+                            tally.labels.add(&mask, &labels);
+                        }
                         tally.positive += u32::from(volume.mask.contains(&1));
                         let exceeded = limits.exceeded_by(&volume);
                         exceeded.map_or(Ok(()), |message| Err(CohortError::file(file, message)))

@@ -8,8 +8,9 @@ use crate::error::CohortError;
 use crate::folders::{self, Folders, Listing, Scan};
 use crate::geometry::{Order, Placement};
 use crate::intensities::{Margin, normalised};
-use crate::mask::{MaskRule, Numbers};
-use crate::nifti_file::{self, Volume};
+use crate::mask::Numbers;
+use crate::nifti_file;
+use crate::scans::ScanRead;
 use crate::source::ImageSource;
 
 /// Lists a cohort's volumes.
@@ -19,7 +20,7 @@ pub(crate) fn list(cohort_file: &Path, source: &ImageSource) -> Result<Listing, 
 }
 
 /// Reads one patient's volume and its mask, both in the anatomical orientation.
-pub(crate) fn read_scan(scan: &Scan, source: &ImageSource) -> Result<VolumeRecord, CohortError> {
+pub(crate) fn read_scan(scan: &Scan, source: &ImageSource) -> Result<ScanRead, CohortError> {
     let walks = Walks::of(scan, source)?;
     if source.mask.is_none() {
         scan.check_mask_is_none_of_image()?;
@@ -31,10 +32,13 @@ pub(crate) fn read_scan(scan: &Scan, source: &ImageSource) -> Result<VolumeRecor
     let image = normalised(&image, &Margin::of(&image, shape))
         .ok_or_else(|| CohortError::file(&scan.image, "has no voxel that is a number"))?;
     let volume = nifti_file::read(&scan.mask)?;
-    let mask =
-        organ(&volume, source.mask.as_ref()).map_err(|message| CohortError::file(&scan.mask, message))?;
-    let mask = walks.mask.walk(&mask, volume.header.shape);
-    Ok(VolumeRecord { shape, spacing_mm: walks.placement.affine.spacing_mm(), image, mask })
+    let numbers = Numbers::of(|visit| volume.each(visit));
+    let decision = numbers.decide(source.mask.as_ref());
+    let decision = decision.map_err(|message| CohortError::file(&scan.mask, message))?;
+    let mask = walks.mask.walk(&volume.map(|number| decision.organ(number)), volume.header.shape);
+    let volume = VolumeRecord { shape, spacing_mm: walks.placement.affine.spacing_mm(), image, mask };
+    let labels = source.mask.is_none().then(|| (scan.mask.clone(), numbers.labels_kept().clone()));
+    Ok(ScanRead { volume, labels })
 }
 
 /// How to walk through both files, so that voxels of the same place meet.
@@ -62,13 +66,6 @@ impl Walks {
         })?;
         Ok(Self { image: order, mask, placement })
     }
-}
-
-/// Says for each voxel whether it is organ.
-fn organ(volume: &Volume, rule: Option<&MaskRule>) -> Result<Vec<u8>, String> {
-    let numbers = Numbers::of(|visit| volume.each(visit));
-    let decision = numbers.decide(rule)?;
-    Ok(volume.map(|number| decision.organ(number)))
 }
 
 /// Returns the anatomical axes in a record's order: across slices, rows, columns.

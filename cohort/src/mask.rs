@@ -5,7 +5,8 @@
 //! a negative one ("ignore") is background; fractions from 0 to 1 are likelihoods, and organ is at least one half.
 //! What can be read in two ways is refused with the rule that would decide it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -90,6 +91,11 @@ impl Numbers {
         }
     }
 
+    /// Returns the labels from 1 on, two at most: enough to know whether another mask has others.
+    pub(crate) fn labels_kept(&self) -> &BTreeSet<i64> {
+        &self.labels
+    }
+
     /// Decides what is organ, by the cohort file's rule if there is one.
     ///
     /// # Errors
@@ -111,13 +117,8 @@ impl Numbers {
 
     fn labels(&self) -> Result<Decision<'static>, String> {
         let most = self.most.round();
-        if self.labels.len() > 1 && BRIGHTEST.iter().any(|&brightest| most.total_cmp(&brightest).is_eq()) {
-            return Err(format!(
-                "is a mask with the label {most} beside others, which is organ in some and \"ignore\" in others, or \
-                 the brightest of grey levels: say which labels are organ, as in mask.labels = [1], or from where on, \
-                 as in mask.threshold = {}",
-                most / 2.0
-            ));
+        if self.labels.len() > 1 && is_brightest(most) {
+            return Err(brightest_beside(most, "beside others"));
         }
         if self.negative.len() > 1 && !self.labels.is_empty() {
             return Err(format!(
@@ -159,6 +160,51 @@ impl Numbers {
         }
         Ok(Decision::AtLeast(0.5))
     }
+}
+
+/// The labels of all masks of a cohort, where no rule in the cohort file says which are organ.
+#[derive(Debug, Default)]
+pub(crate) struct AllLabels {
+    /// Two at most.
+    some: BTreeSet<i64>,
+    /// Numbers that grey levels end in and that are the only label of a mask, each with the first such mask.
+    alone: BTreeMap<i64, PathBuf>,
+}
+
+impl AllLabels {
+    /// Enters the labels of one mask.
+    pub(crate) fn add(&mut self, mask: &Path, labels: &BTreeSet<i64>) {
+        for &label in labels {
+            if self.some.len() < LABELS_KEPT {
+                self.some.insert(label);
+            }
+            #[expect(clippy::cast_precision_loss, reason = "what is compared is small enough to be exact")]
+            if labels.len() == 1 && is_brightest(label as f64) {
+                self.alone.entry(label).or_insert_with(|| mask.to_owned());
+            }
+        }
+    }
+
+    /// Returns a mask that has nothing but a number in which grey levels end, where others have other labels, and why
+    /// it is refused.
+    pub(crate) fn brightest_among_others(&self) -> Option<(&Path, String)> {
+        let (&label, mask) =
+            self.alone.iter().find(|(label, _)| self.some.iter().any(|other| other != *label))?;
+        #[expect(clippy::cast_precision_loss, reason = "the greatest of these has five digits")]
+        Some((mask, brightest_beside(label as f64, "alone, where other masks have others")))
+    }
+}
+
+fn is_brightest(label: f64) -> bool {
+    BRIGHTEST.iter().any(|&brightest| label.total_cmp(&brightest).is_eq())
+}
+
+fn brightest_beside(label: f64, others: &str) -> String {
+    format!(
+        "is a mask with the label {label} {others}, which is organ in some and \"ignore\" in others, or the brightest of grey \
+         levels: say which labels are organ, as in mask.labels = [1], or from where on, as in mask.threshold = {}",
+        label / 2.0
+    )
 }
 
 impl Decision<'_> {

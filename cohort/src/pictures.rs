@@ -2,6 +2,7 @@
 //!
 //! What a picture hides is not seen: pixels of opacity 0 have no intensity and are no organ.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use fedtwin_plan::record::VolumeRecord;
@@ -13,6 +14,7 @@ use crate::folders::{self, Folders, Listing, Scan};
 use crate::intensities::{Margin, normalised};
 use crate::mask::Numbers;
 use crate::png_file::{self, Png, Samples};
+use crate::scans::ScanRead;
 use crate::source::PictureSource;
 
 /// Lists a cohort's pictures.
@@ -22,7 +24,7 @@ pub(crate) fn list(cohort_file: &Path, source: &PictureSource) -> Result<Listing
 }
 
 /// Reads one patient's picture and its mask, both upright.
-pub(crate) fn read_scan(scan: &Scan, source: &PictureSource) -> Result<VolumeRecord, CohortError> {
+pub(crate) fn read_scan(scan: &Scan, source: &PictureSource) -> Result<ScanRead, CohortError> {
     if source.mask.is_none() {
         scan.check_mask_is_none_of_image()?;
     }
@@ -37,9 +39,11 @@ pub(crate) fn read_scan(scan: &Scan, source: &PictureSource) -> Result<VolumeRec
     let image = picture.upright(&intensities(&picture));
     let image = normalised(&image, &Margin::of(&image, shape))
         .ok_or_else(|| CohortError::file(&scan.image, "has no pixel that can be seen"))?;
-    let organ = organ(&mask, source).map_err(|message| CohortError::file(&scan.mask, message))?;
+    let (organ, labels) = organ(&mask, source).map_err(|message| CohortError::file(&scan.mask, message))?;
     let pixel_mm = source.pixel_mm.map_or(1.0, |distance| distance.get());
-    Ok(VolumeRecord { shape, spacing_mm: [1.0, pixel_mm, pixel_mm], image, mask: mask.upright(&organ) })
+    let spacing_mm = [1.0, pixel_mm, pixel_mm];
+    let volume = VolumeRecord { shape, spacing_mm, image, mask: mask.upright(&organ) };
+    Ok(ScanRead { volume, labels: source.mask.is_none().then(|| (scan.mask.clone(), labels)) })
 }
 
 /// Returns each pixel's luminance, as Rec. 709 weighs colours, on black where it is translucent; no number where it is
@@ -76,8 +80,8 @@ fn intensities(picture: &Png) -> Vec<f32> {
     luminance.into_iter().zip(opacities).map(seen).collect()
 }
 
-/// Says for each pixel of a mask, as it is stored, whether it is organ.
-fn organ(mask: &Png, source: &PictureSource) -> Result<Vec<u8>, String> {
+/// Says for each pixel of a mask, as it is stored, whether it is organ; and which labels there are, two at most.
+fn organ(mask: &Png, source: &PictureSource) -> Result<(Vec<u8>, BTreeSet<i64>), String> {
     let labels = labels(mask)?;
     check_opacity(mask, &labels)?;
     if mask.color == ColorType::Indexed && source.mask.is_none() {
@@ -85,7 +89,8 @@ fn organ(mask: &Png, source: &PictureSource) -> Result<Vec<u8>, String> {
     }
     let numbers = Numbers::of(|visit| labels.iter().for_each(|&label| visit(label.into())));
     let decision = numbers.decide(source.mask.as_ref())?;
-    Ok(labels.into_iter().map(|label| decision.organ(label.into())).collect())
+    let organ = labels.into_iter().map(|label| decision.organ(label.into())).collect();
+    Ok((organ, numbers.labels_kept().clone()))
 }
 
 /// Returns each pixel's number: its grey level, or its place in the palette; 0 where it is hidden.

@@ -1,5 +1,6 @@
 //! Cohorts of images, whatever files or inventions they come from.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use fedtwin_plan::inventory::LeftOutReason;
@@ -36,10 +37,20 @@ pub(crate) enum Scanned<'a> {
         part: Part,
         /// The image, or what stands for it.
         file: &'a Path,
-        read: &'a dyn Fn() -> Result<VolumeRecord, CohortError>,
+        read: Read<'a>,
     },
     /// Some in neither part.
     LeftOut(LeftOutReason, u32),
+}
+
+/// How to read what there is of a patient.
+pub(crate) type Read<'a> = &'a dyn Fn() -> Result<ScanRead, CohortError>;
+
+/// One patient's scan as it was read.
+pub(crate) struct ScanRead {
+    pub(crate) volume: VolumeRecord,
+    /// The mask, and two at most of its labels from 1 on: none where people declare which are organ.
+    pub(crate) labels: Option<(PathBuf, BTreeSet<i64>)>,
 }
 
 /// What is shown whom is met.
@@ -115,7 +126,7 @@ impl Scans {
 
 fn of_files(
     Listing { scans, not_in_index, others }: &Listing,
-    read: &dyn Fn(&Scan) -> Result<VolumeRecord, CohortError>,
+    read: &dyn Fn(&Scan) -> Result<ScanRead, CohortError>,
     mut selection: Selection,
     each: Each<'_>,
 ) -> Result<(), CohortError> {
@@ -135,7 +146,8 @@ fn invented(
 ) -> Result<(), CohortError> {
     for number in 1..=count {
         let id = format!("phantom-{number}");
-        show(&mut selection, (&id, cohort_file), &|| Ok(volume(number)), each)?;
+        let read = || Ok(ScanRead { volume: volume(number), labels: None });
+        show(&mut selection, (&id, cohort_file), &read, each)?;
     }
     selection.finish(None)
 }
@@ -143,7 +155,7 @@ fn invented(
 fn show(
     selection: &mut Selection,
     (id, file): (&str, &Path),
-    read: &dyn Fn() -> Result<VolumeRecord, CohortError>,
+    read: Read<'_>,
     each: Each<'_>,
 ) -> Result<(), CohortError> {
     match selection.part_of(Patient { id: Some(id), place: Place::File(file) })? {

@@ -7,6 +7,7 @@ use fedtwin_plan::inventory::{FeatureCount, LeftOut, LeftOutReason};
 use fedtwin_plan::record::{Part, Value};
 
 use crate::layout::{CellValue, Cells};
+use crate::mask::AllLabels;
 
 /// Patients by part and by reason, and a table's cells by feature.
 #[derive(Debug, Default)]
@@ -18,6 +19,7 @@ pub(crate) struct Tally {
     left_out: BTreeMap<LeftOutReason, u32>,
     pub(crate) features: Vec<FeatureCount>,
     outcome: OutcomeNumbers,
+    pub(crate) labels: AllLabels,
 }
 
 /// The numbers that outcomes were read from.

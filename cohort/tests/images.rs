@@ -261,6 +261,33 @@ fn an_image_is_not_its_own_mask() {
 }
 
 #[test]
+fn a_label_that_may_be_the_brightest_grey_is_judged_by_all_masks() {
+    let taken = |labels: [u8; 3], rule: &str| {
+        let folder = Folder::new();
+        for (i, label) in (1..).zip(labels) {
+            folder.write(&format!("images/p_{i}.nii"), Nifti::float32(SHAPE, &ramp(SHAPE)).bytes());
+            let mask = Nifti::uint8(SHAPE, (0..24).map(|voxel| label * (voxel % 2)).collect());
+            folder.write(&format!("masks/p_{i}.nii"), mask.bytes());
+        }
+        let text = COHORT.replace("patients = 9", "patients = 2");
+        let cohort =
+            folder.cohort(&text.replace("slice_axis = 0", &format!("slice_axis = 0{rule}"))).unwrap();
+        cohort.take_inventory().map(|inventory| inventory.positive).map_err(|e| folder.message(&e))
+    };
+    for same in [[1; 3], [255; 3], [1, 2, 1], [0, 255, 255], [0, 1, 2]] {
+        assert!(taken(same, "").is_ok(), "{same:?}");
+    }
+    for [one, other, ignored] in [[1, 1, 255], [255, 1, 1], [2, 100, 2], [0, 3, 255]] {
+        let message = taken([one, other, ignored], "").unwrap_err();
+        let expected =
+            "alone, where other masks have others, which is organ in some and \"ignore\" in others";
+        assert!(message.starts_with("masks/p_") && message.contains(expected), "{message}");
+    }
+    assert_eq!(taken([1, 1, 255], ", mask.labels = [1]"), Ok(2));
+    assert_eq!(taken([1, 1, 255], ", mask.threshold = 1"), Ok(3));
+}
+
+#[test]
 fn an_index_chooses_images() {
     let good = Nifti::float32(SHAPE, &ramp(SHAPE));
     let folder = folder(&good, &good_mask());
