@@ -89,11 +89,15 @@ impl Layout {
     pub(crate) fn identifier<'c>(&self, cells: &'c [String]) -> Result<Option<&'c str>, String> {
         let Some(at) = self.patient_id else { return Ok(None) };
         let id = self.letters("the patient's identifier", &cells[at])?;
-        let is_missing = self.missing.texts.iter().any(|missing| missing.eq_ignore_ascii_case(id))
-            || self.format.number(id).is_some_and(|x| self.missing.is_number(x))
-            || NOBODY.iter().any(|word| word.eq_ignore_ascii_case(id));
-        if is_missing {
+        if id.is_empty() || NOBODY.iter().any(|word| word.eq_ignore_ascii_case(id)) {
             return Err("has no patient's identifier".to_owned());
+        }
+        let is_missing = self.missing.texts.iter().any(|missing| missing.eq_ignore_ascii_case(id))
+            || self.format.number(id).is_some_and(|x| self.missing.is_number(x));
+        if is_missing {
+            return Err("has an identifier that the schema lists in `missing`, for every column: if it is a patient's, make \
+                        it a feature's `sentinels`"
+                .to_owned());
         }
         if id.contains('\n') {
             return Err("has a patient's identifier of several lines".to_owned());
@@ -269,7 +273,10 @@ fn index(feature: &Feature, category: &str) -> u32 {
 }
 
 /// What programs write where there is nothing, whatever the schema says; nobody is called that.
-const NOBODY: &[&str] = &["nan", "none", "null", "nil", "n/a", "#n/a", "<na>", "nat", "-", "?", "."];
+const NOBODY: &[&str] = &[
+    "nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>", "nat", "unknown", "missing", "#ref!",
+    "#value!", "#name?", "-", "--", "?", ".",
+];
 
 #[expect(clippy::float_cmp, reason = "sentinels are exact, not measured")]
 fn same(a: f64, b: f64) -> bool {

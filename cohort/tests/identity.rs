@@ -72,6 +72,14 @@ fn a_dash_does_not_make_another_patient_but_between_two_numbers() {
 }
 
 #[test]
+fn what_programs_write_for_nothing_is_nobody() {
+    for nobody in ["NA", "n/a", "Unknown", "MISSING", "--", "#REF!", "#VALUE!", "#NAME?", "NaN", "?"] {
+        let message = table(&["3".to_owned(), nobody.to_owned()], "").unwrap_err();
+        assert_eq!(message, "rows.csv:3: has no patient's identifier", "{nobody}");
+    }
+}
+
+#[test]
 fn numbers_are_the_same_patients_as_decimals_and_of_any_length() {
     assert_eq!(table(&sixty(|i| format!("{}.0", 1000 + i)), ""), Ok((48, 12)));
     assert_eq!(table(&sixty(|i| format!("{}", 1000 + i)), ""), Ok((48, 12)));

@@ -158,6 +158,23 @@ fn bad_cells_are_refused_with_file_line_and_column_but_no_value() {
 }
 
 #[test]
+fn an_identifier_among_the_texts_for_missing_is_refused_with_what_to_change() {
+    let folder = folder("id,pressure,sex,died\n1,120,1,y\n9,?,1,n\n");
+    let refused = |missing: &str| {
+        folder.write("schema.toml", SCHEMA.replace("missing = ['?', '']", &format!("missing = {missing}")));
+        let taken = folder.cohort(COHORT).unwrap().read(&good_need(), Part::Train);
+        folder.message(&taken.unwrap_err())
+    };
+    for missing in ["['', '?', '9']", "['', '?', '9.0']"] {
+        assert_eq!(
+            refused(missing),
+            "rows.csv:3: has an identifier that the schema lists in `missing`, for every column: if it is a patient's, make \
+             it a feature's `sentinels`"
+        );
+    }
+}
+
+#[test]
 fn more_training_patients_than_declared_are_refused_and_fewer_are_fine() {
     let folder = folder(ROWS);
     let cohort = folder.cohort(&COHORT.replace("patients = 3", "patients = 2")).unwrap();
