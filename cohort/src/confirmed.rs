@@ -40,7 +40,8 @@ pub struct Confirmed {
     pub look_alikes: Option<LookAlikes>,
 }
 
-/// What identifiers are that differ in leading zeros, capital letters or blanks alone.
+/// What identifiers are that look alike: that are equal but for leading zeros, capital letters, blanks, dashes, signs and
+/// ways to write a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LookAlikes {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::cohort_file::beside;
 use crate::digits::{Code, NumberFormat};
 use crate::error::CohortError;
-use crate::sheet::{Format, Sheet};
+use crate::sheet::{self, Format, Sheet};
 use crate::text::{is_lost, not_utf8, trimmed};
 
 /// Chooses images by a column of an index.
@@ -24,7 +24,7 @@ pub struct IndexFilter {
     /// What stands in it for the images of this cohort.
     pub equals: String,
     /// What stands between two cells of the index.
-    #[serde(default = "comma")]
+    #[serde(default = "sheet::comma")]
     pub delimiter: char,
 }
 
@@ -81,8 +81,4 @@ impl Index {
             None => Ok(()),
         }
     }
-}
-
-fn comma() -> char {
-    ','
 }

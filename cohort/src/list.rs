@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::digits::{Code, NumberFormat};
 use crate::error::CohortError;
 use crate::identity::{self, Place};
-use crate::sheet::{Format, Sheet};
+use crate::sheet::{self, Format, Sheet};
 use crate::text::{is_lost, not_utf8};
 
 /// A list of parts: separated cells with a header.
@@ -47,7 +47,7 @@ struct Keys {
     part: String,
     #[serde(default, rename = "where")]
     only: BTreeMap<String, String>,
-    #[serde(default = "comma")]
+    #[serde(default = "sheet::comma")]
     delimiter: char,
 }
 
@@ -192,8 +192,4 @@ impl TryFrom<Keys> for ListedSplit {
         };
         Ok(Self { file, key, part, only, delimiter })
     }
-}
-
-fn comma() -> char {
-    ','
 }

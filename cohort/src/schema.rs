@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::cells::{Dialect, Quote};
 use crate::digits::{Code, DecimalSign, NumberFormat, ThousandsSign};
 use crate::mismatch::{Mismatch, Values};
-use crate::sheet::Format;
+use crate::sheet::{self, Format};
 use crate::text::{Encoding, trimmed};
 
 /// A table's columns: names, types, units, categories, plausible ranges and the codes that mean missing.
@@ -17,7 +17,7 @@ use crate::text::{Encoding, trimmed};
 #[serde(deny_unknown_fields)]
 pub struct TableSchema {
     /// What stands between two cells.
-    #[serde(default = "comma")]
+    #[serde(default = "sheet::comma")]
     pub delimiter: char,
     /// What stands around a cell that holds delimiters or line ends.
     #[serde(default)]
@@ -323,10 +323,6 @@ fn check_codes<'a>(key: &str, meant: impl Iterator<Item = (&'a String, &'a str)>
         }
     }
     Ok(())
-}
-
-fn comma() -> char {
-    ','
 }
 
 fn empty_cell() -> Vec<String> {

@@ -21,6 +21,11 @@ impl Format {
     }
 }
 
+/// What stands between two cells where nobody declares anything else.
+pub(crate) fn comma() -> char {
+    ','
+}
+
 /// Names of columns, and the rows still to come.
 pub(crate) struct Sheet {
     pub(crate) file: PathBuf,
