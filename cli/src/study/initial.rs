@@ -46,7 +46,8 @@ pub enum InitialModelError {
 }
 
 /// Checks that a file holds a model that the draft can begin with, and returns the draft's text with the
-/// file's digest beside the seed.
+/// file's digest beside the seed. A file of another program has two: of its own bytes, which a draft may name, and of
+/// the form on the wire, which sites see and which takes the former's place with a comment that says so.
 ///
 /// # Errors
 /// Refuses a file of another model, and a draft that names another file.
@@ -58,9 +59,14 @@ pub fn name_in(name: &str, text: &str, file: &Path) -> Result<String, InitialMod
         line: 1,
         message: format!("{} {}", problem.key, problem.message),
     })?;
-    let found = Digest::of(&read(file, &spec.base())?);
+    let bytes = bytes_of(file)?;
+    let of_file = Digest::of(&bytes);
+    let found = Digest::of(&in_form(file, &spec.base(), bytes)?);
     match draft.model.initial {
         Some(named) if named == found => Ok(text.to_owned()),
+        Some(named) if named == of_file => {
+            with_other_digest(&draft, text, found).ok_or(InitialModelError::NoPlace(found))
+        }
         Some(named) => Err(InitialModelError::OtherModel { named, found }),
         None => with_digest(&draft, text, found).ok_or(InitialModelError::NoPlace(found)),
     }
@@ -71,8 +77,14 @@ pub fn name_in(name: &str, text: &str, file: &Path) -> Result<String, InitialMod
 /// # Errors
 /// Refuses a file that cannot be read or is of another model.
 pub(crate) fn read(file: &Path, spec: &ModelSpec) -> Result<Vec<u8>, InitialModelError> {
-    let bytes =
-        std::fs::read(file).map_err(|source| InitialModelError::Io { file: file.to_owned(), source })?;
+    in_form(file, spec, bytes_of(file)?)
+}
+
+fn bytes_of(file: &Path) -> Result<Vec<u8>, InitialModelError> {
+    std::fs::read(file).map_err(|source| InitialModelError::Io { file: file.to_owned(), source })
+}
+
+fn in_form(file: &Path, spec: &ModelSpec, bytes: Vec<u8>) -> Result<Vec<u8>, InitialModelError> {
     on_the_wire(spec, bytes).map_err(|source| InitialModelError::Model { file: file.to_owned(), source })
 }
 
@@ -80,6 +92,18 @@ pub(crate) fn read(file: &Path, spec: &ModelSpec) -> Result<Vec<u8>, InitialMode
 pub(crate) fn chunks(model: Vec<u8>) -> impl Iterator<Item = Vec<u8>> + Send + 'static {
     let length = model.len();
     (0..length).step_by(CHUNK_BYTES).map(move |at| model[at..length.min(at + CHUNK_BYTES)].to_vec())
+}
+
+/// Replaces the digest of the file by that of its form on the wire, and says so at the line's end.
+fn with_other_digest(draft: &Draft, text: &str, digest: Digest) -> Option<String> {
+    let (of_file, value) = (draft.model.initial?, value_span(text, "model.initial")?);
+    let (before, rest) = (&text[..value.start], &text[value.end..]);
+    let (line, lines) = rest.split_at(rest.find(['\r', '\n']).unwrap_or(rest.len()));
+    let comment = format!("# of the model as it is sent; of its file: {of_file}");
+    let replaced = format!("{before}\"{digest}\"{line} {comment}{lines}");
+    let mut wanted = draft.clone();
+    wanted.model.initial = Some(digest);
+    parse::<Draft>("the draft", &replaced).is_ok_and(|found| found == wanted).then_some(replaced)
 }
 
 /// Adds the digest after the seed: in an inline table, below it in a table of its own, or as a dotted key.
@@ -135,6 +159,43 @@ mod tests {
             let lost =
                 style.lines().filter(|line| !line.starts_with("model =")).find(|line| !named.contains(*line));
             assert_eq!(lost, None, "the researcher's lines stay");
+        }
+    }
+
+    /// As PyTorch's safetensors writes it: with metadata, so that the bytes are others.
+    fn with_metadata(file: &Path) -> Digest {
+        let bytes = std::fs::read(file).unwrap();
+        let (length, rest) = bytes.split_at(8);
+        let length = usize::try_from(u64::from_le_bytes(length.try_into().unwrap())).unwrap();
+        let header = format!(
+            "{{\"__metadata__\":{{\"format\":\"pt\"}},{}",
+            std::str::from_utf8(&rest[1..length]).unwrap()
+        );
+        let mut other = (header.len() as u64).to_le_bytes().to_vec();
+        other.extend(header.bytes());
+        other.extend(&rest[length..]);
+        std::fs::write(file, &other).unwrap();
+        Digest::of(&other)
+    }
+
+    #[test]
+    fn the_digest_of_another_programs_file_becomes_that_of_what_is_sent() {
+        let (_folder, file, digest) = model(HEART);
+        let of_file = with_metadata(&file);
+        assert_ne!(of_file, digest);
+        let table = format!("seed = 1\ninitial = \"{of_file}\" # from PyTorch\n");
+        let without = HEART.replace(
+            "[model]\nfamily = \"linear-risk\"\n# Seeds the initial weights and nothing else.\nseed = 1\n",
+            "",
+        );
+        let inline =
+            format!("model = {{ family = \"linear-risk\", initial = \"{of_file}\", seed = 1 }}\n{without}");
+        for draft in [HEART.replace("seed = 1\n", &table), inline] {
+            let named = name_in("draft", &draft, &file).unwrap();
+            assert_eq!(parse::<Draft>("draft", &named).unwrap().model.initial, Some(digest), "{named}");
+            let says = format!("# of the model as it is sent; of its file: {of_file}\n");
+            assert!(named.contains(&says), "{named}");
+            assert_eq!(name_in("draft", &named, &file).unwrap(), named, "a named model stays");
         }
     }
 
