@@ -14,6 +14,7 @@ use fedtwin_daemon::clock;
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{CohortName, Timestamp};
 use fedtwin_privacy::accountant::Order;
+use fedtwin_privacy::ledger::body::Protection;
 use fedtwin_privacy::ledger::rekey::other_key;
 use fedtwin_privacy::ledger::witness::compare;
 use fedtwin_privacy::ledger::{
@@ -151,6 +152,22 @@ impl Place<'_> {
         };
         self.compare(&ledger)?;
         Ok(Some(ledger))
+    }
+
+    /// Says in the ledger that trainers run unprotected from now on, before one is started that no study asks for.
+    ///
+    /// # Errors
+    /// As [`open_ledger`](Self::open_ledger), and where a running agent holds a ledger that does not say so.
+    pub(crate) fn note_waiver(&self, now: Timestamp) -> anyhow::Result<()> {
+        let protection = self.config.trainer.protection();
+        if protection == Protection::Required || self.ledger()?.protection() == protection {
+            return Ok(());
+        }
+        let ledger = self.open_ledger(now)?;
+        let mut ledger = ledger.context(
+            "the running agent holds the ledger, which is to say that trainers run unprotected: stop it first",
+        )?;
+        Ok(ledger.set_protection(protection, now)?)
     }
 
     /// Compares the ledger with the checkpoints that this site keeps of it and that people name: an entry in one that

@@ -107,12 +107,14 @@ pub async fn run(
         Action::Ledger(action) => ledger_command::run(place, action, &mut std::io::stdout().lock()),
         Action::Study(action) => study_command::run(place, action, &mut std::io::stdout().lock()),
         Action::Check => {
+            place.note_waiver(clock::now())?;
             let new_trainer = new_trainer(&config, &base)?;
             tokio::task::block_in_place(|| {
                 check_command::run(place, &new_trainer, &mut std::io::stdout().lock())
             })
         }
         Action::Audit(Audit::Attack(arguments)) => {
+            place.note_waiver(clock::now())?;
             let new_trainer = new_trainer(&config, &base)?;
             tokio::task::block_in_place(|| audit::attack(&config, &base, new_trainer, &arguments))
         }

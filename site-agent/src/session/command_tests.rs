@@ -145,6 +145,31 @@ fn a_check_that_fails_closes_the_cohort_wherever_its_name_can_be_read() {
     assert!(record.exists() && refused.contains("as it was then"), "{refused}");
 }
 
+/// `check` and `audit attack` start trainers too, for which no study asks.
+#[test]
+fn the_ledger_says_that_trainers_run_unprotected_before_a_command_starts_one() {
+    let site = Site::new();
+    let waive = |lines: &str| {
+        let config: SiteConfig = parse("site.toml", &(site.text("") + lines)).unwrap();
+        let place = Place { config: &config, base: site.folder(), credentials: &site.credentials };
+        place.note_waiver(NOW).map_err(|error| error.to_string())
+    };
+    drop(site.open());
+    let lines = || site.ledger().lines().filter(|line| line.contains("\"entry\":\"trainer\"")).count();
+    waive("").unwrap();
+    assert_eq!(lines(), 0, "confined is what goes without saying");
+    let running = site.open();
+    assert!(waive(UNPROTECTED).unwrap_err().contains("stop it first"));
+    drop(running);
+    for _again in 0..2 {
+        waive(UNPROTECTED).unwrap();
+        assert_eq!(lines(), 1);
+    }
+    let _running = site.open();
+    waive(UNPROTECTED).expect("the ledger says so already");
+}
+
+const UNPROTECTED: &str = "[trainer]\nunprotected = true";
 const COPY: &str = "ledger.checkpoint_copy = \"elsewhere.checkpoint\"\n";
 const FILES: [&str; 2] = ["ledger.log", "ledger.log.head"];
 
