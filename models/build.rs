@@ -4,11 +4,8 @@ use std::env;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    if env::var_os("CARGO_FEATURE_TORCH").is_none() {
-        return;
-    }
     let libtorch_lib = env::var("DEP_TCH_LIBTORCH_LIB")
-        .expect("the feature `torch` makes torch-sys a direct dependency, which says where libtorch is");
+        .expect("torch-sys is a direct dependency and says where libtorch is");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{libtorch_lib}");
     if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
         // No symbol of libtorch_cuda.so is called by name, so the linker would drop it; libtorch.so brings it in.

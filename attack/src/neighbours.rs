@@ -7,8 +7,8 @@
 use std::ops::AddAssign;
 
 use fedtwin_plan::PatientId;
-use fedtwin_plan::stand_in::StandIn;
 use fedtwin_privacy::random::RandomSource;
+use fedtwin_trainer::stand_in::StandIn;
 use serde::{Deserialize, Serialize};
 
 use crate::replay::{NoiseTape, RandomTape};

@@ -1,15 +1,15 @@
-//! Opens libtorch: the device, the threads, and the trainer of a plan's model family.
+//! Opens libtorch: the device, the threads, and the model of a plan's family.
 
 use fedtwin_plan::cohort_need::DataNeed;
 use fedtwin_plan::record::Records;
 use fedtwin_plan::text_file::Problem;
 use fedtwin_plan::{ModelSpec, Plan};
+use fedtwin_trainer::model::{Model, TrainError};
 use tch::{Cuda, Device};
 
 use crate::engine::Resources;
-use crate::risk_trainer::{Risk, RiskTrainer};
-use crate::trainer::{TrainError, Trainer};
-use crate::unet_trainer::{Segmentation, UnetTrainer};
+use crate::risk::{Risk, RiskModel};
+use crate::segmentation::{Segmentation, UnetModel};
 
 /// A cohort as it was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,11 +47,11 @@ pub fn device(threads: usize) -> Device {
     Device::Cpu
 }
 
-/// Makes the trainer of `plan` over a cohort.
+/// Makes the model of `plan` over a cohort.
 ///
 /// # Errors
-/// Refuses records that do not fit the plan, and families that have no trainer.
-pub fn trainer(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box<dyn Trainer>, TrainError> {
+/// Refuses records that do not fit the plan, and families that have none.
+pub fn model(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box<dyn Model>, TrainError> {
     let refuse = |problem: Problem| TrainError::CohortIncompatible {
         reason: format!("{} {}", problem.key, problem.message),
     };
@@ -67,7 +67,7 @@ pub fn trainer(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box
                 loss: plan.training.loss,
                 sampling: plan.training.sampling,
             };
-            Ok(Box::new(UnetTrainer::new(study, Parts { slots, train, test }, resources)?))
+            Ok(Box::new(UnetModel::new(study, Parts { slots, train, test }, resources)?))
         }
         (
             ModelSpec::LinearRisk(_) | ModelSpec::MlpRisk(_),
@@ -77,7 +77,7 @@ pub fn trainer(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box
         ) => {
             let parts = Parts { slots, train, test };
             let study = Risk { spec: spec.clone(), trained, need: need.clone() };
-            Ok(Box::new(RiskTrainer::new(&study, &parts, resources.device)))
+            Ok(Box::new(RiskModel::new(&study, &parts, resources.device)))
         }
         (ModelSpec::Vector(_), DataNeed::Table(_) | DataNeed::Images(_), _, _) => {
             Err(TrainError::NoTrainer { family: spec.family() })

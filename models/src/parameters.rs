@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use fedtwin_plan::model::{ADAPTER_IN, ADAPTER_OUT};
 use fedtwin_plan::{ModelSpec, Trained};
+use fedtwin_trainer::model::{TrainError, check_weights};
 use tch::kind::Element;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::open::dimension;
-use crate::trainer::{TrainError, check_weights};
 use crate::unet::Layer;
 
 /// The parameters of one net, or of several side by side that share their values and have a gradient

@@ -6,10 +6,10 @@
 //! matrix product. A row never meets another.
 
 use fedtwin_plan::{ModelSpec, Trained};
+use fedtwin_trainer::model::{TrainError, check_weights};
 use tch::{Device, Tensor};
 
 use crate::open::dimension;
-use crate::trainer::{TrainError, check_weights};
 
 /// The sizes of a perceptron's layers and which of them are trained.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use fedtwin_metrics::{Grid, dice, hd95_mm, volume_error};
 use fedtwin_plan::record::VolumeRecord;
-use fedtwin_plan::report::{RiskReport, RiskRow, SegmentationRow, score};
+use fedtwin_trainer::report::{RiskReport, RiskRow, SegmentationRow, score};
 
 use crate::intercept::probability;
 

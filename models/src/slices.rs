@@ -8,13 +8,13 @@ use fedtwin_plan::PatientId;
 use fedtwin_plan::cohort_need::ImageNeed;
 use fedtwin_plan::plan::Augmentation;
 use fedtwin_plan::record::VolumeRecord;
+use fedtwin_trainer::model::TrainError;
 use rand::seq::index;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment::{Intensities, Placement};
 use crate::tiles::Tile;
-use crate::trainer::TrainError;
 
 /// Slices of one patient, padded to one shape.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use fedtwin_plan::model_file::initial_values;
-use fedtwin_plan::pipe::{FrameLimits, Loaded, Request, Response, read_frame, write_frame};
-use fedtwin_plan::report::Report;
 use fedtwin_plan::text_file;
 use fedtwin_plan::{PatientId, Plan};
+use fedtwin_trainer::pipe::{FrameLimits, Loaded, Request, Response, read_frame, write_frame};
+use fedtwin_trainer::report::Report;
 use tempfile::TempDir;
 
 const TABLE_PLAN: &str = r#"
@@ -288,7 +288,7 @@ fn what_the_sandbox_check_tries_is_possible_without_a_sandbox() {
     let in_memory = PathBuf::from(format!("/dev/shm/fedtwin-sandbox-control-{}", std::process::id()));
     fs::write(&in_memory, "another's").unwrap();
     for number in [14, 15] {
-        assert!(fedtwin_models::sandbox::attempt(number, Path::new("/")), "attempt {number}");
+        assert!(fedtwin_trainer::sandbox::attempt(number, Path::new("/")), "attempt {number}");
     }
     fs::remove_file(in_memory).unwrap();
     for (number, needs_a_file) in [(2, false), (3, false), (4, false), (5, false), (7, false), (12, true)] {
@@ -296,7 +296,7 @@ fn what_the_sandbox_check_tries_is_possible_without_a_sandbox() {
         if needs_a_file {
             fs::write(folder.path().join("fedtwin-sandbox-check"), "a key").unwrap();
         }
-        assert!(fedtwin_models::sandbox::attempt(number, folder.path()), "attempt {number}");
+        assert!(fedtwin_trainer::sandbox::attempt(number, folder.path()), "attempt {number}");
     }
 }
 
@@ -304,7 +304,7 @@ fn what_the_sandbox_check_tries_is_possible_without_a_sandbox() {
 fn a_sandbox_check_that_ends_early_leaves_no_secret_behind() {
     let folder = TempDir::new().unwrap();
     let in_memory = PathBuf::from(format!("/dev/shm/fedtwin-sandbox-check-{}", std::process::id()));
-    let checked = fedtwin_models::sandbox::check(folder.path(), |_number| {
+    let checked = fedtwin_trainer::sandbox::check(folder.path(), |_number| {
         assert!(in_memory.exists(), "a secret is there while attempts are made");
         Command::new("/no/such/program")
     });

@@ -12,6 +12,7 @@ use fedtwin_plan::StudyId;
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::random::{RandomSource, SecureRandom};
 use fedtwin_proto::domain::{Notice, StudyOutcome};
+use fedtwin_trainer::NewTrainer;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -23,7 +24,6 @@ use crate::scoring::Room;
 use crate::session::Session;
 use crate::study::Input;
 use crate::study_task::StudyTask;
-use crate::trainer::NewTrainer;
 use crate::witnessing::{self, WitnessError};
 
 /// What the tasks of all studies share.

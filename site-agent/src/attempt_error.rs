@@ -4,11 +4,12 @@
 //! [`crate::reason`] words it. From then on everything that goes wrong has one text, which leaves when an update would
 //! have left.
 
+use fedtwin_trainer::TrainerError;
+
 use crate::client::CallError;
 use crate::local_training::TrainingError;
 use crate::secure::SecureError;
 use crate::session::SessionError;
-use crate::trainer::TrainerError;
 use crate::witnessing::WitnessError;
 
 /// Why an attempt does not begin: nothing of it depends on patients.

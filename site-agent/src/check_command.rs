@@ -9,10 +9,10 @@ use anyhow::anyhow;
 use fedtwin_cohort::CohortFile;
 use fedtwin_daemon::clock;
 use fedtwin_plan::CohortName;
+use fedtwin_trainer::NewTrainer;
 
 use crate::budget_command::Place;
 use crate::checked::Checked;
-use crate::trainer::NewTrainer;
 use crate::{pins, state_folder};
 
 /// Checks credentials, policy, program and cohorts, and keeps a record of each cohort that is in order.

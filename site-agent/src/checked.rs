@@ -12,11 +12,11 @@ use std::sync::{Arc, Once};
 
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::inventory::Inventory;
-use fedtwin_plan::pipe::Loaded;
 use fedtwin_plan::{CohortName, Digest, Timestamp};
+use fedtwin_trainer::pipe::Loaded;
+use fedtwin_trainer::{Trainer, TrainerError};
 use serde::{Deserialize, Serialize};
 
-use crate::trainer::{Trainer, TrainerError};
 use crate::{state_folder, whole_file};
 
 /// What people saw when they checked a cohort.
@@ -166,10 +166,10 @@ const FOLDER: &str = "checked";
 mod tests {
     use fedtwin_plan::PatientId;
     use fedtwin_plan::numbers::Positive;
-    use fedtwin_plan::report::Report;
+    use fedtwin_trainer::Stopper;
+    use fedtwin_trainer::report::Report;
 
     use super::*;
-    use crate::trainer::Stopper;
 
     /// A trainer that says that it has loaded this.
     struct Claims(Loaded);

@@ -7,13 +7,13 @@ use clap::{Parser, Subcommand};
 use fedtwin_certs::Role;
 use fedtwin_certs::folder::{self, Revocations};
 use fedtwin_daemon::{clock, config, shutdown};
+use fedtwin_trainer::NewTrainer;
 
 use crate::audit::AttackArguments;
 use crate::budget_command::{self, BudgetArguments, Place};
 use crate::config::SiteConfig;
 use crate::ledger_command::{self, LedgerAction};
 use crate::study_command::{self, StudyAction};
-use crate::trainer::NewTrainer;
 use crate::{agent, audit, check_command, state_folder};
 
 /// Trains at a hospital and lets out only what is paid for.

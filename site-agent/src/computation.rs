@@ -9,10 +9,10 @@ use fedtwin_privacy::noise::NoiseSource;
 use fedtwin_privacy::random::RandomSource;
 use fedtwin_proto::domain::RoundKey;
 use fedtwin_secagg::mask::Masks;
+use fedtwin_trainer::Trainer;
 
 use crate::local_training::{LocalTraining, LocalUpdate, TrainingError};
 use crate::measuring::measure;
-use crate::trainer::Trainer;
 
 /// What an attempt computes.
 pub struct Computation {

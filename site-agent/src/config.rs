@@ -6,6 +6,7 @@ use fedtwin_plan::numbers::Count;
 use fedtwin_plan::text_file::{Check, Problem};
 use fedtwin_privacy::ledger::Protection;
 use fedtwin_privacy::noise::{FastNoise, NoiseSource, OpendpNoise};
+use fedtwin_trainer::process::TrainerProgram;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -112,6 +113,18 @@ impl Default for TrainerConfig {
 }
 
 impl TrainerConfig {
+    /// Returns how the program is started.
+    #[must_use]
+    pub fn program(&self) -> TrainerProgram {
+        TrainerProgram {
+            path: self.program.clone(),
+            threads: self.threads.size(),
+            memory_mb: self.memory_mb.get().into(),
+            unprotected: self.unprotected,
+            quiet: false,
+        }
+    }
+
     /// Returns what the ledger says of it.
     #[must_use]
     pub fn protection(&self) -> Protection {

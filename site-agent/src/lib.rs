@@ -4,7 +4,7 @@
 //! part in, what each attempt costs, and what may leave. [`agent`] is the async driver around it: one
 //! task per study, one connection to the coordinator, which the site dials. What a study says and when is decided in
 //! [`study`], which [`study_task`] drives. [`local_training`] computes
-//! an update with a [`trainer`], a process of its own that sees neither keys nor ledger nor noise.
+//! an update with a [`Trainer`](fedtwin_trainer::Trainer), a process of its own that sees neither keys nor ledger nor noise.
 
 pub mod agent;
 pub mod attempt_error;
@@ -24,7 +24,6 @@ pub mod measuring;
 pub mod optimiser;
 mod pins;
 pub mod policy;
-pub mod process_trainer;
 pub mod proposals;
 pub mod reason;
 pub mod report;
@@ -37,7 +36,6 @@ pub mod study;
 pub mod study_command;
 pub mod study_folder;
 pub mod study_task;
-pub mod trainer;
 mod whole_file;
 pub mod witnessing;
 mod worker;

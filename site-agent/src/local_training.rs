@@ -13,10 +13,10 @@ use fedtwin_privacy::patient_sum::IntegerSum;
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
 use fedtwin_privacy::release::{Noise, NoisySteps};
 use fedtwin_privacy::sampling::poisson;
+use fedtwin_trainer::{Trainer, TrainerError};
 
 use crate::bounds::{into_range, within};
 use crate::optimiser::LocalOptimiser;
-use crate::trainer::{Trainer, TrainerError};
 
 /// Why an attempt has no update.
 #[derive(Debug, thiserror::Error)]
@@ -160,15 +160,15 @@ mod tests {
     use std::path::Path;
     use std::sync::Mutex;
 
-    use fedtwin_plan::pipe::Loaded;
-    use fedtwin_plan::report::Report;
     use fedtwin_plan::text_file::parse;
     use fedtwin_plan::{Digest, PatientId};
     use fedtwin_privacy::noise::OpendpNoise;
     use fedtwin_privacy::random::SecureRandom;
+    use fedtwin_trainer::Stopper;
+    use fedtwin_trainer::pipe::Loaded;
+    use fedtwin_trainer::report::Report;
 
     use super::*;
-    use crate::trainer::Stopper;
 
     const PATIENTS: u32 = 100;
 

@@ -8,9 +8,9 @@ use fedtwin_plan::Plan;
 use fedtwin_privacy::histogram::histogram;
 use fedtwin_privacy::noise::OpendpNoise;
 use fedtwin_privacy::release::{Noise, NoisySteps};
+use fedtwin_trainer::{Trainer, TrainerError};
 
 use crate::local_training::{LocalUpdate, TrainingError};
-use crate::trainer::{Trainer, TrainerError};
 
 /// Counts the test patients by their scores, and adds noise.
 ///
@@ -42,12 +42,12 @@ mod tests {
 
     use fedtwin_plan::PatientId;
     use fedtwin_plan::histogram::Histogram;
-    use fedtwin_plan::pipe::Loaded;
-    use fedtwin_plan::report::{Report, RiskReport, RiskRow};
     use fedtwin_plan::text_file::parse;
+    use fedtwin_trainer::Stopper;
+    use fedtwin_trainer::pipe::Loaded;
+    use fedtwin_trainer::report::{Report, RiskReport, RiskRow};
 
     use super::*;
-    use crate::trainer::Stopper;
 
     /// Has scored these probabilities; those above one half came true.
     struct Scored(Vec<f64>);
@@ -70,7 +70,7 @@ mod tests {
         fn measure(&mut self, _weights: &[f32]) -> Result<Vec<u32>, TrainerError> {
             let row = |&global: &f64| RiskRow { outcome: global > 0.5, global: Some(global), local: None };
             let report = RiskReport { intercept: 0.0, rows: self.0.iter().map(row).collect() };
-            let counts = Histogram::Risk.counts(&Report::Risk(report));
+            let counts = Report::Risk(report).counts(Histogram::Risk);
             Ok(counts.into_iter().map(|count| u32::try_from(count).unwrap()).collect())
         }
 

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use fedtwin_daemon::program;
 use fedtwin_plan::ModelSpec;
 use fedtwin_plan::plan::Family;
-use fedtwin_plan::report::Scores;
+use fedtwin_trainer::report::Scores;
+use fedtwin_trainer::{NewTrainer, TrainerError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use crate::session::Accepted;
-use crate::trainer::{NewTrainer, TrainerError};
 use crate::worker::Worker;
 
 /// Why a model was not scored.

@@ -13,9 +13,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use fedtwin_plan::report::Scores;
 use fedtwin_plan::{ModelSpec, StudyId, model_file};
 use fedtwin_privacy::ledger::Purpose;
+use fedtwin_trainer::report::Scores;
 
 use crate::whole_file;
 

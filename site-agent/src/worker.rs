@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fedtwin_trainer::{NewTrainer, Stopper, Trainer, TrainerError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::checked::{self, Expected};
 use crate::session::Accepted;
-use crate::trainer::{NewTrainer, Stopper, Trainer, TrainerError};
 
 /// Something to do with the trainer, or with the reason why there is none.
 type Job = Box<dyn FnOnce(Result<&mut dyn Trainer, TrainerError>) + Send>;

@@ -7,10 +7,10 @@ use std::{fs, io};
 use fedtwin_plan::histogram::Histogram;
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::pipe::Loaded;
-use fedtwin_plan::report::{Report, RiskReport, RiskRow};
 use fedtwin_plan::{Digest, PatientId};
-use fedtwin_site_agent::trainer::{Stopper, Trainer, TrainerError};
+use fedtwin_trainer::pipe::Loaded;
+use fedtwin_trainer::report::{Report, RiskReport, RiskRow};
+use fedtwin_trainer::{Stopper, Trainer, TrainerError};
 use serde::{Deserialize, Serialize};
 
 /// What a scripted site does; [`SCRIPT_FILE`] holds it, beside the site's configuration.
@@ -173,7 +173,7 @@ impl Trainer for ScriptedTrainer {
     }
 
     fn measure(&mut self, weights: &[f32]) -> Result<Vec<u32>, TrainerError> {
-        let counts = Histogram::Risk.counts(&self.score(weights, false)?);
+        let counts = self.score(weights, false)?.counts(Histogram::Risk);
         Ok(counts.into_iter().map(|count| u32::try_from(count).expect("so few patients")).collect())
     }
 

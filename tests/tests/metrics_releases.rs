@@ -7,13 +7,13 @@ use fedtwin_audit_log::{PublicKey, entries};
 use fedtwin_cli::study::metrics::estimates;
 use fedtwin_coordinator::record::Record;
 use fedtwin_plan::histogram::Histogram;
-use fedtwin_plan::report::{Report, RiskReport};
 use fedtwin_proto::domain::{Event, MetricsReleased};
 use fedtwin_tests::relay::Relay;
 use fedtwin_tests::script::{Behaviour, Script, predictions};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, until};
 use fedtwin_tests::vector_study::{C_INT, Family, VectorMetrics, VectorPrivacy, VectorStudy};
 use fedtwin_tests::watch::Watch;
+use fedtwin_trainer::report::{Report, RiskReport};
 
 /// Two rounds with metrics after each; the noise of a site's count is half a patient.
 fn measured(testbed: &Testbed) -> VectorStudy {
@@ -28,8 +28,8 @@ fn measured(testbed: &Testbed) -> VectorStudy {
 /// The true counts of a scripted site.
 fn counts(number: u32) -> Vec<i64> {
     let report = Report::Risk(RiskReport { intercept: 0.0, rows: predictions(number) });
-    Histogram::Risk
-        .counts(&report)
+    report
+        .counts(Histogram::Risk)
         .into_iter()
         .map(|count| i64::try_from(count).expect("so few patients"))
         .collect()

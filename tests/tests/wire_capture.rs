@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use fedtwin_cli::simulate::federation::Programs;
-use fedtwin_plan::report::Scores;
-use fedtwin_plan::report::{Report, RiskReport};
 use fedtwin_tests::relay::{Capture, Relay};
 use fedtwin_tests::script::{Behaviour, Script};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, programs, programs_that_train, until};
 use fedtwin_tests::vector_study::{C_INT, Family, VectorPrivacy, VectorStudy};
+use fedtwin_trainer::report::Scores;
+use fedtwin_trainer::report::{Report, RiskReport};
 
 /// Runs a study of a linear risk model with one site behind a relay, until the site has its report.
 async fn captured(

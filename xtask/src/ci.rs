@@ -30,7 +30,7 @@ pub(crate) fn ci(paths: &Paths) -> Result<(), Error> {
 
 type Step = fn(&Paths) -> Result<(), Error>;
 
-const STEPS: [(&str, Step); 6] = [
+const STEPS: [(&str, Step); 5] = [
     ("fmt", |paths| run(&mut cargo(paths, ["fmt", "--all", "--check"]))),
     ("deny", |paths| {
         CargoTool::Deny.ensure(paths)?;
@@ -38,11 +38,6 @@ const STEPS: [(&str, Step); 6] = [
     }),
     ("clippy", |paths| {
         run(&mut cargo(paths, ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
-    }),
-    ("clippy without libtorch", |paths| {
-        // `models` is the only package with default features.
-        let package = ["clippy", "--package", "fedtwin-models", "--no-default-features", "--all-targets"];
-        run(cargo(paths, package).args(["--", "--deny", "warnings"]))
     }),
     (
         "doc",

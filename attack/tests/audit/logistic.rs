@@ -5,9 +5,9 @@ use fedtwin_attack::step::{AttackError, Contributions};
 use fedtwin_plan::PatientId;
 use fedtwin_plan::cohort_need::{Feature, NumberRange, TableNeed};
 use fedtwin_plan::record::{Records, TableRecord, Value};
-use fedtwin_plan::stand_in::StandIn;
 use fedtwin_privacy::patient_sum::{IntegerSum, PatientSum};
 use fedtwin_privacy::random::RandomSource;
+use fedtwin_trainer::stand_in::StandIn;
 
 /// Patients' rows, and the clip of their gradients.
 #[derive(Clone)]

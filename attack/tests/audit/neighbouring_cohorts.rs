@@ -2,11 +2,11 @@
 
 use fedtwin_attack::neighbours::{Alterable, compare_cohorts, compare_releases};
 use fedtwin_attack::step::{AttackError, Chance, Contributions, PrivateStep};
-use fedtwin_plan::stand_in::StandIn;
 use fedtwin_plan::{PatientId, Ratio, WireBits};
 use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::noise::FastNoise;
 use fedtwin_privacy::patient_sum::IntegerSum;
+use fedtwin_trainer::stand_in::StandIn;
 
 use crate::common::Seeded;
 use crate::logistic::Logistic;

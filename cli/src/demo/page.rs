@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fedtwin_metrics::{Prediction, accuracy};
-use fedtwin_plan::report::Report;
+use fedtwin_trainer::report::Report;
 
 use crate::markup::{escape, push};
 use crate::simulate::arm::ArmOutcome;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use fedtwin_audit_log::{PublicKey, entries};
 use fedtwin_certs::folder;
-use fedtwin_plan::report::{Report, Scores};
 use fedtwin_plan::{Digest, Plan, SiteName, StudyId};
 use fedtwin_privacy::ledger::{Body, CohortReport, LedgerState};
+use fedtwin_trainer::report::{Report, Scores};
 
 /// A study that ended.
 #[derive(Debug, Clone)]

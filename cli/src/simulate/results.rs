@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use fedtwin_metrics::{Prediction, accuracy, auroc, brier, ece};
 use fedtwin_plan::StudyId;
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::report::{Report, RiskReport, SegmentationReport};
+use fedtwin_trainer::report::{Report, RiskReport, SegmentationReport};
 use serde::{Deserialize, Serialize};
 
 use super::outcome::{SiteOutcome, StudyOutcome};
@@ -171,7 +171,7 @@ fn risk_rows(
     label: &Label,
     arm: ArmName,
     reports: &[(&str, &RiskReport)],
-    probability: fn(&fedtwin_plan::report::RiskRow) -> Option<f64>,
+    probability: fn(&fedtwin_trainer::report::RiskRow) -> Option<f64>,
 ) -> Vec<Row> {
     let predictions = |report: &RiskReport| -> Vec<Prediction> {
         report
@@ -202,7 +202,7 @@ fn risk_rows(
     rows
 }
 
-type VolumeMetric = (&'static str, fn(&fedtwin_plan::report::SegmentationRow) -> Option<f64>);
+type VolumeMetric = (&'static str, fn(&fedtwin_trainer::report::SegmentationRow) -> Option<f64>);
 
 const VOLUME_METRICS: [VolumeMetric; 3] =
     [("dice", |row| row.dice), ("hd95_mm", |row| row.hd95_mm), ("volume_error", |row| row.volume_error)];
@@ -301,7 +301,7 @@ const UNDEFINED: &str = "-";
 
 #[cfg(test)]
 mod tests {
-    use fedtwin_plan::report::SegmentationRow;
+    use fedtwin_trainer::report::SegmentationRow;
 
     use super::*;
 
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_mean_over_sites_says_whose_patients_are_in_it() {
-        let row = |outcome, global| fedtwin_plan::report::RiskRow {
+        let row = |outcome, global| fedtwin_trainer::report::RiskRow {
             outcome,
             global: Some(global),
             local: Some(global),

@@ -2,11 +2,12 @@
 //!
 //! No kernel ever sees two patients: independence between them needs no argument about libtorch.
 
+use fedtwin_trainer::model::TrainError;
+
 use super::pass::Pass;
 use super::{Engine, Objective};
 use crate::parameters::Parameters;
 use crate::slices::PaddedSlices;
-use crate::trainer::TrainError;
 use crate::unet::Unet;
 
 /// The engine of one patient at a time.

@@ -6,10 +6,10 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use fedtwin_plan::PatientId;
+use fedtwin_trainer::model::TrainError;
 
 use super::Engine;
 use crate::slices::PaddedSlices;
-use crate::trainer::TrainError;
 
 /// Engines of one kind and size.
 pub struct Crew {

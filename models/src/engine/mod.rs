@@ -21,9 +21,10 @@ pub use crew::{Crew, Prepare};
 pub use rule::{EngineKind, Resources, Work};
 pub use together::Together;
 
+use fedtwin_trainer::model::TrainError;
+
 use crate::parameters::Parameters;
 use crate::slices::PaddedSlices;
-use crate::trainer::TrainError;
 
 /// What an engine differentiates, and where.
 #[derive(Debug, Clone)]

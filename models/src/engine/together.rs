@@ -9,12 +9,13 @@
 //! identifier alone, unused slots hold null records, and the tests replace slots by null, noise and NaN
 //! and compare the others' bits.
 
+use fedtwin_trainer::model::TrainError;
+
 use super::pass::Pass;
 use super::{Engine, Objective};
 use crate::open::dimension;
 use crate::parameters::Parameters;
 use crate::slices::PaddedSlices;
-use crate::trainer::TrainError;
 use crate::unet::Unet;
 
 /// The engine of several patients at a time.

@@ -11,8 +11,8 @@ use fedtwin_plan::record::{PatientId, VolumeRecord};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::samples::{
-    ENGINES, batch, contributions, cpu, everything, risk_trainer, rows, study, unet, unet_trainer,
-    unet_trainer_with, volume, volumes,
+    ENGINES, batch, contributions, cpu, everything, risk_model, rows, study, unet, unet_model,
+    unet_model_with, volume, volumes,
 };
 
 /// The net in double precision, with its loss over all slices of a volume, cropped and not masked.
@@ -93,7 +93,7 @@ fn unet_gradients_are_those_of_each_patients_own_loss() {
     let mut reference = Reference::new(&spec);
     for loss in [Loss::Bce, Loss::Dice, Loss::BceDice] {
         for engine in ENGINES {
-            let mut trainer = unet_trainer_with(engine, study(&spec, loss), volumes.clone(), cpu(1, 4096));
+            let mut trainer = unet_model_with(engine, study(&spec, loss), volumes.clone(), cpu(1, 4096));
             for (id, vector) in contributions(&mut trainer, &weights, &batch([0, 1])) {
                 let volume = &volumes[id.0 as usize];
                 check_directions(&spec, &weights, &vector, &mut |w| reference.loss_at(loss, volume, w));
@@ -113,7 +113,7 @@ fn engines_agree() {
         study.trained = everything(&ModelSpec::Unet(study.spec.clone()));
         let weights = initial_values(&ModelSpec::Unet(study.spec.clone()), 9);
         let [apart, together] = ENGINES.map(|engine| {
-            let mut trainer = unet_trainer_with(engine, study.clone(), volumes(), cpu(1, 4096));
+            let mut trainer = unet_model_with(engine, study.clone(), volumes(), cpu(1, 4096));
             contributions(&mut trainer, &weights, &batch([0, 1, 2, 3, 4, 7]))
         });
         assert_eq!(apart.len(), 6);
@@ -131,7 +131,7 @@ fn unet_gradients_add_up_to_the_gradient_of_the_summed_loss() {
     let spec = unet(4, 2);
     let weights = initial_values(&spec, 10);
     let volumes = vec![volume(3, [4, 14, 12]), volume(4, [3, 16, 16]), volume(5, [1, 9, 9])];
-    let mut trainer = unet_trainer(&spec, Loss::BceDice, volumes.clone());
+    let mut trainer = unet_model(&spec, Loss::BceDice, volumes.clone());
     let mut sum = vec![0.0_f64; spec.values()];
     for vector in contributions(&mut trainer, &weights, &batch([0, 1, 2])).values() {
         for (sum, &value) in sum.iter_mut().zip(vector) {
@@ -153,10 +153,10 @@ fn unet_gradients_add_up_to_the_gradient_of_the_summed_loss() {
 fn empty_slots_contribute_nothing() {
     let spec = unet(2, 1);
     let weights = initial_values(&spec, 1);
-    let mut trainer = unet_trainer(&spec, Loss::BceDice, vec![volume(1, [4, 14, 12])]);
+    let mut trainer = unet_model(&spec, Loss::BceDice, vec![volume(1, [4, 14, 12])]);
     let vectors = contributions(&mut trainer, &weights, &batch([0, 7]));
     assert!(vectors[&PatientId(7)].iter().all(|value| value.abs() <= 0.0));
-    let mut trainer = risk_trainer(rows());
+    let mut trainer = risk_model(rows());
     let vectors: BTreeMap<_, _> = contributions(&mut trainer, &[0.1; 6], &batch([299, 300, 309]));
     assert_eq!(vectors.into_keys().collect::<Vec<_>>(), [PatientId(299)]);
 }

@@ -1,25 +1,25 @@
 //! One patient's record leaves every other patient's vector bit-equal.
 
 use fedtwin_models::engine::EngineKind;
-use fedtwin_models::trainer::Patients;
-use fedtwin_models::unet_trainer::{Segmentation, UnetTrainer};
-use fedtwin_models::{SlotBatch, TrainError, Trainer};
+use fedtwin_models::segmentation::{Segmentation, UnetModel};
 use fedtwin_plan::PatientId;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::{TableRecord, Value, VolumeRecord};
-use fedtwin_plan::report::Report;
 use fedtwin_privacy::patient_sum::PatientSum;
+use fedtwin_trainer::model::Patients;
+use fedtwin_trainer::model::{Model, SlotBatch, TrainError};
+use fedtwin_trainer::report::Report;
 
 use crate::samples::{
-    ENGINES, augmentation, batch, contributions, cpu, everything, perceptron, risk, risk_trainer_of, rows,
-    study, unet, unet_trainer_with, volume, volumes,
+    ENGINES, augmentation, batch, contributions, cpu, everything, perceptron, risk, risk_model_of, rows,
+    study, unet, unet_model_with, volume, volumes,
 };
 
 type Bits = Vec<Vec<u32>>;
 
 /// Bits, because NaN is unequal to itself and zeros have two signs.
-fn others(trainer: &mut dyn Trainer, weights: &[f32], sampled: &[u32], changed: u32) -> Bits {
+fn others(trainer: &mut dyn Model, weights: &[f32], sampled: &[u32], changed: u32) -> Bits {
     let mut vectors = contributions(trainer, weights, &batch(sampled.iter().copied()));
     vectors.remove(&PatientId(changed));
     vectors.values().map(|vector| vector.iter().map(|value| value.to_bits()).collect()).collect()
@@ -42,7 +42,7 @@ fn a_patients_volume_leaves_the_other_unet_gradients_bit_equal() {
             Segmentation { augmentation: Some(augmentation(2, Some(3))), ..study(&spec, Loss::BceDice) };
         for study in [plain, changed] {
             let of = |volumes: Vec<VolumeRecord>, sampled: &[u32]| {
-                let mut trainer = unet_trainer_with(engine, study.clone(), volumes, cpu(1, 4096));
+                let mut trainer = unet_model_with(engine, study.clone(), volumes, cpu(1, 4096));
                 others(&mut trainer, &weights, sampled, 2)
             };
             let expected = of(volumes(), &[0, 1, 2, 3, 4]);
@@ -57,10 +57,10 @@ fn a_patients_volume_leaves_the_other_unet_gradients_bit_equal() {
 }
 
 /// What these tests are for: each vector is scaled by a millionth of the batch's norm.
-struct Coupled(UnetTrainer);
+struct Coupled(UnetModel);
 
 #[expect(clippy::cast_possible_truncation, reason = "back to what the vectors were")]
-impl Trainer for Coupled {
+impl Model for Coupled {
     fn patients(&self) -> Patients {
         self.0.patients()
     }
@@ -92,7 +92,7 @@ fn a_planted_coupling_of_a_millionth_is_noticed() {
     let weights = initial_values(&spec, 5);
     let of = |volumes: Vec<VolumeRecord>| {
         let study = study(&spec, Loss::BceDice);
-        let mut trainer = Coupled(unet_trainer_with(EngineKind::Apart, study, volumes, cpu(1, 4096)));
+        let mut trainer = Coupled(unet_model_with(EngineKind::Apart, study, volumes, cpu(1, 4096)));
         others(&mut trainer, &weights, &[0, 1, 2, 3, 4], 2)
     };
     let mut changed = volumes();
@@ -110,7 +110,7 @@ fn the_integer_sum_is_the_same_for_every_memory_limit_and_number_of_threads() {
     for engine in ENGINES {
         let sum = |threads: usize, memory_mb: u64| {
             let study = study(&spec, Loss::BceDice);
-            let mut trainer = unet_trainer_with(engine, study, volumes(), cpu(threads, memory_mb));
+            let mut trainer = unet_model_with(engine, study, volumes(), cpu(threads, memory_mb));
             let mut sum = PatientSum::new(spec.values(), 0.1, 1 << 20).unwrap();
             let mut sink = |patient, vector: &[f32]| sum.add(patient, vector);
             trainer.contributions(&weights, &batch([0, 1, 2, 3, 4]), &mut sink).unwrap();
@@ -129,7 +129,7 @@ fn a_patients_row_leaves_the_other_risk_gradients_bit_equal() {
     for spec in [risk(), perceptron()] {
         let weights: Vec<f32> = initial_values(&spec, 5).iter().map(|value| value + 0.1).collect();
         check_rows(&|rows, sampled| {
-            others(&mut risk_trainer_of(&spec, &everything(&spec), rows), &weights, sampled, 4)
+            others(&mut risk_model_of(&spec, &everything(&spec), rows), &weights, sampled, 4)
         });
     }
 }
@@ -157,7 +157,7 @@ fn vectors_repeat_bit_by_bit() {
     let spec = unet(8, 2);
     let weights = initial_values(&spec, 5);
     for engine in ENGINES {
-        let mut trainer = unet_trainer_with(engine, study(&spec, Loss::BceDice), volumes(), cpu(2, 4096));
+        let mut trainer = unet_model_with(engine, study(&spec, Loss::BceDice), volumes(), cpu(2, 4096));
         let mut all = || others(&mut trainer, &weights, &[0, 1, 2, 3, 4], 99);
         assert_eq!(all(), all());
     }

@@ -1,19 +1,19 @@
 //! Gradient descent on the mean of the vectors learns.
 
 use fedtwin_models::engine::EngineKind;
-use fedtwin_models::{TrainError, Trainer};
 use fedtwin_plan::PatientId;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::VolumeRecord;
-use fedtwin_plan::report::Report;
+use fedtwin_trainer::model::{Model, TrainError};
+use fedtwin_trainer::report::Report;
 
 use crate::samples::{
-    batch, cpu, risk_trainer, rows, study, unet, unet_trainer, unet_trainer_with, volume, volumes,
+    batch, cpu, risk_model, rows, study, unet, unet_model, unet_model_with, volume, volumes,
 };
 
 /// Adam with the usual decays on the mean of the patients' vectors.
-fn descend(trainer: &mut dyn Trainer, weights: &mut [f32], patients: u32, steps: i32, learning_rate: f32) {
+fn descend(trainer: &mut dyn Model, weights: &mut [f32], patients: u32, steps: i32, learning_rate: f32) {
     let (mut first, mut second) = (vec![0.0; weights.len()], vec![0.0; weights.len()]);
     for step in 1..=steps {
         let mut mean = vec![0.0; weights.len()];
@@ -32,7 +32,7 @@ fn descend(trainer: &mut dyn Trainer, weights: &mut [f32], patients: u32, steps:
     }
 }
 
-fn mean_dice(trainer: &mut dyn Trainer, weights: &[f32]) -> f64 {
+fn mean_dice(trainer: &mut dyn Model, weights: &[f32]) -> f64 {
     let Report::Segmentation(report) = trainer.score(weights, false).unwrap() else {
         panic!("a segmentation")
     };
@@ -43,7 +43,7 @@ fn mean_dice(trainer: &mut dyn Trainer, weights: &[f32]) -> f64 {
 fn the_unet_learns_to_find_discs() {
     let spec = unet(4, 2);
     let mut weights = initial_values(&spec, 2);
-    let mut trainer = unet_trainer(&spec, Loss::BceDice, volumes());
+    let mut trainer = unet_model(&spec, Loss::BceDice, volumes());
     let before = mean_dice(&mut trainer, &weights);
     descend(&mut trainer, &mut weights, 5, 60, 1e-2);
     let after = mean_dice(&mut trainer, &weights);
@@ -55,7 +55,7 @@ fn the_unet_learns_to_find_discs() {
 fn a_picture_in_tiles_is_scored_as_a_whole() {
     let spec = unet(4, 2);
     let mut weights = initial_values(&spec, 2);
-    descend(&mut unet_trainer(&spec, Loss::BceDice, volumes()), &mut weights, 5, 60, 1e-2);
+    descend(&mut unet_model(&spec, Loss::BceDice, volumes()), &mut weights, 5, 60, 1e-2);
     let (upper, lower) = (volume(1, [1, 16, 16]), volume(2, [1, 16, 16]));
     let both = VolumeRecord {
         shape: [1, 32, 16],
@@ -68,7 +68,7 @@ fn a_picture_in_tiles_is_scored_as_a_whole() {
             let mut study = study(&spec, Loss::BceDice);
             study.need.tiles = volume.shape[1] > 16;
             let truth = volume.mask.iter().map(|&inside| f64::from(inside)).sum::<f64>();
-            let mut trainer = unet_trainer_with(EngineKind::Apart, study, vec![volume], cpu(1, 4096));
+            let mut trainer = unet_model_with(EngineKind::Apart, study, vec![volume], cpu(1, 4096));
             let Report::Segmentation(report) = trainer.score(&weights, false).unwrap() else {
                 panic!("a U-Net segments")
             };
@@ -90,7 +90,7 @@ fn the_unet_learns_from_tiles_of_larger_pictures() {
     study.need.tiles = true;
     let pictures: Vec<_> =
         [20, 24, 28, 32, 36].into_iter().zip(0..).map(|(width, seed)| volume(seed, [1, 24, width])).collect();
-    let mut trainer = unet_trainer_with(EngineKind::Apart, study, pictures, cpu(1, 4096));
+    let mut trainer = unet_model_with(EngineKind::Apart, study, pictures, cpu(1, 4096));
     let before = mean_dice(&mut trainer, &weights);
     descend(&mut trainer, &mut weights, 5, 60, 1e-2);
     let after = mean_dice(&mut trainer, &weights);
@@ -103,10 +103,10 @@ fn the_risk_model_learns_and_its_intercept_stays_apart() {
     for row in &mut rows {
         row.outcome = matches!(row.values[1], fedtwin_plan::record::Value::Category(1));
     }
-    let mut trainer = risk_trainer(rows);
+    let mut trainer = risk_model(rows);
     let mut weights = vec![0.0; 6];
     descend(&mut trainer, &mut weights, 300, 100, 0.1);
-    let report = |trainer: &mut dyn Trainer, fit| match trainer.score(&weights, fit).unwrap() {
+    let report = |trainer: &mut dyn Model, fit| match trainer.score(&weights, fit).unwrap() {
         Report::Risk(report) => report,
         Report::Segmentation(_) => panic!("a risk model"),
     };
@@ -132,14 +132,14 @@ fn the_risk_model_learns_and_its_intercept_stays_apart() {
 fn requests_that_do_not_fit_are_refused() {
     let spec = unet(2, 1);
     let weights = initial_values(&spec, 2);
-    let mut trainer = unet_trainer(&spec, Loss::Bce, volumes());
+    let mut trainer = unet_model(&spec, Loss::Bce, volumes());
     let mut sink = |_: PatientId, _: &[f32]| panic!("nothing is handed out");
     let unknown = TrainError::UnknownPatient { patient: PatientId(8), slots: 8 };
     assert_eq!(trainer.contributions(&weights, &batch([8]), &mut sink), Err(unknown));
     let misfit = TrainError::WeightsMisfit { found: 3, expected: spec.values() };
     assert_eq!(trainer.contributions(&[0.0; 3], &batch([0]), &mut sink), Err(misfit));
     assert!(trainer.score(&[0.0; 3], false).is_err());
-    let mut trainer = risk_trainer(rows());
+    let mut trainer = risk_model(rows());
     assert!(trainer.contributions(&[0.0; 5], &batch([0]), &mut sink).is_err());
     assert!(trainer.contributions(&[0.0; 6], &batch([310]), &mut sink).is_err());
     assert!(trainer.score(&[0.0; 7], true).is_err());

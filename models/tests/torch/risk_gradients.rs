@@ -5,7 +5,7 @@ use fedtwin_plan::record::TableRecord;
 
 use crate::gradients::check_directions;
 use crate::samples::{
-    batch, choice, contributions, everything, perceptron, risk, risk_trainer_of, rows, table_need,
+    batch, choice, contributions, everything, perceptron, risk, risk_model_of, rows, table_need,
 };
 
 /// The units of each layer, from the inputs to the logit.
@@ -34,7 +34,7 @@ fn risk_gradients_are_those_of_each_patients_own_loss() {
     let linear = vec![0.3, -0.7, 0.2, 0.5, -0.1, 0.4];
     let deep: Vec<f32> = initial_values(&perceptron(), 3).iter().map(|value| value * 1.5 + 0.05).collect();
     for (spec, units, weights) in [(risk(), vec![5, 1], linear), (perceptron(), vec![5, 4, 3, 1], deep)] {
-        let mut trainer = risk_trainer_of(&spec, &everything(&spec), rows.clone());
+        let mut trainer = risk_model_of(&spec, &everything(&spec), rows.clone());
         let vectors = contributions(&mut trainer, &weights, &batch([0, 3, 255, 256, 299]));
         assert_eq!(vectors.len(), 5);
         for (id, vector) in vectors {
@@ -55,11 +55,11 @@ fn the_trained_part_of_a_risk_models_gradient_is_that_of_the_whole() {
         let weights: Vec<f32> = initial_values(&spec, 3).iter().map(|value| value + 0.1).collect();
         let (_, part) = choice(&spec, text);
         let whole = contributions(
-            &mut risk_trainer_of(&spec, &everything(&spec), rows()),
+            &mut risk_model_of(&spec, &everything(&spec), rows()),
             &weights,
             &batch([1, 2, 280]),
         );
-        let parts = contributions(&mut risk_trainer_of(&spec, &part, rows()), &weights, &batch([1, 2, 280]));
+        let parts = contributions(&mut risk_model_of(&spec, &part, rows()), &weights, &batch([1, 2, 280]));
         assert_eq!(parts.len(), 3);
         for (id, vector) in parts {
             let mut expected = Vec::new();

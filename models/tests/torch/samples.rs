@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use fedtwin_models::engine::{EngineKind, Resources};
 use fedtwin_models::open::Parts;
-use fedtwin_models::risk_trainer::{Risk, RiskTrainer};
-use fedtwin_models::unet_trainer::{Segmentation, UnetTrainer};
-use fedtwin_models::{SlotBatch, Trainer};
+use fedtwin_models::risk::{Risk, RiskModel};
+use fedtwin_models::segmentation::{Segmentation, UnetModel};
 use fedtwin_plan::cohort_need::{Feature, ImageNeed, NumberRange, TableNeed};
 use fedtwin_plan::model::{LinearRiskSpec, MlpRiskSpec, ModelSpec, UnetSpec};
 use fedtwin_plan::plan::{Augmentation, Axis, Loss};
 use fedtwin_plan::record::{PatientId, TableRecord, Value, VolumeRecord};
 use fedtwin_plan::trained::Trainable;
 use fedtwin_plan::{Ratio, Trained};
+use fedtwin_trainer::model::{Model, SlotBatch};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::Device;
@@ -137,28 +137,28 @@ pub(crate) fn cpu(threads: usize, memory_mb: u64) -> Resources {
     Resources { device: Device::Cpu, threads, memory_mb }
 }
 
-pub(crate) fn unet_trainer(spec: &ModelSpec, loss: Loss, train: Vec<VolumeRecord>) -> UnetTrainer {
-    unet_trainer_with(EngineKind::Apart, study(spec, loss), train, cpu(1, 4096))
+pub(crate) fn unet_model(spec: &ModelSpec, loss: Loss, train: Vec<VolumeRecord>) -> UnetModel {
+    unet_model_with(EngineKind::Apart, study(spec, loss), train, cpu(1, 4096))
 }
 
-pub(crate) fn unet_trainer_with(
+pub(crate) fn unet_model_with(
     engine: EngineKind,
     study: Segmentation,
     train: Vec<VolumeRecord>,
     resources: Resources,
-) -> UnetTrainer {
+) -> UnetModel {
     let parts = Parts { slots: 8, test: train.clone(), train };
-    UnetTrainer::with_engine(engine, study, parts, &resources).unwrap()
+    UnetModel::with_engine(engine, study, parts, &resources).unwrap()
 }
 
-pub(crate) fn risk_trainer(train: Vec<TableRecord>) -> RiskTrainer {
-    risk_trainer_of(&risk(), &everything(&risk()), train)
+pub(crate) fn risk_model(train: Vec<TableRecord>) -> RiskModel {
+    risk_model_of(&risk(), &everything(&risk()), train)
 }
 
-pub(crate) fn risk_trainer_of(spec: &ModelSpec, trained: &Trained, train: Vec<TableRecord>) -> RiskTrainer {
+pub(crate) fn risk_model_of(spec: &ModelSpec, trained: &Trained, train: Vec<TableRecord>) -> RiskModel {
     let parts = Parts { slots: 310, test: train.clone(), train };
     let study = Risk { spec: spec.clone(), trained: trained.clone(), need: table_need() };
-    RiskTrainer::new(&study, &parts, Device::Cpu)
+    RiskModel::new(&study, &parts, Device::Cpu)
 }
 
 pub(crate) fn batch(patients: impl IntoIterator<Item = u32>) -> SlotBatch {
@@ -167,7 +167,7 @@ pub(crate) fn batch(patients: impl IntoIterator<Item = u32>) -> SlotBatch {
 
 /// The vectors of a step by patient.
 pub(crate) fn contributions(
-    trainer: &mut dyn Trainer,
+    trainer: &mut dyn Model,
     weights: &[f32],
     batch: &SlotBatch,
 ) -> BTreeMap<PatientId, Vec<f32>> {

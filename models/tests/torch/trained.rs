@@ -1,13 +1,13 @@
 //! What is trained, and on what: parts of a net, adapters, augmented copies.
 
-use fedtwin_models::unet_trainer::Segmentation;
+use fedtwin_models::segmentation::Segmentation;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::VolumeRecord;
 use fedtwin_plan::{ModelSpec, PatientId, Trained};
 
 use crate::samples::{
-    ENGINES, augmentation, batch, choice, contributions, cpu, study, unet, unet_trainer, unet_trainer_with,
+    ENGINES, augmentation, batch, choice, contributions, cpu, study, unet, unet_model, unet_model_with,
     volume, volumes,
 };
 
@@ -27,12 +27,11 @@ fn check_close(expected: &[f32], found: &[f32], tolerance: f64) {
 fn the_trained_part_of_a_gradient_is_that_of_the_whole() {
     let base = unet(4, 2);
     let weights = initial_values(&base, 5);
-    let whole =
-        contributions(&mut unet_trainer(&base, Loss::BceDice, volumes()), &weights, &batch([0, 1, 4]));
+    let whole = contributions(&mut unet_model(&base, Loss::BceDice, volumes()), &weights, &batch([0, 1, 4]));
     for text in ["biases = true", r#"matching = ["head"]"#, r#"matching = ["up", "down1.conv0.weight"]"#] {
         let (spec, part) = choice(&base, text);
         for engine in ENGINES {
-            let mut trainer = unet_trainer_with(engine, of(&spec, &part), volumes(), cpu(1, 4096));
+            let mut trainer = unet_model_with(engine, of(&spec, &part), volumes(), cpu(1, 4096));
             let vectors = contributions(&mut trainer, &weights, &batch([0, 1, 4]));
             assert_eq!(vectors.len(), 3);
             for (id, vector) in vectors {
@@ -73,9 +72,9 @@ fn adapters_have_the_gradients_of_the_weights_that_they_change() {
         places.push((range, rows, columns, a, b));
     }
     assert!(rest.is_empty());
-    let whole = contributions(&mut unet_trainer(&base, Loss::BceDice, volumes()), &plain, &batch([1, 3]));
+    let whole = contributions(&mut unet_model(&base, Loss::BceDice, volumes()), &plain, &batch([1, 3]));
     for engine in ENGINES {
-        let mut trainer = unet_trainer_with(engine, of(&spec, &trained), volumes(), cpu(1, 4096));
+        let mut trainer = unet_model_with(engine, of(&spec, &trained), volumes(), cpu(1, 4096));
         for (id, vector) in contributions(&mut trainer, &weights, &batch([1, 3])) {
             let mut expected = Vec::new();
             for (range, rows, columns, a, b) in &places {
@@ -111,13 +110,13 @@ fn a_patients_gradient_is_the_mean_over_its_copies() {
         });
         let copies: Vec<_> = copies.collect();
         assert!(copies[0] != copies[1] && copies[1] != copies[2]);
-        let mut trainer = unet_trainer(&spec, Loss::BceDice, copies);
+        let mut trainer = unet_model(&spec, Loss::BceDice, copies);
         let vectors = contributions(&mut trainer, &weights, &batch([0, 1, 2]));
         let mean = (0..spec.values()).map(|i| vectors.values().map(|vector| vector[i]).sum::<f32>() / 3.0);
         means.push(mean.collect::<Vec<_>>());
     }
     for engine in ENGINES {
-        let mut trainer = unet_trainer_with(engine, augmented.clone(), whole.clone(), cpu(1, 4096));
+        let mut trainer = unet_model_with(engine, augmented.clone(), whole.clone(), cpu(1, 4096));
         let vectors = contributions(&mut trainer, &weights, &batch([0, 1]));
         for (mean, vector) in means.iter().zip(vectors.values()) {
             check_close(mean, vector, 1e-5);

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use fedtwin_attack::neighbours::Alterable;
 use fedtwin_attack::step::{AttackError, Contributions};
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::stand_in::StandIn;
 use fedtwin_plan::{PatientId, Plan};
 use fedtwin_privacy::patient_sum::IntegerSum;
-
-use crate::trainer::{NewTrainer, Trainer};
+use fedtwin_trainer::stand_in::StandIn;
+use fedtwin_trainer::{NewTrainer, Trainer};
 
 /// A cohort that a trainer has loaded.
 pub(super) struct LoadedCohort {

@@ -23,10 +23,10 @@ use fedtwin_cohort::CohortFile;
 use fedtwin_plan::{CohortName, Digest, Plan, text_file};
 use fedtwin_privacy::noise::NoiseSource;
 use fedtwin_privacy::random::SecureRandom;
+use fedtwin_trainer::NewTrainer;
 
 use crate::config::SiteConfig;
 use crate::state_folder;
-use crate::trainer::NewTrainer;
 
 /// What to attack.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]

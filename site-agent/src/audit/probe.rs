@@ -12,9 +12,9 @@ use fedtwin_attack::step::{AttackError, Contributions};
 use fedtwin_plan::numbers::{Count, Positive};
 use fedtwin_plan::plan::{Calibrated, NoNoise, Privacy};
 use fedtwin_plan::{ModelSpec, PatientId, Plan};
+use fedtwin_trainer::NewTrainer;
 
 use super::cohort::LoadedCohort;
-use crate::trainer::NewTrainer;
 
 /// Whole gradients of single patients.
 pub(super) struct Probe {

@@ -5,13 +5,13 @@ use std::path::Path;
 use fedtwin_attack::step::{AttackError, Chance, Contributions, Step, read_back};
 use fedtwin_plan::model::VectorSpec;
 use fedtwin_plan::numbers::{Count, Positive};
-use fedtwin_plan::pipe::Loaded;
 use fedtwin_plan::plan::{Family, SiteTraining};
-use fedtwin_plan::report::Report;
 use fedtwin_plan::{PatientId, Plan, WireBits};
+use fedtwin_trainer::pipe::Loaded;
+use fedtwin_trainer::report::Report;
+use fedtwin_trainer::{Stopper, Trainer, TrainerError};
 
 use crate::local_training::LocalTraining;
-use crate::trainer::{Stopper, Trainer, TrainerError};
 
 /// [`LocalTraining`] as a step that can be attacked.
 #[derive(Debug, Clone)]

@@ -7,18 +7,18 @@ use fedtwin_attack::report::AttackReport;
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::cohort_need::{DataNeed, TableNeed};
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::pipe::Loaded;
 use fedtwin_plan::plan::Privacy;
 use fedtwin_plan::record::{Part, Records, TableRecord};
-use fedtwin_plan::report::Report;
-use fedtwin_plan::stand_in::StandIn;
 use fedtwin_plan::{PatientId, Plan, text_file};
 use fedtwin_privacy::noise::FastNoise;
 use fedtwin_privacy::patient_sum::PatientSum;
+use fedtwin_trainer::pipe::Loaded;
+use fedtwin_trainer::report::Report;
+use fedtwin_trainer::stand_in::StandIn;
+use fedtwin_trainer::{Stopper, Trainer, TrainerError};
 use tempfile::TempDir;
 
 use super::*;
-use crate::trainer::{Stopper, Trainer, TrainerError};
 
 /// A trainer of linear risk models without a tensor library.
 #[derive(Default)]

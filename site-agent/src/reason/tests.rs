@@ -8,6 +8,7 @@ use fedtwin_plan::numbers::Count;
 use fedtwin_privacy::noise::NoiseError;
 use fedtwin_privacy::release::ReleaseError;
 use fedtwin_proto::limits::REASON_BYTES_MAX;
+use fedtwin_trainer::TrainerError;
 use tonic::Status;
 
 use super::*;
@@ -18,7 +19,6 @@ use crate::local_training::TrainingError;
 use crate::policy::Denied;
 use crate::proposals::{EnterError, ProposalError};
 use crate::session::KeptError;
-use crate::trainer::TrainerError;
 
 /// A patient, as names of files, folders and columns and cells may have them.
 const PLANTED: &str = "Zebulon-Quux-48151";

@@ -8,9 +8,10 @@ use fedtwin_certs::folder::create_credentials;
 use fedtwin_plan::PatientId;
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::pipe::Loaded;
-use fedtwin_plan::report::Report;
 use fedtwin_plan::text_file::parse;
+use fedtwin_trainer::pipe::Loaded;
+use fedtwin_trainer::report::Report;
+use fedtwin_trainer::{NewTrainer, Stopper, Trainer, TrainerError};
 
 use super::tests::{NOW, Site, grant, key, noised, recollect};
 use super::*;
@@ -19,7 +20,6 @@ use crate::check_command;
 use crate::config::SiteConfig;
 use crate::ledger_command::{self, LedgerAction};
 use crate::study_command::{self, StudyAction};
-use crate::trainer::{NewTrainer, Stopper, Trainer, TrainerError};
 
 #[derive(Parser)]
 enum Command {

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::pipe::Loaded;
-use fedtwin_plan::report::{Report, RiskReport, RiskRow};
 use fedtwin_plan::{Digest, PatientId};
-use fedtwin_site_agent::trainer::{Stopper, Trainer, TrainerError};
+use fedtwin_trainer::pipe::Loaded;
+use fedtwin_trainer::report::{Report, RiskReport, RiskRow};
+use fedtwin_trainer::{Stopper, Trainer, TrainerError};
 
 /// What the odd patient's record does to a trainer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

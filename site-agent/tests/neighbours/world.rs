@@ -13,7 +13,7 @@ use fedtwin_proto::domain::{Invitation, RoundKey};
 use fedtwin_site_agent::attempt_error::Failed;
 use fedtwin_site_agent::computation::Computation;
 use fedtwin_site_agent::local_training::LocalUpdate;
-use fedtwin_site_agent::trainer::Trainer;
+use fedtwin_trainer::Trainer;
 
 use crate::Fault;
 use crate::schedule::Invite;

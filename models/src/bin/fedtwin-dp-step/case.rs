@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, anyhow, ensure};
 use fedtwin_models::open::Parts;
-use fedtwin_models::risk_trainer::Risk;
-use fedtwin_models::unet_trainer::Segmentation;
+use fedtwin_models::risk::Risk;
+use fedtwin_models::segmentation::Segmentation;
 use fedtwin_plan::cohort_need::{Feature, ImageNeed, NumberRange, TableNeed};
 use fedtwin_plan::model::{LinearRiskSpec, UnetSpec};
 use fedtwin_plan::plan::Loss;

@@ -22,11 +22,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
-use clap::Parser;
-use serde::Serialize;
-
 use case::Case;
+use clap::Parser;
 use figures::Figures;
+use serde::Serialize;
 use step::StepKind;
 
 /// Measures private steps of training beside ordinary ones.
@@ -104,7 +103,7 @@ fn keep_freed_memory() -> anyhow::Result<()> {
     Err(failed).context("could not start anew")
 }
 
-/// See `site-agent/src/trainer.rs`.
+/// See `trainer/src/process.rs`.
 const MALLOC_SETTINGS: [(&str, &str); 3] = [
     ("MALLOC_TRIM_THRESHOLD_", "1073741824"),
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),

@@ -3,9 +3,9 @@
 use fedtwin_models::loss;
 use fedtwin_models::open::Parts;
 use fedtwin_models::parameters::Parameters;
+use fedtwin_models::segmentation::Segmentation;
 use fedtwin_models::slices::PaddedSlices;
 use fedtwin_models::unet::Unet;
-use fedtwin_models::unet_trainer::Segmentation;
 use fedtwin_plan::cohort_need::TableNeed;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::record::{TableRecord, VolumeRecord};

@@ -3,19 +3,19 @@
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use fedtwin_models::{SlotBatch, Trainer};
 use fedtwin_plan::Ratio;
 use fedtwin_privacy::accountant::NoiseBits;
 use fedtwin_privacy::noise::FastNoise;
 use fedtwin_privacy::patient_sum::PatientSum;
 use fedtwin_privacy::random::SecureRandom;
 use fedtwin_privacy::sampling::poisson;
+use fedtwin_trainer::model::{Model, SlotBatch};
 
 use crate::step::{Step, StepTime, descend};
 
 /// Noise, sample, gradients, clip, sum, decode, descend.
 pub(crate) struct Private {
-    trainer: Box<dyn Trainer>,
+    model: Box<dyn Model>,
     patients: u32,
     weights: Vec<f32>,
     noise: Vec<i64>,
@@ -25,10 +25,10 @@ pub(crate) struct Private {
 }
 
 impl Private {
-    pub(crate) fn new(trainer: Box<dyn Trainer>, weights: Vec<f32>, threads: NonZeroUsize) -> Self {
+    pub(crate) fn new(model: Box<dyn Model>, weights: Vec<f32>, threads: NonZeroUsize) -> Self {
         Self {
-            patients: trainer.patients().train,
-            trainer,
+            patients: model.patients().train,
+            model,
             noise: vec![0; weights.len()],
             weights,
             random: SecureRandom::new(),
@@ -51,7 +51,7 @@ impl Step for Private {
         let batch = SlotBatch::new(sampled, self.steps)?;
         let mut sum = PatientSum::new(self.weights.len(), 1.0, C_INT)?;
         let mut sink = |patient, vector: &[f32]| sum.add(patient, vector);
-        self.trainer.contributions(&self.weights, &batch, &mut sink)?;
+        self.model.contributions(&self.weights, &batch, &mut sink)?;
         let unit = 1.0 / (C_INT as f64 * f64::from(self.patients));
         let noisy = sum.finish().0.into_iter().zip(&self.noise);
         let gradient: Vec<_> = noisy.map(|(sum, noise)| ((sum + noise) as f64 * unit) as f32).collect();

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use fedtwin_models::engine::{EngineKind, Resources};
 use fedtwin_models::open::device;
-use fedtwin_models::risk_trainer::RiskTrainer;
-use fedtwin_models::unet_trainer::UnetTrainer;
+use fedtwin_models::risk::RiskModel;
+use fedtwin_models::segmentation::UnetModel;
 use fedtwin_plan::ModelSpec;
 use fedtwin_plan::model_file::initial_values;
 
@@ -85,8 +85,8 @@ impl StepKind {
             (Case::Risk, Self::Plain) => Box::new(PlainRisk::new(&risk()?.need, &rows(), resources.device)),
             (Case::Risk, Self::ClosedForm) => {
                 let study = risk()?;
-                let trainer = RiskTrainer::new(&study, &rows(), resources.device);
-                Box::new(Private::new(Box::new(trainer), vec![0.0; study.spec.values()], threads))
+                let model = RiskModel::new(&study, &rows(), resources.device);
+                Box::new(Private::new(Box::new(model), vec![0.0; study.spec.values()], threads))
             }
             (Case::Unet(_), Self::ClosedForm) | (Case::Risk, Self::Apart | Self::Together) => {
                 bail!("{case} has no {}", self.name())
@@ -168,9 +168,9 @@ pub(crate) fn descend(weights: &mut [f32], gradient: &[f32]) {
 fn private_unet(unet: &UnetCase, engine: EngineKind, resources: &Resources) -> anyhow::Result<Private> {
     let study = unet.study()?;
     let weights = initial_values(&ModelSpec::Unet(study.spec.clone()), 1);
-    let trainer = UnetTrainer::with_engine(engine, study, unet.volumes(), resources)?;
+    let model = UnetModel::with_engine(engine, study, unet.volumes(), resources)?;
     let threads = NonZeroUsize::new(resources.threads).unwrap_or(NonZeroUsize::MIN);
-    Ok(Private::new(Box::new(trainer), weights, threads))
+    Ok(Private::new(Box::new(model), weights, threads))
 }
 
 fn resources(threads: NonZeroUsize) -> Resources {

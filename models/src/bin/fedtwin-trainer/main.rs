@@ -13,10 +13,10 @@ use clap::Parser;
 use fedtwin_cohort::CohortFile;
 use fedtwin_models::engine::Resources;
 use fedtwin_models::open::{self, Cohort};
-use fedtwin_models::sandbox::{self, Requirement, Sandbox};
-use fedtwin_models::serve::{Files, Load, Opened, serve};
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::record::Part;
+use fedtwin_trainer::sandbox::{self, Requirement, Sandbox};
+use fedtwin_trainer::serve::{Files, Load, Opened, serve};
 use tracing::{info, warn};
 
 /// Computes clipped sums of patients' gradients for a site agent, which starts it and speaks with it
@@ -118,6 +118,6 @@ impl Files for HospitalFiles {
         let device = open::device(load.threads);
         let resources = Resources { device, threads: load.threads, memory_mb: self.memory_mb };
         info!(study = %load.plan.study.id, ?device, "cohort loaded");
-        Ok(Opened { trainer: open::trainer(&load.plan, cohort, &resources)?, digest })
+        Ok(Opened { model: open::model(&load.plan, cohort, &resources)?, digest })
     }
 }

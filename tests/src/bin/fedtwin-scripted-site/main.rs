@@ -6,8 +6,8 @@ use std::sync::Arc;
 use clap::Parser;
 use fedtwin_daemon::{program, telemetry};
 use fedtwin_site_agent::cli::{self, Arguments};
-use fedtwin_site_agent::trainer::{NewTrainer, Trainer};
 use fedtwin_tests::script::{Script, ScriptedTrainer};
+use fedtwin_trainer::{NewTrainer, Trainer};
 
 /// Takes part in studies as `fedtwin-site` does; what its trainer returns, the script beside the
 /// configuration decides.

@@ -10,11 +10,11 @@ use fedtwin_coordinator::aggregate::aggregate;
 use fedtwin_coordinator::optimiser::Step;
 use fedtwin_coordinator::store::Store;
 use fedtwin_plan::model::VectorSpec;
-use fedtwin_plan::pipe::{FrameLimits, read_frame, write_frame};
 use fedtwin_plan::{Digest, ModelSpec, SiteName, Trained, model_file};
 use fedtwin_proto::domain::{RoundKey, SecureMessage, SecureNotice, SecureStep};
 use fedtwin_secagg::coordinator::{Aggregation, Effect, FromSite};
 use fedtwin_secagg::site::ToSite;
+use fedtwin_trainer::pipe::{FrameLimits, read_frame, write_frame};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fedtwin_plan::PatientId;
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::pipe::Loaded;
-use fedtwin_plan::report::Report;
-use fedtwin_plan::stand_in::StandIn;
+
+use crate::pipe::Loaded;
+use crate::report::Report;
+use crate::stand_in::StandIn;
 
 /// What computes on patients' data.
 pub trait Trainer: Send {

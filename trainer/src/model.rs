@@ -1,14 +1,15 @@
 //! The seam between the protocol and the tensor library: one gradient vector per sampled patient.
 
 use fedtwin_plan::PatientId;
-use fedtwin_plan::report::Report;
+
+use crate::report::Report;
 
 /// Computes gradients and scores of one cohort; one implementation per model family, and a scripted
 /// one in tests, so that protocol tests need no libtorch.
 ///
 /// Each vector depends on its own patient, the weights, the batch's seed and public values, and on
 /// nothing else, bit by bit: without that, clipping one vector would not bound one patient's effect.
-pub trait Trainer {
+pub trait Model {
     /// Returns how many patients the cohort's parts hold.
     fn patients(&self) -> Patients;
 

@@ -3,6 +3,7 @@
 //! A score is a finite number or absent: JSON has no others, and a report of one odd patient must be as readable as
 //! any other.
 
+use fedtwin_plan::histogram::{BINS, Histogram, bin};
 use serde::{Deserialize, Serialize};
 
 /// A site's own report of one model.
@@ -13,6 +14,26 @@ pub enum Report {
     Risk(RiskReport),
     /// A segmentation model's overlap with the masks.
     Segmentation(SegmentationReport),
+}
+
+impl Report {
+    /// Counts test patients by cell; a score that is no number in [0, 1] counts nowhere, and neither does anybody in
+    /// another kind of report.
+    #[must_use]
+    pub fn counts(&self, histogram: Histogram) -> Vec<u64> {
+        let mut counts = vec![0; histogram.cells()];
+        match (histogram, self) {
+            (Histogram::Risk, Self::Risk(RiskReport { rows, .. })) => {
+                let cell = |row: &RiskRow| Some(bin(row.global?)? + if row.outcome { BINS } else { 0 });
+                rows.iter().filter_map(cell).for_each(|cell| counts[cell] += 1);
+            }
+            (Histogram::Segmentation, Self::Segmentation(SegmentationReport { rows })) => {
+                rows.iter().filter_map(|row| bin(row.dice?)).for_each(|cell| counts[cell] += 1);
+            }
+            (Histogram::Risk, Self::Segmentation(_)) | (Histogram::Segmentation, Self::Risk(_)) => {}
+        }
+        counts
+    }
 }
 
 /// Scores of the model after some rounds, as a site keeps them.
@@ -74,4 +95,27 @@ impl SegmentationRow {
 #[must_use]
 pub fn score(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_become_counts_and_local_scores_have_none() {
+        let counted = |histogram: Histogram, report: &Report| -> Vec<(usize, u64)> {
+            let counts = report.counts(histogram);
+            assert_eq!(counts.len(), histogram.cells());
+            counts.into_iter().enumerate().filter(|&(_, count)| count > 0).collect()
+        };
+        let row = |outcome, global| RiskRow { outcome, global: Some(global), local: Some(0.99) };
+        let rows = vec![row(false, 0.3), row(true, 0.3), row(true, f64::NAN), row(true, 0.31)];
+        let risk = Report::Risk(RiskReport { intercept: 2.0, rows });
+        assert_eq!(counted(Histogram::Risk, &risk), [(6, 1), (26, 2)]);
+        let rows = vec![SegmentationRow { dice: Some(0.87), hd95_mm: Some(3.0), volume_error: None }];
+        let segmentation = Report::Segmentation(SegmentationReport { rows });
+        assert_eq!(counted(Histogram::Segmentation, &segmentation), [(17, 1)]);
+        assert_eq!(counted(Histogram::Risk, &segmentation), []);
+        assert_eq!((Histogram::Risk.cells(), Histogram::Segmentation.cells()), (40, 20));
+    }
 }

@@ -3,9 +3,8 @@
 //! They are what a broken export, a careless mapping or an attacker could leave in a cohort. Whatever
 //! stands in one patient's place, no other patient's contribution may change by a single bit.
 
+use fedtwin_plan::record::{PatientId, Records, TableRecord, Value, VolumeRecord};
 use serde::{Deserialize, Serialize};
-
-use crate::record::{PatientId, Records, TableRecord, Value, VolumeRecord};
 
 /// What stands in one patient's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

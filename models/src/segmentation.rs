@@ -9,8 +9,9 @@ use fedtwin_plan::cohort_need::ImageNeed;
 use fedtwin_plan::model::UnetSpec;
 use fedtwin_plan::plan::{Augmentation, Loss};
 use fedtwin_plan::record::VolumeRecord;
-use fedtwin_plan::report::{Report, SegmentationReport, SegmentationRow};
 use fedtwin_plan::{PatientId, Ratio, Trained};
+use fedtwin_trainer::model::{Model, Patients, SlotBatch, TrainError, patient_count};
+use fedtwin_trainer::report::{Report, SegmentationReport, SegmentationRow};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::engine::{Crew, EngineKind, Objective, Resources, Work};
@@ -19,7 +20,6 @@ use crate::parameters::Parameters;
 use crate::score::segmentation_row;
 use crate::slices::{self, PaddedSlices};
 use crate::tiles::{Tile, Tiling};
-use crate::trainer::{Patients, SlotBatch, TrainError, Trainer, patient_count};
 use crate::unet::Unet;
 
 /// What a segmentation study trains.
@@ -39,9 +39,9 @@ pub struct Segmentation {
     pub sampling: Ratio,
 }
 
-/// The trainer of segmentation studies.
+/// The model of segmentation studies.
 #[derive(Debug)]
-pub struct UnetTrainer {
+pub struct UnetModel {
     study: Segmentation,
     volumes: Parts<VolumeRecord>,
     crew: Crew,
@@ -51,8 +51,8 @@ pub struct UnetTrainer {
     device: Device,
 }
 
-impl UnetTrainer {
-    /// Makes the trainer of a study over the volumes of a cohort, with the engine that its size asks for.
+impl UnetModel {
+    /// Makes the model of a study over the volumes of a cohort, with the engine that its size asks for.
     ///
     /// # Errors
     /// Refuses volumes that do not fit the plan.
@@ -65,7 +65,7 @@ impl UnetTrainer {
         Self::with_engine(kind, study, volumes, resources)
     }
 
-    /// Makes the trainer with a given engine.
+    /// Makes the model with a given engine.
     ///
     /// # Errors
     /// Refuses volumes that do not fit the plan.
@@ -121,7 +121,7 @@ impl UnetTrainer {
     }
 }
 
-impl Trainer for UnetTrainer {
+impl Model for UnetModel {
     fn patients(&self) -> Patients {
         Patients { train: patient_count(&self.volumes.train), test: patient_count(&self.volumes.test) }
     }

@@ -11,14 +11,14 @@ use fedtwin_plan::histogram::Histogram;
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::model_file::{VALUE_BYTES, is_weight, values_from_le};
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::pipe::{FrameLimits, Loaded, Request, Response, read_frame, write_frame};
 use fedtwin_plan::plan::NormSplit;
-use fedtwin_plan::stand_in::StandIn;
 use fedtwin_plan::text_file::{self, TextError};
 use fedtwin_plan::{Digest, PatientId, Plan, Trained};
 use fedtwin_privacy::patient_sum::{BoundsError, PatientSum};
 
-use crate::trainer::{Patients, SlotBatch, TrainError, Trainer};
+use crate::model::{Model, Patients, SlotBatch, TrainError};
+use crate::pipe::{FrameLimits, Loaded, Request, Response, read_frame, write_frame};
+use crate::stand_in::StandIn;
 
 /// What a [`Request::Load`] asks for, with the plan checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +51,7 @@ pub trait Files {
 /// A cohort that was read.
 pub struct Opened {
     /// What computes on it.
-    pub trainer: Box<dyn Trainer>,
+    pub model: Box<dyn Model>,
     /// Of the files that it is made of.
     pub digest: Digest,
 }
@@ -72,7 +72,7 @@ pub fn serve(reader: &mut impl Read, writer: &mut impl Write, files: &mut dyn Fi
 
 /// A loaded cohort.
 struct Session {
-    trainer: Box<dyn Trainer>,
+    model: Box<dyn Model>,
     /// The parameters that the plan trains.
     trained: Trained,
     split: NormSplit,
@@ -127,13 +127,13 @@ fn answer(
             let session = session.as_mut().ok_or(Refusal::NotLoaded)?;
             let histogram = session.histogram.ok_or(Refusal::NoMetrics)?;
             let weights = session.weights(payload)?;
-            let counts = histogram.counts(&session.trainer.score(&weights, false)?);
+            let counts = session.model.score(&weights, false)?.counts(histogram);
             Ok((Response::Measured, counts.iter().flat_map(|count| count.to_le_bytes()).collect()))
         }
         Request::Score { fit_intercept } => {
             let session = session.as_mut().ok_or(Refusal::NotLoaded)?;
             let weights = session.weights(payload)?;
-            let report = session.trainer.score(&weights, fit_intercept)?;
+            let report = session.model.score(&weights, fit_intercept)?;
             Ok((Response::Scored(Box::new(report)), Vec::new()))
         }
     }
@@ -145,9 +145,9 @@ impl Session {
         let trained = plan
             .trained()
             .map_err(|problem| Refusal::Model { key: problem.key, message: problem.message })?;
-        let Opened { trainer, digest } = files.open(load).map_err(Refusal::Open)?;
-        let Patients { train, test } = trainer.patients();
-        let session = Self { trainer, trained, split: plan.norm_split(), histogram: plan.histogram() };
+        let Opened { model, digest } = files.open(load).map_err(Refusal::Open)?;
+        let Patients { train, test } = model.patients();
+        let session = Self { model, trained, split: plan.norm_split(), histogram: plan.histogram() };
         Ok((session, Loaded { train, test, digest }))
     }
 
@@ -171,7 +171,7 @@ impl Session {
             NormSplit { gradient, below: 0 } => PatientSum::new(values, clip, gradient)?,
             split => PatientSum::with_indicator(values, clip, split)?,
         };
-        self.trainer.contributions(&weights, batch, &mut |patient, vector| sum.add(patient, vector))?;
+        self.model.contributions(&weights, batch, &mut |patient, vector| sum.add(patient, vector))?;
         Ok(sum.finish().0.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 }
@@ -189,14 +189,13 @@ fn chain(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use fedtwin_plan::report::{Report, RiskReport, RiskRow};
-
     use super::*;
+    use crate::report::{Report, RiskReport, RiskRow};
 
     /// Every patient's vector is its identifier, four times.
     struct Scripted;
 
-    impl Trainer for Scripted {
+    impl Model for Scripted {
         fn patients(&self) -> Patients {
             Patients { train: 3, test: 2 }
         }
@@ -243,7 +242,7 @@ mod tests {
         }
 
         fn open(&mut self, load: &Load) -> Result<Opened, Box<dyn Error>> {
-            Ok(Opened { trainer: Box::new(Scripted), digest: Self::digest(&load.cohort_file)? })
+            Ok(Opened { model: Box::new(Scripted), digest: Self::digest(&load.cohort_file)? })
         }
     }
 

@@ -8,21 +8,35 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fedtwin_plan::histogram::Histogram;
+use fedtwin_plan::PatientId;
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::pipe::{FrameLimits, Loaded, Request, Response, read_frame, write_frame};
-use fedtwin_plan::report::Report;
-use fedtwin_plan::stand_in::StandIn;
-use fedtwin_plan::{PatientId, Plan, text_file};
 
-use crate::config::TrainerConfig;
+use crate::answers::{Lengths, counts, integers};
+use crate::pipe::{FrameLimits, Loaded, Request, Response, read_frame, write_frame};
+use crate::report::Report;
+use crate::stand_in::StandIn;
 use crate::trainer::{Stopper, Trainer, TrainerError};
+
+/// The program, and how it is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainerProgram {
+    /// Where it is; without a folder in its name, beside this program.
+    pub path: PathBuf,
+    /// Threads of the tensor library.
+    pub threads: usize,
+    /// Memory that it may map, in MiB.
+    pub memory_mb: u64,
+    /// Go on where the kernel cannot confine it.
+    pub unprotected: bool,
+    /// Drop what it logs; reasons come back as answers.
+    pub quiet: bool,
+}
 
 /// A trainer in a process of its own.
 #[derive(Debug)]
 pub struct ProcessTrainer {
-    config: TrainerConfig,
+    program: TrainerProgram,
     process: Arc<Mutex<Child>>,
     requests: BufWriter<ChildStdin>,
     responses: BufReader<ChildStdout>,
@@ -32,23 +46,15 @@ pub struct ProcessTrainer {
     lengths: Lengths,
 }
 
-/// The lengths of a plan's answers, and the test patients who can be in them.
-#[derive(Debug, Clone, Copy, Default)]
-struct Lengths {
-    sum: usize,
-    cells: usize,
-    test: u32,
-}
-
 impl ProcessTrainer {
     /// Starts the process.
     ///
     /// # Errors
     /// Fails where the program cannot be started.
-    pub fn start(config: &TrainerConfig) -> Result<Self, TrainerError> {
-        let (child, requests, responses) = spawn(config)?;
+    pub fn start(program: &TrainerProgram) -> Result<Self, TrainerError> {
+        let (child, requests, responses) = spawn(program)?;
         Ok(Self {
-            config: config.clone(),
+            program: program.clone(),
             process: Arc::new(Mutex::new(child)),
             requests,
             responses,
@@ -60,7 +66,7 @@ impl ProcessTrainer {
     /// Has another process where this one has read another cohort.
     fn reading(&mut self, cohort_file: &Path) -> Result<(), TrainerError> {
         if self.cohort_file.as_deref().is_some_and(|own| own != cohort_file) {
-            let (child, requests, responses) = spawn(&self.config)?;
+            let (child, requests, responses) = spawn(&self.program)?;
             let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
             // It may have ended by itself.
             let _ended = process.kill();
@@ -135,7 +141,7 @@ impl Trainer for ProcessTrainer {
     ) -> Result<Loaded, TrainerError> {
         let lengths = Lengths::of(plan)?;
         self.reading(cohort_file)?;
-        let threads = self.config.threads.size();
+        let threads = self.program.threads;
         let (plan, cohort_file) = (plan.to_owned(), cohort_file.to_path_buf());
         let request = Request::Load { plan, cohort_file, threads, altered };
         match self.ask(&request, &[], FrameLimits::integers(0))? {
@@ -189,12 +195,12 @@ impl Drop for ProcessTrainer {
 
 type Process = (Child, BufWriter<ChildStdin>, BufReader<ChildStdout>);
 
-fn spawn(config: &TrainerConfig) -> Result<Process, TrainerError> {
-    let program = beside_this_program(&config.program);
-    let started = Command::new(&program)
+fn spawn(program: &TrainerProgram) -> Result<Process, TrainerError> {
+    let path = beside_this_program(&program.path);
+    let started = Command::new(&path)
         .arg("--memory-mb")
-        .arg(config.memory_mb.get().to_string())
-        .args(config.unprotected.then_some("--unprotected"))
+        .arg(program.memory_mb.to_string())
+        .args(program.unprotected.then_some("--unprotected"))
         // Buffers of every step are of the same sizes: keeping them saves 10 to 25 % of the time.
         .env("MALLOC_TRIM_THRESHOLD_", KEPT_BYTES)
         .env("MALLOC_MMAP_THRESHOLD_", KEPT_BYTES)
@@ -202,41 +208,13 @@ fn spawn(config: &TrainerConfig) -> Result<Process, TrainerError> {
         .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(if program.quiet { Stdio::null() } else { Stdio::inherit() })
         .spawn();
     let mut child =
-        started.map_err(|source| TrainerError::Start { program: program.display().to_string(), source })?;
+        started.map_err(|source| TrainerError::Start { program: path.display().to_string(), source })?;
     let requests = child.stdin.take().expect("standard input is piped");
     let responses = child.stdout.take().expect("standard output is piped");
     Ok((child, BufWriter::new(requests), BufReader::new(responses)))
-}
-
-impl Lengths {
-    fn of(plan: &str) -> Result<Self, TrainerError> {
-        let refuse = |problem: String| TrainerError::Failed(format!("the plan is refused: {problem}"));
-        let plan: Plan = text_file::parse("plan", plan).map_err(|error| refuse(error.to_string()))?;
-        let trained = plan.trained().map_err(|problem| refuse(problem.message))?;
-        let cells = plan.histogram().map_or(0, Histogram::cells);
-        Ok(Self { sum: plan.update_values(&trained), cells, test: 0 })
-    }
-}
-
-/// Reads the integers of a payload.
-fn integers<T>(payload: &[u8], read: fn([u8; 8]) -> T) -> Result<Vec<T>, TrainerError> {
-    match payload.as_chunks() {
-        (values, []) => Ok(values.iter().map(|&value| read(value)).collect()),
-        _ => Err(TrainerError::OtherAnswer),
-    }
-}
-
-/// Holds counts against the number of patients who can be in them: each is in one cell at most.
-fn counts(counts: &[u64], test: u32) -> Result<Vec<u32>, TrainerError> {
-    let counted = counts.iter().fold(0_u64, |sum, &count| sum.saturating_add(count));
-    if counted > test.into() {
-        let message = format!("it counted {counted} patients where it had loaded {test}");
-        return Err(TrainerError::BeyondBounds(message));
-    }
-    let narrow = |&count| u32::try_from(count).expect("no count is above the total");
-    Ok(counts.iter().map(narrow).collect())
 }
 
 /// A program's name without a folder means the one that was installed along with the agent.
@@ -266,10 +244,10 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use fedtwin_plan::Digest;
-    use fedtwin_plan::report::RiskReport;
     use tempfile::TempDir;
 
     use super::*;
+    use crate::report::RiskReport;
 
     const PLAN: &str = r#"
 data.table = { outcome = "ill", features.age.number = { unit = "years", low = 0, high = 100 } }
@@ -296,8 +274,9 @@ calibrated = { m = 10, c_int = 8000, modulus_bits = 32, steps = 1 }
         let program = folder.path().join("trainer");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
-        let config = TrainerConfig { program, ..TrainerConfig::default() };
-        Subverted(ProcessTrainer::start(&config).unwrap(), folder)
+        let program =
+            TrainerProgram { path: program, threads: 1, memory_mb: 16_384, unprotected: false, quiet: false };
+        Subverted(ProcessTrainer::start(&program).unwrap(), folder)
     }
 
     /// It loads a cohort of one test patient first.

@@ -10,13 +10,12 @@
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use fedtwin_plan::inventory::Inventory;
+use fedtwin_plan::numbers::Positive;
+use fedtwin_plan::{Digest, PatientId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
-use crate::inventory::Inventory;
-use crate::numbers::Positive;
-use crate::record::PatientId;
 use crate::report::Report;
 use crate::stand_in::StandIn;
 

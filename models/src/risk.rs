@@ -6,19 +6,19 @@
 
 use fedtwin_plan::cohort_need::TableNeed;
 use fedtwin_plan::record::TableRecord;
-use fedtwin_plan::report::Report;
 use fedtwin_plan::{ModelSpec, PatientId, Trained};
+use fedtwin_trainer::model::{Model, Patients, SlotBatch, TrainError, patient_count};
+use fedtwin_trainer::report::Report;
 use tch::{Device, Kind, Tensor};
 
 use crate::intercept;
 use crate::open::{Parts, dimension};
 use crate::perceptron::{Perceptron, Weights};
 use crate::score::risk_report;
-use crate::trainer::{Patients, SlotBatch, TrainError, Trainer, patient_count};
 
-/// The trainer of risk studies.
+/// The model of risk studies.
 #[derive(Debug)]
-pub struct RiskTrainer {
+pub struct RiskModel {
     slots: u32,
     train: Table,
     test: Table,
@@ -54,8 +54,8 @@ struct Batch {
     outcomes: Tensor,
 }
 
-impl RiskTrainer {
-    /// Makes the trainer of a risk model over the rows of a cohort.
+impl RiskModel {
+    /// Makes a risk model over the rows of a cohort.
     ///
     /// # Panics
     /// If the model is of another family.
@@ -103,7 +103,7 @@ impl Table {
     }
 }
 
-impl Trainer for RiskTrainer {
+impl Model for RiskModel {
     fn patients(&self) -> Patients {
         Patients { train: patient_count(&self.train.outcomes), test: patient_count(&self.test.outcomes) }
     }
