@@ -37,5 +37,5 @@ pub fn score(
     Ok(trainer.score(&weights, false)?)
 }
 
-/// As much as a site's trainer has by itself.
-const MEMORY_MB: u64 = 16_384;
+/// What the program takes by itself.
+const MEMORY_MB: u64 = 8192;
