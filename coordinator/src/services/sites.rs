@@ -249,30 +249,30 @@ impl Sites for SitesService {
         request: Request<wire::LedgerEntries>,
     ) -> Result<Response<wire::MirrorState>, Status> {
         let (_, site) = self.site(&request, Call::MirrorLedger)?;
-        let room = request.extensions().get::<Room>().cloned();
+        let room = request.extensions().get().cloned();
         let sent = LedgerEntries::try_from(request.into_inner())?;
         let mirrors = self.context.mirrors.clone();
-        let append = tokio::task::spawn_blocking(move || {
-            // The site may have given up; what is done for it has its room all the same.
-            let _room = room;
-            mirrors.append(&site, &sent, clock::now())
-        });
-        let state = append.await.expect("appending to a mirror does not panic");
+        let state = on_a_thread(room, move || mirrors.append(&site, &sent, clock::now())).await;
         Ok(Response::new(state.map_err(refused)?.into()))
     }
 
     async fn witness(&self, request: Request<wire::Sightings>) -> Result<Response<wire::Growths>, Status> {
         let (_, site) = self.site(&request, Call::Witness)?;
-        let room = request.extensions().get::<Room>().cloned();
+        let room = request.extensions().get().cloned();
         let sightings = Sighting::read(request.into_inner())?;
         let mirrors = self.context.mirrors.clone();
-        let witness = tokio::task::spawn_blocking(move || {
-            let _room = room;
-            mirrors.witness(&site, sightings)
-        });
-        let growths = witness.await.expect("looking at mirrors does not panic");
+        let growths = on_a_thread(room, move || mirrors.witness(&site, sightings)).await;
         Ok(Response::new(Growth::write(growths.map_err(refused)?)))
     }
+}
+
+/// Does what waits for the disk. The site may give up meanwhile; what is done for it has its room all the same.
+async fn on_a_thread<T: Send + 'static>(room: Option<Room>, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(move || {
+        let _room = room;
+        work()
+    });
+    done.await.expect("work on mirrors does not panic")
 }
 
 /// Reads what an agent calls itself.
