@@ -164,39 +164,8 @@ const FOLDER: &str = "checked";
 
 #[cfg(test)]
 mod tests {
-    use fedtwin_plan::PatientId;
-    use fedtwin_plan::numbers::Positive;
-    use fedtwin_trainer::Stopper;
-    use fedtwin_trainer::report::Report;
-
     use super::*;
-
-    /// A trainer that says that it has loaded this.
-    struct Claims(Loaded);
-
-    impl Trainer for Claims {
-        fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<Loaded, TrainerError> {
-            Ok(self.0)
-        }
-
-        fn sum(
-            &mut self,
-            _weights: &[f32],
-            _sampled: Vec<PatientId>,
-            _slice_seed: u64,
-            _clip: Positive,
-        ) -> Result<Vec<i64>, TrainerError> {
-            Err(TrainerError::OtherAnswer)
-        }
-
-        fn score(&mut self, _weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainerError> {
-            Err(TrainerError::OtherAnswer)
-        }
-
-        fn stopper(&self) -> Stopper {
-            Stopper::default()
-        }
-    }
+    use crate::claims::Claims;
 
     #[test]
     fn no_trainer_loads_more_patients_than_were_checked() {
@@ -205,7 +174,8 @@ mod tests {
         let inventory = Inventory { declared: 9, train: 8, test: 2, positive: 3, left_out, features, digest };
         let checked = Expected::from(inventory);
         let loads = |train, test, digest| {
-            load(&mut Claims(Loaded { train, test, digest }), ("", Path::new("cohort.toml")), &checked)
+            let mut trainer = Claims { declared: None, loaded: Some(Loaded { train, test, digest }) };
+            load(&mut trainer, ("", Path::new("cohort.toml")), &checked)
         };
         // A plan may need what some of them lack.
         for (train, test) in [(8, 2), (7, 1), (0, 0)] {

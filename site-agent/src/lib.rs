@@ -13,6 +13,8 @@ mod bounds;
 pub mod budget_command;
 mod check_command;
 pub mod checked;
+#[cfg(test)]
+mod claims;
 pub mod cli;
 pub mod client;
 pub mod closings;

@@ -5,18 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 
 use clap::Parser;
 use fedtwin_certs::folder::create_credentials;
-use fedtwin_plan::PatientId;
-use fedtwin_plan::inventory::Inventory;
-use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::text_file::parse;
-use fedtwin_trainer::pipe::Loaded;
-use fedtwin_trainer::report::Report;
-use fedtwin_trainer::{NewTrainer, Stopper, Trainer, TrainerError};
+use fedtwin_trainer::{NewTrainer, Trainer};
 
 use super::tests::{NOW, Site, grant, key, noised, recollect};
 use super::*;
 use crate::budget_command::{self, BudgetArguments, Place};
 use crate::check_command;
+use crate::claims::Claims;
 use crate::config::SiteConfig;
 use crate::ledger_command::{self, LedgerAction};
 use crate::study_command::{self, StudyAction};
@@ -50,38 +46,6 @@ fn take_part(site: &Site) -> (Session, [Vec<u8>; 2]) {
     recollect(&mut session, 0, &[]).unwrap();
     site.offer(&mut session, "s", 1024).unwrap();
     (session, FILES.map(|file| fs::read(site.state().join(file)).unwrap()))
-}
-
-/// A trainer that says that it checked a cohort of this size.
-struct Checks(Option<u32>);
-
-impl Trainer for Checks {
-    fn check(&mut self, cohort_file: &Path) -> Result<Inventory, TrainerError> {
-        let inventory = CohortFile::load(cohort_file).unwrap().take_inventory().unwrap();
-        Ok(Inventory { declared: self.0.unwrap_or(inventory.declared), ..inventory })
-    }
-
-    fn load(&mut self, _plan: &str, _cohort_file: &Path) -> Result<Loaded, TrainerError> {
-        Err(TrainerError::OtherAnswer)
-    }
-
-    fn sum(
-        &mut self,
-        _weights: &[f32],
-        _sampled: Vec<PatientId>,
-        _slice_seed: u64,
-        _clip: Positive,
-    ) -> Result<Vec<i64>, TrainerError> {
-        Err(TrainerError::OtherAnswer)
-    }
-
-    fn score(&mut self, _weights: &[f32], _fit_intercept: bool) -> Result<Report, TrainerError> {
-        Err(TrainerError::OtherAnswer)
-    }
-
-    fn stopper(&self) -> Stopper {
-        Stopper::default()
-    }
 }
 
 #[test]
@@ -128,7 +92,8 @@ fn a_check_that_fails_closes_the_cohort_wherever_its_name_can_be_read() {
     let place = Place { config: &config, base: site.folder(), credentials: &site.credentials };
     let check = |text: &str, found: Option<u32>| {
         fs::write(&file, text).unwrap();
-        let new_trainer: NewTrainer = Arc::new(move || Ok(Box::new(Checks(found)) as Box<dyn Trainer>));
+        let new_trainer: NewTrainer =
+            Arc::new(move || Ok(Box::new(Claims { declared: found, loaded: None }) as Box<dyn Trainer>));
         let checked = check_command::check_cohort(place, &file, &new_trainer, &mut Vec::new());
         checked.map_err(|error| format!("{error:#}"))
     };
