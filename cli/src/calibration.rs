@@ -4,12 +4,12 @@
 
 use std::fmt::Write;
 
-use fedtwin_plan::Ratio;
-use fedtwin_plan::numbers::{Count, OutOfRange, Positive};
+use fedtwin_plan::numbers::{OutOfRange, Positive};
 use fedtwin_plan::plan::{
     Calibrated, Draft, LocalNoise, Metrics, MetricsNoise, Plan, Privacy, SharedNoise, Target,
 };
 use fedtwin_plan::text_file::Problem;
+use fedtwin_plan::{Ratio, WireBits};
 use fedtwin_privacy::accountant::calibrate::c_int_for;
 use fedtwin_privacy::accountant::{
     self, Calibration, CalibrationError, GaussianEvent, NoiseBits, NoiseShares, Segment,
@@ -73,7 +73,7 @@ pub fn section(calibrated: &Calibrated) -> String {
     let mut section = format!(
         "[calibrated]\nm = {}\nc_int = {c_int}\nmodulus_bits = {}\nsteps = {steps}\n",
         m.get(),
-        modulus_bits.get()
+        modulus_bits.bits()
     );
     if let Some(epsilon) = epsilon {
         writeln!(section, "epsilon = {:?}", epsilon.get()).expect("writing to a String does not fail");
@@ -127,7 +127,7 @@ fn noised(draft: &Draft, delta: f64, target: Target) -> Result<Calibrated, Canno
     let c_int = |m: NoiseBits| u64::try_from(c_int_for(m, shares, multiplier)).unwrap_or(0);
     let grid = Grid::of(draft)?;
     // A norm at the largest possible one was cut, and its noise multiplier is another.
-    let suits = |bits: u32, m: NoiseBits| {
+    let suits = |bits: WireBits, m: NoiseBits| {
         let c_int = c_int(m);
         c_int < C_INT_MAX && grid.fits(bits, m, c_int) && grid.resolves(c_int, UNITS_LOCAL)
     };
@@ -150,7 +150,7 @@ fn noised(draft: &Draft, delta: f64, target: Target) -> Result<Calibrated, Canno
     Ok(Calibrated {
         m: event.m,
         c_int: event.c_int.get().into(),
-        modulus_bits: bits_of(bits),
+        modulus_bits: bits,
         steps,
         epsilon: Some(claim.map_err(|_infinite| CannotCalibrate::Unbounded(multiplier))?),
         metrics: None,
@@ -168,14 +168,7 @@ fn none(draft: &Draft) -> Result<Calibrated, CannotCalibrate> {
         .flat_map(|bits| powers().map(move |c_int| (bits, c_int)))
         .find(|&(bits, c_int)| grid.fits(bits, m, c_int) && grid.resolves(c_int, UNITS_NONE))
         .ok_or_else(|| grid.none())?;
-    Ok(Calibrated {
-        m,
-        c_int,
-        modulus_bits: bits_of(bits),
-        steps: draft.steps(),
-        epsilon: None,
-        metrics: None,
-    })
+    Ok(Calibrated { m, c_int, modulus_bits: bits, steps: draft.steps(), epsilon: None, metrics: None })
 }
 
 /// Takes what one patient adds to a count from the noise that all releases together need.
@@ -206,17 +199,17 @@ impl Grid {
         Ok(Self {
             sites: draft.study.sites.len(),
             patients: draft.cohort.patients_max.get(),
-            values: draft.update_values(&draft.trained()?),
+            values: draft.update_values(),
         })
     }
 
     /// Says whether the sums of all sites, with noise of 8 standard deviations, are below half the modulus:
     /// the condition that each receiver of the plan checks too.
-    fn fits(&self, bits: u32, m: NoiseBits, c_int: u64) -> bool {
+    fn fits(&self, bits: WireBits, m: NoiseBits, c_int: u64) -> bool {
         let sites = self.sites as u128;
         let contributions = u128::from(self.patients) * u128::from(c_int) * sites;
         let noise = 8 * (1_u128 << m.get()) * sites;
-        contributions + noise < 1_u128 << (bits - 1)
+        contributions + noise < 1_u128 << (bits.bits() - 1)
     }
 
     /// Says whether a contribution at the clip has `units` grid units in each coordinate, in the mean square.
@@ -239,10 +232,6 @@ fn noise_bits(m: u32) -> NoiseBits {
     NoiseBits::try_from(i64::from(m)).expect("the range of m is within that of its type")
 }
 
-fn bits_of(bits: u32) -> Count<32, 64> {
-    Count::try_from(i64::from(bits)).expect("each modulus is within range")
-}
-
 /// Rounds a cost up to six decimals, the precision in which plans claim it.
 pub(crate) fn round_up(epsilon: f64) -> f64 {
     let rounded = (epsilon * 1e6).ceil() / 1e6;
@@ -255,8 +244,8 @@ const METRICS_M: u32 = 20;
 /// What a plan claims where the cost vanishes within the precision of claims.
 const CLAIM_MIN: f64 = 1e-6;
 
-/// The widths of an update, in bits.
-const MODULI: [u32; 3] = [32, 40, 64];
+/// The widths of an update.
+const MODULI: [WireBits; 3] = [WireBits::B32, WireBits::B40, WireBits::B64];
 
 /// From the least m that the accountant prices to one at which sampling noise is still quick and the
 /// rounding of contributions no longer matters.
@@ -334,7 +323,7 @@ mod tests {
         let bits = |patients: &str| {
             let found =
                 calibrated(&[("patients_max = 1000", &format!("patients_max = {patients}"))]).unwrap();
-            found.modulus_bits.get()
+            found.modulus_bits.bits()
         };
         assert_eq!(bits("1000"), 32);
         assert_eq!(bits("10000000"), 40);
@@ -350,7 +339,7 @@ mod tests {
         .unwrap();
         assert!(found.c_int.is_power_of_two() && found.m.get() == 10 && found.epsilon.is_none());
         // 4 sites with 1000 patients each: 2^12 - 96 contributions and noise leave 2^18 below 2^31.
-        assert_eq!((found.c_int, found.modulus_bits.get()), (1 << 19, 32));
+        assert_eq!((found.c_int, found.modulus_bits.bits()), (1 << 19, 32));
     }
 
     #[test]

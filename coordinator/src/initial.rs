@@ -12,7 +12,7 @@ use std::path::Path;
 
 use fedtwin_plan::model_file::{self, Checker, ModelFileError, header};
 use fedtwin_plan::signed::SignedPlan;
-use fedtwin_plan::{Digest, ModelSpec, Plan, ResearcherName};
+use fedtwin_plan::{Architecture, Digest, Plan, ResearcherName};
 
 use crate::store::{NewModel, Store};
 
@@ -66,37 +66,37 @@ pub fn prepare(
     save().inspect_err(|_refused| store.remove_study(id))
 }
 
-/// Makes the first model of a checked plan.
+/// Makes the first model of a plan.
 ///
 /// A model with adapters begins with the named file's weights and adapters from the seed, whose product is 0.
 fn make(store: &Store, plan: &Plan, opener: &ResearcherName) -> Result<Digest, InitialError> {
-    let spec = plan.model_spec().expect("a checked plan has a model");
+    let architecture = plan.architecture();
     let (study, seed) = (&plan.study.id, plan.model.seed);
     let Some(named) = plan.model.initial else {
         let mut file = store.new_model(study)?;
-        model_file::write_initial(&spec, seed, &mut file)?;
+        model_file::write_initial(architecture, seed, &mut file)?;
         return Ok(file.commit()?);
     };
-    let (base, path) = (spec.base(), store.given(opener, &named));
+    let (base, path) = (architecture.base(), store.given(opener, &named));
     let mut given = open(&path, &named, &base)?;
-    let model = if base == spec {
+    let model = if base == *architecture {
         std::fs::hard_link(&path, store.model(study, &named))?;
         named
     } else {
         let mut file = store.new_model(study)?;
-        file.write_all(&header(&spec))?;
+        file.write_all(&header(architecture))?;
         io::copy(&mut given, &mut file)?;
-        model_file::write_adapters(&spec, seed, &mut file)?;
+        model_file::write_adapters(architecture, seed, &mut file)?;
         file.commit()?
     };
     store.remove_given(opener, &named);
     Ok(model)
 }
 
-/// Opens a model of this specification and leaves the reader at its first value.
+/// Opens a model of this architecture and leaves the reader at its first value.
 ///
 /// What was given was checked when it came; only whose model it is remains to be seen.
-fn open(path: &Path, named: &Digest, base: &ModelSpec) -> Result<File, InitialError> {
+fn open(path: &Path, named: &Digest, base: &Architecture) -> Result<File, InitialError> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(InitialError::NotGiven(*named)),
         opened => opened?,
@@ -123,15 +123,12 @@ impl Incoming {
     ///
     /// # Errors
     /// Refuses a plan that names none; returns the file system's errors.
-    ///
-    /// # Panics
-    /// If the plan was not checked.
     pub fn start(store: &Store, plan: &Plan, by: &ResearcherName) -> Result<Option<Self>, InitialError> {
         let named = plan.model.initial.ok_or(InitialError::NotNamed)?;
         if store.given(by, &named).exists() {
             return Ok(None);
         }
-        let base = plan.model_spec().expect("a checked plan has a model").base();
+        let base = plan.architecture().base();
         Ok(Some(Self { named, checker: Checker::new(&base), file: store.new_given(by)? }))
     }
 
@@ -193,7 +190,7 @@ TRAINABLE
 
     /// A model file of the plan's base model, and a plan that names it.
     fn given(trainable: &str) -> (Vec<u8>, Plan, TempDir, Store) {
-        let base = plan(None, "").model_spec().unwrap();
+        let base = plan(None, "").architecture().clone();
         let file = model_file::encode(&base, &model_file::initial_values(&base, 77));
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().to_path_buf()).unwrap();
@@ -238,13 +235,13 @@ TRAINABLE
     fn adapters_are_added_to_a_given_model() {
         let (file, plan, _folder, store) = given("trainable.low-rank.rank = 1");
         upload(&store, &plan, &file, 64).unwrap();
-        let spec = plan.model_spec().unwrap();
+        let spec = plan.architecture();
         let model = begin(&store, &plan).unwrap();
         let stored = std::fs::read(store.model(&plan.study.id, &model)).unwrap();
-        let values = model_file::decode(&spec, &stored).unwrap();
+        let values = model_file::decode(spec, &stored).unwrap();
         let base = model_file::decode(&spec.base(), &file).unwrap();
         assert_eq!(values[..base.len()], base);
-        assert_eq!(values[base.len()..], model_file::initial_values(&spec, 1)[base.len()..]);
+        assert_eq!(values[base.len()..], model_file::initial_values(spec, 1)[base.len()..]);
     }
 
     #[test]

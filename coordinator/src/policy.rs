@@ -85,11 +85,8 @@ impl Policy {
     ///
     /// # Errors
     /// Names the first that is too large.
-    ///
-    /// # Panics
-    /// If the plan was not checked.
     pub fn allows(&self, plan: &Plan) -> Result<(), TooMuch> {
-        let weights = plan.model_spec().expect("a checked plan has a model").values() as u64;
+        let weights = plan.architecture().values() as u64;
         if weights > self.parameters_max {
             return Err(TooMuch::Weights { weights, max: self.parameters_max });
         }

@@ -2,8 +2,7 @@
 
 use fedtwin_plan::cohort_need::DataNeed;
 use fedtwin_plan::record::Records;
-use fedtwin_plan::text_file::Problem;
-use fedtwin_plan::{ModelSpec, Plan};
+use fedtwin_plan::{Family, Plan};
 use fedtwin_trainer::model::{Model, TrainError};
 use tch::{Cuda, Device};
 
@@ -52,15 +51,13 @@ pub fn device(threads: usize) -> Device {
 /// # Errors
 /// Refuses records that do not fit the plan, and families that have none.
 pub fn model(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box<dyn Model>, TrainError> {
-    let refuse = |problem: Problem| TrainError::CohortIncompatible {
-        reason: format!("{} {}", problem.key, problem.message),
-    };
-    let (spec, trained) = (plan.model_spec().map_err(refuse)?, plan.trained().map_err(refuse)?);
+    let (architecture, trained) = (plan.architecture().clone(), plan.trained().clone());
     let slots = cohort.slots;
-    match (&spec, &plan.data, cohort.train, cohort.test) {
-        (ModelSpec::Unet(unet), DataNeed::Images(need), Records::Volumes(train), Records::Volumes(test)) => {
+    match (&plan.model.family, &plan.data, cohort.train, cohort.test) {
+        (Family::Unet(size), DataNeed::Images(need), Records::Volumes(train), Records::Volumes(test)) => {
             let study = Segmentation {
-                spec: unet.clone(),
+                size: size.clone(),
+                architecture,
                 trained,
                 augmentation: plan.training.augmentation.clone(),
                 need: *need,
@@ -70,20 +67,20 @@ pub fn model(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box<d
             Ok(Box::new(UnetModel::new(study, Parts { slots, train, test }, resources)?))
         }
         (
-            ModelSpec::LinearRisk(_) | ModelSpec::MlpRisk(_),
+            Family::LinearRisk | Family::MlpRisk(_),
             DataNeed::Table(need),
             Records::Table(train),
             Records::Table(test),
         ) => {
             let parts = Parts { slots, train, test };
-            let study = Risk { spec: spec.clone(), trained, need: need.clone() };
+            let study = Risk { architecture, trained, need: need.clone() };
             Ok(Box::new(RiskModel::new(&study, &parts, resources.device)))
         }
-        (ModelSpec::Vector(_), DataNeed::Table(_) | DataNeed::Images(_), _, _) => {
-            Err(TrainError::NoTrainer { family: spec.family() })
+        (Family::Vector(_), DataNeed::Table(_) | DataNeed::Images(_), _, _) => {
+            Err(TrainError::NoTrainer { family: plan.model.family.name() })
         }
         (
-            ModelSpec::Unet(_) | ModelSpec::LinearRisk(_) | ModelSpec::MlpRisk(_),
+            Family::Unet(_) | Family::LinearRisk | Family::MlpRisk(_),
             DataNeed::Table(_) | DataNeed::Images(_),
             _,
             _,

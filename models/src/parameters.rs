@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use fedtwin_plan::model::{ADAPTER_IN, ADAPTER_OUT};
-use fedtwin_plan::{ModelSpec, Trained};
+use fedtwin_plan::family::{ADAPTER_IN, ADAPTER_OUT};
+use fedtwin_plan::{Architecture, Trained};
 use fedtwin_trainer::model::{TrainError, check_weights};
 use tch::kind::Element;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -26,7 +26,7 @@ pub struct Parameters {
 /// One parameter of all nets.
 #[derive(Debug)]
 struct Parameter {
-    /// The specification's shape; with several nets, `[nets, ...]` before it.
+    /// The architecture's shape; with several nets, `[nets, ...]` before it.
     tensor: Tensor,
     /// Its place among all values.
     range: Range<usize>,
@@ -51,12 +51,21 @@ impl Parameters {
     /// a prediction 0.6 of the time. Grouped convolutions are faster as their shape says.
     ///
     /// # Panics
-    /// If `trained` is of another specification.
+    /// If `trained` is of another architecture.
     #[must_use]
-    pub fn new(spec: &ModelSpec, trained: &Trained, nets: i64, (kind, device): (Kind, Device)) -> Self {
-        assert_eq!(spec.values(), trained.all_values(), "a choice among the specification's parameters");
+    pub fn new(
+        architecture: &Architecture,
+        trained: &Trained,
+        nets: i64,
+        (kind, device): (Kind, Device),
+    ) -> Self {
+        assert_eq!(
+            architecture.values(),
+            trained.all_values(),
+            "a choice among the architecture's parameters"
+        );
         let (mut values, mut chosen) = (0, trained.parameters().iter().peekable());
-        let specs = spec.parameters();
+        let specs = architecture.parameters();
         let parameters = specs.iter().map(|parameter| {
             let range = values..values + parameter.values();
             values = range.end;

@@ -5,7 +5,7 @@
 //! by its bias `d` (Rumelhart et al. 1986); each row's are kept apart, where a sum over rows would be one
 //! matrix product. A row never meets another.
 
-use fedtwin_plan::{ModelSpec, Trained};
+use fedtwin_plan::{Architecture, Trained};
 use fedtwin_trainer::model::{TrainError, check_weights};
 use tch::{Device, Tensor};
 
@@ -40,11 +40,15 @@ impl Perceptron {
     /// Makes the perceptron of a risk model.
     ///
     /// # Panics
-    /// If `spec` is of another family, or `trained` of another specification.
+    /// If the architecture is of another family, or `trained` of another architecture.
     #[must_use]
-    pub fn new(spec: &ModelSpec, trained: &Trained, device: Device) -> Self {
-        assert_eq!(spec.values(), trained.all_values(), "a choice among the specification's parameters");
-        let parameters = spec.parameters();
+    pub fn new(architecture: &Architecture, trained: &Trained, device: Device) -> Self {
+        assert_eq!(
+            architecture.values(),
+            trained.all_values(),
+            "a choice among the architecture's parameters"
+        );
+        let parameters = architecture.parameters();
         let is_trained = |name: &str| trained.parameters().iter().any(|parameter| parameter.name == name);
         let layers = parameters.chunks_exact(2).map(|pair| {
             let outputs = pair[1].values();
@@ -57,7 +61,7 @@ impl Perceptron {
         });
         let layers: Vec<_> = layers.collect();
         assert!(layers.last().is_some_and(|layer| layer.outputs == 1), "a risk model has one logit");
-        Self { layers, values: spec.values(), trained_values: trained.values(), device }
+        Self { layers, values: architecture.values(), trained_values: trained.values(), device }
     }
 
     /// Returns the number of values that are trained.

@@ -6,7 +6,7 @@
 
 use fedtwin_plan::cohort_need::TableNeed;
 use fedtwin_plan::record::TableRecord;
-use fedtwin_plan::{ModelSpec, PatientId, Trained};
+use fedtwin_plan::{Architecture, PatientId, Trained};
 use fedtwin_trainer::model::{Model, Patients, SlotBatch, TrainError, patient_count};
 use fedtwin_trainer::report::Report;
 use tch::{Device, Kind, Tensor};
@@ -29,7 +29,7 @@ pub struct RiskModel {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Risk {
     /// The model: linear or a perceptron.
-    pub spec: ModelSpec,
+    pub architecture: Architecture,
     /// The part of it that is trained.
     pub trained: Trained,
     /// The table's features.
@@ -61,7 +61,7 @@ impl RiskModel {
     /// If the model is of another family.
     #[must_use]
     pub fn new(study: &Risk, rows: &Parts<TableRecord>, device: Device) -> Self {
-        let model = Perceptron::new(&study.spec, &study.trained, device);
+        let model = Perceptron::new(&study.architecture, &study.trained, device);
         let batch = (GRADIENT_VALUES / model.trained_values()).clamp(1, ROWS_PER_BATCH);
         let table = |rows: &[TableRecord]| Table::new(&study.need, rows, batch, device);
         Self { slots: rows.slots, train: table(&rows.train), test: table(&rows.test), model }

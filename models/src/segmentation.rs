@@ -6,10 +6,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fedtwin_plan::cohort_need::ImageNeed;
-use fedtwin_plan::model::UnetSpec;
+use fedtwin_plan::family::UnetSize;
 use fedtwin_plan::plan::{Augmentation, Loss};
 use fedtwin_plan::record::VolumeRecord;
-use fedtwin_plan::{PatientId, Ratio, Trained};
+use fedtwin_plan::{Architecture, PatientId, Ratio, Trained};
 use fedtwin_trainer::model::{Model, Patients, SlotBatch, TrainError, patient_count};
 use fedtwin_trainer::report::{Report, SegmentationReport, SegmentationRow};
 use tch::{Device, Kind, Tensor, no_grad};
@@ -25,8 +25,10 @@ use crate::unet::Unet;
 /// What a segmentation study trains.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segmentation {
-    /// The net.
-    pub spec: UnetSpec,
+    /// The net's size.
+    pub size: UnetSize,
+    /// Its parameters over the images' channels.
+    pub architecture: Architecture,
     /// The part of it that is trained.
     pub trained: Trained,
     /// Random changes of a patient's copies.
@@ -79,7 +81,8 @@ impl UnetModel {
         slices::check(&volumes.test, &study.need)?;
         let work = study.work();
         let objective = Objective {
-            spec: study.spec.clone(),
+            size: study.size.clone(),
+            architecture: study.architecture.clone(),
             trained: study.trained.clone(),
             loss: study.loss,
             copies: study.copies(),
@@ -88,7 +91,7 @@ impl UnetModel {
         Ok(Self {
             volumes,
             crew: kind.crew(&objective, &work, resources),
-            net: Unet::new(&study.spec, 1),
+            net: Unet::new(&study.size, 1),
             parameters: objective.parameters(1),
             device: resources.device,
             study,
@@ -157,7 +160,7 @@ impl Segmentation {
     #[must_use]
     pub fn work(&self) -> Work {
         Work {
-            spec: self.spec.clone(),
+            size: self.size.clone(),
             slices: self.copies() * self.need.slices_per_patient.size(),
             height: self.need.height.size(),
             width: self.need.width.size(),

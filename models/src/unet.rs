@@ -1,10 +1,10 @@
 //! The U-Net (Ronneberger et al. 2015) with padded convolutions and without normalisation layers.
 //!
 //! A pure function of its layers' weights, which [`crate::parameters`] holds in the order and under the
-//! names of [`UnetSpec`]. It computes one net, or several of one size side by side, each with weights of
+//! names of its architecture. It computes one net, or several of one size side by side, each with weights of
 //! its own, as groups of channels that never meet.
 
-use fedtwin_plan::model::UnetSpec;
+use fedtwin_plan::family::UnetSize;
 use tch::Tensor;
 
 /// A U-Net with one logit per pixel.
@@ -24,22 +24,22 @@ pub struct Layer {
 }
 
 impl Unet {
-    /// Returns `nets` nets of the specified size, side by side.
+    /// Returns `nets` nets of this size, side by side.
     #[must_use]
-    pub fn new(spec: &UnetSpec, nets: i64) -> Self {
-        Self { depth: spec.depth.size(), nets }
+    pub fn new(size: &UnetSize, nets: i64) -> Self {
+        Self { depth: size.depth.size(), nets }
     }
 
     /// Returns one logit per pixel.
     ///
     /// # Shapes
-    /// `layers`: in the order of the specification. `images`: `[batch, nets * channels, height, width]`, height
+    /// `layers`: in the order of the architecture. `images`: `[batch, nets * channels, height, width]`, height
     /// and width divisible by 2^depth. Returns `[batch, nets, height, width]`.
     ///
     /// # Panics
-    /// If there are not as many layers as the specification has.
+    /// If there are not as many layers as the architecture has.
     pub fn forward(&self, layers: &[Layer], images: &Tensor) -> Tensor {
-        assert_eq!(layers.len(), 4 * self.depth + 3, "the specification's layers");
+        assert_eq!(layers.len(), 4 * self.depth + 3, "the architecture's layers");
         let (head, blocks) = layers.split_last().expect("at least one layer");
         let mut blocks = blocks.chunks_exact(2);
         let mut next = || blocks.next().expect("two blocks for each level and one for the bottom");

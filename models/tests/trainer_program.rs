@@ -144,7 +144,7 @@ impl Trainer {
 
 fn weights(plan: &str) -> Vec<u8> {
     let plan: Plan = text_file::parse("plan", plan).unwrap();
-    let values = initial_values(&plan.model_spec().unwrap(), plan.model.seed);
+    let values = initial_values(plan.architecture(), plan.model.seed);
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 

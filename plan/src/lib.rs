@@ -4,11 +4,12 @@
 //! randomness; the other crates meet in its types. A plan is data and never code: whoever signs one
 //! can choose among what these types can say, and nothing else.
 
+pub mod architecture;
 pub mod cohort_need;
 pub mod digest;
+pub mod family;
 pub mod histogram;
 pub mod inventory;
-pub mod model;
 pub mod model_file;
 pub mod names;
 pub mod numbers;
@@ -21,11 +22,12 @@ pub mod time;
 pub mod trained;
 pub mod wire_bits;
 
+pub use architecture::Architecture;
 pub use digest::Digest;
-pub use model::ModelSpec;
+pub use family::Family;
 pub use names::{CohortName, FederationName, ResearcherName, SiteName, StudyId};
 pub use numbers::Ratio;
-pub use plan::Plan;
+pub use plan::{Plan, PlanFile};
 pub use record::PatientId;
 pub use time::Timestamp;
 pub use trained::Trained;

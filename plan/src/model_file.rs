@@ -1,20 +1,20 @@
-//! Model files: safetensors with a header that the specification fixes byte by byte.
+//! Model files: safetensors with a header that the architecture fixes byte by byte.
 //!
-//! Because the header is a function of the [`ModelSpec`], a receiver compares it for equality and
+//! Because the header is a function of the [`Architecture`], a receiver compares it for equality and
 //! never parses one from the network. The values follow as little-endian `f32` in parameter order.
 //! Format: <https://github.com/huggingface/safetensors#format>.
 
 use std::fmt::Write as _;
 use std::io;
 
-use crate::model::{ModelSpec, ParameterSpec};
+use crate::architecture::{Architecture, ParameterSpec};
 
 /// Returns the safetensors header of a model: its length in 8 bytes, then JSON padded with spaces.
 #[must_use]
-pub fn header(spec: &ModelSpec) -> Vec<u8> {
+pub fn header(architecture: &Architecture) -> Vec<u8> {
     let mut json = String::from("{");
     let mut offset = 0;
-    for (index, parameter) in spec.parameters().iter().enumerate() {
+    for (index, parameter) in architecture.parameters().iter().enumerate() {
         let end = offset + parameter.values() * VALUE_BYTES;
         let comma = if index == 0 { "" } else { "," };
         let shape = parameter.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
@@ -37,23 +37,23 @@ pub fn header(spec: &ModelSpec) -> Vec<u8> {
 
 /// Returns the whole file's length in bytes.
 #[must_use]
-pub fn file_bytes(spec: &ModelSpec) -> u64 {
-    (header(spec).len() + spec.values() * VALUE_BYTES) as u64
+pub fn file_bytes(architecture: &Architecture) -> u64 {
+    (header(architecture).len() + architecture.values() * VALUE_BYTES) as u64
 }
 
 /// Returns the file that holds `values`.
 ///
 /// # Panics
-/// If `values` has another length than the specification.
+/// If `values` has another length than the architecture.
 #[must_use]
-pub fn encode(spec: &ModelSpec, values: &[f32]) -> Vec<u8> {
-    assert_eq!(values.len(), spec.values(), "a model file holds exactly the specification's values");
-    let mut bytes = header(spec);
+pub fn encode(architecture: &Architecture, values: &[f32]) -> Vec<u8> {
+    assert_eq!(values.len(), architecture.values(), "a model file holds exactly the architecture's values");
+    let mut bytes = header(architecture);
     bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     bytes
 }
 
-/// Why bytes are not a usable model of a specification.
+/// Why bytes are not a usable model of an architecture.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModelFileError {
     /// The header names other tensors or shapes, or the length differs.
@@ -70,9 +70,9 @@ pub enum ModelFileError {
 /// Reads the values of a model file.
 ///
 /// # Errors
-/// Refuses a file whose header or length differs from the specification's, or with a value that is no weight.
-pub fn decode(spec: &ModelSpec, bytes: &[u8]) -> Result<Vec<f32>, ModelFileError> {
-    let mut decoder = Decoder::new(spec);
+/// Refuses a file whose header or length differs from the architecture's, or with a value that is no weight.
+pub fn decode(architecture: &Architecture, bytes: &[u8]) -> Result<Vec<f32>, ModelFileError> {
+    let mut decoder = Decoder::new(architecture);
     decoder.push(bytes)?;
     decoder.finish()
 }
@@ -85,10 +85,10 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Starts a file of this specification.
+    /// Starts a file of this architecture.
     #[must_use]
-    pub fn new(spec: &ModelSpec) -> Self {
-        let pieces = Pieces::new(spec);
+    pub fn new(architecture: &Architecture) -> Self {
+        let pieces = Pieces::new(architecture);
         let values = Vec::with_capacity(pieces.length);
         Self { pieces, values }
     }
@@ -96,7 +96,7 @@ impl Decoder {
     /// Takes the next piece.
     ///
     /// # Errors
-    /// Refuses another header, more values than the specification's, and one that is no weight.
+    /// Refuses another header, more values than the architecture's, and one that is no weight.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), ModelFileError> {
         let Self { pieces, values } = self;
         pieces.push(piece, &mut |value| values.push(value))
@@ -117,16 +117,16 @@ impl Decoder {
 pub struct Checker(Pieces);
 
 impl Checker {
-    /// Starts a file of this specification.
+    /// Starts a file of this architecture.
     #[must_use]
-    pub fn new(spec: &ModelSpec) -> Self {
-        Self(Pieces::new(spec))
+    pub fn new(architecture: &Architecture) -> Self {
+        Self(Pieces::new(architecture))
     }
 
     /// Takes the next piece.
     ///
     /// # Errors
-    /// Refuses another header, more values than the specification's, and one that is no weight.
+    /// Refuses another header, more values than the architecture's, and one that is no weight.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), ModelFileError> {
         self.0.push(piece, &mut |_value| ())
     }
@@ -154,8 +154,14 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn new(spec: &ModelSpec) -> Self {
-        Self { header: header(spec), header_seen: 0, length: spec.values(), seen: 0, part: Vec::new() }
+    fn new(architecture: &Architecture) -> Self {
+        Self {
+            header: header(architecture),
+            header_seen: 0,
+            length: architecture.values(),
+            seen: 0,
+            part: Vec::new(),
+        }
     }
 
     fn push(&mut self, piece: &[u8], take: &mut dyn FnMut(f32)) -> Result<(), ModelFileError> {
@@ -219,32 +225,30 @@ pub fn values_from_le(bytes: &[u8]) -> Vec<f32> {
 /// Returns the plan's initial weights: uniform in ±1/sqrt(fan_in), as PyTorch initialises convolutions,
 /// and zero where the fan-in is 0. The same on every machine for the same seed.
 #[must_use]
-pub fn initial_values(spec: &ModelSpec, seed: u64) -> Vec<f32> {
+pub fn initial_values(architecture: &Architecture, seed: u64) -> Vec<f32> {
     let mut file = Vec::new();
-    write_initial(spec, seed, &mut file).expect("writing to memory does not fail");
-    values_from_le(&file[header(spec).len()..])
+    write_initial(architecture, seed, &mut file).expect("writing to memory does not fail");
+    values_from_le(&file[header(architecture).len()..])
 }
 
 /// Writes the file with the plan's initial weights, a part at a time.
 ///
 /// # Errors
 /// Returns what writing returns.
-pub fn write_initial(spec: &ModelSpec, seed: u64, file: &mut impl io::Write) -> io::Result<()> {
-    file.write_all(&header(spec))?;
+pub fn write_initial(architecture: &Architecture, seed: u64, file: &mut impl io::Write) -> io::Result<()> {
+    file.write_all(&header(architecture))?;
     let mut random = SplitMix64(seed);
-    write_drawn(&spec.parameters(), &mut random, file)
+    write_drawn(architecture.parameters(), &mut random, file)
 }
 
 /// Writes the initial values of a model's adapters alone, the same that [`write_initial`] writes last.
 ///
 /// # Errors
 /// Returns what writing returns.
-pub fn write_adapters(spec: &ModelSpec, seed: u64, file: &mut impl io::Write) -> io::Result<()> {
+pub fn write_adapters(architecture: &Architecture, seed: u64, file: &mut impl io::Write) -> io::Result<()> {
     let mut random = SplitMix64(seed);
-    let parameters = spec.parameters();
-    let (base, adapters) = parameters.split_at(spec.base().parameters().len());
-    write_drawn(base, &mut random, &mut io::sink())?;
-    write_drawn(adapters, &mut random, file)
+    write_drawn(architecture.base().parameters(), &mut random, &mut io::sink())?;
+    write_drawn(architecture.adapters(), &mut random, file)
 }
 
 fn write_drawn(
@@ -315,15 +319,10 @@ const PART_VALUES: usize = 1 << 14;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{LinearRiskSpec, UnetSpec};
+    use crate::family::{LinearRisk, UnetSize};
 
-    fn small() -> ModelSpec {
-        ModelSpec::Unet(UnetSpec {
-            channels: 1.try_into().unwrap(),
-            base: 2.try_into().unwrap(),
-            depth: 1.try_into().unwrap(),
-            adapter_rank: None,
-        })
+    fn small() -> Architecture {
+        UnetSize { base: 2.try_into().unwrap(), depth: 1.try_into().unwrap() }.architecture(1, None)
     }
 
     #[test]
@@ -355,7 +354,7 @@ mod tests {
     fn other_shapes_and_values_that_are_no_weights_are_refused() {
         let mut values = initial_values(&small(), 3);
         let file = encode(&small(), &values);
-        let risk = ModelSpec::LinearRisk(LinearRiskSpec { inputs: 3.try_into().unwrap() });
+        let risk = LinearRisk.architecture(3);
         assert_eq!(decode(&risk, &file), Err(ModelFileError::OtherShape));
         assert_eq!(decode(&small(), &file[..file.len() - 1]), Err(ModelFileError::OtherShape));
         assert_eq!(decode(&small(), &[]), Err(ModelFileError::OtherShape));

@@ -1,7 +1,8 @@
 //! TOML files that people write: unknown keys and impossible values are refused with file and line.
 //!
 //! Values check themselves as they are read; what concerns several values at once is checked by
-//! [`Check`], whose [`Problem`] names the key, and this module finds the line.
+//! [`Check`] or, where something follows from them, by [`Parsed`], whose [`Problem`] names the key, and this module
+//! finds the line.
 
 use std::ops::Range;
 
@@ -33,6 +34,27 @@ pub trait Check {
     fn check(&self) -> Result<(), Problem>;
 }
 
+/// What a file's values become once they fit together.
+pub trait Parsed: Sized {
+    /// The values as the file writes them.
+    type File: DeserializeOwned;
+
+    /// Checks the values and resolves what follows from them.
+    ///
+    /// # Errors
+    /// Returns the first problem.
+    fn of(file: Self::File) -> Result<Self, Problem>;
+}
+
+impl<T: DeserializeOwned + Check> Parsed for T {
+    type File = T;
+
+    fn of(file: T) -> Result<T, Problem> {
+        file.check()?;
+        Ok(file)
+    }
+}
+
 /// A text that is refused, with the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {message}")]
@@ -49,18 +71,18 @@ pub struct TextError {
 ///
 /// # Errors
 /// Refuses bad syntax, unknown keys and impossible values, with the line.
-pub fn parse<T: DeserializeOwned + Check>(file: &str, text: &str) -> Result<T, TextError> {
+pub fn parse<T: Parsed>(file: &str, text: &str) -> Result<T, TextError> {
     let refuse = |span: Option<Range<usize>>, message: String| TextError {
         file: file.to_owned(),
         line: span.map_or(1, |span| line_of(text, span.start)),
         message,
     };
-    let value: T = toml::from_str(text).map_err(|e| refuse(e.span(), e.message().replace('\n', "; ")))?;
-    value.check().map_err(|problem| {
+    let values: T::File =
+        toml::from_str(text).map_err(|e| refuse(e.span(), e.message().replace('\n', "; ")))?;
+    T::of(values).map_err(|problem| {
         let span = find(text, &problem.key);
         refuse(span, format!("{} {}", problem.key, problem.message))
-    })?;
-    Ok(value)
+    })
 }
 
 /// Returns where in a TOML text the value of a dotted key stands, such as `model.seed`.

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ADAPTER_IN, ADAPTER_OUT, AdapterRank, ModelSpec};
+use crate::architecture::Architecture;
+use crate::family::{ADAPTER_IN, ADAPTER_OUT, AdapterRank};
 use crate::text_file::Problem;
 
 /// A plan's choice of parameters: all that any of its lines selects.
@@ -73,13 +74,14 @@ impl Trained {
     ///
     /// # Errors
     /// Refuses a choice that selects nothing, and a prefix that no parameter begins with.
-    pub fn new(spec: &ModelSpec, choice: Option<&Trainable>) -> Result<Self, Problem> {
+    pub fn new(architecture: &Architecture, choice: Option<&Trainable>) -> Result<Self, Problem> {
         let (mut parameters, mut all_values) = (Vec::new(), 0);
-        for parameter in spec.parameters() {
+        for parameter in architecture.parameters() {
             let range = all_values..all_values + parameter.values();
             all_values = range.end;
             if choice.is_none_or(|choice| choice.selects(&parameter.name)) {
-                parameters.push(TrainedParameter { name: parameter.name, shape: parameter.shape, range });
+                let (name, shape) = (parameter.name.clone(), parameter.shape.clone());
+                parameters.push(TrainedParameter { name, shape, range });
             }
         }
         let unused = choice.and_then(|choice| {
@@ -91,7 +93,7 @@ impl Trained {
             return Err(Problem::new("training.trainable.matching", message));
         }
         if parameters.is_empty() {
-            let message = format!("selects no parameter of the model {}", spec.family());
+            let message = format!("selects no parameter of the model {}", architecture.family());
             return Err(Problem::new("training.trainable", message));
         }
         let mut ranges: Vec<Range<usize>> = Vec::new();
@@ -170,19 +172,17 @@ impl Trained {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{LinearRiskSpec, UnetSpec, VectorSpec};
+    use crate::family::{LinearRisk, UnetSize, VectorSize};
 
-    fn unet(adapter_rank: Option<AdapterRank>) -> ModelSpec {
-        let size = |value: i64| value.try_into().unwrap();
-        let depth = 1.try_into().unwrap();
-        ModelSpec::Unet(UnetSpec { channels: 1.try_into().unwrap(), base: size(2), depth, adapter_rank })
+    fn unet(adapter_rank: Option<AdapterRank>) -> Architecture {
+        UnetSize { base: 2.try_into().unwrap(), depth: 1.try_into().unwrap() }.architecture(1, adapter_rank)
     }
 
     fn choice(text: &str) -> Trainable {
         toml::from_str(text).unwrap()
     }
 
-    fn names(spec: &ModelSpec, text: &str) -> Vec<String> {
+    fn names(spec: &Architecture, text: &str) -> Vec<String> {
         let trained = Trained::new(spec, Some(&choice(text))).unwrap();
         trained.parameters().iter().map(|parameter| parameter.name.clone()).collect()
     }
@@ -204,8 +204,7 @@ mod tests {
         assert_eq!(head, ["up0.conv1.weight", "head.weight", "head.bias"]);
         let both = names(&unet(None), "biases = true\nmatching = [\"head\"]");
         assert_eq!(both.len(), 8);
-        let risk = ModelSpec::LinearRisk(LinearRiskSpec { inputs: 3.try_into().unwrap() });
-        assert_eq!(names(&risk, "biases = true"), ["bias"]);
+        assert_eq!(names(&LinearRisk.architecture(3), "biases = true"), ["bias"]);
     }
 
     #[test]
@@ -221,8 +220,8 @@ mod tests {
 
     #[test]
     fn choices_without_a_parameter_are_refused() {
-        let refused = |spec: &ModelSpec, text: &str| Trained::new(spec, Some(&choice(text))).unwrap_err();
-        let vector = ModelSpec::Vector(VectorSpec { parameters: 4.try_into().unwrap() });
+        let refused = |spec: &Architecture, text: &str| Trained::new(spec, Some(&choice(text))).unwrap_err();
+        let vector = VectorSize { parameters: 4.try_into().unwrap() }.architecture();
         let message = refused(&vector, "biases = true").message;
         assert_eq!(message, "selects no parameter of the model vector");
         assert_eq!(refused(&vector, "").message, message);

@@ -1,7 +1,10 @@
 //! The width of an update's values, which a plan chooses.
 
-/// The width of a value on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+use serde::{Deserialize, Serialize};
+
+/// The width of a value on the wire; a plan writes its number of bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
 pub enum WireBits {
     /// Modulo 2^32.
     B32,
@@ -13,7 +16,7 @@ pub enum WireBits {
 
 /// A width that the format does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} bits per value, expected 32, 40 or 64")]
+#[error("is {0}, expected a width of 32, 40 or 64 bits")]
 pub struct NoSuchWidth(u32);
 
 impl TryFrom<u32> for WireBits {
@@ -29,7 +32,23 @@ impl TryFrom<u32> for WireBits {
     }
 }
 
+impl From<WireBits> for u32 {
+    fn from(bits: WireBits) -> Self {
+        bits.bits()
+    }
+}
+
 impl WireBits {
+    /// Returns the number of bits.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::B32 => 32,
+            Self::B40 => 40,
+            Self::B64 => 64,
+        }
+    }
+
     /// Returns the bytes of one value.
     #[must_use]
     pub fn bytes(self) -> usize {

@@ -49,16 +49,11 @@ pub struct AttemptPlace {
 impl Context {
     /// Returns the context of an attempt under a signed plan with that digest; nothing where the plan is without
     /// secure aggregation.
-    ///
-    /// # Panics
-    /// If the plan was not checked.
     #[must_use]
     pub fn of(plan: &Plan, digest: Digest, place: AttemptPlace) -> Option<Self> {
         if !plan.privacy.is_secure() {
             return None;
         }
-        let trained = plan.trained().expect("a checked plan trains some parameters");
-        let bits = plan.calibrated.modulus_bits.get();
         let AttemptPlace { round, attempt, model, clip, members } = place;
         Some(Self {
             plan: digest,
@@ -69,8 +64,8 @@ impl Context {
             clip,
             members,
             survivors_min: plan.rounds.sites_min.size(),
-            values: plan.update_values(&trained) as u64,
-            bits: bits.try_into().expect("a checked plan has a width of the format"),
+            values: plan.update_values() as u64,
+            bits: plan.calibrated.modulus_bits,
         })
     }
 

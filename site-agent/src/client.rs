@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fedtwin_plan::digest::RunningDigest;
 use fedtwin_plan::model_file::{Decoder, ModelFileError};
-use fedtwin_plan::{Digest, ModelSpec, StudyId};
+use fedtwin_plan::{Architecture, Digest, StudyId};
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_proto::domain::{
     Answer, Growth, LedgerEntries, Malformed, MirrorState, Notice, PlanAnswer, RoundDeclined, RoundKey,
@@ -137,12 +137,16 @@ impl Client {
     ///
     /// # Errors
     /// Refuses a model that is not the named one or not the plan's, or has weights that are not finite.
-    pub async fn fetch_model(&mut self, model: &Digest, spec: &ModelSpec) -> Result<Vec<f32>, CallError> {
+    pub async fn fetch_model(
+        &mut self,
+        model: &Digest,
+        architecture: &Architecture,
+    ) -> Result<Vec<f32>, CallError> {
         let request = wire::ModelRequest { model: model.0.to_vec().into() };
         let silence_max = self.silence_max;
         let mut chunks = in_time(silence_max, self.sites.fetch_model(request)).await?.into_inner();
         let misbehaved = |error: ModelFileError| CallError::Misbehaved(error.to_string());
-        let mut decoder = Decoder::new(spec);
+        let mut decoder = Decoder::new(architecture);
         let mut digest = RunningDigest::new();
         while let Some(chunk) = in_time(silence_max, chunks.message()).await? {
             digest.update(&chunk.data);

@@ -67,10 +67,10 @@ impl<R: RandomSource> LocalTraining<'_, R> {
             Privacy::None(_) => None,
             Privacy::Local(_) | Privacy::Shared(_) => Some(NoisySteps::new(self.noise_bits())),
         };
-        let trained = self.plan.trained().expect("a checked plan trains some parameters");
+        let trained = self.plan.trained();
         let (steps, change_max) = match &self.plan.training.site {
             SiteTraining::Gradient => {
-                let values = self.sum(global, self.plan.update_values(&trained), noise.as_mut())?;
+                let values = self.sum(global, self.plan.update_values(), noise.as_mut())?;
                 return Ok(LocalUpdate { values, noise });
             }
             SiteTraining::Sgd(LocalSgd { steps, change_max, .. })
@@ -251,7 +251,7 @@ mod tests {
 
     fn run(plan: &Plan) -> (LocalUpdate, Vec<String>) {
         let log = Log::default();
-        let mut trainer = counting(&log, plan.update_values(&plan.trained().unwrap()));
+        let mut trainer = counting(&log, plan.update_values());
         let update = run_with(plan, &log, &mut trainer).unwrap();
         (update, log.0.into_inner().unwrap())
     }
@@ -373,7 +373,7 @@ mod tests {
         let adaptive = "\"gradient\", adaptive_clip = { quantile = 0.5, learning_rate = 0.2, bounds = [0.1, 9.0], share = 0.5 }";
         for site in ["\"gradient\"", adaptive] {
             let (plan, log) = (local(site, 1, "1"), Log::default());
-            let mut trainer = counting(&log, plan.update_values(&plan.trained().unwrap()));
+            let mut trainer = counting(&log, plan.update_values());
             trainer.each = 4096;
             let refused = run_with(&plan, &log, &mut trainer).unwrap_err();
             assert!(matches!(refused, TrainingError::Trainer(TrainerError::BeyondBounds(_))), "{refused}");

@@ -9,8 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use fedtwin_daemon::program;
-use fedtwin_plan::ModelSpec;
-use fedtwin_plan::plan::Family;
+use fedtwin_plan::family::SiteFit;
 use fedtwin_trainer::report::Scores;
 use fedtwin_trainer::{NewTrainer, TrainerError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -109,15 +108,16 @@ impl Scorer {
         let room = Arc::clone(&self.room);
         let _place = room.finals.try_acquire().map_err(|_none_left| ScoringError::Full)?;
         while self.running.join_next().await.is_some() {}
-        if matches!(accepted.spec, ModelSpec::Vector(_)) {
+        let family = &accepted.plan.model.family;
+        if family.scores().is_none() {
             return Ok(());
         }
-        let fit_intercept = matches!(accepted.plan.model.family, Family::LinearRisk | Family::MlpRisk(_));
-        let (spec, folder) = (accepted.spec.clone(), accepted.folder.clone());
+        let fit_intercept = family.stays_at_site() == SiteFit::Intercept;
+        let (architecture, folder) = (accepted.plan.architecture().clone(), accepted.folder.clone());
         let rounds = accepted.plan.rounds.count.get();
         let scored = self.worker(accepted)?.ask(move |trainer| {
             let report = trainer?.score(&weights, fit_intercept)?;
-            Ok(folder.save_result(&spec, &weights, &Scores { rounds, report })?)
+            Ok(folder.save_result(&architecture, &weights, &Scores { rounds, report })?)
         });
         flat(scored).await
     }

@@ -13,7 +13,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use fedtwin_plan::{ModelSpec, StudyId, model_file};
+use fedtwin_plan::{Architecture, StudyId, model_file};
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_trainer::report::Scores;
 
@@ -86,9 +86,14 @@ impl StudyFolder {
     ///
     /// # Errors
     /// Returns the file system's errors.
-    pub fn save_result(&self, spec: &ModelSpec, weights: &[f32], scores: &Scores) -> io::Result<()> {
+    pub fn save_result(
+        &self,
+        architecture: &Architecture,
+        weights: &[f32],
+        scores: &Scores,
+    ) -> io::Result<()> {
         // The report comes last: somebody may be waiting for it.
-        whole_file::replace(&self.0.join("model.safetensors"), &model_file::encode(spec, weights))?;
+        whole_file::replace(&self.0.join("model.safetensors"), &model_file::encode(architecture, weights))?;
         whole_file::replace(&self.0.join("report.json"), &serde_json::to_vec_pretty(scores)?)
     }
 }

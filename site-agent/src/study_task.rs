@@ -135,7 +135,7 @@ impl StudyTask {
     /// Only the newest model is wanted.
     fn fetch(&mut self, model: Digest) {
         let Some(accepted) = self.study.accepted() else { return };
-        let (mut client, spec) = (self.client.clone(), accepted.spec.clone());
+        let (mut client, spec) = (self.client.clone(), accepted.plan.architecture().clone());
         self.jobs.abort_all();
         self.jobs.spawn(async move {
             let weights = client.fetch_model(&model, &spec).await;
@@ -204,7 +204,7 @@ impl StudyTask {
         // Nobody waits for room in a queue that is not read any more, and the trainer's place is another study's.
         drop((notices, worker));
         let (Some(model), Some(accepted)) = (model, study.accepted()) else { return };
-        let weights = match client.fetch_model(&model, &accepted.spec).await {
+        let weights = match client.fetch_model(&model, accepted.plan.architecture()).await {
             Ok(weights) => weights,
             Err(error) => {
                 tracing::error!(study = %id, error = %program::describe(&error), "the final model cannot be fetched");

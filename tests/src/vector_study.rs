@@ -1,9 +1,9 @@
 //! Plans of scripted studies: a bare vector of weights, and sums of known integers.
 
 use fedtwin_certs::{Credentials, sign_plan};
-use fedtwin_plan::model::VectorSpec;
+use fedtwin_plan::family::VectorSize;
 use fedtwin_plan::signed::SignedPlan;
-use fedtwin_plan::{Digest, ModelSpec, SiteName, model_file, text_file};
+use fedtwin_plan::{Digest, SiteName, model_file, text_file};
 
 use crate::script::{CONTRIBUTION_MAX, sum};
 
@@ -184,7 +184,7 @@ steps = {attempts_max}
             total.iter().map(|&sum| (f64::from(rounds) * sum as f64 / divisor) as f32 + 0.0).collect()
         };
         let parameters = i64::from(self.parameters).try_into().expect("a plan has this many weights");
-        Digest::of(&model_file::encode(&ModelSpec::Vector(VectorSpec { parameters }), &values))
+        Digest::of(&model_file::encode(&VectorSize { parameters }.architecture(), &values))
     }
 
     /// Returns the plan under a researcher's signature.

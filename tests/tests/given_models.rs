@@ -4,18 +4,18 @@ use std::fs;
 
 use fedtwin_cli::client::Client;
 use fedtwin_cli::simulate::federation::RESEARCHER;
-use fedtwin_plan::model::VectorSpec;
+use fedtwin_plan::family::VectorSize;
 use fedtwin_plan::model_file::{decode, encode, header};
 use fedtwin_plan::signed::SignedPlan;
-use fedtwin_plan::{Digest, ModelSpec};
+use fedtwin_plan::{Architecture, Digest};
 use fedtwin_proto::limits::CHUNK_BYTES;
 use fedtwin_tests::testbed::{Testbed, in_time};
 use fedtwin_tests::vector_study::VectorStudy;
 
 const WEIGHTS: u32 = 40_000;
 
-fn spec() -> ModelSpec {
-    ModelSpec::Vector(VectorSpec { parameters: i64::from(WEIGHTS).try_into().expect("few weights") })
+fn spec() -> Architecture {
+    VectorSize { parameters: i64::from(WEIGHTS).try_into().expect("few weights") }.architecture()
 }
 
 /// A model file of this value in every place.
@@ -117,7 +117,7 @@ async fn the_average_of_the_rounds_is_the_studys_model() {
         for study in [&last, &averaged] {
             let model = testbed.open(study).await?.finished().await?;
             let parameters = i64::from(study.parameters).try_into()?;
-            let spec = ModelSpec::Vector(VectorSpec { parameters });
+            let spec = VectorSize { parameters }.architecture();
             models.push(decode(&spec, &testbed.model(&model).await?)?);
         }
         // From zero, each round adds the same: the mean of x and 2 x is three quarters of the last.

@@ -5,18 +5,16 @@ use std::time::Duration;
 
 use fedtwin_certs::tls;
 use fedtwin_daemon::{clock, transport};
-use fedtwin_plan::model::VectorSpec;
-use fedtwin_plan::{Digest, ModelSpec, model_file};
+use fedtwin_plan::family::VectorSize;
+use fedtwin_plan::{Architecture, Digest, model_file};
 use fedtwin_proto::domain::Notice;
 use fedtwin_site_agent::client::{CallError, Client};
 use fedtwin_tests::fake_coordinator::{FakeCoordinator, Lies};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, until};
 use fedtwin_tests::vector_study::VectorStudy;
 
-fn spec(parameters: i64) -> ModelSpec {
-    ModelSpec::Vector(VectorSpec {
-        parameters: parameters.try_into().expect("a model has this many weights"),
-    })
+fn spec(parameters: i64) -> Architecture {
+    VectorSize { parameters: parameters.try_into().expect("a model has this many weights") }.architecture()
 }
 
 #[tokio::test(flavor = "multi_thread")]

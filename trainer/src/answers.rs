@@ -17,9 +17,8 @@ impl Lengths {
     pub(crate) fn of(plan: &str) -> Result<Self, TrainerError> {
         let refuse = |problem: String| TrainerError::Failed(format!("the plan is refused: {problem}"));
         let plan: Plan = text_file::parse("plan", plan).map_err(|error| refuse(error.to_string()))?;
-        let trained = plan.trained().map_err(|problem| refuse(problem.message))?;
-        let cells = plan.histogram().map_or(0, Histogram::cells);
-        Ok(Self { sum: plan.update_values(&trained), cells, test: 0 })
+        let cells = plan.model.family.scores().map_or(0, Histogram::cells);
+        Ok(Self { sum: plan.update_values(), cells, test: 0 })
     }
 }
 

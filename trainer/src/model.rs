@@ -20,7 +20,7 @@ pub trait Model {
     /// With augmentation it is the mean gradient of the patient's copies.
     ///
     /// # Shapes
-    /// `weights`: all values, in the order of `ModelSpec::parameters`. Each vector: those that are trained.
+    /// `weights`: all values, in the order of `Architecture::parameters`. Each vector: those that are trained.
     ///
     /// # Errors
     /// Refuses weights of another length and patients beyond the cohort's declared size.

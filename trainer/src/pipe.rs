@@ -169,7 +169,7 @@ fn read_exactly(reader: &mut impl Read, bytes: u64) -> io::Result<Vec<u8>> {
 
 /// A report of a cohort's test patients is the longest header.
 const HEADER_BYTES_MAX: u32 = 1 << 28;
-/// The largest model that `ModelSpec` allows, as `i64`.
+/// The largest model that a plan allows, as `i64`.
 const PAYLOAD_BYTES_MAX: u64 = 8_000_000_000;
 /// A reason is a few lines.
 const REASON_BYTES_MAX: u32 = 1 << 16;

@@ -87,8 +87,6 @@ enum Refusal {
     NotLoaded,
     #[error("the plan is refused")]
     Plan(#[source] TextError),
-    #[error("the plan's model is refused: {key} {message}")]
-    Model { key: String, message: String },
     #[error("the cohort cannot be opened")]
     Open(#[source] Box<dyn Error>),
     #[error("the plan's model has no metrics")]
@@ -142,12 +140,14 @@ fn answer(
 impl Session {
     fn open(load: &Load, files: &mut dyn Files) -> Result<(Self, Loaded), Refusal> {
         let plan = &load.plan;
-        let trained = plan
-            .trained()
-            .map_err(|problem| Refusal::Model { key: problem.key, message: problem.message })?;
         let Opened { model, digest } = files.open(load).map_err(Refusal::Open)?;
         let Patients { train, test } = model.patients();
-        let session = Self { model, trained, split: plan.norm_split(), histogram: plan.histogram() };
+        let session = Self {
+            model,
+            trained: plan.trained().clone(),
+            split: plan.norm_split(),
+            histogram: plan.model.family.scores(),
+        };
         Ok((session, Loaded { train, test, digest }))
     }
 

@@ -202,12 +202,12 @@ impl<'a> Stage<'a> {
         arm: ArmName,
     ) -> anyhow::Result<Vec<Row>> {
         let plan = study.folder().join("plan.toml");
-        let spec = study.study.plan.model_spec().map_err(|problem| anyhow::anyhow!("{}", problem.message))?;
+        let architecture = study.study.plan.architecture();
         let trainer = self.programs.trainer();
         let mut reports = Vec::new();
         for target in cohort.write(self.data, &self.folder.join("cohorts"))? {
             let file = target.cohort_files.first().context("a site of the demonstration has a cohort")?;
-            reports.push((target.name.to_string(), score(&trainer, &plan, &spec, model, file)?));
+            reports.push((target.name.to_string(), score(&trainer, &plan, architecture, model, file)?));
         }
         let named: Vec<_> = reports.iter().map(|(name, report)| (name.clone(), report)).collect();
         Ok(results::reports(&Label::of(&study.study), arm, &named))

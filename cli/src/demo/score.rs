@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use fedtwin_plan::{ModelSpec, model_file};
+use fedtwin_plan::{Architecture, model_file};
 use fedtwin_trainer::Trainer;
 use fedtwin_trainer::process::{ProcessTrainer, TrainerProgram};
 use fedtwin_trainer::report::Report;
@@ -17,13 +17,13 @@ use crate::simulate::confinement::Confinement;
 pub fn score(
     trainer: &Path,
     plan_file: &Path,
-    spec: &ModelSpec,
+    architecture: &Architecture,
     model: &Path,
     cohort_file: &Path,
 ) -> anyhow::Result<Report> {
     let plan = std::fs::read_to_string(plan_file)?;
     let file = std::fs::read(model).with_context(|| format!("{} cannot be read", model.display()))?;
-    let weights = model_file::decode(spec, &file)?;
+    let weights = model_file::decode(architecture, &file)?;
     let unprotected = Confinement::of(trainer)? == Confinement::Lacking;
     let program = TrainerProgram {
         path: trainer.to_path_buf(),

@@ -156,7 +156,7 @@ async fn open_study(
 ) -> anyhow::Result<Timestamp> {
     let client = researcher(federation).await?;
     if let Some(file) = &draft.initial_model {
-        let spec = plan.model_spec().expect("a checked plan has a model").base();
+        let spec = plan.architecture().base();
         client.give_model(signed.clone(), initial::chunks(initial::read(file, &spec)?)).await?;
     }
     let opened = clock::now();

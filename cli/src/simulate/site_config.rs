@@ -27,17 +27,15 @@ pub fn text(site: &SimulatedSite, plans: &[&Plan], score_every_rounds: u32) -> S
 }
 
 fn policy(plans: &[&Plan]) -> String {
-    let specs: Vec<_> =
-        plans.iter().map(|plan| plan.model_spec().expect("a checked plan has a model")).collect();
     let distinct = |mut names: Vec<String>| {
         names.sort();
         names.dedup();
         names
     };
-    let models = distinct(specs.iter().map(|spec| spec.family().to_owned()).collect());
+    let models = distinct(plans.iter().map(|plan| plan.model.family.name().to_owned()).collect());
     let cohorts = distinct(plans.iter().map(|plan| plan.cohort.name.to_string()).collect());
     let modes = distinct(plans.iter().map(|plan| plan.privacy.mode().to_string()).collect());
-    let parameters = specs.iter().map(fedtwin_plan::ModelSpec::values).max().unwrap_or(0);
+    let parameters = plans.iter().map(|plan| plan.architecture().values()).max().unwrap_or(0);
     let attempts = plans.iter().map(|plan| plan.rounds.attempts_max.get()).max().unwrap_or(0);
     let sites = plans.iter().map(|plan| plan.rounds.sites_min.get()).min().unwrap_or(1);
     let metrics = match plans.iter().map(|plan| plan.metrics_releases()).max() {

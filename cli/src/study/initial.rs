@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fedtwin_plan::plan::Draft;
 use fedtwin_plan::text_file::{TextError, parse, value_span};
-use fedtwin_plan::{Digest, ModelSpec};
+use fedtwin_plan::{Architecture, Digest};
 use fedtwin_proto::limits::CHUNK_BYTES;
 
 use super::tensors::{TensorsError, on_the_wire};
@@ -53,15 +53,9 @@ pub enum InitialModelError {
 /// Refuses a file of another model, and a draft that names another file.
 pub fn name_in(name: &str, text: &str, file: &Path) -> Result<String, InitialModelError> {
     let draft: Draft = parse(name, text)?;
-    // A parsed draft was checked, and with it that it has a model.
-    let spec = draft.model_spec().map_err(|problem| TextError {
-        file: name.to_owned(),
-        line: 1,
-        message: format!("{} {}", problem.key, problem.message),
-    })?;
     let bytes = bytes_of(file)?;
     let of_file = Digest::of(&bytes);
-    let found = Digest::of(&in_form(file, &spec.base(), bytes)?);
+    let found = Digest::of(&in_form(file, &draft.architecture().base(), bytes)?);
     match draft.model.initial {
         Some(named) if named == found => Ok(text.to_owned()),
         Some(named) if named == of_file => {
@@ -72,20 +66,21 @@ pub fn name_in(name: &str, text: &str, file: &Path) -> Result<String, InitialMod
     }
 }
 
-/// Reads a model of the specification, as this program or another one wrote it, in the form of the wire.
+/// Reads a model of the architecture, as this program or another one wrote it, in the form of the wire.
 ///
 /// # Errors
 /// Refuses a file that cannot be read or is of another model.
-pub(crate) fn read(file: &Path, spec: &ModelSpec) -> Result<Vec<u8>, InitialModelError> {
-    in_form(file, spec, bytes_of(file)?)
+pub(crate) fn read(file: &Path, architecture: &Architecture) -> Result<Vec<u8>, InitialModelError> {
+    in_form(file, architecture, bytes_of(file)?)
 }
 
 fn bytes_of(file: &Path) -> Result<Vec<u8>, InitialModelError> {
     std::fs::read(file).map_err(|source| InitialModelError::Io { file: file.to_owned(), source })
 }
 
-fn in_form(file: &Path, spec: &ModelSpec, bytes: Vec<u8>) -> Result<Vec<u8>, InitialModelError> {
-    on_the_wire(spec, bytes).map_err(|source| InitialModelError::Model { file: file.to_owned(), source })
+fn in_form(file: &Path, architecture: &Architecture, bytes: Vec<u8>) -> Result<Vec<u8>, InitialModelError> {
+    on_the_wire(architecture, bytes)
+        .map_err(|source| InitialModelError::Model { file: file.to_owned(), source })
 }
 
 /// Cuts a model in pieces of the wire's size.
@@ -101,9 +96,9 @@ fn with_other_digest(draft: &Draft, text: &str, digest: Digest) -> Option<String
     let (line, lines) = rest.split_at(rest.find(['\r', '\n']).unwrap_or(rest.len()));
     let comment = format!("# of the model as it is sent; of its file: {of_file}");
     let replaced = format!("{before}\"{digest}\"{line} {comment}{lines}");
-    let mut wanted = draft.clone();
+    let mut wanted = draft.file().clone();
     wanted.model.initial = Some(digest);
-    parse::<Draft>("the draft", &replaced).is_ok_and(|found| found == wanted).then_some(replaced)
+    parse::<Draft>("the draft", &replaced).is_ok_and(|found| *found.file() == wanted).then_some(replaced)
 }
 
 /// Adds the digest after the seed: in an inline table, below it in a table of its own, or as a dotted key.
@@ -111,7 +106,7 @@ fn with_other_digest(draft: &Draft, text: &str, digest: Digest) -> Option<String
 fn with_digest(draft: &Draft, text: &str, digest: Digest) -> Option<String> {
     let seed = value_span(text, "model.seed")?;
     let line_end = text[seed.end..].find('\n').map_or(text.len(), |end| seed.end + end);
-    let mut wanted = draft.clone();
+    let mut wanted = draft.file().clone();
     wanted.model.initial = Some(digest);
     [
         (seed.end, format!(", initial = \"{digest}\"")),
@@ -120,7 +115,7 @@ fn with_digest(draft: &Draft, text: &str, digest: Digest) -> Option<String> {
     ]
     .into_iter()
     .map(|(place, addition)| format!("{}{addition}{}", &text[..place], &text[place..]))
-    .find(|text| parse::<Draft>("the draft", text).is_ok_and(|found| found == wanted))
+    .find(|text| parse::<Draft>("the draft", text).is_ok_and(|found| *found.file() == wanted))
 }
 
 #[cfg(test)]
@@ -131,7 +126,7 @@ mod tests {
     use crate::study::testing::{HEART, draft_with};
 
     fn model(draft: &str) -> (tempfile::TempDir, PathBuf, Digest) {
-        let spec = parse::<Draft>("draft", draft).unwrap().model_spec().unwrap().base();
+        let spec = parse::<Draft>("draft", draft).unwrap().architecture().base();
         let bytes = encode(&spec, &initial_values(&spec, 5));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.safetensors");

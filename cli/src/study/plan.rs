@@ -182,7 +182,7 @@ mod tests {
         let bench = Bench::new();
         bench.sign(&offered, "ada").unwrap();
         let plan: Plan = parse("plan", &std::fs::read_to_string(bench.path("plan.toml")).unwrap()).unwrap();
-        assert!(plan.trained().unwrap().values() < plan.model_spec().unwrap().values() / 5);
+        assert!(plan.trained().values() < plan.architecture().values() / 5);
         assert!(plan.norm_split().below > 0);
     }
 

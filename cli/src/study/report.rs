@@ -77,7 +77,7 @@ impl Report {
                 Price::Bounded(Epsilons { delta, alone, coordinator, model_users })
             }
         };
-        let modulus_bits = plan.calibrated.modulus_bits.get();
+        let modulus_bits = plan.calibrated.modulus_bits.bits();
         let (study, noise_shares) = (plan.study.id.clone(), plan.noise_shares());
         let patients_max = plan.cohort.patients_max.get();
         Ok(Self { study, event, noise_shares, modulus_bits, patients_max, price })

@@ -115,10 +115,10 @@ pub async fn run(
 ) -> Result<Finished, RunError> {
     let signed = file::read(file)?;
     let plan: Plan = parse(&file.display().to_string(), str::from_utf8(&signed.text)?)?;
-    let spec = plan.model_spec().expect("a checked plan has a model").base();
-    let study = plan.study.id;
+    let base = plan.architecture().base();
+    let study = plan.study.id.clone();
     if let Some(initial) = initial {
-        let chunks = initial::chunks(initial::read(initial, &spec)?);
+        let chunks = initial::chunks(initial::read(initial, &base)?);
         let given = client.give_model(signed.clone(), chunks).await;
         given.map_err(|source| RunError::NotGiven { study: study.clone(), source })?;
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use fedtwin_plan::ModelSpec;
+use fedtwin_plan::Architecture;
 use fedtwin_plan::model_file::{self, ModelFileError};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -53,33 +53,33 @@ pub enum TensorsError {
 /// Brings a model file into the form that it has on the wire.
 ///
 /// # Errors
-/// Says in what the file differs from the model's specification.
-pub fn on_the_wire(spec: &ModelSpec, bytes: Vec<u8>) -> Result<Vec<u8>, TensorsError> {
-    if bytes.starts_with(&model_file::header(spec)) {
-        model_file::decode(spec, &bytes)?;
+/// Says in what the file differs from the model's architecture.
+pub fn on_the_wire(architecture: &Architecture, bytes: Vec<u8>) -> Result<Vec<u8>, TensorsError> {
+    if bytes.starts_with(&model_file::header(architecture)) {
+        model_file::decode(architecture, &bytes)?;
         return Ok(bytes);
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(TensorsError::NotSafetensors)?;
     names_are_unique(&bytes)?;
-    let parameters = spec.parameters();
+    let parameters = architecture.parameters();
     let known: BTreeSet<_> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
     if let Some(unknown) = tensors.names().into_iter().find(|name| !known.contains(*name)) {
         return Err(TensorsError::Unknown(unknown.to_owned()));
     }
-    let mut ordered = model_file::header(spec);
+    let mut ordered = model_file::header(architecture);
     for parameter in parameters {
-        let name = parameter.name;
+        let name = parameter.name.clone();
         let Ok(tensor) = tensors.tensor(&name) else { return Err(TensorsError::Missing(name)) };
         if tensor.dtype() != Dtype::F32 {
             return Err(TensorsError::Type { name, found: tensor.dtype() });
         }
         if tensor.shape() != parameter.shape {
-            let (found, expected) = (tensor.shape().to_vec(), parameter.shape);
+            let (found, expected) = (tensor.shape().to_vec(), parameter.shape.clone());
             return Err(TensorsError::Shape { name, found, expected });
         }
         ordered.extend_from_slice(tensor.data());
     }
-    model_file::decode(spec, &ordered)?;
+    model_file::decode(architecture, &ordered)?;
     Ok(ordered)
 }
 
@@ -115,13 +115,13 @@ impl<'de> Visitor<'de> for UniqueNames {
 
 #[cfg(test)]
 mod tests {
-    use fedtwin_plan::model::LinearRiskSpec;
+    use fedtwin_plan::family::LinearRisk;
     use fedtwin_plan::model_file::{decode, encode, header};
 
     use super::*;
 
-    fn spec() -> ModelSpec {
-        ModelSpec::LinearRisk(LinearRiskSpec { inputs: 2.try_into().unwrap() })
+    fn spec() -> Architecture {
+        LinearRisk.architecture(2)
     }
 
     /// A file with this header and the values 1, 2, 3 behind it.

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use fedtwin_plan::model_file::{VALUE_BYTES, header, is_weight};
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::plan::{AdaptiveClip, SiteTraining};
-use fedtwin_plan::{Digest, ModelSpec, Plan, StudyId, Trained, WireBits};
+use fedtwin_plan::{Architecture, Digest, Plan, StudyId, Trained, WireBits};
 use fedtwin_privacy::wire_integers;
 use fedtwin_secagg::mask::Masks;
 
@@ -32,7 +32,7 @@ pub struct Aggregation {
     /// The study, in whose folder the optimiser remembers.
     pub study: StudyId,
     /// The model's specification.
-    pub spec: ModelSpec,
+    pub architecture: Architecture,
     /// The part of it that updates hold; the rest stays as it is.
     pub trained: Trained,
     /// The global model of the round.
@@ -93,17 +93,16 @@ impl Aggregation {
             let scale = 1.0 / (below * nominal_batch);
             Clipping { rule, clip: job.clip, scale }
         });
-        let bits = plan.calibrated.modulus_bits.get();
         let (round, rounds) = (job.key.round, plan.rounds.count.get());
         let average = plan.training.average.as_ref();
         Self {
             study: plan.study.id.clone(),
-            spec: plan.model_spec().expect("a checked plan has a model"),
-            trained: plan.trained().expect("a checked plan trains some parameters"),
+            architecture: plan.architecture().clone(),
+            trained: plan.trained().clone(),
             model: job.model,
             spools: job.spools,
             masks: job.masks,
-            bits: bits.try_into().expect("a checked plan has a width of the format"),
+            bits: plan.calibrated.modulus_bits,
             scale,
             step: Step::new(&plan.training.server, round),
             averaging: average.map(|average| Averaging::new(average, round, rounds)),
@@ -137,7 +136,7 @@ pub enum AggregateError {
 /// Refuses a model with weights that are not finite; returns the file system's errors.
 pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateError> {
     let mut model = open(&store.model(&job.study, &job.model), "open the global model")?;
-    let header = header(&job.spec);
+    let header = header(&job.architecture);
     let mut skipped = vec![0; header.len()];
     model.read_exact(&mut skipped).map_err(storage("read the global model"))?;
 

@@ -2,27 +2,32 @@
 
 use std::path::Path;
 
-use fedtwin_plan::model::{LinearRiskSpec, VectorSpec};
+use fedtwin_plan::family::{LinearRisk, VectorSize};
 use fedtwin_plan::model_file;
 use fedtwin_plan::plan::{AdaptiveClip, Average, Fedadagrad, Fedavg, ServerOptimiser};
 use fedtwin_plan::trained::Trainable;
 
 use super::*;
 
-fn spec(values: usize) -> ModelSpec {
-    ModelSpec::Vector(VectorSpec { parameters: i64::try_from(values).unwrap().try_into().unwrap() })
+fn architecture(values: usize) -> Architecture {
+    VectorSize { parameters: i64::try_from(values).unwrap().try_into().unwrap() }.architecture()
 }
 
 /// A store with a global model; the rest of the round is the caller's.
-fn job(folder: &Path, spec: ModelSpec, choice: Option<&Trainable>, weights: &[f32]) -> (Store, Aggregation) {
+fn job(
+    folder: &Path,
+    architecture: Architecture,
+    choice: Option<&Trainable>,
+    weights: &[f32],
+) -> (Store, Aggregation) {
     let store = Store::open(folder.to_path_buf()).unwrap();
     let study: StudyId = "s".parse().unwrap();
     let mut model = store.new_model(&study).unwrap();
-    model.write_all(&model_file::encode(&spec, weights)).unwrap();
+    model.write_all(&model_file::encode(&architecture, weights)).unwrap();
     let job = Aggregation {
         study,
-        trained: Trained::new(&spec, choice).unwrap(),
-        spec,
+        trained: Trained::new(&architecture, choice).unwrap(),
+        architecture,
         model: model.commit().unwrap(),
         spools: Vec::new(),
         masks: None,
@@ -45,7 +50,7 @@ fn with_updates(job: &mut Aggregation, store: &Store, updates: &[Vec<i64>]) {
 }
 
 fn weights(store: &Store, job: &Aggregation, model: &Digest) -> Vec<f32> {
-    model_file::decode(&job.spec, &std::fs::read(store.model(&job.study, model)).unwrap()).unwrap()
+    model_file::decode(&job.architecture, &std::fs::read(store.model(&job.study, model)).unwrap()).unwrap()
 }
 
 #[test]
@@ -55,7 +60,7 @@ fn sums_are_exact_over_chunks_and_moduli() {
     let first: Vec<i64> = (0..values).map(|i| i % 1000 - 500).collect();
     let second: Vec<i64> = (0..values).map(|i| 3 - i % 1000).collect();
     for bits in [WireBits::B32, WireBits::B40, WireBits::B64] {
-        let (store, mut job) = job(folder.path(), spec(first.len()), None, &vec![1.0; first.len()]);
+        let (store, mut job) = job(folder.path(), architecture(first.len()), None, &vec![1.0; first.len()]);
         job.bits = bits;
         with_updates(&mut job, &store, &[first.clone(), second.clone()]);
         let model = aggregate(&job, &store).unwrap().global;
@@ -70,7 +75,7 @@ fn sums_are_exact_over_chunks_and_moduli() {
 fn what_is_not_trained_stays_bit_by_bit() {
     let folder = tempfile::tempdir().unwrap();
     let choice = Trainable { biases: true, matching: Vec::new(), low_rank: None };
-    let spec = ModelSpec::LinearRisk(LinearRiskSpec { inputs: 3.try_into().unwrap() });
+    let spec = LinearRisk.architecture(3);
     // A subnormal and a negative zero survive only a copy of their bits.
     let before = [f32::from_bits(1), -0.0, 0.25, 2.0];
     let (store, mut job) = job(folder.path(), spec, Some(&choice), &before);
@@ -84,7 +89,7 @@ fn what_is_not_trained_stays_bit_by_bit() {
 fn an_update_of_another_length_or_a_model_cut_off_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let choice = Trainable { biases: true, matching: Vec::new(), low_rank: None };
-    let spec = ModelSpec::LinearRisk(LinearRiskSpec { inputs: 3.try_into().unwrap() });
+    let spec = LinearRisk.architecture(3);
     let (store, mut job) = job(folder.path(), spec, Some(&choice), &[1.0; 4]);
     with_updates(&mut job, &store, &[vec![]]);
     assert!(matches!(aggregate(&job, &store), Err(AggregateError::Storage { what: "read a spool", .. })));
@@ -99,7 +104,7 @@ fn averaged_rounds(optimiser: &ServerOptimiser, updates: [i64; 3]) -> (Vec<f32>,
     let folder = tempfile::tempdir().unwrap();
     let average = Average { decay: 0.75.try_into().unwrap(), from_round: 2.try_into().unwrap() };
     let choice = Trainable { biases: true, matching: Vec::new(), low_rank: None };
-    let spec = ModelSpec::LinearRisk(LinearRiskSpec { inputs: 2.try_into().unwrap() });
+    let spec = LinearRisk.architecture(2);
     let (mut store, mut job) = job(folder.path(), spec, Some(&choice), &[0.125, -0.0, 1.0]);
     let (mut globals, mut models) = (Vec::new(), Vec::new());
     for (round, update) in (1..).zip(updates) {
@@ -142,7 +147,7 @@ fn the_average_begins_with_its_round_and_survives_restarts() {
 #[test]
 fn the_indicators_behind_the_weights_move_the_clip_and_no_weight() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, mut job) = job(folder.path(), spec(2), None, &[1.0, 1.0]);
+    let (store, mut job) = job(folder.path(), architecture(2), None, &[1.0, 1.0]);
     let rule = AdaptiveClip {
         quantile: 0.5.try_into().unwrap(),
         learning_rate: 0.2.try_into().unwrap(),

@@ -262,10 +262,7 @@ impl Driver {
         let study = self.studies.get(&key.study).and_then(|running| running.study.as_ref());
         let site = caller.site();
         match study.zip(site) {
-            Some((study, site)) if study.awaits(&site, key) => {
-                let trained = study.plan().trained().expect("a checked plan trains some parameters");
-                Ok(study.plan().update_bytes(&trained))
-            }
+            Some((study, site)) if study.awaits(&site, key) => Ok(study.plan().update_bytes()),
             Some(_) | None => Err(Refused::Not(format!("{key} is not open for this site"))),
         }
     }

@@ -119,7 +119,7 @@ fn a_clock_that_ran_ahead_and_came_back_locks_nobody_out() {
 #[test]
 fn a_study_is_its_openers_its_readers_and_its_sites() {
     let mut register = Register::new(policy());
-    let id = plan("a").study.id;
+    let id = plan("a").study.id.clone();
     register.admit(&plan("a"), &name("ada"), NOW).unwrap();
     register.opened(&id, model(1), NOW);
     let may = |caller: &str, call| register.authorize(&who(caller), call, &id).is_ok();
@@ -176,7 +176,7 @@ fn bounds_hold_whatever_happens() {
                 if register.admit(&plan, &opener, Timestamp(NOW.0 + step * DAY_MS)).is_ok() {
                     register.opened(&plan.study.id, model(step), NOW);
                     kept.insert(plan.study.id.clone(), vec![model(step)]);
-                    open.push(plan.study.id);
+                    open.push(plan.study.id.clone());
                 }
             }
             1 if !open.is_empty() => {

@@ -23,7 +23,7 @@ impl Apart {
     #[must_use]
     pub fn new(objective: &Objective) -> Self {
         Self {
-            net: Unet::new(&objective.spec, 1),
+            net: Unet::new(&objective.size, 1),
             parameters: objective.parameters(1),
             objective: objective.clone(),
         }

@@ -11,9 +11,9 @@ mod pass;
 mod rule;
 mod together;
 
-use fedtwin_plan::model::UnetSpec;
+use fedtwin_plan::family::UnetSize;
 use fedtwin_plan::plan::Loss;
-use fedtwin_plan::{ModelSpec, Trained};
+use fedtwin_plan::{Architecture, Trained};
 use tch::{Device, Kind};
 
 pub use apart::Apart;
@@ -29,8 +29,10 @@ use crate::slices::PaddedSlices;
 /// What an engine differentiates, and where.
 #[derive(Debug, Clone)]
 pub struct Objective {
-    /// The net.
-    pub spec: UnetSpec,
+    /// The net's size.
+    pub size: UnetSize,
+    /// Its parameters.
+    pub architecture: Architecture,
     /// The part of it by which gradients are taken.
     pub trained: Trained,
     /// The loss of one copy of a patient.
@@ -45,8 +47,7 @@ impl Objective {
     /// Makes the parameters of `nets` nets.
     #[must_use]
     pub fn parameters(&self, nets: i64) -> Parameters {
-        let spec = ModelSpec::Unet(self.spec.clone());
-        Parameters::new(&spec, &self.trained, nets, (Kind::Float, self.device))
+        Parameters::new(&self.architecture, &self.trained, nets, (Kind::Float, self.device))
     }
 }
 

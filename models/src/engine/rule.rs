@@ -1,7 +1,7 @@
 //! Which engine a study gets, and how many of its passes run at once.
 
 use fedtwin_plan::Ratio;
-use fedtwin_plan::model::UnetSpec;
+use fedtwin_plan::family::UnetSize;
 use tch::Device;
 
 use super::{Apart, Crew, Engine, Objective, Together};
@@ -24,8 +24,8 @@ pub enum EngineKind {
 /// bits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Work {
-    /// The net.
-    pub spec: UnetSpec,
+    /// The net's size.
+    pub size: UnetSize,
     /// Slices of a slot, over all its copies.
     pub slices: usize,
     /// Rows of a padded slice.
@@ -104,7 +104,7 @@ impl Work {
     /// Returns the values of a slot at the net's first level: pixels times channels.
     #[must_use]
     pub fn values(&self) -> usize {
-        self.slices * self.height * self.width * self.spec.base.size()
+        self.slices * self.height * self.width * self.size.base.size()
     }
 
     /// Returns what one slot takes in a pass at most: its activations and the gradients of the largest ones.
@@ -115,8 +115,8 @@ impl Work {
     #[must_use]
     pub fn slot_bytes(&self) -> u64 {
         let pixels = (self.slices * self.height * self.width) as u64;
-        let level = |level: usize| (self.spec.channels_at(level) as u64 * pixels) >> (2 * level);
-        let kept: u64 = (0..=self.spec.depth.size()).map(|l| level(l) * VALUES_PER_CHANNEL).sum();
+        let level = |level: usize| (self.size.channels_at(level) as u64 * pixels) >> (2 * level);
+        let kept: u64 = (0..=self.size.depth.size()).map(|l| level(l) * VALUES_PER_CHANNEL).sum();
         (kept + level(0) * VALUES_PER_CHANNEL) * size_of::<f32>() as u64
     }
 }
@@ -156,14 +156,9 @@ mod tests {
     use super::*;
 
     fn work(slices: usize, size: usize, sampling: (u32, u32)) -> Work {
-        let spec = UnetSpec {
-            channels: 1.try_into().unwrap(),
-            base: 16.try_into().unwrap(),
-            depth: 2.try_into().unwrap(),
-            adapter_rank: None,
-        };
+        let net = UnetSize { base: 16.try_into().unwrap(), depth: 2.try_into().unwrap() };
         let sampling = Ratio::new(sampling.0, sampling.1).unwrap();
-        Work { spec, slices, height: size, width: size, sampling }
+        Work { size: net, slices, height: size, width: size, sampling }
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Together {
     pub fn new(objective: &Objective, slots: usize) -> Self {
         let nets = dimension(slots);
         Self {
-            net: Unet::new(&objective.spec, nets),
+            net: Unet::new(&objective.size, nets),
             parameters: objective.parameters(nets),
             objective: objective.clone(),
             slots,

@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 
 use fedtwin_models::parameters::Parameters;
 use fedtwin_models::unet::Unet;
-use fedtwin_plan::ModelSpec;
 use fedtwin_plan::model_file::{encode, initial_values, values_from_le};
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
@@ -13,8 +12,7 @@ use crate::samples::{everything, risk, unet};
 fn the_nets_parameters_are_the_specifications_at_every_depth() {
     for depth in 1..=5 {
         for nets in [1, 3] {
-            let spec = unet(3, depth);
-            let ModelSpec::Unet(size) = &spec else { unreachable!("made above") };
+            let (net, spec) = unet(3, depth);
             let parameters = Parameters::new(&spec, &everything(&spec), nets, (Kind::Float, Device::Cpu));
             let layers = parameters.layers();
             let values: usize = layers.iter().map(|layer| layer.weight.numel() + layer.bias.numel()).sum();
@@ -23,14 +21,14 @@ fn the_nets_parameters_are_the_specifications_at_every_depth() {
                 (spec.values(), spec.values() * usize::try_from(nets).unwrap())
             );
             let images = Tensor::zeros([2, nets, 32, 64], (Kind::Float, Device::Cpu));
-            assert_eq!(Unet::new(size, nets).forward(&layers, &images).size(), [2, nets, 32, 64]);
+            assert_eq!(Unet::new(&net, nets).forward(&layers, &images).size(), [2, nets, 32, 64]);
         }
     }
 }
 
 #[test]
 fn the_safetensors_crate_reads_a_model_file() {
-    for spec in [unet(16, 2), risk()] {
+    for spec in [unet(16, 2).1, risk()] {
         let values = initial_values(&spec, 4);
         let file = encode(&spec, &values);
         let read = SafeTensors::deserialize(&file).unwrap();

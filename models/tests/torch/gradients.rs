@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use fedtwin_models::parameters::Parameters;
 use fedtwin_models::unet::Unet;
-use fedtwin_plan::ModelSpec;
+use fedtwin_plan::Architecture;
+use fedtwin_plan::family::UnetSize;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::{PatientId, VolumeRecord};
@@ -22,10 +23,11 @@ struct Reference {
 }
 
 impl Reference {
-    fn new(spec: &ModelSpec) -> Self {
-        let ModelSpec::Unet(size) = spec else { panic!("a U-Net") };
+    fn new(size: &UnetSize) -> Self {
+        let architecture = size.architecture(1, None);
+        let all = everything(&architecture);
         Self {
-            parameters: Parameters::new(spec, &everything(spec), 1, (Kind::Double, Device::Cpu)),
+            parameters: Parameters::new(&architecture, &all, 1, (Kind::Double, Device::Cpu)),
             net: Unet::new(size, 1),
         }
     }
@@ -61,7 +63,7 @@ impl Reference {
 
 /// Checks, for each parameter tensor, the derivative along the gradient restricted to it.
 pub(crate) fn check_directions(
-    spec: &ModelSpec,
+    spec: &Architecture,
     weights: &[f32],
     gradient: &[f32],
     loss_at: &mut dyn FnMut(&[f64]) -> f64,
@@ -86,14 +88,14 @@ pub(crate) fn check_directions(
 
 #[test]
 fn unet_gradients_are_those_of_each_patients_own_loss() {
-    let spec = unet(3, 2);
+    let (net, spec) = unet(3, 2);
     let weights = initial_values(&spec, 9);
     // Four slices or fewer, so that all of them are chosen.
     let volumes = vec![volume(1, [4, 14, 12]), volume(2, [2, 16, 11])];
-    let mut reference = Reference::new(&spec);
+    let mut reference = Reference::new(&net);
     for loss in [Loss::Bce, Loss::Dice, Loss::BceDice] {
         for engine in ENGINES {
-            let mut trainer = unet_model_with(engine, study(&spec, loss), volumes.clone(), cpu(1, 4096));
+            let mut trainer = unet_model_with(engine, study(&net, loss), volumes.clone(), cpu(1, 4096));
             for (id, vector) in contributions(&mut trainer, &weights, &batch([0, 1])) {
                 let volume = &volumes[id.0 as usize];
                 check_directions(&spec, &weights, &vector, &mut |w| reference.loss_at(loss, volume, w));
@@ -106,12 +108,13 @@ fn unet_gradients_are_those_of_each_patients_own_loss() {
 fn engines_agree() {
     let cases = [(1, 1, 4, false), (5, 2, 4, false), (8, 3, 4, false), (5, 2, 4, true), (5, 2, 1, false)];
     for (base, depth, slices, coordinates) in cases {
-        let mut study = study(&unet(base, depth), Loss::BceDice);
+        let (net, _) = unet(base, depth);
+        let mut study = study(&net, Loss::BceDice);
         study.need.slices_per_patient = slices.try_into().unwrap();
         study.need.coordinates = coordinates;
-        study.spec.channels = study.need.channels();
-        study.trained = everything(&ModelSpec::Unet(study.spec.clone()));
-        let weights = initial_values(&ModelSpec::Unet(study.spec.clone()), 9);
+        study.architecture = net.architecture(study.need.channels().size(), None);
+        study.trained = everything(&study.architecture);
+        let weights = initial_values(&study.architecture, 9);
         let [apart, together] = ENGINES.map(|engine| {
             let mut trainer = unet_model_with(engine, study.clone(), volumes(), cpu(1, 4096));
             contributions(&mut trainer, &weights, &batch([0, 1, 2, 3, 4, 7]))
@@ -128,17 +131,17 @@ fn engines_agree() {
 
 #[test]
 fn unet_gradients_add_up_to_the_gradient_of_the_summed_loss() {
-    let spec = unet(4, 2);
+    let (net, spec) = unet(4, 2);
     let weights = initial_values(&spec, 10);
     let volumes = vec![volume(3, [4, 14, 12]), volume(4, [3, 16, 16]), volume(5, [1, 9, 9])];
-    let mut trainer = unet_model(&spec, Loss::BceDice, volumes.clone());
+    let mut trainer = unet_model(&net, Loss::BceDice, volumes.clone());
     let mut sum = vec![0.0_f64; spec.values()];
     for vector in contributions(&mut trainer, &weights, &batch([0, 1, 2])).values() {
         for (sum, &value) in sum.iter_mut().zip(vector) {
             *sum += f64::from(value);
         }
     }
-    let mut reference = Reference::new(&spec);
+    let mut reference = Reference::new(&net);
     reference.parameters.load(&weights).unwrap();
     let losses: Vec<_> = volumes.iter().map(|volume| reference.loss(Loss::BceDice, volume)).collect();
     let mut expected = vec![0.0_f64; spec.values()];
@@ -151,9 +154,9 @@ fn unet_gradients_add_up_to_the_gradient_of_the_summed_loss() {
 
 #[test]
 fn empty_slots_contribute_nothing() {
-    let spec = unet(2, 1);
+    let (net, spec) = unet(2, 1);
     let weights = initial_values(&spec, 1);
-    let mut trainer = unet_model(&spec, Loss::BceDice, vec![volume(1, [4, 14, 12])]);
+    let mut trainer = unet_model(&net, Loss::BceDice, vec![volume(1, [4, 14, 12])]);
     let vectors = contributions(&mut trainer, &weights, &batch([0, 7]));
     assert!(vectors[&PatientId(7)].iter().all(|value| value.abs() <= 0.0));
     let mut trainer = risk_model(rows());

@@ -35,11 +35,11 @@ fn a_patients_volume_leaves_the_other_unet_gradients_bit_equal() {
     huge.image.fill(3e38);
     let nets = [(1, 1), (3, 2), (8, 2), (16, 3)];
     for (engine, (base, depth)) in ENGINES.into_iter().flat_map(|engine| nets.map(|net| (engine, net))) {
-        let spec = unet(base, depth);
+        let (net, spec) = unet(base, depth);
         let weights = initial_values(&spec, 5);
-        let plain = study(&spec, Loss::Bce);
+        let plain = study(&net, Loss::Bce);
         let changed =
-            Segmentation { augmentation: Some(augmentation(2, Some(3))), ..study(&spec, Loss::BceDice) };
+            Segmentation { augmentation: Some(augmentation(2, Some(3))), ..study(&net, Loss::BceDice) };
         for study in [plain, changed] {
             let of = |volumes: Vec<VolumeRecord>, sampled: &[u32]| {
                 let mut trainer = unet_model_with(engine, study.clone(), volumes, cpu(1, 4096));
@@ -88,10 +88,10 @@ impl Model for Coupled {
 
 #[test]
 fn a_planted_coupling_of_a_millionth_is_noticed() {
-    let spec = unet(8, 2);
+    let (net, spec) = unet(8, 2);
     let weights = initial_values(&spec, 5);
     let of = |volumes: Vec<VolumeRecord>| {
-        let study = study(&spec, Loss::BceDice);
+        let study = study(&net, Loss::BceDice);
         let mut trainer = Coupled(unet_model_with(EngineKind::Apart, study, volumes, cpu(1, 4096)));
         others(&mut trainer, &weights, &[0, 1, 2, 3, 4], 2)
     };
@@ -105,11 +105,11 @@ fn a_planted_coupling_of_a_millionth_is_noticed() {
 /// Threads and memory say how many passes run at once; neither changes a bit of the sum.
 #[test]
 fn the_integer_sum_is_the_same_for_every_memory_limit_and_number_of_threads() {
-    let spec = unet(8, 2);
+    let (net, spec) = unet(8, 2);
     let weights = initial_values(&spec, 5);
     for engine in ENGINES {
         let sum = |threads: usize, memory_mb: u64| {
-            let study = study(&spec, Loss::BceDice);
+            let study = study(&net, Loss::BceDice);
             let mut trainer = unet_model_with(engine, study, volumes(), cpu(threads, memory_mb));
             let mut sum = PatientSum::new(spec.values(), 0.1, 1 << 20).unwrap();
             let mut sink = |patient, vector: &[f32]| sum.add(patient, vector);
@@ -154,10 +154,10 @@ fn check_rows(of: &dyn Fn(Vec<TableRecord>, &[u32]) -> Bits) {
 
 #[test]
 fn vectors_repeat_bit_by_bit() {
-    let spec = unet(8, 2);
+    let (net, spec) = unet(8, 2);
     let weights = initial_values(&spec, 5);
     for engine in ENGINES {
-        let mut trainer = unet_model_with(engine, study(&spec, Loss::BceDice), volumes(), cpu(2, 4096));
+        let mut trainer = unet_model_with(engine, study(&net, Loss::BceDice), volumes(), cpu(2, 4096));
         let mut all = || others(&mut trainer, &weights, &[0, 1, 2, 3, 4], 99);
         assert_eq!(all(), all());
     }

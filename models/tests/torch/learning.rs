@@ -41,9 +41,9 @@ fn mean_dice(trainer: &mut dyn Model, weights: &[f32]) -> f64 {
 
 #[test]
 fn the_unet_learns_to_find_discs() {
-    let spec = unet(4, 2);
+    let (net, spec) = unet(4, 2);
     let mut weights = initial_values(&spec, 2);
-    let mut trainer = unet_model(&spec, Loss::BceDice, volumes());
+    let mut trainer = unet_model(&net, Loss::BceDice, volumes());
     let before = mean_dice(&mut trainer, &weights);
     descend(&mut trainer, &mut weights, 5, 60, 1e-2);
     let after = mean_dice(&mut trainer, &weights);
@@ -53,9 +53,9 @@ fn the_unet_learns_to_find_discs() {
 /// A picture of two tiles above each other scores as the pixels of both together.
 #[test]
 fn a_picture_in_tiles_is_scored_as_a_whole() {
-    let spec = unet(4, 2);
+    let (net, spec) = unet(4, 2);
     let mut weights = initial_values(&spec, 2);
-    descend(&mut unet_model(&spec, Loss::BceDice, volumes()), &mut weights, 5, 60, 1e-2);
+    descend(&mut unet_model(&net, Loss::BceDice, volumes()), &mut weights, 5, 60, 1e-2);
     let (upper, lower) = (volume(1, [1, 16, 16]), volume(2, [1, 16, 16]));
     let both = VolumeRecord {
         shape: [1, 32, 16],
@@ -65,7 +65,7 @@ fn a_picture_in_tiles_is_scored_as_a_whole() {
     };
     let rows: Vec<_> = [upper, lower, both.clone()]
         .map(|volume| {
-            let mut study = study(&spec, Loss::BceDice);
+            let mut study = study(&net, Loss::BceDice);
             study.need.tiles = volume.shape[1] > 16;
             let truth = volume.mask.iter().map(|&inside| f64::from(inside)).sum::<f64>();
             let mut trainer = unet_model_with(EngineKind::Apart, study, vec![volume], cpu(1, 4096));
@@ -84,9 +84,9 @@ fn a_picture_in_tiles_is_scored_as_a_whole() {
 
 #[test]
 fn the_unet_learns_from_tiles_of_larger_pictures() {
-    let spec = unet(4, 2);
+    let (net, spec) = unet(4, 2);
     let mut weights = initial_values(&spec, 2);
-    let mut study = study(&spec, Loss::BceDice);
+    let mut study = study(&net, Loss::BceDice);
     study.need.tiles = true;
     let pictures: Vec<_> =
         [20, 24, 28, 32, 36].into_iter().zip(0..).map(|(width, seed)| volume(seed, [1, 24, width])).collect();
@@ -130,9 +130,9 @@ fn the_risk_model_learns_and_its_intercept_stays_apart() {
 
 #[test]
 fn requests_that_do_not_fit_are_refused() {
-    let spec = unet(2, 1);
+    let (net, spec) = unet(2, 1);
     let weights = initial_values(&spec, 2);
-    let mut trainer = unet_model(&spec, Loss::Bce, volumes());
+    let mut trainer = unet_model(&net, Loss::Bce, volumes());
     let mut sink = |_: PatientId, _: &[f32]| panic!("nothing is handed out");
     let unknown = TrainError::UnknownPatient { patient: PatientId(8), slots: 8 };
     assert_eq!(trainer.contributions(&weights, &batch([8]), &mut sink), Err(unknown));

@@ -5,7 +5,7 @@ use fedtwin_plan::record::TableRecord;
 
 use crate::gradients::check_directions;
 use crate::samples::{
-    batch, choice, contributions, everything, perceptron, risk, risk_model_of, rows, table_need,
+    batch, contributions, everything, part, perceptron, risk, risk_model_of, rows, table_need,
 };
 
 /// The units of each layer, from the inputs to the logit.
@@ -53,7 +53,7 @@ fn the_trained_part_of_a_risk_models_gradient_is_that_of_the_whole() {
         (perceptron(), r#"matching = ["layer1.weight", "layer0.bias"]"#),
     ] {
         let weights: Vec<f32> = initial_values(&spec, 3).iter().map(|value| value + 0.1).collect();
-        let (_, part) = choice(&spec, text);
+        let part = part(&spec, text);
         let whole = contributions(
             &mut risk_model_of(&spec, &everything(&spec), rows()),
             &weights,

@@ -7,33 +7,31 @@ use fedtwin_models::open::Parts;
 use fedtwin_models::risk::{Risk, RiskModel};
 use fedtwin_models::segmentation::{Segmentation, UnetModel};
 use fedtwin_plan::cohort_need::{Feature, ImageNeed, NumberRange, TableNeed};
-use fedtwin_plan::model::{LinearRiskSpec, MlpRiskSpec, ModelSpec, UnetSpec};
+use fedtwin_plan::family::{LinearRisk, MlpSize, UnetSize};
 use fedtwin_plan::plan::{Augmentation, Axis, Loss};
 use fedtwin_plan::record::{PatientId, TableRecord, Value, VolumeRecord};
 use fedtwin_plan::trained::Trainable;
-use fedtwin_plan::{Ratio, Trained};
+use fedtwin_plan::{Architecture, Ratio, Trained};
 use fedtwin_trainer::model::{Model, SlotBatch};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
-pub(crate) fn unet(base: i64, depth: i64) -> ModelSpec {
-    ModelSpec::Unet(UnetSpec {
-        channels: 1.try_into().unwrap(),
-        base: base.try_into().unwrap(),
-        depth: depth.try_into().unwrap(),
-        adapter_rank: None,
-    })
+/// A U-Net's size, and its architecture over one channel.
+pub(crate) fn unet(base: i64, depth: i64) -> (UnetSize, Architecture) {
+    let size = UnetSize { base: base.try_into().unwrap(), depth: depth.try_into().unwrap() };
+    let architecture = size.architecture(1, None);
+    (size, architecture)
 }
 
-pub(crate) fn risk() -> ModelSpec {
-    ModelSpec::LinearRisk(LinearRiskSpec { inputs: 5.try_into().unwrap() })
+pub(crate) fn risk() -> Architecture {
+    LinearRisk.architecture(5)
 }
 
 /// Two hidden layers.
-pub(crate) fn perceptron() -> ModelSpec {
+pub(crate) fn perceptron() -> Architecture {
     let hidden = [4, 3].map(|units: i64| units.try_into().unwrap()).to_vec();
-    ModelSpec::MlpRisk(MlpRiskSpec { inputs: 5.try_into().unwrap(), hidden })
+    MlpSize { hidden }.architecture(5)
 }
 
 /// 16 x 16 pixels, four slices per patient.
@@ -97,27 +95,35 @@ pub(crate) fn rows() -> Vec<TableRecord> {
 /// Both engines; the cohorts here have two passes of the second.
 pub(crate) const ENGINES: [EngineKind; 2] = [EngineKind::Apart, EngineKind::Together { slots: 4 }];
 
-pub(crate) fn study(spec: &ModelSpec, loss: Loss) -> Segmentation {
-    let ModelSpec::Unet(spec) = spec.clone() else { panic!("a U-Net") };
-    let trained = everything(&ModelSpec::Unet(spec.clone()));
-    Segmentation { spec, trained, augmentation: None, need: image_need(), loss, sampling: Ratio::ONE }
+pub(crate) fn study(size: &UnetSize, loss: Loss) -> Segmentation {
+    let (size, architecture) = (size.clone(), size.architecture(1, None));
+    let trained = everything(&architecture);
+    Segmentation {
+        size,
+        architecture,
+        trained,
+        augmentation: None,
+        need: image_need(),
+        loss,
+        sampling: Ratio::ONE,
+    }
 }
 
-pub(crate) fn everything(spec: &ModelSpec) -> Trained {
+pub(crate) fn everything(spec: &Architecture) -> Trained {
     Trained::new(spec, None).unwrap()
 }
 
 /// A choice as a plan writes it, with the model that it asks for.
-pub(crate) fn choice(base: &ModelSpec, text: &str) -> (ModelSpec, Trained) {
+pub(crate) fn choice(size: &UnetSize, text: &str) -> (Architecture, Trained) {
     let choice: Trainable = toml::from_str(text).unwrap();
-    let spec = match base {
-        ModelSpec::Unet(spec) => {
-            ModelSpec::Unet(UnetSpec { adapter_rank: choice.adapter_rank(), ..spec.clone() })
-        }
-        other => other.clone(),
-    };
-    let trained = Trained::new(&spec, Some(&choice)).unwrap();
-    (spec, trained)
+    let architecture = size.architecture(1, choice.adapter_rank());
+    let trained = part(&architecture, text);
+    (architecture, trained)
+}
+
+/// The part of a model that a plan's choice names.
+pub(crate) fn part(architecture: &Architecture, text: &str) -> Trained {
+    Trained::new(architecture, Some(&toml::from_str(text).unwrap())).unwrap()
 }
 
 /// Every kind of change but for shifts.
@@ -137,8 +143,8 @@ pub(crate) fn cpu(threads: usize, memory_mb: u64) -> Resources {
     Resources { device: Device::Cpu, threads, memory_mb }
 }
 
-pub(crate) fn unet_model(spec: &ModelSpec, loss: Loss, train: Vec<VolumeRecord>) -> UnetModel {
-    unet_model_with(EngineKind::Apart, study(spec, loss), train, cpu(1, 4096))
+pub(crate) fn unet_model(size: &UnetSize, loss: Loss, train: Vec<VolumeRecord>) -> UnetModel {
+    unet_model_with(EngineKind::Apart, study(size, loss), train, cpu(1, 4096))
 }
 
 pub(crate) fn unet_model_with(
@@ -155,9 +161,13 @@ pub(crate) fn risk_model(train: Vec<TableRecord>) -> RiskModel {
     risk_model_of(&risk(), &everything(&risk()), train)
 }
 
-pub(crate) fn risk_model_of(spec: &ModelSpec, trained: &Trained, train: Vec<TableRecord>) -> RiskModel {
+pub(crate) fn risk_model_of(
+    architecture: &Architecture,
+    trained: &Trained,
+    train: Vec<TableRecord>,
+) -> RiskModel {
     let parts = Parts { slots: 310, test: train.clone(), train };
-    let study = Risk { spec: spec.clone(), trained: trained.clone(), need: table_need() };
+    let study = Risk { architecture: architecture.clone(), trained: trained.clone(), need: table_need() };
     RiskModel::new(&study, &parts, Device::Cpu)
 }
 

@@ -1,18 +1,20 @@
 //! What is trained, and on what: parts of a net, adapters, augmented copies.
 
 use fedtwin_models::segmentation::Segmentation;
+use fedtwin_plan::family::UnetSize;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::VolumeRecord;
-use fedtwin_plan::{ModelSpec, PatientId, Trained};
+use fedtwin_plan::{Architecture, PatientId, Trained};
 
 use crate::samples::{
     ENGINES, augmentation, batch, choice, contributions, cpu, study, unet, unet_model, unet_model_with,
     volume, volumes,
 };
 
-fn of(spec: &ModelSpec, trained: &Trained) -> Segmentation {
-    Segmentation { trained: trained.clone(), ..study(spec, Loss::BceDice) }
+fn of(net: &UnetSize, architecture: &Architecture, trained: &Trained) -> Segmentation {
+    let (architecture, trained) = (architecture.clone(), trained.clone());
+    Segmentation { architecture, trained, ..study(net, Loss::BceDice) }
 }
 
 /// Checks that two vectors differ by at most `tolerance` of the first one's norm.
@@ -25,13 +27,13 @@ fn check_close(expected: &[f32], found: &[f32], tolerance: f64) {
 
 #[test]
 fn the_trained_part_of_a_gradient_is_that_of_the_whole() {
-    let base = unet(4, 2);
+    let (net, base) = unet(4, 2);
     let weights = initial_values(&base, 5);
-    let whole = contributions(&mut unet_model(&base, Loss::BceDice, volumes()), &weights, &batch([0, 1, 4]));
+    let whole = contributions(&mut unet_model(&net, Loss::BceDice, volumes()), &weights, &batch([0, 1, 4]));
     for text in ["biases = true", r#"matching = ["head"]"#, r#"matching = ["up", "down1.conv0.weight"]"#] {
-        let (spec, part) = choice(&base, text);
+        let (spec, part) = choice(&net, text);
         for engine in ENGINES {
-            let mut trainer = unet_model_with(engine, of(&spec, &part), volumes(), cpu(1, 4096));
+            let mut trainer = unet_model_with(engine, of(&net, &spec, &part), volumes(), cpu(1, 4096));
             let vectors = contributions(&mut trainer, &weights, &batch([0, 1, 4]));
             assert_eq!(vectors.len(), 3);
             for (id, vector) in vectors {
@@ -46,8 +48,8 @@ fn the_trained_part_of_a_gradient_is_that_of_the_whole() {
 /// With `W + B A` in a plain net, the gradients `G` by its weights give those by `A` and `B`: `B' G` and `G A'`.
 #[test]
 fn adapters_have_the_gradients_of_the_weights_that_they_change() {
-    let base = unet(4, 1);
-    let (spec, trained) = choice(&base, "low-rank = { rank = 2 }");
+    let (net, base) = unet(4, 1);
+    let (spec, trained) = choice(&net, "low-rank = { rank = 2 }");
     let mut weights = initial_values(&spec, 5);
     // `B` is zero at first: a few steps later it is not.
     for (i, weight) in weights[base.values()..].iter_mut().enumerate() {
@@ -59,7 +61,7 @@ fn adapters_have_the_gradients_of_the_weights_that_they_change() {
     for parameter in base.parameters() {
         let range = at..at + parameter.values();
         at = range.end;
-        if !shapes.contains(&parameter) {
+        if !shapes.contains(parameter) {
             continue;
         }
         let (rows, columns) = (parameter.shape[0], parameter.values() / parameter.shape[0]);
@@ -72,9 +74,9 @@ fn adapters_have_the_gradients_of_the_weights_that_they_change() {
         places.push((range, rows, columns, a, b));
     }
     assert!(rest.is_empty());
-    let whole = contributions(&mut unet_model(&base, Loss::BceDice, volumes()), &plain, &batch([1, 3]));
+    let whole = contributions(&mut unet_model(&net, Loss::BceDice, volumes()), &plain, &batch([1, 3]));
     for engine in ENGINES {
-        let mut trainer = unet_model_with(engine, of(&spec, &trained), volumes(), cpu(1, 4096));
+        let mut trainer = unet_model_with(engine, of(&net, &spec, &trained), volumes(), cpu(1, 4096));
         for (id, vector) in contributions(&mut trainer, &weights, &batch([1, 3])) {
             let mut expected = Vec::new();
             for (range, rows, columns, a, b) in &places {
@@ -94,10 +96,10 @@ fn adapters_have_the_gradients_of_the_weights_that_they_change() {
 
 #[test]
 fn a_patients_gradient_is_the_mean_over_its_copies() {
-    let spec = unet(4, 2);
+    let (net, spec) = unet(4, 2);
     let weights = initial_values(&spec, 5);
     let whole = vec![volume(1, [4, 16, 16]), volume(2, [4, 16, 16])];
-    let augmented = Segmentation { augmentation: Some(augmentation(3, None)), ..study(&spec, Loss::BceDice) };
+    let augmented = Segmentation { augmentation: Some(augmentation(3, None)), ..study(&net, Loss::BceDice) };
     let mut means = Vec::new();
     for id in [PatientId(0), PatientId(1)] {
         let slot = augmented.slot(&whole, Some(id), batch([]).slice_seed());
@@ -110,7 +112,7 @@ fn a_patients_gradient_is_the_mean_over_its_copies() {
         });
         let copies: Vec<_> = copies.collect();
         assert!(copies[0] != copies[1] && copies[1] != copies[2]);
-        let mut trainer = unet_model(&spec, Loss::BceDice, copies);
+        let mut trainer = unet_model(&net, Loss::BceDice, copies);
         let vectors = contributions(&mut trainer, &weights, &batch([0, 1, 2]));
         let mean = (0..spec.values()).map(|i| vectors.values().map(|vector| vector[i]).sum::<f32>() / 3.0);
         means.push(mean.collect::<Vec<_>>());

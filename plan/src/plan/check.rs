@@ -1,30 +1,13 @@
 //! What a plan's values must be in relation to each other.
 
-use super::{
-    Calibrated, Draft, Family, Loss, MetricsNoise, NormSplit, Plan, Privacy, Rounds, SharedNoise,
-    SiteTraining,
-};
+use super::{Calibrated, MetricsNoise, NormSplit, PlanFile, Privacy, Rounds, SharedNoise, SiteTraining};
 use crate::cohort_need::DataNeed;
 use crate::numbers::{Interval, Positive};
 use crate::secure_group;
-use crate::text_file::{Check, Problem};
+use crate::text_file::Problem;
 
-impl Check for Draft {
-    fn check(&self) -> Result<(), Problem> {
-        self.check_terms()
-    }
-}
-
-impl Check for Plan {
-    fn check(&self) -> Result<(), Problem> {
-        self.check_terms()?;
-        self.check_calibration()
-    }
-}
-
-impl<C> Plan<C> {
-    fn check_terms(&self) -> Result<(), Problem> {
-        self.trained()?;
+impl<C> PlanFile<C> {
+    pub(super) fn check_terms(&self) -> Result<(), Problem> {
         let title = &self.study.title;
         if title.len() > TITLE_BYTES_MAX || title.chars().any(char::is_control) {
             let message = format!("expected one line of at most {TITLE_BYTES_MAX} bytes");
@@ -50,7 +33,7 @@ impl<C> Plan<C> {
                 format!("is {}, expected at most the number of study.sites ({sites})", sites_min.get());
             return Err(Problem::new("rounds.sites_min", message));
         }
-        if self.metrics.is_some() && self.histogram().is_none() {
+        if self.metrics.is_some() && self.model.family.scores().is_none() {
             return Err(Problem::new("metrics", "expected a model whose scores are counted"));
         }
         self.check_slot()?;
@@ -148,35 +131,15 @@ impl<C> Plan<C> {
     }
 
     fn check_data(&self) -> Result<(), Problem> {
-        match &self.data {
-            DataNeed::Table(table) => {
-                if self.training.loss != Loss::Bce {
-                    return Err(Problem::new("training.loss", "expected \"bce\", the loss of a table"));
-                }
-                if self.training.augmentation.is_some() {
-                    let message = "expected [data.images] with it, which can be changed at random";
-                    return Err(Problem::new("training.augmentation", message));
-                }
-                table.check()
+        self.model.family.check_loss(self.training.loss)?;
+        match (&self.data, &self.training.augmentation) {
+            (DataNeed::Table(_), Some(_)) => {
+                let message = "expected [data.images] with it, which can be changed at random";
+                Err(Problem::new("training.augmentation", message))
             }
-            DataNeed::Images(need) => {
-                if let Some(augmentation) = &self.training.augmentation {
-                    augmentation.check(need)?;
-                }
-                let Family::Unet(size) = &self.model.family else {
-                    return Ok(());
-                };
-                let divisor = 1 << size.depth.get();
-                for (key, length) in
-                    [("data.images.height", need.height.get()), ("data.images.width", need.width.get())]
-                {
-                    if length % divisor != 0 {
-                        let message = format!("is {length}, expected a multiple of 2^depth ({divisor})");
-                        return Err(Problem::new(key, message));
-                    }
-                }
-                Ok(())
-            }
+            (DataNeed::Table(table), None) => table.check(),
+            (DataNeed::Images(need), Some(augmentation)) => augmentation.check(need),
+            (DataNeed::Images(_), None) => Ok(()),
         }
     }
 
@@ -206,13 +169,10 @@ impl<C> Plan<C> {
     }
 }
 
-impl Plan {
-    fn check_calibration(&self) -> Result<(), Problem> {
+impl PlanFile {
+    /// Checks the integers that calibration chose.
+    pub(super) fn check_calibration(&self) -> Result<(), Problem> {
         let Calibrated { m, c_int, modulus_bits, steps, epsilon, metrics } = &self.calibrated;
-        if ![32, 40, 64].contains(&modulus_bits.get()) {
-            let message = format!("is {}, expected 32, 40 or 64", modulus_bits.get());
-            return Err(Problem::new("calibrated.modulus_bits", message));
-        }
         if *steps != self.steps() {
             let message = format!("is {steps}, expected attempts_max times local steps ({})", self.steps());
             return Err(Problem::new("calibrated.steps", message));
@@ -223,10 +183,10 @@ impl Plan {
         let sites = self.study.sites.len() as u128;
         let largest = u128::from(self.cohort.patients_max.get()) * u128::from(*c_int) * sites;
         let noise = 8 * (1_u128 << m.get()) * sites;
-        if *c_int == 0 || largest.saturating_add(noise) >= 1_u128 << (modulus_bits.get() - 1) {
+        if *c_int == 0 || largest.saturating_add(noise) >= 1_u128 << (modulus_bits.bits() - 1) {
             let message = format!(
                 "is {c_int}, expected above 0 and small enough for sums modulo 2^{}",
-                modulus_bits.get()
+                modulus_bits.bits()
             );
             return Err(Problem::new("calibrated.c_int", message));
         }
@@ -267,7 +227,7 @@ impl Plan {
     }
 }
 
-impl Plan {
+impl PlanFile {
     /// Says whether updates stay finite and keep their precision at every clip that a round can have.
     fn unit_is_normal(&self) -> bool {
         let bounds = self.training.adaptive_clip.as_ref().map(|adaptive| adaptive.bounds);
@@ -297,8 +257,11 @@ mod tests {
     fn readers_are_named_once_and_are_nobody_by_default() {
         assert!(plan(HEART).study.readers.is_empty());
         let readers = "expires = \"2027-06-30\"\nreaders = [\"ada\", \"ben\"]";
-        let named = plan(&HEART.replace("expires = \"2027-06-30\"", readers)).study.readers;
-        assert_eq!(named.iter().map(ResearcherName::as_str).collect::<Vec<_>>(), ["ada", "ben"]);
+        let named = plan(&HEART.replace("expires = \"2027-06-30\"", readers));
+        assert_eq!(
+            named.study.readers.iter().map(ResearcherName::as_str).collect::<Vec<_>>(),
+            ["ada", "ben"]
+        );
         for bad in ["[\"ada\", \"ada\"]", "[\"Ada\"]"] {
             let text = HEART
                 .replace("expires = \"2027-06-30\"", &format!("expires = \"2027-06-30\"\nreaders = {bad}"));

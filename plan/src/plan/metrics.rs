@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Plan};
-use crate::histogram::Histogram;
+use super::PlanFile;
 use crate::numbers::{Count, Positive, Probability};
 
 /// Noised counts of scores on the sites' test patients; without this section no score leaves a site.
@@ -41,17 +40,7 @@ impl MetricsNoise {
     }
 }
 
-impl<C> Plan<C> {
-    /// Returns what metrics count, for a model that has scores.
-    #[must_use]
-    pub fn histogram(&self) -> Option<Histogram> {
-        match self.model.family {
-            Family::LinearRisk | Family::MlpRisk(_) => Some(Histogram::Risk),
-            Family::Unet(_) => Some(Histogram::Segmentation),
-            Family::Vector(_) => None,
-        }
-    }
-
+impl<C> PlanFile<C> {
     /// Says whether sites release metrics of the model after so many rounds.
     #[must_use]
     pub fn measures_after(&self, rounds: u32) -> bool {

@@ -10,6 +10,7 @@ mod metrics;
 mod privacy;
 mod training;
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use serde::de::{Deserializer, Error as _};
@@ -23,27 +24,28 @@ pub use self::training::{
     Average, Fedadagrad, Fedadam, Fedavg, Fedyogi, LocalAdam, LocalSgd, Loss, ServerOptimiser, SiteTraining,
     Training,
 };
-use crate::cohort_need::{DataNeed, TableNeed};
+use crate::architecture::Architecture;
+use crate::cohort_need::DataNeed;
 use crate::digest::Digest;
-use crate::model::{LinearRiskSpec, MlpRiskSpec, ModelSpec, UnetSpec, VectorSpec};
+use crate::family::Family;
 use crate::names::{CohortName, ResearcherName, SiteName, StudyId};
 use crate::numbers::{Count, Positive};
-use crate::text_file::Problem;
+use crate::text_file::{Parsed, Problem};
 use crate::time::Date;
 use crate::trained::{Trainable, Trained};
 
-/// A plan; `C` is [`Calibrated`] once calibrated.
+/// A plan as its file writes it, before its values were held against each other; `C` is [`Calibrated`] once calibrated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, bound(deserialize = "C: Deserialize<'de>"))]
-pub struct Plan<C = Calibrated> {
+pub struct PlanFile<C = Calibrated> {
     /// What the study is and who takes part.
     pub study: Study,
     /// The cohort that each site must have.
     pub cohort: CohortNeed,
     /// The records in it.
     pub data: DataNeed,
-    /// The model.
-    pub model: Model,
+    /// The model with which the study begins.
+    pub model: InitialModel,
     /// Rounds and their deadlines.
     pub rounds: Rounds,
     /// Loss, sampling and optimisers.
@@ -55,6 +57,16 @@ pub struct Plan<C = Calibrated> {
     pub metrics: Option<Metrics>,
     /// The integers that calibration chose.
     pub calibrated: C,
+}
+
+/// A checked plan: its file's values fit together, and what follows from them is resolved, once.
+///
+/// It reads like its [`PlanFile`]; whoever changes one checks it anew ([`Plan::new`]).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan<C = Calibrated> {
+    file: PlanFile<C>,
+    architecture: Architecture,
+    trained: Trained,
 }
 
 /// A plan before calibration.
@@ -99,10 +111,10 @@ pub struct CohortNeed {
     pub patients_max: Count<1, 10_000_000>,
 }
 
-/// The model and its initial weights.
+/// The model with which a study begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Model {
+pub struct InitialModel {
     /// Its family and size.
     pub family: Family,
     /// Seeds the initial weights and nothing else.
@@ -111,38 +123,6 @@ pub struct Model {
     /// come from the seed. The researcher gives the file along with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial: Option<Digest>,
-}
-
-/// The model families as plans write them; the data decide what is left open.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Family {
-    /// A U-Net over one-channel images.
-    Unet(UnetSize),
-    /// A linear risk model over the table's encoded features.
-    LinearRisk,
-    /// A multi-layer perceptron over the same features.
-    MlpRisk(MlpSize),
-    /// A bare vector, for tests and benchmarks of the wire.
-    Vector(VectorSpec),
-}
-
-/// A U-Net's size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UnetSize {
-    /// Channels of the first level.
-    pub base: Count<1, 1024>,
-    /// Number of poolings.
-    pub depth: Count<1, 6>,
-}
-
-/// A multi-layer perceptron's size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MlpSize {
-    /// Units of the hidden layers, from the inputs to the outcome.
-    pub hidden: Vec<Count<1, 4096>>,
 }
 
 /// Rounds and their deadlines.
@@ -167,60 +147,85 @@ pub struct Rounds {
     pub slot_s: Count<0, 86_400>,
 }
 
+impl<C> Deref for Plan<C> {
+    type Target = PlanFile<C>;
+
+    fn deref(&self) -> &PlanFile<C> {
+        &self.file
+    }
+}
+
 impl<C> Plan<C> {
-    /// Returns the model's specification.
-    ///
-    /// # Errors
-    /// Refuses a family that does not fit the data.
-    pub fn model_spec(&self) -> Result<ModelSpec, Problem> {
-        let adapter_rank = self.training.trainable.as_ref().and_then(Trainable::adapter_rank);
-        let inputs = |table: &TableNeed| {
-            let inputs = i64::try_from(table.inputs()).unwrap_or(i64::MAX);
-            Count::try_from(inputs).map_err(|e| Problem::new("data.table.features", e.to_string()))
-        };
-        let family = |message: &str| Err(Problem::new("model.family", message));
-        let spec = match (&self.model.family, &self.data) {
-            (Family::Unet(size), DataNeed::Images(need)) => ModelSpec::Unet(UnetSpec {
-                channels: need.channels(),
-                base: size.base,
-                depth: size.depth,
-                adapter_rank,
-            }),
-            (Family::LinearRisk, DataNeed::Table(table)) => {
-                ModelSpec::LinearRisk(LinearRiskSpec { inputs: inputs(table)? })
-            }
-            (Family::MlpRisk(MlpSize { hidden }), DataNeed::Table(table)) => {
-                if !(1..=HIDDEN_LAYERS_MAX).contains(&hidden.len()) {
-                    let message = format!("expected 1 to {HIDDEN_LAYERS_MAX} hidden layers");
-                    return Err(Problem::new("model.family.mlp-risk.hidden", message));
-                }
-                ModelSpec::MlpRisk(MlpRiskSpec { inputs: inputs(table)?, hidden: hidden.clone() })
-            }
-            (Family::Vector(spec), DataNeed::Table(_) | DataNeed::Images(_)) => {
-                ModelSpec::Vector(spec.clone())
-            }
-            (Family::Unet(_), DataNeed::Table(_)) => {
-                return family("is a U-Net, expected [data.images] with it");
-            }
-            (Family::LinearRisk | Family::MlpRisk(_), DataNeed::Images(_)) => {
-                return family("is a risk model, expected [data.table] with it");
-            }
-        };
-        if adapter_rank.is_some() && !matches!(spec, ModelSpec::Unet(_)) {
-            let message = "expected a U-Net, whose convolutions can have adapters";
-            return Err(Problem::new("training.trainable.low-rank", message));
-        }
-        Ok(spec)
+    /// Returns the values as the plan's file writes them.
+    #[must_use]
+    pub fn file(&self) -> &PlanFile<C> {
+        &self.file
+    }
+
+    /// Returns the model's parameters, trained or not.
+    #[must_use]
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
     }
 
     /// Returns which of the model's values the study trains.
-    ///
-    /// # Errors
-    /// Refuses a family that does not fit the data, and a choice that names no parameter.
-    pub fn trained(&self) -> Result<Trained, Problem> {
-        Trained::new(&self.model_spec()?, self.training.trainable.as_ref())
+    #[must_use]
+    pub fn trained(&self) -> &Trained {
+        &self.trained
     }
 
+    /// Returns the number of values in an update: the trained ones, and the indicator of a clip that adapts.
+    #[must_use]
+    pub fn update_values(&self) -> usize {
+        self.trained.values() + usize::from(self.training.adaptive_clip.is_some())
+    }
+
+    /// Resolves what follows from the values, and checks what holds of drafts, too.
+    fn resolved(file: PlanFile<C>) -> Result<Self, Problem> {
+        let trainable = file.training.trainable.as_ref();
+        let adapter_rank = trainable.and_then(Trainable::adapter_rank);
+        let architecture = file.model.family.resolve(&file.data, adapter_rank)?;
+        let trained = Trained::new(&architecture, trainable)?;
+        file.check_terms()?;
+        Ok(Self { file, architecture, trained })
+    }
+}
+
+impl Plan {
+    /// Checks a plan's values and resolves what follows from them.
+    ///
+    /// # Errors
+    /// Returns the first problem.
+    pub fn new(file: PlanFile) -> Result<Self, Problem> {
+        let plan = Self::resolved(file)?;
+        plan.check_calibration()?;
+        Ok(plan)
+    }
+
+    /// Returns the bytes of an update.
+    #[must_use]
+    pub fn update_bytes(&self) -> u64 {
+        (self.update_values() * self.calibrated.modulus_bits.bytes()) as u64
+    }
+}
+
+impl Parsed for Plan {
+    type File = PlanFile;
+
+    fn of(file: PlanFile) -> Result<Self, Problem> {
+        Self::new(file)
+    }
+}
+
+impl Parsed for Draft {
+    type File = PlanFile<Option<NotYet>>;
+
+    fn of(file: Self::File) -> Result<Self, Problem> {
+        Self::resolved(file)
+    }
+}
+
+impl<C> PlanFile<C> {
     /// Returns the noisy sums of one attempt.
     #[must_use]
     pub fn local_steps(&self) -> u32 {
@@ -259,12 +264,6 @@ impl<C> Plan<C> {
         }
     }
 
-    /// Returns the number of values in an update: the trained ones, and the indicator of a clip that adapts.
-    #[must_use]
-    pub fn update_values(&self, trained: &Trained) -> usize {
-        trained.values() + usize::from(self.training.adaptive_clip.is_some())
-    }
-
     /// Returns the sites whose noise counts in the plan's noise multiplier: k = sites - colluders - dropouts
     /// with shared noise, at least 1 in a checked plan, and 1 otherwise.
     #[must_use]
@@ -291,7 +290,7 @@ impl<C> Plan<C> {
     }
 }
 
-impl Plan {
+impl PlanFile {
     /// Returns how the integer norm of a contribution is divided between its gradient and the indicator.
     #[must_use]
     pub fn norm_split(&self) -> NormSplit {
@@ -323,16 +322,7 @@ impl Plan {
         };
         let sites = f64::from(u32::try_from(self.study.sites.len()).unwrap_or(u32::MAX));
         let largest = change_max.get() * f64::from(self.cohort.patients_max.get()) * sites;
-        let bits = f64::from(self.calibrated.modulus_bits.get()) - 2.0;
+        let bits = f64::from(self.calibrated.modulus_bits.bits()) - 2.0;
         (largest.log2() - bits).ceil().exp2()
     }
-
-    /// Returns the bytes of an update.
-    #[must_use]
-    pub fn update_bytes(&self, trained: &Trained) -> u64 {
-        self.update_values(trained) as u64 * u64::from(self.calibrated.modulus_bits.get() / 8)
-    }
 }
-
-/// Deeper ones would not learn more from a table.
-const HIDDEN_LAYERS_MAX: usize = 8;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::MetricsNoise;
 use crate::numbers::{Count, Positive, Probability};
+use crate::wire_bits::WireBits;
 
 /// Clipping and noise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -158,8 +159,8 @@ pub struct Calibrated {
     pub m: Count<10, 30>,
     /// The largest norm of one patient's quantised contribution, in grid units.
     pub c_int: u64,
-    /// Updates are integers modulo 2 to this power: 32, 40 or 64.
-    pub modulus_bits: Count<32, 64>,
+    /// Updates are integers modulo 2 to this power.
+    pub modulus_bits: WireBits,
     /// Noisy sums that are paid for: attempts times local steps.
     pub steps: u64,
     /// The claim: no site's accountant may find more. Absent where nothing bounds it.

@@ -46,6 +46,18 @@ pub enum Loss {
     BceDice,
 }
 
+impl Loss {
+    /// Returns the name, as plans write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bce => "bce",
+            Self::Dice => "dice",
+            Self::BceDice => "bce-dice",
+        }
+    }
+}
+
 /// What a site computes and sends in a round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -42,11 +42,10 @@ impl<'a> Attacks<'a> {
         // The update that is attacked has this site's noise alone, as if all others colluded with the coordinator.
         let delta = plan.privacy.delta();
         let event = GaussianEvent::of_updates(plan, 1, 1).map_err(AttackError::step)?;
-        let spec = plan.model_spec().map_err(|problem| AttackError::step(problem.message))?;
         Ok(Self {
             target,
             priced: delta.map(|delta| (event, delta)),
-            weights: initial_values(&spec, plan.model.seed),
+            weights: initial_values(plan.architecture(), plan.model.seed),
             c_int: event.c_int.get(),
         })
     }

@@ -27,10 +27,9 @@ impl LoadedCohort {
         (plan, text): (&Plan, &str),
         cohort_file: PathBuf,
     ) -> Result<Self, AttackError> {
-        let trained = plan.trained().map_err(|problem| AttackError::step(problem.message))?;
         let mut trainer = new_trainer().map_err(AttackError::step)?;
         let patients = trainer.load(text, &cohort_file).map_err(AttackError::step)?.train;
-        let (values, clip) = (plan.update_values(&trained), plan.clip());
+        let (values, clip) = (plan.update_values(), plan.clip());
         Ok(Self { trainer, plan: text.to_owned(), cohort_file, values, clip, patients })
     }
 }

@@ -9,9 +9,11 @@ use std::path::PathBuf;
 use fedtwin_attack::inversion::Target;
 use fedtwin_attack::neighbours::Alterable;
 use fedtwin_attack::step::{AttackError, Contributions};
+use fedtwin_plan::family::Family;
 use fedtwin_plan::numbers::{Count, Positive};
 use fedtwin_plan::plan::{Calibrated, NoNoise, Privacy};
-use fedtwin_plan::{ModelSpec, PatientId, Plan};
+use fedtwin_plan::text_file::Problem;
+use fedtwin_plan::{PatientId, Plan, WireBits};
 use fedtwin_trainer::NewTrainer;
 
 use super::cohort::LoadedCohort;
@@ -32,29 +34,21 @@ impl Probe {
         cohort_file: PathBuf,
     ) -> Result<Option<Self>, AttackError> {
         let whole = plan.training.trainable.is_none() && plan.training.adaptive_clip.is_none();
-        let inputs = match plan.model_spec() {
-            Ok(ModelSpec::LinearRisk(spec)) if whole => spec.inputs.get(),
-            Ok(
-                ModelSpec::LinearRisk(_) | ModelSpec::Unet(_) | ModelSpec::MlpRisk(_) | ModelSpec::Vector(_),
-            )
-            | Err(_) => {
-                return Ok(None);
-            }
-        };
-        // Inputs are in [-1, 1], so that no gradient is longer.
-        let clip = (f64::from(inputs) + 1.0).sqrt();
-        let mut probing = plan.clone();
+        if !whole || plan.model.family != Family::LinearRisk {
+            return Ok(None);
+        }
+        // A weight for each input and the bias: inputs are in [-1, 1], so that no gradient is longer.
+        let clip = (plan.architecture().values() as f64).sqrt();
+        let mut probing = plan.file().clone();
         probing.study.sites.truncate(1);
         let clip_value = Positive::try_from(clip).map_err(AttackError::step)?;
         probing.privacy = Privacy::None(NoNoise { clip: clip_value, sums_only: false });
         probing.rounds.sites_min = Count::try_from(1).map_err(AttackError::step)?;
-        probing.calibrated = Calibrated {
-            c_int: FINE,
-            modulus_bits: Count::try_from(64).map_err(AttackError::step)?,
-            epsilon: None,
-            ..plan.calibrated.clone()
-        };
+        probing.calibrated =
+            Calibrated { c_int: FINE, modulus_bits: WireBits::B64, epsilon: None, ..plan.calibrated.clone() };
         let text = toml::to_string(&probing).map_err(AttackError::step)?;
+        let refused = |Problem { key, message }| AttackError::step(format!("{key} {message}"));
+        let probing = Plan::new(probing).map_err(refused)?;
         let cohort = LoadedCohort::load(new_trainer, (&probing, &text), cohort_file)?;
         let targets = cohort.patients().min(TARGETS_MAX);
         Ok(Some(Self { cohort, unit: clip / FINE as f64, targets }))

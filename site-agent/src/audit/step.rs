@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use fedtwin_attack::step::{AttackError, Chance, Contributions, Step, read_back};
-use fedtwin_plan::model::VectorSpec;
+use fedtwin_plan::family::VectorSize;
 use fedtwin_plan::numbers::{Count, Positive};
-use fedtwin_plan::plan::{Family, SiteTraining};
-use fedtwin_plan::{PatientId, Plan, WireBits};
+use fedtwin_plan::plan::SiteTraining;
+use fedtwin_plan::text_file::Problem;
+use fedtwin_plan::{Family, PatientId, Plan, PlanFile};
 use fedtwin_trainer::pipe::Loaded;
 use fedtwin_trainer::report::Report;
 use fedtwin_trainer::{Stopper, Trainer, TrainerError};
@@ -18,31 +19,40 @@ use crate::local_training::LocalTraining;
 pub(super) struct AgentStep {
     plan: Plan,
     patients: u32,
-    bits: WireBits,
     /// Whether the cohort is an attack's own, with as many values as it likes.
     bare: bool,
 }
 
 impl AgentStep {
     /// Takes the plan's own step: what a site sends in an attempt.
-    pub(super) fn of_study(plan: &Plan, patients: u32) -> Result<Self, AttackError> {
-        let bits = WireBits::try_from(plan.calibrated.modulus_bits.get()).map_err(AttackError::step)?;
-        Ok(Self { plan: plan.clone(), patients, bits, bare: false })
+    pub(super) fn of_study(plan: &Plan, patients: u32) -> Self {
+        Self { plan: plan.clone(), patients, bare: false }
     }
 
     /// Takes one noisy sum at the plan's sampling, clip and noise.
     pub(super) fn of_one_sum(plan: &Plan, patients: u32) -> Result<Self, AttackError> {
-        let mut step = Self::of_study(plan, patients)?;
-        step.plan.training.site = SiteTraining::Gradient;
-        Ok(step)
+        Self::of_study(plan, patients).changed(|file| {
+            file.training.site = SiteTraining::Gradient;
+            file.calibrated.steps = file.steps();
+        })
     }
 
     /// Takes one noisy sum of vectors of any length, which an attack makes up.
     pub(super) fn of_made_up_vectors(plan: &Plan, patients: u32) -> Result<Self, AttackError> {
-        let mut step = Self { bare: true, ..Self::of_one_sum(plan, patients)? };
-        step.plan.training.trainable = None;
-        step.plan.training.adaptive_clip = None;
-        Ok(step)
+        let bare = Self { bare: true, ..Self::of_one_sum(plan, patients)? };
+        bare.changed(|file| {
+            file.training.trainable = None;
+            file.training.adaptive_clip = None;
+            (file.metrics, file.calibrated.metrics) = (None, None);
+        })
+    }
+
+    /// Takes a step of another plan.
+    fn changed(self, change: impl FnOnce(&mut PlanFile)) -> Result<Self, AttackError> {
+        let mut file = self.plan.file().clone();
+        change(&mut file);
+        let refused = |Problem { key, message }| AttackError::step(format!("{key} {message}"));
+        Ok(Self { plan: Plan::new(file).map_err(refused)?, ..self })
     }
 }
 
@@ -56,7 +66,8 @@ impl Step for AgentStep {
         if self.bare {
             let values = i64::try_from(cohort.values()).unwrap_or(i64::MAX);
             let parameters = Count::try_from(values).map_err(AttackError::step)?;
-            self.plan.model.family = Family::Vector(VectorSpec { parameters });
+            let vector = Family::Vector(VectorSize { parameters });
+            *self = self.clone().changed(|file| file.model.family = vector)?;
         }
         let mut training = LocalTraining {
             plan: &self.plan,
@@ -67,7 +78,7 @@ impl Step for AgentStep {
             random: &mut chance.random,
         };
         let update = training.run(weights).map_err(AttackError::step)?;
-        read_back(&update.values, self.bits)
+        read_back(&update.values, self.plan.calibrated.modulus_bits)
     }
 }
 

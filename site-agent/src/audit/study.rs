@@ -49,15 +49,13 @@ impl Victim for SiteStudy<'_> {
     }
 
     fn train(&mut self, members: &[bool]) -> Result<Vec<f32>, AttackError> {
-        let refused = |problem: fedtwin_plan::text_file::Problem| AttackError::step(problem.message);
-        let (spec, trained) =
-            (self.plan.model_spec().map_err(refused)?, self.plan.trained().map_err(refused)?);
-        let mut weights = initial_values(&spec, self.plan.model.seed);
+        let trained = self.plan.trained();
+        let mut weights = initial_values(self.plan.architecture(), self.plan.model.seed);
         let mut moving = Vec::new();
         trained.gather(&weights, &mut moving);
         let mut server = server(&self.plan.training.server, &moving);
         let scale = self.scale();
-        let mut step = AgentStep::of_study(self.plan, self.slots)?;
+        let mut step = AgentStep::of_study(self.plan, self.slots);
         let mut random = SecureRandom::new();
         let is_member = &|patient: PatientId| members.get(patient.0 as usize).copied().unwrap_or(true);
         for _round in 0..self.rounds {

@@ -35,8 +35,8 @@ impl Policy {
     }
 
     fn check_size(&self, plan: &Plan) -> Result<(), Denied> {
-        let spec = plan.model_spec().expect("a checked plan has a model");
-        let (family, values, cohort) = (spec.family(), spec.values(), &plan.cohort.name);
+        let (family, values) = (plan.model.family.name(), plan.architecture().values());
+        let cohort = &plan.cohort.name;
         rule(self.models.contains(family), PlanLine::ModelFamily, || {
             (format!("allows the models {}", list(&self.models)), family.to_owned())
         })?;

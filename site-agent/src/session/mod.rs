@@ -41,7 +41,7 @@ use std::sync::Arc;
 use fedtwin_certs::{Credentials, Signer};
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::signed::SignedPlan;
-use fedtwin_plan::{CohortName, Digest, ModelSpec, Plan, SiteName, StudyId, Timestamp};
+use fedtwin_plan::{CohortName, Digest, Plan, SiteName, StudyId, Timestamp, WireBits};
 use fedtwin_privacy::ledger::{
     Attempt, BlockGrant, Ledger, LedgerError, Protection, Purpose, Round, StudyRequest,
 };
@@ -93,8 +93,6 @@ pub struct Session {
 pub struct Accepted {
     /// The plan.
     pub plan: Plan,
-    /// Its model.
-    pub spec: ModelSpec,
     /// The cohort's declared size.
     pub patients: u32,
     /// The file that describes the cohort.
@@ -220,9 +218,8 @@ impl Session {
         if declared > room {
             return Err(Refusal::TooManyPatients { declared, room });
         }
-        let spec = plan.model_spec().expect("a checked plan has a model");
         if let Err(mismatch) = cohort.fits(&plan.data) {
-            return Err(Refusal::Misfit { mismatch, need: Box::new(plan.data) });
+            return Err(Refusal::Misfit { mismatch, need: Box::new(plan.data.clone()) });
         }
         let request = StudyRequest {
             study: plan.study.id.clone(),
@@ -238,7 +235,6 @@ impl Session {
         let folder = StudyFolder::open(&self.state, &plan.study.id)?;
         folder.save_plan(&signed.text)?;
         Ok(Accepted {
-            spec,
             patients: declared,
             cohort_file: path.clone(),
             checked: checked.inventory.into(),
@@ -307,10 +303,9 @@ impl Session {
         let (Round(round), Attempt(attempt)) = grant.key();
         let key = RoundKey { study: grant.study().clone(), round, attempt };
         let bits = match grant.purpose() {
-            Purpose::Training => accepted.plan.calibrated.modulus_bits.get(),
+            Purpose::Training => accepted.plan.calibrated.modulus_bits,
             Purpose::Metrics => METRICS_BITS,
         };
-        let bits = bits.try_into().expect("a checked plan has a width of the format");
         let release = match &update.noise {
             Some(steps) => Release::noised(grant, steps, &update.values, bits)?,
             None => Release::plain(grant, &update.values, bits)?,
@@ -343,4 +338,4 @@ fn ledger_key(key: &RoundKey) -> (Round, Attempt) {
 }
 
 /// Counts are few: the widest format has room for every sum.
-const METRICS_BITS: u32 = 64;
+const METRICS_BITS: WireBits = WireBits::B64;

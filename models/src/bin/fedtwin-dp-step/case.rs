@@ -9,10 +9,10 @@ use fedtwin_models::open::Parts;
 use fedtwin_models::risk::Risk;
 use fedtwin_models::segmentation::Segmentation;
 use fedtwin_plan::cohort_need::{Feature, ImageNeed, NumberRange, TableNeed};
-use fedtwin_plan::model::{LinearRiskSpec, UnetSpec};
+use fedtwin_plan::family::{LinearRisk, UnetSize};
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::{TableRecord, Value, VolumeRecord};
-use fedtwin_plan::{ModelSpec, Ratio, Trained};
+use fedtwin_plan::{Ratio, Trained};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -72,15 +72,12 @@ impl FromStr for Case {
 impl UnetCase {
     pub(crate) fn study(&self) -> anyhow::Result<Segmentation> {
         let Self { slices, pixels, base, .. } = *self;
-        let spec = UnetSpec {
-            channels: 1.try_into()?,
-            base: i64::from(base).try_into()?,
-            depth: 2.try_into()?,
-            adapter_rank: None,
-        };
-        let trained = Trained::new(&ModelSpec::Unet(spec.clone()), None);
+        let size = UnetSize { base: i64::from(base).try_into()?, depth: 2.try_into()? };
+        let architecture = size.architecture(1, None);
+        let trained = Trained::new(&architecture, None);
         Ok(Segmentation {
-            spec,
+            size,
+            architecture,
             trained: trained.map_err(|problem| anyhow!("{problem:?}"))?,
             augmentation: None,
             need: ImageNeed {
@@ -116,9 +113,9 @@ pub(crate) fn risk() -> anyhow::Result<Risk> {
     let number = || Feature::Number(NumberRange { unit: "1".into(), low: 0.0, high: 1.0 });
     let features: BTreeMap<_, _> = (0..13).map(|i| (format!("x{i:02}"), number())).collect();
     let need = TableNeed { outcome: "ill".into(), features };
-    let spec = ModelSpec::LinearRisk(LinearRiskSpec { inputs: i64::try_from(need.inputs())?.try_into()? });
-    let trained = Trained::new(&spec, None).map_err(|problem| anyhow!("{problem:?}"))?;
-    Ok(Risk { spec, trained, need })
+    let architecture = LinearRisk.architecture(need.inputs());
+    let trained = Trained::new(&architecture, None).map_err(|problem| anyhow!("{problem:?}"))?;
+    Ok(Risk { architecture, trained, need })
 }
 
 /// Makes a table of `RISK_PATIENTS`.

@@ -6,10 +6,10 @@ use fedtwin_models::parameters::Parameters;
 use fedtwin_models::segmentation::Segmentation;
 use fedtwin_models::slices::PaddedSlices;
 use fedtwin_models::unet::Unet;
+use fedtwin_plan::PatientId;
 use fedtwin_plan::cohort_need::TableNeed;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::record::{TableRecord, VolumeRecord};
-use fedtwin_plan::{ModelSpec, PatientId};
 use tch::{Device, Kind, Tensor};
 
 use crate::step::{LEARNING_RATE, Step, StepTime, descend};
@@ -28,11 +28,10 @@ pub(crate) struct PlainUnet {
 
 impl PlainUnet {
     pub(crate) fn new(study: Segmentation, volumes: Parts<VolumeRecord>, device: Device) -> Self {
-        let spec = ModelSpec::Unet(study.spec.clone());
-        let weights = initial_values(&spec, 1);
+        let weights = initial_values(&study.architecture, 1);
         Self {
-            net: Unet::new(&study.spec, 1),
-            parameters: Parameters::new(&spec, &study.trained, 1, (Kind::Float, device)),
+            net: Unet::new(&study.size, 1),
+            parameters: Parameters::new(&study.architecture, &study.trained, 1, (Kind::Float, device)),
             gradient: vec![0.0; weights.len()],
             weights,
             study,

@@ -9,7 +9,6 @@ use fedtwin_models::engine::{EngineKind, Resources};
 use fedtwin_models::open::device;
 use fedtwin_models::risk::RiskModel;
 use fedtwin_models::segmentation::UnetModel;
-use fedtwin_plan::ModelSpec;
 use fedtwin_plan::model_file::initial_values;
 
 use crate::case::{Case, UnetCase, risk, rows};
@@ -86,7 +85,7 @@ impl StepKind {
             (Case::Risk, Self::ClosedForm) => {
                 let study = risk()?;
                 let model = RiskModel::new(&study, &rows(), resources.device);
-                Box::new(Private::new(Box::new(model), vec![0.0; study.spec.values()], threads))
+                Box::new(Private::new(Box::new(model), vec![0.0; study.architecture.values()], threads))
             }
             (Case::Unet(_), Self::ClosedForm) | (Case::Risk, Self::Apart | Self::Together) => {
                 bail!("{case} has no {}", self.name())
@@ -167,7 +166,7 @@ pub(crate) fn descend(weights: &mut [f32], gradient: &[f32]) {
 
 fn private_unet(unet: &UnetCase, engine: EngineKind, resources: &Resources) -> anyhow::Result<Private> {
     let study = unet.study()?;
-    let weights = initial_values(&ModelSpec::Unet(study.spec.clone()), 1);
+    let weights = initial_values(&study.architecture, 1);
     let model = UnetModel::with_engine(engine, study, unet.volumes(), resources)?;
     let threads = NonZeroUsize::new(resources.threads).unwrap_or(NonZeroUsize::MIN);
     Ok(Private::new(Box::new(model), weights, threads))

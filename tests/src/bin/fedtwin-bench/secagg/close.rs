@@ -37,7 +37,7 @@ fn measure_one(sites: usize, dropped: usize) -> anyhow::Result<Figures> {
     let (model, seconds) = coordinator.close(spools)?;
     let coordinator_mb = memory.peak_mb();
     let model = folder.path().join(format!("coordinator/studies/bench/{model}.safetensors"));
-    let weights = model_file::decode(&coordinator::spec(size)?, &std::fs::read(model)?)?;
+    let weights = model_file::decode(&coordinator::architecture(size)?, &std::fs::read(model)?)?;
     let right = weights.iter().enumerate().all(|(at, &weight)| {
         let expected = value(at) as f64 * survivors as f64;
         (f64::from(weight) - expected).abs() < 0.5

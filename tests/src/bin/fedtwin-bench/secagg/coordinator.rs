@@ -9,8 +9,8 @@ use fedtwin_audit_log::PublicKey;
 use fedtwin_coordinator::aggregate::aggregate;
 use fedtwin_coordinator::optimiser::Step;
 use fedtwin_coordinator::store::Store;
-use fedtwin_plan::model::VectorSpec;
-use fedtwin_plan::{Digest, ModelSpec, SiteName, Trained, model_file};
+use fedtwin_plan::family::VectorSize;
+use fedtwin_plan::{Architecture, Digest, SiteName, Trained, model_file};
 use fedtwin_proto::domain::{RoundKey, SecureMessage, SecureNotice, SecureStep};
 use fedtwin_secagg::coordinator::{Aggregation, Effect, FromSite};
 use fedtwin_secagg::site::ToSite;
@@ -131,9 +131,9 @@ impl Drop for Coordinator {
 
 /// Is the coordinator's process, until its input ends.
 pub(crate) fn serve(size: Size, folder: &Path) -> anyhow::Result<()> {
-    let (store, spec) = (Store::open(folder.to_path_buf())?, spec(size)?);
+    let (store, architecture) = (Store::open(folder.to_path_buf())?, architecture(size)?);
     let mut model = store.new_model(&round_key().study)?;
-    model.write_all(&model_file::encode(&spec, &vec![0.0; size.values]))?;
+    model.write_all(&model_file::encode(&architecture, &vec![0.0; size.values]))?;
     let model = model.commit()?;
     let mut aggregation = Aggregation::begin(context(size)?);
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
@@ -153,8 +153,9 @@ pub(crate) fn serve(size: Size, folder: &Path) -> anyhow::Result<()> {
                 let Aggregation::Opened(opened) = aggregation else { bail!("nothing was opened") };
                 let job = fedtwin_coordinator::aggregate::Aggregation {
                     study: round_key().study,
-                    trained: Trained::new(&spec, None).map_err(|problem| anyhow::anyhow!("{problem:?}"))?,
-                    spec,
+                    trained: Trained::new(&architecture, None)
+                        .map_err(|problem| anyhow::anyhow!("{problem:?}"))?,
+                    architecture,
                     model,
                     spools,
                     masks: Some(opened.masks),
@@ -219,8 +220,8 @@ fn read_message(said: Said, payload: &[u8]) -> anyhow::Result<FromSite> {
 }
 
 /// The model that the sum is added to: a vector of zeros.
-pub(super) fn spec(size: Size) -> anyhow::Result<ModelSpec> {
-    Ok(ModelSpec::Vector(VectorSpec { parameters: i64::try_from(size.values)?.try_into()? }))
+pub(super) fn architecture(size: Size) -> anyhow::Result<Architecture> {
+    Ok(VectorSize { parameters: i64::try_from(size.values)?.try_into()? }.architecture())
 }
 
 fn round_key() -> RoundKey {

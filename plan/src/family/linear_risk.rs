@@ -1,0 +1,43 @@
+//! Logistic regression over the encoded features of a table.
+
+use super::{AdapterRank, FamilyTerms, SiteFit, table};
+use crate::architecture::{Architecture, ParameterSpec};
+use crate::cohort_need::DataNeed;
+use crate::histogram::Histogram;
+use crate::plan::Loss;
+use crate::text_file::Problem;
+
+/// A linear risk model: one weight for each input, and a bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinearRisk;
+
+impl LinearRisk {
+    /// Returns the parameters over so many encoded inputs, missing-value indicators included.
+    #[must_use]
+    pub fn architecture(self, inputs: usize) -> Architecture {
+        let parameters = [ParameterSpec::new("weight", &[inputs], 0), ParameterSpec::new("bias", &[1], 0)];
+        Architecture::new(self.name(), parameters.into())
+    }
+}
+
+impl FamilyTerms for LinearRisk {
+    fn name(&self) -> &'static str {
+        "linear-risk"
+    }
+
+    fn resolve(&self, data: &DataNeed, _adapter_rank: Option<AdapterRank>) -> Result<Architecture, Problem> {
+        Ok(self.architecture(table(data)?.inputs()))
+    }
+
+    fn losses(&self) -> &'static [Loss] {
+        &[Loss::Bce]
+    }
+
+    fn scores(&self) -> Option<Histogram> {
+        Some(Histogram::Risk)
+    }
+
+    fn stays_at_site(&self) -> SiteFit {
+        SiteFit::Intercept
+    }
+}
