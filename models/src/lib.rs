@@ -4,16 +4,9 @@
 //! global model and answers with clipped integer sums; noise, keys, budgets and the network are elsewhere. What it is to
 //! the agent, and what it gives up before it reads a patient, is the crate `trainer`'s.
 
-pub mod augment;
 pub mod engine;
-pub mod intercept;
-pub mod loss;
 pub mod open;
 pub mod parameters;
-pub mod perceptron;
 pub mod risk;
 pub mod score;
 pub mod segmentation;
-pub mod slices;
-pub mod tiles;
-pub mod unet;

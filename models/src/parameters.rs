@@ -9,7 +9,7 @@ use tch::kind::Element;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::open::dimension;
-use crate::unet::Layer;
+use crate::segmentation::unet::Layer;
 
 /// The parameters of one net, or of several side by side that share their values and have a gradient
 /// each.

@@ -4,7 +4,7 @@ use fedtwin_metrics::{Grid, dice, hd95_mm, volume_error};
 use fedtwin_plan::record::VolumeRecord;
 use fedtwin_trainer::report::{RiskReport, RiskRow, SegmentationRow, score};
 
-use crate::intercept::probability;
+use crate::risk::intercept::probability;
 
 /// Returns the report of a risk model whose logits for the test patients are `logits`.
 ///

@@ -7,8 +7,8 @@ use fedtwin_trainer::model::TrainError;
 use super::pass::Pass;
 use super::{Engine, Objective};
 use crate::parameters::Parameters;
-use crate::slices::PaddedSlices;
-use crate::unet::Unet;
+use crate::segmentation::slices::PaddedSlices;
+use crate::segmentation::unet::Unet;
 
 /// The engine of one patient at a time.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use fedtwin_plan::PatientId;
 use fedtwin_trainer::model::TrainError;
 
 use super::Engine;
-use crate::slices::PaddedSlices;
+use crate::segmentation::slices::PaddedSlices;
 
 /// Engines of one kind and size.
 pub struct Crew {

@@ -24,7 +24,7 @@ pub use together::Together;
 use fedtwin_trainer::model::TrainError;
 
 use crate::parameters::Parameters;
-use crate::slices::PaddedSlices;
+use crate::segmentation::slices::PaddedSlices;
 
 /// What an engine differentiates, and where.
 #[derive(Debug, Clone)]

@@ -4,9 +4,9 @@ use fedtwin_plan::plan::Loss;
 use tch::{Kind, Tensor};
 
 use super::Objective;
-use crate::loss;
 use crate::open::dimension;
-use crate::slices::PaddedSlices;
+use crate::segmentation::loss;
+use crate::segmentation::slices::PaddedSlices;
 
 /// The patients of one pass: masks and weights are `[copies * slices, slots, height, width]`, images
 /// `[copies * slices, slots * channels, height, width]`.

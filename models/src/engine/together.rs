@@ -15,8 +15,8 @@ use super::pass::Pass;
 use super::{Engine, Objective};
 use crate::open::dimension;
 use crate::parameters::Parameters;
-use crate::slices::PaddedSlices;
-use crate::unet::Unet;
+use crate::segmentation::slices::PaddedSlices;
+use crate::segmentation::unet::Unet;
 
 /// The engine of several patients at a time.
 #[derive(Debug)]

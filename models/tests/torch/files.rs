@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use fedtwin_models::parameters::Parameters;
-use fedtwin_models::unet::Unet;
+use fedtwin_models::segmentation::unet::Unet;
 use fedtwin_plan::model_file::{encode, initial_values, values_from_le};
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};

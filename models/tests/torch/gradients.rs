@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fedtwin_models::parameters::Parameters;
-use fedtwin_models::unet::Unet;
+use fedtwin_models::segmentation::unet::Unet;
 use fedtwin_plan::Architecture;
 use fedtwin_plan::family::UnetSize;
 use fedtwin_plan::model_file::initial_values;

@@ -1,11 +1,11 @@
 //! The ordinary step: one gradient for all patients at once.
 
-use fedtwin_models::loss;
 use fedtwin_models::open::Parts;
 use fedtwin_models::parameters::Parameters;
 use fedtwin_models::segmentation::Segmentation;
-use fedtwin_models::slices::PaddedSlices;
-use fedtwin_models::unet::Unet;
+use fedtwin_models::segmentation::loss;
+use fedtwin_models::segmentation::slices::PaddedSlices;
+use fedtwin_models::segmentation::unet::Unet;
 use fedtwin_plan::PatientId;
 use fedtwin_plan::cohort_need::TableNeed;
 use fedtwin_plan::model_file::initial_values;

@@ -4,6 +4,9 @@
 //! records in the rest; all batches are computed whoever was sampled, so neither the arithmetic nor the
 //! time of one patient depends on another.
 
+pub mod intercept;
+pub mod perceptron;
+
 use fedtwin_plan::cohort_need::TableNeed;
 use fedtwin_plan::record::TableRecord;
 use fedtwin_plan::{Architecture, PatientId, Trained};
@@ -11,9 +14,8 @@ use fedtwin_trainer::model::{Model, Patients, SlotBatch, TrainError, patient_cou
 use fedtwin_trainer::report::Report;
 use tch::{Device, Kind, Tensor};
 
-use crate::intercept;
 use crate::open::{Parts, dimension};
-use crate::perceptron::{Perceptron, Weights};
+use crate::risk::perceptron::{Perceptron, Weights};
 use crate::score::risk_report;
 
 /// The model of risk studies.

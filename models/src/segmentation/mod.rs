@@ -3,6 +3,12 @@
 //! A patient's slices have the plan's fixed shape, whoever was sampled; [`crate::engine`] makes a gradient
 //! of them.
 
+pub mod augment;
+pub mod loss;
+pub mod slices;
+pub mod tiles;
+pub mod unet;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fedtwin_plan::cohort_need::ImageNeed;
@@ -18,9 +24,9 @@ use crate::engine::{Crew, EngineKind, Objective, Resources, Work};
 use crate::open::{Parts, dimension};
 use crate::parameters::Parameters;
 use crate::score::segmentation_row;
-use crate::slices::{self, PaddedSlices};
-use crate::tiles::{Tile, Tiling};
-use crate::unet::Unet;
+use crate::segmentation::slices::PaddedSlices;
+use crate::segmentation::tiles::{Tile, Tiling};
+use crate::segmentation::unet::Unet;
 
 /// What a segmentation study trains.
 #[derive(Debug, Clone, PartialEq)]

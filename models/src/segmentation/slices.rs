@@ -13,8 +13,8 @@ use rand::seq::index;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::augment::{Intensities, Placement};
-use crate::tiles::Tile;
+use crate::segmentation::augment::{Intensities, Placement};
+use crate::segmentation::tiles::Tile;
 
 /// Slices of one patient, padded to one shape.
 #[derive(Debug, Clone, PartialEq)]
