@@ -74,7 +74,7 @@ pub fn model(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box<d
         ) => {
             let parts = Parts { slots, train, test };
             let study = Risk { architecture, trained, need: need.clone() };
-            Ok(Box::new(RiskModel::new(&study, &parts, resources.device)))
+            Ok(Box::new(RiskModel::new(&study, &parts, resources)))
         }
         (Family::Vector(_), DataNeed::Table(_) | DataNeed::Images(_), _, _) => {
             Err(TrainError::NoTrainer { family: plan.model.family.name() })

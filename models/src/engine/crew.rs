@@ -1,4 +1,4 @@
-//! Passes on several threads at once, each with an engine of its own.
+//! Passes on several threads at once, each with weights of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,34 +8,34 @@ use std::thread;
 use fedtwin_plan::PatientId;
 use fedtwin_trainer::model::TrainError;
 
-use super::Engine;
-use crate::segmentation::slices::PaddedSlices;
+use super::Objective;
 
-/// Engines of one kind and size.
-pub struct Crew {
-    engines: Vec<Box<dyn Engine>>,
+/// Objectives of one kind and size, each of which takes a thread and the memory of a pass.
+#[derive(Debug)]
+pub struct Crew<O> {
+    members: Vec<O>,
+    slots: usize,
     values: usize,
 }
 
 /// Makes the record of a slot; a null record without a patient.
-pub type Prepare<'a> = &'a (dyn Fn(Option<PatientId>) -> PaddedSlices + Sync);
+pub type Prepare<'a, S> = &'a (dyn Fn(Option<PatientId>) -> S + Sync);
 
-impl Crew {
-    /// Makes a crew; each engine takes a thread and the memory of a pass. `values` is the length of a
-    /// gradient.
+impl<O: Objective> Crew<O> {
+    /// Makes a crew whose passes have so many slots. `values` is the length of a gradient.
     ///
     /// # Panics
-    /// Without an engine.
+    /// Without a member, a slot or a value.
     #[must_use]
-    pub fn new(engines: Vec<Box<dyn Engine>>, values: usize) -> Self {
-        assert!(!engines.is_empty(), "somebody must do the work");
-        Self { engines, values }
+    pub fn new(members: Vec<O>, slots: usize, values: usize) -> Self {
+        assert!(!members.is_empty() && slots > 0 && values > 0, "somebody must have some work");
+        Self { members, slots, values }
     }
 
     /// Hands the gradient of each sampled patient to `sink`, in any order.
     ///
-    /// A vector's bits do not depend on how many engines there are: which engine computes a pass is
-    /// chance, and all compute the same. `sampled` is in ascending order.
+    /// A vector's bits do not depend on how many members there are: which one computes a pass is chance, and all
+    /// compute the same. `sampled` is in ascending order.
     ///
     /// A patient on whom the computation breaks off has a gradient of zeros, as a null record has: whether there is an
     /// answer would otherwise depend on that patient.
@@ -46,25 +46,24 @@ impl Crew {
         &mut self,
         weights: &[f32],
         sampled: &[PatientId],
-        prepare: Prepare<'_>,
+        prepare: Prepare<'_, O::Slot>,
         sink: &mut dyn FnMut(PatientId, &[f32]),
     ) -> Result<(), TrainError> {
-        for engine in &mut self.engines {
-            engine.load(weights)?;
+        for member in &mut self.members {
+            member.load(weights)?;
         }
-        let slots = self.engines[0].slots();
-        let passes = passes(sampled, slots);
+        let passes = passes(sampled, self.slots);
         let (values, next) = (self.values, AtomicUsize::new(0));
         let (done, finished) = sync_channel(FINISHED_PASSES);
         let mut broken = false;
         thread::scope(|scope| {
-            for engine in &mut self.engines {
+            for member in &mut self.members {
                 let (done, passes, next) = (done.clone(), &passes, &next);
                 scope.spawn(move || {
                     // Of this thread alone: splitting a sum among threads would change its bits.
                     tch::set_num_threads(1);
                     while let Some(pass) = passes.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let gradients = Attempted { engine: engine.as_mut(), prepare, values }.pass(pass);
+                        let gradients = Attempted { objective: &*member, prepare, values }.pass(pass);
                         if done.send((pass, gradients)).is_err() {
                             return;
                         }
@@ -86,16 +85,16 @@ impl Crew {
     }
 }
 
-/// An engine whose passes may break off.
-struct Attempted<'a> {
-    engine: &'a mut dyn Engine,
-    prepare: Prepare<'a>,
+/// Passes that may break off.
+struct Attempted<'a, O: Objective> {
+    objective: &'a O,
+    prepare: Prepare<'a, O::Slot>,
     values: usize,
 }
 
-impl Attempted<'_> {
+impl<O: Objective> Attempted<'_, O> {
     /// Returns the gradient of each slot, or nothing where even null records have none.
-    fn pass(&mut self, pass: &[Option<PatientId>]) -> Option<Vec<f32>> {
+    fn pass(&self, pass: &[Option<PatientId>]) -> Option<Vec<f32>> {
         let patients: Vec<_> = pass.iter().map(|&patient| self.record(patient)).collect();
         if let Some(gradients) = self.compute(&patients) {
             return Some(gradients);
@@ -115,25 +114,18 @@ impl Attempted<'_> {
         Some(gradients)
     }
 
-    fn record(&self, patient: Option<PatientId>) -> PaddedSlices {
+    fn record(&self, patient: Option<PatientId>) -> O::Slot {
         let prepared = catch_unwind(AssertUnwindSafe(|| (self.prepare)(patient)));
         prepared.unwrap_or_else(|_panic| {
-            tracing::warn!("a patient's slices cannot be laid out, who counts as a null record");
+            tracing::warn!("a patient's record cannot be laid out, who counts as a null record");
             (self.prepare)(None)
         })
     }
 
-    fn compute(&mut self, patients: &[PaddedSlices]) -> Option<Vec<f32>> {
+    fn compute(&self, patients: &[O::Slot]) -> Option<Vec<f32>> {
         let mut gradients = vec![0.0; patients.len() * self.values];
-        // Whatever a pass leaves behind in an engine, the next one overwrites.
-        catch_unwind(AssertUnwindSafe(|| self.engine.pass(patients, &mut gradients))).ok()?;
+        catch_unwind(AssertUnwindSafe(|| self.objective.gradients(patients, &mut gradients))).ok()?;
         Some(gradients)
-    }
-}
-
-impl std::fmt::Debug for Crew {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Crew of {}", self.engines.len())
     }
 }
 
@@ -161,44 +153,39 @@ const FINISHED_PASSES: usize = 2;
 mod tests {
     use super::*;
 
-    /// An engine of four slots, which breaks off on intensities of 13 and whenever `dead`.
+    /// An objective that breaks off on intensities of 13 and whenever `dead`.
     struct Fragile {
         dead: bool,
     }
 
-    impl Engine for Fragile {
-        fn slots(&self) -> usize {
-            4
-        }
+    impl Objective for Fragile {
+        type Slot = f32;
 
         fn load(&mut self, _weights: &[f32]) -> Result<(), TrainError> {
             Ok(())
         }
 
-        fn pass(&mut self, patients: &[PaddedSlices], gradients: &mut [f32]) {
+        fn gradients(&self, patients: &[f32], gradients: &mut [f32]) {
             assert!(!self.dead, "nothing can be computed");
-            for (patient, gradient) in patients.iter().zip(gradients) {
-                assert!(patient.images[0].to_bits() != 13.0_f32.to_bits(), "a tensor library's exception");
-                *gradient = patient.images[0];
+            for (&intensity, gradient) in patients.iter().zip(gradients) {
+                assert!(intensity.to_bits() != 13.0_f32.to_bits(), "a tensor library's exception");
+                *gradient = intensity;
             }
         }
     }
 
     fn gradients(sampled: &[u32], dead: bool) -> Result<Vec<(u32, f32)>, TrainError> {
-        let engines = (0..2).map(|_| Box::new(Fragile { dead }) as Box<dyn Engine>).collect();
-        // The patient's own number is its intensity; the seventh's slices cannot be laid out.
-        let prepare = |patient: Option<PatientId>| {
-            let mut slices = PaddedSlices::null([1, 1, 1, 1]);
-            if let Some(PatientId(id)) = patient {
-                assert!(id != 7, "another shape");
-                slices.images[0] = id as f32;
-            }
-            slices
+        let members = (0..2).map(|_| Fragile { dead }).collect();
+        // The patient's own number is its intensity; the seventh's record cannot be laid out.
+        let prepare = |patient: Option<PatientId>| match patient {
+            Some(PatientId(7)) => panic!("another shape"),
+            Some(PatientId(id)) => id as f32,
+            None => 0.0,
         };
         let sampled: Vec<_> = sampled.iter().copied().map(PatientId).collect();
         let mut found = Vec::new();
         let mut sink = |PatientId(id): PatientId, vector: &[f32]| found.push((id, vector[0]));
-        Crew::new(engines, 1).gradients(&[], &sampled, &prepare, &mut sink)?;
+        Crew::new(members, 4, 1).gradients(&[], &sampled, &prepare, &mut sink)?;
         found.sort_by_key(|&(id, _)| id);
         Ok(found)
     }

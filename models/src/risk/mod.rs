@@ -1,36 +1,26 @@
 //! Trains and scores risk models: all patients' gradients in closed form.
-//!
-//! Patients are computed in batches of one fixed shape, each in the row that its identifier gives and null
-//! records in the rest; all batches are computed whoever was sampled, so neither the arithmetic nor the
-//! time of one patient depends on another.
 
 pub mod intercept;
 pub mod perceptron;
+mod rows;
 
 use fedtwin_plan::cohort_need::TableNeed;
 use fedtwin_plan::record::TableRecord;
 use fedtwin_plan::{Architecture, PatientId, Trained};
 use fedtwin_trainer::model::{Model, Patients, SlotBatch, TrainError, patient_count};
 use fedtwin_trainer::report::Report;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind};
 
-use crate::open::{Parts, dimension};
-use crate::risk::perceptron::{Perceptron, Weights};
+use self::perceptron::Perceptron;
+use self::rows::EncodedRow;
+use crate::engine::{Crew, Objective, Resources};
+use crate::open::Parts;
 use crate::score::risk_report;
-
-/// The model of risk studies.
-#[derive(Debug)]
-pub struct RiskModel {
-    slots: u32,
-    train: Table,
-    test: Table,
-    model: Perceptron,
-}
 
 /// What a risk study trains.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Risk {
-    /// The model: linear or a perceptron.
+    /// The model's parameters: of a linear one or a perceptron.
     pub architecture: Architecture,
     /// The part of it that is trained.
     pub trained: Trained,
@@ -38,22 +28,43 @@ pub struct Risk {
     pub need: TableNeed,
 }
 
-/// One part of a cohort, encoded.
+/// The model of risk studies.
 #[derive(Debug)]
-struct Table {
-    /// Rows of a batch.
+pub struct RiskModel {
+    slots: u32,
+    inputs: usize,
+    train: Vec<EncodedRow>,
+    test: Vec<EncodedRow>,
+    crew: Crew<RiskObjective>,
+    /// For predictions.
+    net: Perceptron,
+    /// Rows of a batch, in predictions as in passes.
     rows: usize,
-    batches: Vec<Batch>,
-    outcomes: Vec<bool>,
+    device: Device,
 }
 
-/// So many patients at once.
+/// The binary cross-entropy of each row.
 #[derive(Debug)]
-struct Batch {
-    /// `[rows, inputs]`.
-    inputs: Tensor,
-    /// `[rows]`: 1 where the outcome happened.
-    outcomes: Tensor,
+struct RiskObjective {
+    net: Perceptron,
+    device: Device,
+}
+
+impl Objective for RiskObjective {
+    type Slot = EncodedRow;
+
+    fn load(&mut self, weights: &[f32]) -> Result<(), TrainError> {
+        self.net.load(weights)
+    }
+
+    fn gradients(&self, patients: &[EncodedRow], gradients: &mut [f32]) {
+        let outcomes = rows::column(patients, |row| row.outcome, self.device);
+        let weights = rows::column(patients, |row| row.weight, self.device);
+        let derivative = |logits: &tch::Tensor| (logits.sigmoid() - outcomes) * weights;
+        let found = self.net.gradients(&rows::inputs(patients, self.device), derivative);
+        assert_eq!(gradients.len(), found.numel(), "a row for each slot");
+        found.copy_data(gradients, found.numel());
+    }
 }
 
 impl RiskModel {
@@ -62,52 +73,47 @@ impl RiskModel {
     /// # Panics
     /// If the model is of another family.
     #[must_use]
-    pub fn new(study: &Risk, rows: &Parts<TableRecord>, device: Device) -> Self {
-        let model = Perceptron::new(&study.architecture, &study.trained, device);
-        let batch = (GRADIENT_VALUES / model.trained_values()).clamp(1, ROWS_PER_BATCH);
-        let table = |rows: &[TableRecord]| Table::new(&study.need, rows, batch, device);
-        Self { slots: rows.slots, train: table(&rows.train), test: table(&rows.test), model }
-    }
-}
-
-impl Table {
-    fn new(need: &TableNeed, rows: &[TableRecord], batch: usize, device: Device) -> Self {
-        let batches = rows.chunks(batch).map(|rows| {
-            let mut inputs = Vec::with_capacity(batch * need.inputs());
-            for row in rows {
-                for (feature, &value) in need.features.values().zip(&row.values) {
-                    feature.encode(value, &mut inputs);
-                }
-            }
-            inputs.resize(batch * need.inputs(), 0.0);
-            let mut outcomes: Vec<f32> = rows.iter().map(|row| f32::from(u8::from(row.outcome))).collect();
-            outcomes.resize(batch, 0.0);
-            let shape = [dimension(batch), dimension(need.inputs())];
-            Batch {
-                inputs: Tensor::from_slice(&inputs).view(shape).to(device),
-                outcomes: Tensor::from_slice(&outcomes).to(device),
-            }
-        });
+    pub fn new(study: &Risk, parts: &Parts<TableRecord>, resources: &Resources) -> Self {
+        let device = resources.device;
+        let net = || Perceptron::new(&study.architecture, &study.trained, device);
+        let values = study.trained.values();
+        let rows = (GRADIENT_VALUES / values).clamp(1, ROWS_PER_PASS);
+        // Each gradient is there twice: as a tensor, and as it is handed on.
+        let pass_bytes = (2 * rows * values * size_of::<f32>()) as u64;
+        let members = (0..resources.passes_at_once(pass_bytes)).map(|_| RiskObjective { net: net(), device });
+        let encoded =
+            |rows: &[TableRecord]| rows.iter().map(|row| EncodedRow::new(&study.need, row)).collect();
         Self {
-            rows: batch,
-            batches: batches.collect(),
-            outcomes: rows.iter().map(|row| row.outcome).collect(),
+            slots: parts.slots,
+            inputs: study.need.inputs(),
+            train: encoded(&parts.train),
+            test: encoded(&parts.test),
+            crew: Crew::new(members.collect(), rows, values),
+            net: net(),
+            rows,
+            device,
         }
     }
 
-    fn logits(&self, model: &Weights<'_>) -> Vec<f64> {
-        let mut logits = vec![0.0; self.batches.len() * self.rows];
-        for (batch, logits) in self.batches.iter().zip(logits.chunks_exact_mut(self.rows)) {
-            model.logits(&batch.inputs).to_kind(Kind::Double).copy_data(logits, self.rows);
+    fn logits(&self, table: &[EncodedRow]) -> Vec<f64> {
+        let mut logits = Vec::new();
+        for rows in table.chunks(self.rows) {
+            // Of one shape, so that a patient's logit does not depend on how many others there are.
+            let mut rows = rows.to_vec();
+            rows.resize(self.rows, EncodedRow::null(self.inputs));
+            let found = self.net.outputs(&rows::inputs(&rows, self.device)).to_kind(Kind::Double);
+            let mut values = vec![0.0; self.rows];
+            found.copy_data(&mut values, self.rows);
+            logits.extend(values);
         }
-        logits.truncate(self.outcomes.len());
+        logits.truncate(table.len());
         logits
     }
 }
 
 impl Model for RiskModel {
     fn patients(&self) -> Patients {
-        Patients { train: patient_count(&self.train.outcomes), test: patient_count(&self.test.outcomes) }
+        Patients { train: patient_count(&self.train), test: patient_count(&self.test) }
     }
 
     fn contributions(
@@ -117,40 +123,28 @@ impl Model for RiskModel {
         sink: &mut dyn FnMut(PatientId, &[f32]),
     ) -> Result<(), TrainError> {
         batch.check(self.slots)?;
-        let (model, len) = (self.model.with(weights)?, self.model.trained_values());
-        let mut sampled = batch.sampled();
-        // Empty slots come last and contribute nothing.
-        sampled = &sampled[..sampled.partition_point(|patient| patient.0 < self.patients().train)];
-        let rows = self.train.rows;
-        let mut vectors = vec![0.0_f32; rows * len];
-        for (index, patients) in self.train.batches.iter().enumerate() {
-            let gradients = model.gradients(&patients.inputs, &patients.outcomes);
-            gradients.copy_data(&mut vectors, rows * len);
-            let (first, end) = (index * rows, (index + 1) * rows);
-            let (here, later) =
-                sampled.split_at(sampled.partition_point(|patient| (patient.0 as usize) < end));
-            for &patient in here {
-                let row = patient.0 as usize - first;
-                sink(patient, &vectors[row * len..(row + 1) * len]);
-            }
-            sampled = later;
-        }
-        Ok(())
+        let (train, inputs) = (&self.train, self.inputs);
+        let prepare = |patient: Option<PatientId>| {
+            let row = patient.and_then(|id| train.get(id.0 as usize)).cloned();
+            row.unwrap_or_else(|| EncodedRow::null(inputs))
+        };
+        self.crew.gradients(weights, batch.sampled(), &prepare, sink)
     }
 
     fn score(&mut self, weights: &[f32], fit_intercept: bool) -> Result<Report, TrainError> {
-        let model = self.model.with(weights)?;
+        self.net.load(weights)?;
+        let outcomes = |rows: &[EncodedRow]| rows.iter().map(|row| row.outcome > 0.5).collect::<Vec<_>>();
         let intercept = if fit_intercept {
-            intercept::fit(&self.train.logits(&model), &self.train.outcomes)
+            intercept::fit(&self.logits(&self.train), &outcomes(&self.train))
         } else {
             0.0
         };
-        Ok(Report::Risk(risk_report(&self.test.logits(&model), &self.test.outcomes, intercept)))
+        Ok(Report::Risk(risk_report(&self.logits(&self.test), &outcomes(&self.test), intercept)))
     }
 }
 
-/// Covers most cohorts' tables in one batch at a negligible cost for small ones.
-const ROWS_PER_BATCH: usize = 256;
+/// Covers most cohorts' tables in one pass at a negligible cost for small ones.
+const ROWS_PER_PASS: usize = 256;
 
 /// At most so many values of gradients at once, 64 MiB, where a single patient's are fewer.
 const GRADIENT_VALUES: usize = 1 << 24;

@@ -7,33 +7,27 @@
 
 use fedtwin_plan::{Architecture, Trained};
 use fedtwin_trainer::model::{TrainError, check_weights};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::open::dimension;
 
-/// The sizes of a perceptron's layers and which of them are trained.
+/// A perceptron with one output and its weights, zeros at first.
 #[derive(Debug)]
 pub struct Perceptron {
-    layers: Vec<LayerShape>,
+    layers: Vec<Layer>,
     values: usize,
     trained_values: usize,
     device: Device,
 }
 
 #[derive(Debug)]
-struct LayerShape {
-    inputs: usize,
-    outputs: usize,
+struct Layer {
+    /// `[outputs, inputs]`.
+    weight: Tensor,
+    /// `[outputs]`.
+    bias: Tensor,
     weight_trained: bool,
     bias_trained: bool,
-}
-
-/// A perceptron with its weights, layer by layer.
-#[derive(Debug)]
-pub struct Weights<'a> {
-    shape: &'a Perceptron,
-    /// `[outputs, inputs]` and `[outputs]`.
-    layers: Vec<(Tensor, Tensor)>,
 }
 
 impl Perceptron {
@@ -43,25 +37,25 @@ impl Perceptron {
     /// If the architecture is of another family, or `trained` of another architecture.
     #[must_use]
     pub fn new(architecture: &Architecture, trained: &Trained, device: Device) -> Self {
-        assert_eq!(
-            architecture.values(),
-            trained.all_values(),
-            "a choice among the architecture's parameters"
-        );
-        let parameters = architecture.parameters();
+        let (values, trained_values) = (architecture.values(), trained.values());
+        assert_eq!(values, trained.all_values(), "a choice among the architecture's parameters");
         let is_trained = |name: &str| trained.parameters().iter().any(|parameter| parameter.name == name);
-        let layers = parameters.chunks_exact(2).map(|pair| {
+        let layers = architecture.parameters().chunks_exact(2).map(|pair| {
             let outputs = pair[1].values();
-            LayerShape {
-                inputs: pair[0].values() / outputs,
-                outputs,
+            let zeros = |shape: &[usize]| {
+                let shape: Vec<i64> = shape.iter().copied().map(dimension).collect();
+                Tensor::zeros(shape, (Kind::Float, device))
+            };
+            Layer {
+                weight: zeros(&[outputs, pair[0].values() / outputs]),
+                bias: zeros(&[outputs]),
                 weight_trained: is_trained(&pair[0].name),
                 bias_trained: is_trained(&pair[1].name),
             }
         });
         let layers: Vec<_> = layers.collect();
-        assert!(layers.last().is_some_and(|layer| layer.outputs == 1), "a risk model has one logit");
-        Self { layers, values: architecture.values(), trained_values: trained.values(), device }
+        assert!(layers.last().is_some_and(|layer| layer.bias.numel() == 1), "a risk model has one output");
+        Self { layers, values, trained_values, device }
     }
 
     /// Returns the number of values that are trained.
@@ -70,68 +64,66 @@ impl Perceptron {
         self.trained_values
     }
 
-    /// Splits `weights` into layers.
+    /// Sets the weights.
     ///
     /// # Shapes
     /// `weights`: all values.
     ///
     /// # Errors
     /// Refuses another length.
-    pub fn with(&self, weights: &[f32]) -> Result<Weights<'_>, TrainError> {
+    pub fn load(&mut self, weights: &[f32]) -> Result<(), TrainError> {
         check_weights(weights.len(), self.values)?;
         let mut rest = weights;
-        let layers = self.layers.iter().map(|layer| {
-            let (weight, others) = rest.split_at(layer.inputs * layer.outputs);
-            let (bias, others) = others.split_at(layer.outputs);
+        let mut next = |tensor: &Tensor| {
+            let (own, others) = rest.split_at(tensor.numel());
             rest = others;
-            let shape = [dimension(layer.outputs), dimension(layer.inputs)];
-            let weight = Tensor::from_slice(weight).view(shape).to(self.device);
-            (weight, Tensor::from_slice(bias).to(self.device))
-        });
-        Ok(Weights { layers: layers.collect(), shape: self })
+            Tensor::from_slice(own).view(tensor.size().as_slice()).to(self.device)
+        };
+        for layer in &mut self.layers {
+            (layer.weight, layer.bias) = (next(&layer.weight), next(&layer.bias));
+        }
+        Ok(())
     }
-}
 
-impl Weights<'_> {
-    /// Returns the logits `[rows]`.
+    /// Returns the outputs `[rows]`.
     ///
     /// # Shapes
     /// `x`: `[rows, inputs]`.
-    pub fn logits(&self, x: &Tensor) -> Tensor {
+    pub fn outputs(&self, x: &Tensor) -> Tensor {
         self.forward(x).1
     }
 
-    /// Returns each row's gradient of its binary cross-entropy, by the trained values.
+    /// Returns each row's gradient by the trained values of a loss whose derivative by the outputs is given.
     ///
     /// # Shapes
-    /// `x`: `[rows, inputs]`; `y`: `[rows]`. Returns `[rows, trained values]`.
-    pub fn gradients(&self, x: &Tensor, y: &Tensor) -> Tensor {
-        let (inputs, logits) = self.forward(x);
-        let mut derivative = (logits.sigmoid() - y).unsqueeze(1);
+    /// `x`: `[rows, inputs]`; `derivative`: from `[rows]` to `[rows]`. Returns `[rows, trained values]`.
+    pub fn gradients(&self, x: &Tensor, derivative: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        let (inputs, outputs) = self.forward(x);
+        let mut derivative = derivative(&outputs).unsqueeze(1);
         let mut parts = Vec::new();
-        for (index, (layer, input)) in self.shape.layers.iter().zip(&inputs).enumerate().rev() {
+        for (index, (layer, input)) in self.layers.iter().zip(&inputs).enumerate().rev() {
             if layer.bias_trained {
                 parts.push(derivative.shallow_clone());
             }
             if layer.weight_trained {
                 parts.push((derivative.unsqueeze(2) * input.unsqueeze(1)).flatten(1, 2));
             }
-            let below = &self.shape.layers[..index];
+            let below = &self.layers[..index];
             if !below.iter().any(|layer| layer.weight_trained || layer.bias_trained) {
                 break;
             }
             // The derivative of tanh is 1 - tanh^2.
-            derivative = derivative.matmul(&self.layers[index].0) * (1.0 - input * input);
+            derivative = derivative.matmul(&layer.weight) * (1.0 - input * input);
         }
         parts.reverse();
         Tensor::cat(&parts, 1)
     }
 
-    /// Returns the inputs of each layer, `[rows, inputs]`, and the logits, `[rows]`.
+    /// Returns the inputs of each layer, `[rows, inputs]`, and the outputs, `[rows]`.
     fn forward(&self, x: &Tensor) -> (Vec<Tensor>, Tensor) {
         let mut inputs = vec![x.shallow_clone()];
         let mut outputs = Tensor::new();
-        for (index, (weight, bias)) in self.layers.iter().enumerate() {
+        for (index, Layer { weight, bias, .. }) in self.layers.iter().enumerate() {
             outputs = inputs[index].matmul(&weight.tr()) + bias;
             if index + 1 < self.layers.len() {
                 inputs.push(outputs.tanh());

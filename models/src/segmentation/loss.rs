@@ -34,7 +34,7 @@ fn soft_dice(logits: &Tensor, masks: &Tensor, weights: &Tensor) -> Tensor {
 /// Returns the derivative of the sum of all [`segmentation`] losses by each logit.
 ///
 /// With `p` the sigmoid of a logit, `w` its pixel's weight and `W` their sum: of binary cross-entropy
-/// `w (p - y) / W`; of soft Dice, whose quotient is `a / b`, `w p (1 - p) (a - 2 y b) / b^2`. An engine starts its
+/// `w (p - y) / W`; of soft Dice, whose quotient is `a / b`, `w p (1 - p) (a - 2 y b) / b^2`. A pass starts its
 /// backward pass from here, in a quarter of the operations that differentiating the loss takes.
 ///
 /// # Shapes

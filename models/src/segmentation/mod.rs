@@ -1,10 +1,11 @@
 //! Trains and scores the U-Net.
 //!
-//! A patient's slices have the plan's fixed shape, whoever was sampled; [`crate::engine`] makes a gradient
-//! of them.
+//! A patient's slices have the plan's fixed shape, whoever was sampled; a [`Crew`] makes a gradient of them.
 
 pub mod augment;
 pub mod loss;
+mod objective;
+mod passes;
 pub mod slices;
 pub mod tiles;
 pub mod unet;
@@ -20,13 +21,15 @@ use fedtwin_trainer::model::{Model, Patients, SlotBatch, TrainError, patient_cou
 use fedtwin_trainer::report::{Report, SegmentationReport, SegmentationRow};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::engine::{Crew, EngineKind, Objective, Resources, Work};
+use self::objective::UnetObjective;
+pub use self::passes::Work;
+use self::slices::PaddedSlices;
+use self::tiles::{Tile, Tiling};
+use self::unet::Unet;
+use crate::engine::{Crew, Resources};
 use crate::open::{Parts, dimension};
 use crate::parameters::Parameters;
 use crate::score::segmentation_row;
-use crate::segmentation::slices::PaddedSlices;
-use crate::segmentation::tiles::{Tile, Tiling};
-use crate::segmentation::unet::Unet;
 
 /// What a segmentation study trains.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +55,7 @@ pub struct Segmentation {
 pub struct UnetModel {
     study: Segmentation,
     volumes: Parts<VolumeRecord>,
-    crew: Crew,
+    crew: Crew<UnetObjective>,
     /// For predictions, on all threads.
     net: Unet,
     parameters: Parameters,
@@ -60,7 +63,7 @@ pub struct UnetModel {
 }
 
 impl UnetModel {
-    /// Makes the model of a study over the volumes of a cohort, with the engine that its size asks for.
+    /// Makes the model of a study over the volumes of a cohort, with as many slots in a pass as its size asks for.
     ///
     /// # Errors
     /// Refuses volumes that do not fit the plan.
@@ -69,37 +72,32 @@ impl UnetModel {
         volumes: Parts<VolumeRecord>,
         resources: &Resources,
     ) -> Result<Self, TrainError> {
-        let kind = EngineKind::of(&study.work(), resources.device);
-        Self::with_engine(kind, study, volumes, resources)
+        let slots = study.work().slots(resources.device);
+        Self::with_slots(slots, study, volumes, resources)
     }
 
-    /// Makes the model with a given engine.
+    /// Makes the model with a given number of slots in a pass.
     ///
     /// # Errors
     /// Refuses volumes that do not fit the plan.
-    pub fn with_engine(
-        kind: EngineKind,
+    pub fn with_slots(
+        slots: usize,
         study: Segmentation,
         volumes: Parts<VolumeRecord>,
         resources: &Resources,
     ) -> Result<Self, TrainError> {
         slices::check(&volumes.train, &study.need)?;
         slices::check(&volumes.test, &study.need)?;
-        let work = study.work();
-        let objective = Objective {
-            size: study.size.clone(),
-            architecture: study.architecture.clone(),
-            trained: study.trained.clone(),
-            loss: study.loss,
-            copies: study.copies(),
-            device: resources.device,
-        };
+        let pass_bytes = study.work().slot_bytes() * slots as u64;
+        let device = resources.device;
+        let objective = |_member| UnetObjective::new(&study, slots, device);
+        let members = (0..resources.passes_at_once(pass_bytes)).map(objective).collect();
         Ok(Self {
             volumes,
-            crew: kind.crew(&objective, &work, resources),
+            crew: Crew::new(members, slots, study.trained.values()),
             net: Unet::new(&study.size, 1),
-            parameters: objective.parameters(1),
-            device: resources.device,
+            parameters: Parameters::new(&study.architecture, &study.trained, 1, (Kind::Float, device)),
+            device,
             study,
         })
     }

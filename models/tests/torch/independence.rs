@@ -1,6 +1,5 @@
 //! One patient's record leaves every other patient's vector bit-equal.
 
-use fedtwin_models::engine::EngineKind;
 use fedtwin_models::segmentation::{Segmentation, UnetModel};
 use fedtwin_plan::PatientId;
 use fedtwin_plan::model_file::initial_values;
@@ -12,8 +11,8 @@ use fedtwin_trainer::model::{Model, SlotBatch, TrainError};
 use fedtwin_trainer::report::Report;
 
 use crate::samples::{
-    ENGINES, augmentation, batch, contributions, cpu, everything, perceptron, risk, risk_model_of, rows,
-    study, unet, unet_model_with, volume, volumes,
+    SLOTS, augmentation, batch, contributions, cpu, everything, perceptron, risk, risk_model_of, rows, study,
+    unet, unet_model_with, volume, volumes,
 };
 
 type Bits = Vec<Vec<u32>>;
@@ -34,7 +33,7 @@ fn a_patients_volume_leaves_the_other_unet_gradients_bit_equal() {
     let mut huge = volume(2, [9, 11, 16]);
     huge.image.fill(3e38);
     let nets = [(1, 1), (3, 2), (8, 2), (16, 3)];
-    for (engine, (base, depth)) in ENGINES.into_iter().flat_map(|engine| nets.map(|net| (engine, net))) {
+    for (slots, (base, depth)) in SLOTS.into_iter().flat_map(|slots| nets.map(|net| (slots, net))) {
         let (net, spec) = unet(base, depth);
         let weights = initial_values(&spec, 5);
         let plain = study(&net, Loss::Bce);
@@ -42,16 +41,16 @@ fn a_patients_volume_leaves_the_other_unet_gradients_bit_equal() {
             Segmentation { augmentation: Some(augmentation(2, Some(3))), ..study(&net, Loss::BceDice) };
         for study in [plain, changed] {
             let of = |volumes: Vec<VolumeRecord>, sampled: &[u32]| {
-                let mut trainer = unet_model_with(engine, study.clone(), volumes, cpu(1, 4096));
+                let mut trainer = unet_model_with(slots, study.clone(), volumes, cpu(1, 4096));
                 others(&mut trainer, &weights, sampled, 2)
             };
             let expected = of(volumes(), &[0, 1, 2, 3, 4]);
             for other in [&null, &noise, &broken, &huge] {
                 let mut changed = volumes();
                 changed[2] = other.clone();
-                assert_eq!(of(changed, &[0, 1, 2, 3, 4]), expected, "{engine:?} {base} {depth}");
+                assert_eq!(of(changed, &[0, 1, 2, 3, 4]), expected, "{slots} slots, {base} {depth}");
             }
-            assert_eq!(of(volumes(), &[0, 1, 3, 4]), expected, "not sampled: {engine:?} {base} {depth}");
+            assert_eq!(of(volumes(), &[0, 1, 3, 4]), expected, "not sampled: {slots} slots, {base} {depth}");
         }
     }
 }
@@ -92,7 +91,7 @@ fn a_planted_coupling_of_a_millionth_is_noticed() {
     let weights = initial_values(&spec, 5);
     let of = |volumes: Vec<VolumeRecord>| {
         let study = study(&net, Loss::BceDice);
-        let mut trainer = Coupled(unet_model_with(EngineKind::Apart, study, volumes, cpu(1, 4096)));
+        let mut trainer = Coupled(unet_model_with(1, study, volumes, cpu(1, 4096)));
         others(&mut trainer, &weights, &[0, 1, 2, 3, 4], 2)
     };
     let mut changed = volumes();
@@ -107,10 +106,10 @@ fn a_planted_coupling_of_a_millionth_is_noticed() {
 fn the_integer_sum_is_the_same_for_every_memory_limit_and_number_of_threads() {
     let (net, spec) = unet(8, 2);
     let weights = initial_values(&spec, 5);
-    for engine in ENGINES {
+    for slots in SLOTS {
         let sum = |threads: usize, memory_mb: u64| {
             let study = study(&net, Loss::BceDice);
-            let mut trainer = unet_model_with(engine, study, volumes(), cpu(threads, memory_mb));
+            let mut trainer = unet_model_with(slots, study, volumes(), cpu(threads, memory_mb));
             let mut sum = PatientSum::new(spec.values(), 0.1, 1 << 20).unwrap();
             let mut sink = |patient, vector: &[f32]| sum.add(patient, vector);
             trainer.contributions(&weights, &batch([0, 1, 2, 3, 4]), &mut sink).unwrap();
@@ -119,7 +118,7 @@ fn the_integer_sum_is_the_same_for_every_memory_limit_and_number_of_threads() {
         let expected = sum(1, 1);
         assert!(expected.iter().any(|&value| value != 0));
         for (threads, memory_mb) in [(1, 4096), (2, 4096), (5, 4096), (5, 1), (5, 12)] {
-            assert!(sum(threads, memory_mb) == expected, "{engine:?}: {threads} threads, {memory_mb} MB");
+            assert!(sum(threads, memory_mb) == expected, "{slots} slots,: {threads} threads, {memory_mb} MB");
         }
     }
 }
@@ -156,8 +155,8 @@ fn check_rows(of: &dyn Fn(Vec<TableRecord>, &[u32]) -> Bits) {
 fn vectors_repeat_bit_by_bit() {
     let (net, spec) = unet(8, 2);
     let weights = initial_values(&spec, 5);
-    for engine in ENGINES {
-        let mut trainer = unet_model_with(engine, study(&net, Loss::BceDice), volumes(), cpu(2, 4096));
+    for slots in SLOTS {
+        let mut trainer = unet_model_with(slots, study(&net, Loss::BceDice), volumes(), cpu(2, 4096));
         let mut all = || others(&mut trainer, &weights, &[0, 1, 2, 3, 4], 99);
         assert_eq!(all(), all());
     }

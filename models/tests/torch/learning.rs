@@ -1,6 +1,5 @@
 //! Gradient descent on the mean of the vectors learns.
 
-use fedtwin_models::engine::EngineKind;
 use fedtwin_plan::PatientId;
 use fedtwin_plan::model_file::initial_values;
 use fedtwin_plan::plan::Loss;
@@ -68,7 +67,7 @@ fn a_picture_in_tiles_is_scored_as_a_whole() {
             let mut study = study(&net, Loss::BceDice);
             study.need.tiles = volume.shape[1] > 16;
             let truth = volume.mask.iter().map(|&inside| f64::from(inside)).sum::<f64>();
-            let mut trainer = unet_model_with(EngineKind::Apart, study, vec![volume], cpu(1, 4096));
+            let mut trainer = unet_model_with(1, study, vec![volume], cpu(1, 4096));
             let Report::Segmentation(report) = trainer.score(&weights, false).unwrap() else {
                 panic!("a U-Net segments")
             };
@@ -90,7 +89,7 @@ fn the_unet_learns_from_tiles_of_larger_pictures() {
     study.need.tiles = true;
     let pictures: Vec<_> =
         [20, 24, 28, 32, 36].into_iter().zip(0..).map(|(width, seed)| volume(seed, [1, 24, width])).collect();
-    let mut trainer = unet_model_with(EngineKind::Apart, study, pictures, cpu(1, 4096));
+    let mut trainer = unet_model_with(1, study, pictures, cpu(1, 4096));
     let before = mean_dice(&mut trainer, &weights);
     descend(&mut trainer, &mut weights, 5, 60, 1e-2);
     let after = mean_dice(&mut trainer, &weights);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fedtwin_models::engine::{EngineKind, Resources};
+use fedtwin_models::engine::Resources;
 use fedtwin_models::open::Parts;
 use fedtwin_models::risk::{Risk, RiskModel};
 use fedtwin_models::segmentation::{Segmentation, UnetModel};
@@ -92,8 +92,8 @@ pub(crate) fn rows() -> Vec<TableRecord> {
         .collect()
 }
 
-/// Both engines; the cohorts here have two passes of the second.
-pub(crate) const ENGINES: [EngineKind; 2] = [EngineKind::Apart, EngineKind::Together { slots: 4 }];
+/// Slots of a pass: one patient alone, and several together; the cohorts here have two passes of the second.
+pub(crate) const SLOTS: [usize; 2] = [1, 4];
 
 pub(crate) fn study(size: &UnetSize, loss: Loss) -> Segmentation {
     let (size, architecture) = (size.clone(), size.architecture(1, None));
@@ -144,17 +144,17 @@ pub(crate) fn cpu(threads: usize, memory_mb: u64) -> Resources {
 }
 
 pub(crate) fn unet_model(size: &UnetSize, loss: Loss, train: Vec<VolumeRecord>) -> UnetModel {
-    unet_model_with(EngineKind::Apart, study(size, loss), train, cpu(1, 4096))
+    unet_model_with(1, study(size, loss), train, cpu(1, 4096))
 }
 
 pub(crate) fn unet_model_with(
-    engine: EngineKind,
+    slots: usize,
     study: Segmentation,
     train: Vec<VolumeRecord>,
     resources: Resources,
 ) -> UnetModel {
     let parts = Parts { slots: 8, test: train.clone(), train };
-    UnetModel::with_engine(engine, study, parts, &resources).unwrap()
+    UnetModel::with_slots(slots, study, parts, &resources).unwrap()
 }
 
 pub(crate) fn risk_model(train: Vec<TableRecord>) -> RiskModel {
@@ -168,7 +168,7 @@ pub(crate) fn risk_model_of(
 ) -> RiskModel {
     let parts = Parts { slots: 310, test: train.clone(), train };
     let study = Risk { architecture: architecture.clone(), trained: trained.clone(), need: table_need() };
-    RiskModel::new(&study, &parts, Device::Cpu)
+    RiskModel::new(&study, &parts, &cpu(2, 4096))
 }
 
 pub(crate) fn batch(patients: impl IntoIterator<Item = u32>) -> SlotBatch {

@@ -8,8 +8,8 @@ use fedtwin_plan::record::VolumeRecord;
 use fedtwin_plan::{Architecture, PatientId, Trained};
 
 use crate::samples::{
-    ENGINES, augmentation, batch, choice, contributions, cpu, study, unet, unet_model, unet_model_with,
-    volume, volumes,
+    SLOTS, augmentation, batch, choice, contributions, cpu, study, unet, unet_model, unet_model_with, volume,
+    volumes,
 };
 
 fn of(net: &UnetSize, architecture: &Architecture, trained: &Trained) -> Segmentation {
@@ -32,8 +32,8 @@ fn the_trained_part_of_a_gradient_is_that_of_the_whole() {
     let whole = contributions(&mut unet_model(&net, Loss::BceDice, volumes()), &weights, &batch([0, 1, 4]));
     for text in ["biases = true", r#"matching = ["head"]"#, r#"matching = ["up", "down1.conv0.weight"]"#] {
         let (spec, part) = choice(&net, text);
-        for engine in ENGINES {
-            let mut trainer = unet_model_with(engine, of(&net, &spec, &part), volumes(), cpu(1, 4096));
+        for slots in SLOTS {
+            let mut trainer = unet_model_with(slots, of(&net, &spec, &part), volumes(), cpu(1, 4096));
             let vectors = contributions(&mut trainer, &weights, &batch([0, 1, 4]));
             assert_eq!(vectors.len(), 3);
             for (id, vector) in vectors {
@@ -75,8 +75,8 @@ fn adapters_have_the_gradients_of_the_weights_that_they_change() {
     }
     assert!(rest.is_empty());
     let whole = contributions(&mut unet_model(&net, Loss::BceDice, volumes()), &plain, &batch([1, 3]));
-    for engine in ENGINES {
-        let mut trainer = unet_model_with(engine, of(&net, &spec, &trained), volumes(), cpu(1, 4096));
+    for slots in SLOTS {
+        let mut trainer = unet_model_with(slots, of(&net, &spec, &trained), volumes(), cpu(1, 4096));
         for (id, vector) in contributions(&mut trainer, &weights, &batch([1, 3])) {
             let mut expected = Vec::new();
             for (range, rows, columns, a, b) in &places {
@@ -117,8 +117,8 @@ fn a_patients_gradient_is_the_mean_over_its_copies() {
         let mean = (0..spec.values()).map(|i| vectors.values().map(|vector| vector[i]).sum::<f32>() / 3.0);
         means.push(mean.collect::<Vec<_>>());
     }
-    for engine in ENGINES {
-        let mut trainer = unet_model_with(engine, augmented.clone(), whole.clone(), cpu(1, 4096));
+    for slots in SLOTS {
+        let mut trainer = unet_model_with(slots, augmented.clone(), whole.clone(), cpu(1, 4096));
         let vectors = contributions(&mut trainer, &weights, &batch([0, 1]));
         for (mean, vector) in means.iter().zip(vectors.values()) {
             check_close(mean, vector, 1e-5);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use fedtwin_models::engine::{EngineKind, Resources};
+use fedtwin_models::engine::Resources;
 use fedtwin_models::open::device;
 use fedtwin_models::risk::RiskModel;
 use fedtwin_models::segmentation::UnetModel;
@@ -64,10 +64,8 @@ impl StepKind {
     /// The kind that a study of this case would get.
     fn chosen(case: &Case, resources: &Resources) -> anyhow::Result<Self> {
         let Case::Unet(unet) = case else { return Ok(Self::ClosedForm) };
-        Ok(match EngineKind::of(&unet.study()?.work(), resources.device) {
-            EngineKind::Apart => Self::Apart,
-            EngineKind::Together { .. } => Self::Together,
-        })
+        let slots = unet.study()?.work().slots(resources.device);
+        Ok(if slots == 1 { Self::Apart } else { Self::Together })
     }
 
     pub(crate) fn make(self, case: &Case, threads: NonZeroUsize) -> anyhow::Result<Box<dyn Step>> {
@@ -76,15 +74,15 @@ impl StepKind {
             (Case::Unet(unet), Self::Plain) => {
                 Box::new(PlainUnet::new(unet.study()?, unet.volumes(), resources.device))
             }
-            (Case::Unet(unet), Self::Apart) => Box::new(private_unet(unet, EngineKind::Apart, &resources)?),
+            (Case::Unet(unet), Self::Apart) => Box::new(private_unet(unet, 1, &resources)?),
             (Case::Unet(unet), Self::Together) => {
                 let slots = unet.patients as usize;
-                Box::new(private_unet(unet, EngineKind::Together { slots }, &resources)?)
+                Box::new(private_unet(unet, slots, &resources)?)
             }
             (Case::Risk, Self::Plain) => Box::new(PlainRisk::new(&risk()?.need, &rows(), resources.device)),
             (Case::Risk, Self::ClosedForm) => {
                 let study = risk()?;
-                let model = RiskModel::new(&study, &rows(), resources.device);
+                let model = RiskModel::new(&study, &rows(), &resources);
                 Box::new(Private::new(Box::new(model), vec![0.0; study.architecture.values()], threads))
             }
             (Case::Unet(_), Self::ClosedForm) | (Case::Risk, Self::Apart | Self::Together) => {
@@ -164,10 +162,10 @@ pub(crate) fn descend(weights: &mut [f32], gradient: &[f32]) {
     }
 }
 
-fn private_unet(unet: &UnetCase, engine: EngineKind, resources: &Resources) -> anyhow::Result<Private> {
+fn private_unet(unet: &UnetCase, slots: usize, resources: &Resources) -> anyhow::Result<Private> {
     let study = unet.study()?;
     let weights = initial_values(&study.architecture, 1);
-    let model = UnetModel::with_engine(engine, study, unet.volumes(), resources)?;
+    let model = UnetModel::with_slots(slots, study, unet.volumes(), resources)?;
     let threads = NonZeroUsize::new(resources.threads).unwrap_or(NonZeroUsize::MIN);
     Ok(Private::new(Box::new(model), weights, threads))
 }
