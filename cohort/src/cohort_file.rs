@@ -18,13 +18,13 @@ use crate::error::CohortError;
 use crate::fingerprint;
 use crate::limits::{Limits, holds};
 use crate::mismatch::{Kind, Mismatch};
-use crate::scans::{ScanRead, Scanned, Scans};
-use crate::schema::TableSchema;
-use crate::sheet::Sheet;
-use crate::source::{Source, SyntheticSource, TableSource};
+use crate::paths::beside;
+use crate::reader::rows::{self, Met, Reading};
+use crate::reader::scans::{ScanRead, Scanned, Scans};
+use crate::source::{Source, SyntheticSource, TableSource, synthetic};
 use crate::split::{ModuloSplit, Rules, Selection, Split};
-use crate::synthetic;
-use crate::table::{self, Met, Reading};
+use crate::table::schema::TableSchema;
+use crate::table::sheet::Sheet;
 use crate::tally::Tally;
 
 /// A cohort as its file and its schema describe it; the records stay where they are until they are read.
@@ -299,13 +299,13 @@ impl CohortFile {
         each: impl FnMut(Met),
     ) -> Result<(), CohortError> {
         let sheet = match rows {
-            Rows::File(source) => table::open(&beside(&self.path, &source.file), reading.schema)?,
+            Rows::File(source) => rows::open(&beside(&self.path, &source.file), reading.schema)?,
             Rows::Invented(source) => {
                 Sheet::invented(&self.path, synthetic::columns(), synthetic::lines(*source))
             }
         };
         let sheet = if self.confirmed.lines_in_cells { sheet.with_lines_in_cells() } else { sheet };
-        table::read(sheet, reading, self.selection()?, each)
+        rows::read(sheet, reading, self.selection()?, each)
     }
 
     /// Refuses to have confirmed what there is not.
@@ -368,11 +368,6 @@ impl Check for Contents {
             (Split::Listed(_) | Split::Modulo(_) | Split::Hashed(_), _) => Ok(()),
         }
     }
-}
-
-/// Returns the path that a cohort file at `cohort_file` means by `path`.
-pub(crate) fn beside(cohort_file: &Path, path: &Path) -> PathBuf {
-    cohort_file.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
 }
 
 /// Returns what a file says, and its text.

@@ -78,8 +78,18 @@ fn name(folder: &Path, file: &Path) -> Vec<u8> {
     file.strip_prefix(folder).unwrap_or(file).as_os_str().as_encoded_bytes().to_vec()
 }
 
+/// Says whether two files hold the same.
+pub(crate) fn same_bytes(a: &Path, b: &Path) -> Result<bool, CohortError> {
+    let length =
+        |file: &Path| std::fs::metadata(file).map(|data| data.len()).map_err(CohortError::storage(file));
+    if length(a)? != length(b)? {
+        return Ok(false);
+    }
+    Ok(of_file(a)? == of_file(b)?)
+}
+
 /// Digests the bytes of one file.
-pub(crate) fn of_file(file: &Path) -> Result<Digest, CohortError> {
+fn of_file(file: &Path) -> Result<Digest, CohortError> {
     digest_all(file).map_err(CohortError::storage(file))
 }
 

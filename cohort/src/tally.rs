@@ -6,8 +6,8 @@ use fedtwin_plan::cohort_need::TableNeed;
 use fedtwin_plan::inventory::{FeatureCount, LeftOut, LeftOutReason};
 use fedtwin_plan::record::{Part, Value};
 
-use crate::layout::{CellValue, Cells};
-use crate::mask::AllLabels;
+use crate::image::mask::AllLabels;
+use crate::table::layout::{CellValue, Cells};
 
 /// Patients by part and by reason, and a table's cells by feature.
 #[derive(Debug, Default)]

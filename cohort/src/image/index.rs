@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cohort_file::beside;
-use crate::digits::{Code, NumberFormat};
 use crate::error::CohortError;
-use crate::sheet::{self, Format, Sheet};
-use crate::text::{is_lost, not_utf8, trimmed};
+use crate::paths::beside;
+use crate::table::digits::{Code, NumberFormat};
+use crate::table::sheet::{self, Format, Sheet};
+use crate::table::text::{is_lost, not_utf8, trimmed};
 
 /// Chooses images by a column of an index.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -14,7 +14,7 @@ use fedtwin_plan::record::VolumeRecord;
 
 use super::draw::Draws;
 use super::field::{Shape, smooth, voxels, waves};
-use crate::intensities::{Margin, normalised};
+use crate::image::intensities::{Margin, normalised};
 use crate::source::HippocampiSource;
 
 /// The largest volume: slices, rows, columns.

@@ -3,7 +3,7 @@
 //! Fields are read by their places in nifti1.h and nifti2.h. Left out on purpose: everything that neither says which
 //! voxels there are nor where they lie. Rules in which other programs differ are in docs/DATA.md.
 
-use crate::geometry::{Affine, Orientation, SHARE, sizes};
+use crate::image::geometry::{Affine, Orientation, SHARE, sizes};
 
 /// What a header says, checked.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,15 +7,12 @@ use fedtwin_plan::inventory::LeftOutReason;
 use fedtwin_plan::record::{Part, VolumeRecord};
 
 use crate::error::CohortError;
-use crate::folders::{self, Listing, Scan};
-use crate::identity::Place;
-use crate::images;
+use crate::image::folders::{self, Listing, Scan};
 use crate::limits::{Limits, SliceSize};
-use crate::pattern::PatientPattern;
-use crate::pictures;
-use crate::source::{HippocampiSource, ImageSource, PictureSource, SyntheticSource};
+use crate::source::{HippocampiSource, ImageSource, PictureSource, SyntheticSource, nifti, png, synthetic};
+use crate::split::identity::Place;
+use crate::split::pattern::PatientPattern;
 use crate::split::{Patient, Selection};
-use crate::synthetic;
 
 /// Where a cohort's images come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,12 +63,12 @@ impl Scans {
     ) -> Result<(), CohortError> {
         match self {
             Self::Volumes(source) => {
-                let scans = images::list(cohort_file, source)?;
-                of_files(&scans, &|scan| images::read_scan(scan, source), selection, each)
+                let scans = nifti::list(cohort_file, source)?;
+                of_files(&scans, &|scan| nifti::read_scan(scan, source), selection, each)
             }
             Self::Pictures(source) => {
-                let scans = pictures::list(cohort_file, source)?;
-                of_files(&scans, &|scan| pictures::read_scan(scan, source), selection, each)
+                let scans = png::list(cohort_file, source)?;
+                of_files(&scans, &|scan| png::read_scan(scan, source), selection, each)
             }
             Self::Phantoms(source) => {
                 let volume = |number| synthetic::phantom(*source, number);
@@ -97,11 +94,11 @@ impl Scans {
     pub(crate) fn files(&self, cohort_file: &Path) -> Result<Vec<PathBuf>, CohortError> {
         match self {
             Self::Volumes(source) => {
-                let scans = images::list(cohort_file, source)?.scans;
+                let scans = nifti::list(cohort_file, source)?.scans;
                 Ok(folders::files(cohort_file, &scans, source.only.as_ref()))
             }
             Self::Pictures(source) => {
-                let scans = pictures::list(cohort_file, source)?.scans;
+                let scans = png::list(cohort_file, source)?.scans;
                 Ok(folders::files(cohort_file, &scans, source.only.as_ref()))
             }
             Self::Phantoms(_) | Self::Hippocampi(_) => Ok(Vec::new()),

@@ -3,9 +3,9 @@
 use std::iter::{self, Peekable};
 use std::path::{Path, PathBuf};
 
-use crate::cells::{Dialect, Quote, Row, Rows, Unreadable};
 use crate::error::CohortError;
-use crate::text::{Encoding, is_lost, trimmed};
+use crate::table::cells::{Dialect, Quote, Row, Rows, Unreadable};
+use crate::table::text::{Encoding, is_lost, trimmed};
 
 /// How a file's bytes become cells.
 #[derive(Debug, Clone, Copy)]

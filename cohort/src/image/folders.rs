@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::cohort_file::beside;
 use crate::error::CohortError;
-use crate::fingerprint;
-use crate::index::IndexFilter;
+use crate::fingerprint::same_bytes;
+use crate::image::index::IndexFilter;
+use crate::paths::beside;
 
 /// Where images and masks are, relative to the cohort file.
 #[derive(Clone, Copy)]
@@ -97,16 +97,6 @@ impl Scan {
             format!("is a mask of {mask}, expected {image} as of its image {}", self.image.display());
         CohortError::file(&self.mask, message)
     }
-}
-
-/// Says whether two files hold the same.
-pub(crate) fn same_bytes(a: &Path, b: &Path) -> Result<bool, CohortError> {
-    let length =
-        |file: &Path| std::fs::metadata(file).map(|data| data.len()).map_err(CohortError::storage(file));
-    if length(a)? != length(b)? {
-        return Ok(false);
-    }
-    Ok(fingerprint::of_file(a)? == fingerprint::of_file(b)?)
 }
 
 /// Lists a folder's files by their names without the ending, and counts those with other endings. Capitals do not

@@ -5,12 +5,12 @@ use std::path::Path;
 use fedtwin_plan::record::VolumeRecord;
 
 use crate::error::CohortError;
-use crate::folders::{self, Folders, Listing, Scan};
-use crate::geometry::{Order, Placement};
-use crate::intensities::{Margin, normalised};
-use crate::mask::Numbers;
-use crate::nifti_file;
-use crate::scans::ScanRead;
+use crate::image::folders::{self, Folders, Listing, Scan};
+use crate::image::geometry::{Order, Placement};
+use crate::image::intensities::{Margin, normalised};
+use crate::image::mask::Numbers;
+use crate::image::nifti_file;
+use crate::reader::scans::ScanRead;
 use crate::source::ImageSource;
 
 /// Lists a cohort's volumes.

@@ -1,6 +1,6 @@
 //! Tells a last line of totals from a patient.
 
-use crate::text::trimmed;
+use crate::table::text::trimmed;
 
 /// What a line of totals is compared with: the lines before it.
 #[derive(Debug, Default)]

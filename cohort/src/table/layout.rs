@@ -3,11 +3,11 @@
 use fedtwin_plan::cohort_need::{Feature, TableNeed};
 use fedtwin_plan::record::{TableRecord, Value};
 
-use crate::digits::{Code, NumberFormat};
 use crate::error::CohortError;
-use crate::schema::{CategoryColumn, FeatureColumn, NumberColumn, OutcomeRule, TableSchema};
-use crate::sheet::Sheet;
-use crate::text::{is_lost, trimmed};
+use crate::table::digits::{Code, NumberFormat};
+use crate::table::schema::{CategoryColumn, FeatureColumn, NumberColumn, OutcomeRule, TableSchema};
+use crate::table::sheet::Sheet;
+use crate::table::text::{is_lost, trimmed};
 
 /// Where in a row the cells are that a plan asks for, and how they are read.
 pub(crate) struct Layout {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::error::CohortError;
-use crate::folders::same_bytes;
-use crate::text::{is_unseen, trimmed};
+use crate::fingerprint::same_bytes;
+use crate::table::text::{is_unseen, trimmed};
 
 /// Where a patient's record is.
 #[derive(Debug, Clone, Copy)]

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use image::metadata::Orientation;
+use ::image::metadata::Orientation;
 use png::{ColorType, Decoder, DecodingError, Info, Limits, Reader, Transformations};
 
 use crate::error::CohortError;
-use crate::geometry::Order;
+use crate::image::geometry::Order;
 
 /// A picture's samples, row by row.
 pub(crate) struct Png {

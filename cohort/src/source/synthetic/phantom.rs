@@ -8,7 +8,7 @@ use std::f64::consts::TAU;
 use fedtwin_plan::record::VolumeRecord;
 
 use super::draw::Draws;
-use crate::intensities::{Margin, normalised};
+use crate::image::intensities::{Margin, normalised};
 use crate::source::SyntheticSource;
 
 /// The largest phantom: slices, rows, columns.

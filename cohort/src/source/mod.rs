@@ -1,14 +1,18 @@
 //! Where a cohort's records come from, as the cohort file says it.
 
+pub(crate) mod nifti;
+pub(crate) mod png;
+pub(crate) mod synthetic;
+
 use std::path::PathBuf;
 
 use fedtwin_plan::numbers::{Count, Positive};
 use serde::Deserialize;
 
-use crate::geometry::Orientation;
-pub use crate::index::IndexFilter;
-use crate::mask::MaskRule;
-use crate::pattern::PatientPattern;
+use crate::image::geometry::Orientation;
+pub use crate::image::index::IndexFilter;
+use crate::image::mask::MaskRule;
+use crate::split::pattern::PatientPattern;
 
 /// Where a cohort's records come from; paths are relative to the cohort file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

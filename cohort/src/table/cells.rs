@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::text::trimmed;
+use crate::table::text::trimmed;
 
 /// What stands between and around cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

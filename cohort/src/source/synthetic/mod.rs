@@ -13,8 +13,8 @@ mod records;
 
 use fedtwin_plan::text_file;
 
-use crate::schema::TableSchema;
 use crate::source::SyntheticSource;
+use crate::table::schema::TableSchema;
 
 pub(crate) use hippocampus::{SHAPE_MAX as HIPPOCAMPUS_SHAPE_MAX, volume as hippocampus};
 pub(crate) use phantom::{SHAPE_MAX as PHANTOM_SHAPE_MAX, volume as phantom};
@@ -34,4 +34,4 @@ pub(crate) fn lines(source: SyntheticSource) -> impl Iterator<Item = Vec<String>
     (1..=source.patients.get()).map(move |patient| records::line(source, patient))
 }
 
-const HEART_SCHEMA: &str = include_str!("../../../examples/cohorts/heart.schema.toml");
+const HEART_SCHEMA: &str = include_str!("../../../../examples/cohorts/heart.schema.toml");

@@ -1,5 +1,9 @@
 //! Splits: which patients train and which test. A patient is in one part or left out.
 
+pub(crate) mod identity;
+pub(crate) mod list;
+pub(crate) mod pattern;
+
 use std::path::{Path, PathBuf};
 
 use fedtwin_plan::digest::RunningDigest;
@@ -7,13 +11,13 @@ use fedtwin_plan::numbers::{Count, Ratio};
 use fedtwin_plan::record::Part;
 use serde::Deserialize;
 
-use crate::cohort_file::beside;
 use crate::error::CohortError;
-use crate::identity::{self, NoNumber, Patients, Place};
-use crate::list::{self, Key, Lines, List};
-use crate::pattern::{PatientPattern, Unmatched};
+use crate::paths::beside;
+use identity::{NoNumber, Patients, Place};
+use list::{Key, Lines, List};
+use pattern::{PatientPattern, Unmatched};
 
-pub use crate::list::ListedSplit;
+pub use list::ListedSplit;
 
 /// How patients are assigned to parts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use fedtwin_plan::record::Part;
 use serde::Deserialize;
 
-use crate::digits::{Code, NumberFormat};
 use crate::error::CohortError;
-use crate::identity::{self, Place};
-use crate::sheet::{self, Format, Sheet};
-use crate::text::{is_lost, not_utf8};
+use crate::split::identity::{self, Place};
+use crate::table::digits::{Code, NumberFormat};
+use crate::table::sheet::{self, Format, Sheet};
+use crate::table::text::{is_lost, not_utf8};
 
 /// A list of parts: separated cells with a header.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -7,13 +7,13 @@ use fedtwin_plan::inventory::LeftOutReason;
 use fedtwin_plan::record::Part;
 
 use crate::error::CohortError;
-use crate::identity::Place;
-use crate::layout::{Cells, Layout};
-use crate::list::Lines;
-use crate::schema::TableSchema;
-use crate::sheet::Sheet;
+use crate::split::identity::Place;
+use crate::split::list::Lines;
 use crate::split::{Patient, Selection};
-use crate::totals::{Suspect, Totals};
+use crate::table::layout::{Cells, Layout};
+use crate::table::schema::TableSchema;
+use crate::table::sheet::Sheet;
+use crate::table::totals::{Suspect, Totals};
 
 /// How a table is read.
 #[derive(Clone, Copy)]

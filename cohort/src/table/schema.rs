@@ -6,11 +6,11 @@ use fedtwin_plan::cohort_need::{DataNeed, Feature, NumberRange, TableNeed};
 use fedtwin_plan::text_file::{Check, Problem};
 use serde::Deserialize;
 
-use crate::cells::{Dialect, Quote};
-use crate::digits::{Code, DecimalSign, NumberFormat, ThousandsSign};
 use crate::mismatch::{Mismatch, Values};
-use crate::sheet::{self, Format};
-use crate::text::{Encoding, trimmed};
+use crate::table::cells::{Dialect, Quote};
+use crate::table::digits::{Code, DecimalSign, NumberFormat, ThousandsSign};
+use crate::table::sheet::{self, Format};
+use crate::table::text::{Encoding, trimmed};
 
 /// A table's columns: names, types, units, categories, plausible ranges and the codes that mean missing.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

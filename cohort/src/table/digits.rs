@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::text::{is_unseen, trimmed};
+use crate::table::text::{is_unseen, trimmed};
 
 /// How the numbers of a table are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,14 +3,14 @@
 //! Sizes are checked before anything is allocated, and a compressed stream is read only as far as its
 //! header says, so that no file can make the reader use more than [`VOXELS_MAX`] allows.
 //!
-//! [`VOXELS_MAX`]: crate::nifti_header::VOXELS_MAX
+//! [`VOXELS_MAX`]: crate::image::nifti_header::VOXELS_MAX
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 use crate::error::CohortError;
-use crate::nifti_header::{HEADER_BYTES_MAX, Header, Kind};
+use crate::image::nifti_header::{HEADER_BYTES_MAX, Header, Kind};
 use crate::packed::{Unpacked, reason};
 
 /// A volume as it is stored.

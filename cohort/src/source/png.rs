@@ -5,16 +5,16 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use ::image::{DynamicImage, ImageBuffer};
 use fedtwin_plan::record::VolumeRecord;
-use image::{DynamicImage, ImageBuffer};
 use png::ColorType;
 
 use crate::error::CohortError;
-use crate::folders::{self, Folders, Listing, Scan};
-use crate::intensities::{Margin, normalised};
-use crate::mask::Numbers;
-use crate::png_file::{self, Png, Samples};
-use crate::scans::ScanRead;
+use crate::image::folders::{self, Folders, Listing, Scan};
+use crate::image::intensities::{Margin, normalised};
+use crate::image::mask::Numbers;
+use crate::image::png_file::{self, Png, Samples};
+use crate::reader::scans::ScanRead;
 use crate::source::PictureSource;
 
 /// Lists a cohort's pictures.
