@@ -10,6 +10,8 @@
 
 mod cohort_file;
 mod confirmed;
+mod declared;
+mod description;
 mod error;
 mod fingerprint;
 mod image;

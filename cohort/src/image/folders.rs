@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fedtwin_plan::inventory::LeftOutReason;
+
 use crate::error::CohortError;
 use crate::fingerprint::same_bytes;
 use crate::image::index::IndexFilter;
+use crate::image::scan::{Found, ScanRead, Visit};
 use crate::paths::beside;
 
 /// Where images and masks are, relative to the cohort file.
@@ -15,16 +18,18 @@ pub(crate) struct Folders<'a> {
     pub(crate) masks: &'a Path,
     /// Which of the images belong to the cohort; without it, all.
     pub(crate) only: Option<&'a IndexFilter>,
+    /// How names of images and masks end, the longest first.
+    pub(crate) endings: &'a [&'a str],
 }
 
 /// What two folders hold.
-pub(crate) struct Listing {
+struct Listing {
     /// Sorted by their names.
-    pub(crate) scans: Vec<Scan>,
+    scans: Vec<Scan>,
     /// Images that the index does not choose.
-    pub(crate) not_in_index: u32,
+    not_in_index: u32,
     /// Files of other kinds among the images.
-    pub(crate) others: u32,
+    others: u32,
 }
 
 /// One patient's image and mask.
@@ -35,46 +40,65 @@ pub(crate) struct Scan {
     pub(crate) mask: PathBuf,
 }
 
-/// Lists a cohort's scans in files with one of some `endings`; every image has a mask and every mask an image.
-pub(crate) fn list(
-    cohort_file: &Path,
-    folders: Folders<'_>,
-    endings: &[&str],
-) -> Result<Listing, CohortError> {
-    let [folder, of_masks] = [folders.images, folders.masks].map(|folder| beside(cohort_file, folder));
-    let (images, others) = files_in(&folder, endings)?;
-    let (mut masks, _) = files_in(&of_masks, endings)?;
-    let real = |folder: &Path| folder.canonicalize().map_err(CohortError::storage(folder));
-    if real(&folder)? == real(&of_masks)? {
-        let message = "is the folder of images and of masks: each image would be its own mask";
-        return Err(CohortError::file(&folder, message));
+impl Folders<'_> {
+    /// Shows each scan to `visit`, which may `read` it, and counts what is none.
+    pub(crate) fn scans(
+        self,
+        cohort_file: &Path,
+        read: &dyn Fn(&Scan) -> Result<ScanRead, CohortError>,
+        visit: Visit<'_>,
+    ) -> Result<(), CohortError> {
+        let Listing { scans, not_in_index, others } = self.list(cohort_file)?;
+        visit(Found::LeftOut(LeftOutReason::NotInIndex, not_in_index))?;
+        visit(Found::LeftOut(LeftOutReason::OtherFile, others))?;
+        scans
+            .iter()
+            .try_for_each(|scan| visit(Found::Scan { id: &scan.id, file: &scan.image, read: &|| read(scan) }))
     }
-    if images.is_empty() {
-        let endings = endings.join(" or ");
-        let message = format!("has no file that ends in {endings}, and {others} others: there is no patient");
-        return Err(CohortError::file(&folder, message));
-    }
-    if let Some((_, mask)) = masks.iter().find(|(id, _)| !images.contains_key(*id)) {
-        return Err(CohortError::file(mask, format!("has no image of that name in {}", folder.display())));
-    }
-    let only = folders.only.map(|filter| filter.read(cohort_file)).transpose()?;
-    if let Some(index) = &only {
-        index.check(&folder, |name| images.contains_key(name))?;
-    }
-    let all = images.len();
-    let chosen = images.into_iter().filter(|(id, _)| only.as_ref().is_none_or(|index| index.chooses(id)));
-    let scans = chosen.map(|(id, image)| match masks.remove(&id) {
-        Some(mask) => Ok(Scan { id, image, mask }),
-        None => Err(CohortError::file(&image, "has no mask of that name")),
-    });
-    let scans = scans.collect::<Result<Vec<_>, _>>()?;
-    Ok(Listing { not_in_index: count(all - scans.len()), scans, others })
-}
 
-/// Returns all files of the scans, and the index that chose them.
-pub(crate) fn files(cohort_file: &Path, scans: &[Scan], only: Option<&IndexFilter>) -> Vec<PathBuf> {
-    let of_scans = scans.iter().flat_map(|scan| [scan.image.clone(), scan.mask.clone()]);
-    of_scans.chain(only.map(|index| beside(cohort_file, &index.file))).collect()
+    /// Returns all files of the scans, and the index that chose them.
+    pub(crate) fn files(self, cohort_file: &Path) -> Result<Vec<PathBuf>, CohortError> {
+        let scans = self.list(cohort_file)?.scans;
+        let of_scans = scans.into_iter().flat_map(|scan| [scan.image, scan.mask]);
+        Ok(of_scans.chain(self.only.map(|index| beside(cohort_file, &index.file))).collect())
+    }
+
+    /// Lists a cohort's scans; every image has a mask and every mask an image.
+    fn list(self, cohort_file: &Path) -> Result<Listing, CohortError> {
+        let Self { only, endings, .. } = self;
+        let [folder, of_masks] = [self.images, self.masks].map(|folder| beside(cohort_file, folder));
+        let (images, others) = files_in(&folder, endings)?;
+        let (mut masks, _) = files_in(&of_masks, endings)?;
+        let real = |folder: &Path| folder.canonicalize().map_err(CohortError::storage(folder));
+        if real(&folder)? == real(&of_masks)? {
+            let message = "is the folder of images and of masks: each image would be its own mask";
+            return Err(CohortError::file(&folder, message));
+        }
+        if images.is_empty() {
+            let endings = endings.join(" or ");
+            let message =
+                format!("has no file that ends in {endings}, and {others} others: there is no patient");
+            return Err(CohortError::file(&folder, message));
+        }
+        if let Some((_, mask)) = masks.iter().find(|(id, _)| !images.contains_key(*id)) {
+            return Err(CohortError::file(
+                mask,
+                format!("has no image of that name in {}", folder.display()),
+            ));
+        }
+        let only = only.map(|filter| filter.read(cohort_file)).transpose()?;
+        if let Some(index) = &only {
+            index.check(&folder, |name| images.contains_key(name))?;
+        }
+        let all = images.len();
+        let chosen = images.into_iter().filter(|(id, _)| only.as_ref().is_none_or(|index| index.chooses(id)));
+        let scans = chosen.map(|(id, image)| match masks.remove(&id) {
+            Some(mask) => Ok(Scan { id, image, mask }),
+            None => Err(CohortError::file(&image, "has no mask of that name")),
+        });
+        let scans = scans.collect::<Result<Vec<_>, _>>()?;
+        Ok(Listing { not_in_index: count(all - scans.len()), scans, others })
+    }
 }
 
 impl Scan {

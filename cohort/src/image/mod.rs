@@ -8,3 +8,4 @@ pub(crate) mod mask;
 pub(crate) mod nifti_file;
 pub(crate) mod nifti_header;
 pub(crate) mod png_file;
+pub(crate) mod scan;

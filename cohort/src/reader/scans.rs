@@ -1,165 +1,146 @@
-//! Cohorts of images, whatever files or inventions they come from.
+//! The reader of images: scans with their masks, one of each per patient.
 
-use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use fedtwin_plan::cohort_need::{DataNeed, ImageNeed};
 use fedtwin_plan::inventory::LeftOutReason;
-use fedtwin_plan::record::{Part, VolumeRecord};
+use fedtwin_plan::record::{Part, Records, VolumeRecord};
 
+use super::Reader;
+use crate::declared::Declared;
 use crate::error::CohortError;
-use crate::image::folders::{self, Listing, Scan};
-use crate::limits::{Limits, SliceSize};
-use crate::source::{HippocampiSource, ImageSource, PictureSource, SyntheticSource, nifti, png, synthetic};
+use crate::image::scan::{Found, Read, ScanRead, Visit};
+use crate::limits::{Limits, SliceSize, holds};
+use crate::mismatch::{Kind, Mismatch};
+use crate::split::Patient;
 use crate::split::identity::Place;
 use crate::split::pattern::PatientPattern;
-use crate::split::{Patient, Selection};
+use crate::tally::Tally;
 
-/// Where a cohort's images come from.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Scans {
-    /// Folders of volumes.
-    Volumes(ImageSource),
-    /// Folders of pictures.
-    Pictures(PictureSource),
-    /// Invented phantoms.
-    Phantoms(SyntheticSource),
-    /// Invented hippocampi.
-    Hippocampi(HippocampiSource),
+/// Where scans and masks come from.
+pub(crate) trait ScanSource: fmt::Debug + Send + Sync {
+    /// Shows every scan beside `cohort_file` to `visit`, in an order that stays; none is read but by whom it is shown to.
+    fn scans(&self, cohort_file: &Path, visit: Visit<'_>) -> Result<(), CohortError>;
+
+    /// Lists the files that scans and masks are made of; what is invented has none.
+    fn files(&self, cohort_file: &Path) -> Result<Vec<PathBuf>, CohortError>;
+
+    /// Returns which part of a name is the patient, where the cohort file says it.
+    fn pattern(&self) -> Option<&PatientPattern>;
+
+    /// Returns the size of the largest slice, where it is known without reading any.
+    fn slice_max(&self) -> Option<SliceSize>;
 }
 
+/// Reads the scans of a source, one at a time.
+#[derive(Debug)]
+pub(crate) struct ScanReader<S>(pub(crate) S);
+
 /// What is met among the scans.
-pub(crate) enum Scanned<'a> {
+enum Met<'a> {
     /// A patient of a part, and how to read what there is.
-    Patient {
-        part: Part,
-        /// The image, or what stands for it.
-        file: &'a Path,
-        read: Read<'a>,
-    },
+    Patient { part: Part, file: &'a Path, read: Read<'a> },
     /// Some in neither part.
     LeftOut(LeftOutReason, u32),
 }
 
-/// How to read what there is of a patient.
-pub(crate) type Read<'a> = &'a dyn Fn() -> Result<ScanRead, CohortError>;
+impl<S: ScanSource> Reader for ScanReader<S> {
+    fn fits(&self, need: &DataNeed, limits: &Limits) -> Result<(), Mismatch> {
+        self.limits(limits).fit(images(need)?)
+    }
 
-/// One patient's scan as it was read.
-pub(crate) struct ScanRead {
-    pub(crate) volume: VolumeRecord,
-    /// The mask, and two at most of its labels from 1 on: none where people declare which are organ.
-    pub(crate) labels: Option<(PathBuf, BTreeSet<i64>)>,
+    fn files(&self, cohort_file: &Path) -> Result<Vec<PathBuf>, CohortError> {
+        self.0.files(cohort_file)
+    }
+
+    fn has_feature(&self, _name: &str) -> bool {
+        false
+    }
+
+    fn count(&self, declared: &Declared) -> Result<Tally, CohortError> {
+        let (mut tally, limits) = (Tally::default(), self.limits(&declared.limits));
+        self.show(declared, |met| match met {
+            Met::Patient { part, file, read } => {
+                tally.add(part);
+                let ScanRead { volume, labels } = read()?;
+                if let Some((mask, labels)) = labels {
+                    tally.labels.add(&mask, &labels);
+                }
+                tally.positive += u32::from(volume.mask.contains(&1));
+                let exceeded = limits.exceeded_by(&volume);
+                exceeded.map_or(Ok(()), |message| Err(CohortError::file(file, message)))
+            }
+            Met::LeftOut(reason, count) => {
+                tally.leave_out(reason, count);
+                Ok(())
+            }
+        })?;
+        Ok(tally)
+    }
+
+    fn read(&self, declared: &Declared, need: &DataNeed, part: Part) -> Result<Records, CohortError> {
+        let need = images(need)?;
+        let mut records = Vec::new();
+        self.show(declared, |met| {
+            match met {
+                Met::Patient { part: its, file: _, read } if its == part => {
+                    records.extend(as_planned(read()?.volume, need, part));
+                }
+                Met::Patient { .. } | Met::LeftOut(..) => {}
+            }
+            Ok(())
+        })?;
+        Ok(Records::Volumes(records))
+    }
 }
 
-/// What is shown whom is met.
-pub(crate) type Each<'a> = &'a mut dyn FnMut(Scanned<'_>) -> Result<(), CohortError>;
-
-impl Scans {
+impl<S: ScanSource> ScanReader<S> {
     /// Shows each patient of both parts to `each`, which reads whom it wants, and all who are in neither.
-    pub(crate) fn assign(
+    fn show(
         &self,
-        cohort_file: &Path,
-        selection: Selection,
-        each: Each<'_>,
+        declared: &Declared,
+        mut each: impl FnMut(Met<'_>) -> Result<(), CohortError>,
     ) -> Result<(), CohortError> {
-        match self {
-            Self::Volumes(source) => {
-                let scans = nifti::list(cohort_file, source)?;
-                of_files(&scans, &|scan| nifti::read_scan(scan, source), selection, each)
+        let mut selection = declared.selection(self.0.pattern())?;
+        self.0.scans(&declared.cohort_file, &mut |found| match found {
+            Found::Scan { id, file, read } => {
+                match selection.part_of(Patient { id: Some(id), place: Place::File(file) })? {
+                    Some(part) => {
+                        selection.admit(part)?;
+                        each(Met::Patient { part, file, read })
+                    }
+                    None => each(Met::LeftOut(LeftOutReason::NotInSplit, 1)),
+                }
             }
-            Self::Pictures(source) => {
-                let scans = png::list(cohort_file, source)?;
-                of_files(&scans, &|scan| png::read_scan(scan, source), selection, each)
-            }
-            Self::Phantoms(source) => {
-                let volume = |number| synthetic::phantom(*source, number);
-                invented(cohort_file, (source.patients.get(), &volume), selection, each)
-            }
-            Self::Hippocampi(source) => {
-                let volume = |number| synthetic::hippocampus(*source, number);
-                invented(cohort_file, (source.patients.get(), &volume), selection, each)
-            }
-        }
+            Found::LeftOut(reason, count) => each(Met::LeftOut(reason, count)),
+        })?;
+        selection.finish(None)
     }
 
-    /// Returns which part of a name is the patient, where the cohort file says it.
-    pub(crate) fn pattern(&self) -> Option<&PatientPattern> {
-        match self {
-            Self::Volumes(source) => source.patient.as_ref(),
-            Self::Pictures(source) => source.patient.as_ref(),
-            Self::Phantoms(_) | Self::Hippocampi(_) => None,
-        }
-    }
-
-    /// Lists the files that the images are made of; what is invented has none.
-    pub(crate) fn files(&self, cohort_file: &Path) -> Result<Vec<PathBuf>, CohortError> {
-        match self {
-            Self::Volumes(source) => {
-                let scans = nifti::list(cohort_file, source)?.scans;
-                Ok(folders::files(cohort_file, &scans, source.only.as_ref()))
-            }
-            Self::Pictures(source) => {
-                let scans = png::list(cohort_file, source)?.scans;
-                Ok(folders::files(cohort_file, &scans, source.only.as_ref()))
-            }
-            Self::Phantoms(_) | Self::Hippocampi(_) => Ok(Vec::new()),
-        }
-    }
-
-    /// Returns the declared limits; those of invented images are known where nobody declares any.
-    pub(crate) fn limits(&self, declared: &Limits) -> Limits {
-        let known = match self {
-            Self::Volumes(_) | Self::Pictures(_) => None,
-            Self::Phantoms(_) => Some(synthetic::PHANTOM_SHAPE_MAX),
-            Self::Hippocampi(_) => Some(synthetic::HIPPOCAMPUS_SHAPE_MAX),
-        };
-        let size = |axis: usize| {
-            let size = i64::try_from(axis).ok().and_then(|axis| axis.try_into().ok());
-            size.expect("invented slices have a few dozen pixels")
-        };
-        let known = known.map(|[_, rows, columns]| SliceSize { height: size(rows), width: size(columns) });
-        Limits { slice_max: declared.slice_max.or(known), ..declared.clone() }
+    /// Returns the declared limits; those of some sources are known where nobody declares any.
+    fn limits(&self, declared: &Limits) -> Limits {
+        Limits { slice_max: declared.slice_max.or(self.0.slice_max()), ..declared.clone() }
     }
 }
 
-fn of_files(
-    Listing { scans, not_in_index, others }: &Listing,
-    read: &dyn Fn(&Scan) -> Result<ScanRead, CohortError>,
-    mut selection: Selection,
-    each: Each<'_>,
-) -> Result<(), CohortError> {
-    each(Scanned::LeftOut(LeftOutReason::NotInIndex, *not_in_index))?;
-    each(Scanned::LeftOut(LeftOutReason::OtherFile, *others))?;
-    for scan in scans {
-        show(&mut selection, (&scan.id, &scan.image), &|| read(scan), each)?;
+/// Returns the size that a plan asks for, if it asks for images.
+fn images(need: &DataNeed) -> Result<ImageNeed, Mismatch> {
+    match need {
+        DataNeed::Images(need) => Ok(*need),
+        DataNeed::Table(_) => Err(Mismatch::Kind { plan: Kind::Table, cohort: Kind::Images }),
     }
-    selection.finish(None)
 }
 
-fn invented(
-    cohort_file: &Path,
-    (count, volume): (u32, &dyn Fn(u32) -> VolumeRecord),
-    mut selection: Selection,
-    each: Each<'_>,
-) -> Result<(), CohortError> {
-    for number in 1..=count {
-        let id = format!("phantom-{number}");
-        let read = || Ok(ScanRead { volume: volume(number), labels: None });
-        show(&mut selection, (&id, cohort_file), &read, each)?;
+/// Puts an empty record where a training patient's slices are larger than the plan's: a refusal would tell others
+/// how large they are.
+fn as_planned(volume: VolumeRecord, need: ImageNeed, part: Part) -> Option<VolumeRecord> {
+    let [_, rows, columns] = volume.shape;
+    if holds(need, [rows, columns]) {
+        return Some(volume);
     }
-    selection.finish(None)
-}
-
-fn show(
-    selection: &mut Selection,
-    (id, file): (&str, &Path),
-    read: Read<'_>,
-    each: Each<'_>,
-) -> Result<(), CohortError> {
-    match selection.part_of(Patient { id: Some(id), place: Place::File(file) })? {
-        Some(part) => {
-            selection.admit(part)?;
-            each(Scanned::Patient { part, file, read })
-        }
-        None => each(Scanned::LeftOut(LeftOutReason::NotInSplit, 1)),
+    match part {
+        Part::Train => Some(VolumeRecord::null()),
+        Part::Test => None,
     }
 }

@@ -3,47 +3,90 @@
 //! What a picture hides is not seen: pixels of opacity 0 have no intensity and are no organ.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::image::{DynamicImage, ImageBuffer};
+use ::png::ColorType;
+use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::record::VolumeRecord;
-use png::ColorType;
+use serde::Deserialize;
 
 use crate::error::CohortError;
-use crate::image::folders::{self, Folders, Listing, Scan};
+use crate::image::folders::{Folders, Scan};
+use crate::image::index::IndexFilter;
 use crate::image::intensities::{Margin, normalised};
-use crate::image::mask::Numbers;
+use crate::image::mask::{MaskRule, Numbers};
 use crate::image::png_file::{self, Png, Samples};
-use crate::reader::scans::ScanRead;
-use crate::source::PictureSource;
+use crate::image::scan::{ScanRead, Visit};
+use crate::limits::SliceSize;
+use crate::reader::scans::ScanSource;
+use crate::split::pattern::PatientPattern;
 
-/// Lists a cohort's pictures.
-pub(crate) fn list(cohort_file: &Path, source: &PictureSource) -> Result<Listing, CohortError> {
-    let PictureSource { images, masks, only, .. } = source;
-    folders::list(cohort_file, Folders { images, masks, only: only.as_ref() }, &[".png"])
+/// A folder of pictures and one of masks.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PictureSource {
+    /// The folder of pictures: `<patient>.png`, grey or in colour. Colours become luminance.
+    pub images: PathBuf,
+    /// The folder of masks, under the same names: grey levels, or a palette's numbers.
+    pub masks: PathBuf,
+    /// What of a mask is organ; without it, numbers from 1 on.
+    pub mask: Option<MaskRule>,
+    /// The distance between neighbouring pixels in millimetres. Without it, distances in reports are in pixels.
+    pub pixel_mm: Option<Positive>,
+    /// Which of the pictures belong to the cohort; without it, all.
+    pub only: Option<IndexFilter>,
+    /// Which part of a name, without its ending, is the patient; without it, all of it.
+    pub patient: Option<PatientPattern>,
 }
 
-/// Reads one patient's picture and its mask, both upright.
-pub(crate) fn read_scan(scan: &Scan, source: &PictureSource) -> Result<ScanRead, CohortError> {
-    if source.mask.is_none() {
-        scan.check_mask_is_none_of_image()?;
+impl ScanSource for PictureSource {
+    fn scans(&self, cohort_file: &Path, visit: Visit<'_>) -> Result<(), CohortError> {
+        self.folders().scans(cohort_file, &|scan| self.read(scan), visit)
     }
-    let picture = png_file::read(&scan.image, Samples::Colours)?;
-    let mask = png_file::read(&scan.mask, Samples::Stored)?;
-    let ([rows, columns], of_mask) = (picture.upright_size(), mask.upright_size());
-    if of_mask != [rows, columns] {
-        let words = |[rows, columns]: [usize; 2]| format!("{rows} x {columns} pixels");
-        return Err(scan.other_size(&words([rows, columns]), &words(of_mask)));
+
+    fn files(&self, cohort_file: &Path) -> Result<Vec<PathBuf>, CohortError> {
+        self.folders().files(cohort_file)
     }
-    let shape = [1, rows, columns];
-    let image = picture.upright(&intensities(&picture));
-    let image = normalised(&image, &Margin::of(&image, shape))
-        .ok_or_else(|| CohortError::file(&scan.image, "has no pixel that can be seen"))?;
-    let (organ, labels) = organ(&mask, source).map_err(|message| CohortError::file(&scan.mask, message))?;
-    let pixel_mm = source.pixel_mm.map_or(1.0, |distance| distance.get());
-    let spacing_mm = [1.0, pixel_mm, pixel_mm];
-    let volume = VolumeRecord { shape, spacing_mm, image, mask: mask.upright(&organ) };
-    Ok(ScanRead { volume, labels: source.mask.is_none().then(|| (scan.mask.clone(), labels)) })
+
+    fn pattern(&self) -> Option<&PatientPattern> {
+        self.patient.as_ref()
+    }
+
+    fn slice_max(&self) -> Option<SliceSize> {
+        None
+    }
+}
+
+impl PictureSource {
+    fn folders(&self) -> Folders<'_> {
+        let Self { images, masks, only, .. } = self;
+        Folders { images, masks, only: only.as_ref(), endings: &[".png"] }
+    }
+
+    /// Reads one patient's picture and its mask, both upright.
+    fn read(&self, scan: &Scan) -> Result<ScanRead, CohortError> {
+        if self.mask.is_none() {
+            scan.check_mask_is_none_of_image()?;
+        }
+        let picture = png_file::read(&scan.image, Samples::Colours)?;
+        let mask = png_file::read(&scan.mask, Samples::Stored)?;
+        let ([rows, columns], of_mask) = (picture.upright_size(), mask.upright_size());
+        if of_mask != [rows, columns] {
+            let words = |[rows, columns]: [usize; 2]| format!("{rows} x {columns} pixels");
+            return Err(scan.other_size(&words([rows, columns]), &words(of_mask)));
+        }
+        let shape = [1, rows, columns];
+        let image = picture.upright(&intensities(&picture));
+        let image = normalised(&image, &Margin::of(&image, shape))
+            .ok_or_else(|| CohortError::file(&scan.image, "has no pixel that can be seen"))?;
+        let (organ, labels) =
+            organ(&mask, self.mask.as_ref()).map_err(|message| CohortError::file(&scan.mask, message))?;
+        let pixel_mm = self.pixel_mm.map_or(1.0, |distance| distance.get());
+        let spacing_mm = [1.0, pixel_mm, pixel_mm];
+        let volume = VolumeRecord { shape, spacing_mm, image, mask: mask.upright(&organ) };
+        Ok(ScanRead { volume, labels: self.mask.is_none().then(|| (scan.mask.clone(), labels)) })
+    }
 }
 
 /// Returns each pixel's luminance, as Rec. 709 weighs colours, on black where it is translucent; no number where it is
@@ -81,14 +124,14 @@ fn intensities(picture: &Png) -> Vec<f32> {
 }
 
 /// Says for each pixel of a mask, as it is stored, whether it is organ; and which labels there are, two at most.
-fn organ(mask: &Png, source: &PictureSource) -> Result<(Vec<u8>, BTreeSet<i64>), String> {
+fn organ(mask: &Png, rule: Option<&MaskRule>) -> Result<(Vec<u8>, BTreeSet<i64>), String> {
     let labels = labels(mask)?;
     check_opacity(mask, &labels)?;
-    if mask.color == ColorType::Indexed && source.mask.is_none() {
+    if mask.color == ColorType::Indexed && rule.is_none() {
         check_palette(mask, &labels)?;
     }
     let numbers = Numbers::of(|visit| labels.iter().for_each(|&label| visit(label.into())));
-    let decision = numbers.decide(source.mask.as_ref())?;
+    let decision = numbers.decide(rule)?;
     let organ = labels.into_iter().map(|label| decision.organ(label.into())).collect();
     Ok((organ, numbers.labels_kept().clone()))
 }

@@ -12,10 +12,10 @@ use std::f64::consts::{PI, TAU};
 
 use fedtwin_plan::record::VolumeRecord;
 
+use super::HippocampiSource;
 use super::draw::Draws;
 use super::field::{Shape, smooth, voxels, waves};
 use crate::image::intensities::{Margin, normalised};
-use crate::source::HippocampiSource;
 
 /// The largest volume: slices, rows, columns.
 pub(crate) const SHAPE_MAX: Shape = [41, 58, 43];

@@ -7,9 +7,9 @@ use std::f64::consts::TAU;
 
 use fedtwin_plan::record::VolumeRecord;
 
+use super::SyntheticSource;
 use super::draw::Draws;
 use crate::image::intensities::{Margin, normalised};
-use crate::source::SyntheticSource;
 
 /// The largest phantom: slices, rows, columns.
 pub(crate) const SHAPE_MAX: [usize; 3] = [40, 54, 40];

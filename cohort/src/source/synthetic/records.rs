@@ -3,8 +3,8 @@
 //! A latent severity correlates the features; the outcome is logistic in them with an intercept of the
 //! site's own, and each site fails to record other columns.
 
+use super::SyntheticSource;
 use super::draw::Draws;
-use crate::source::SyntheticSource;
 
 /// The columns in the order of the heart schema.
 pub(crate) const COLUMNS: [&str; 14] = [
