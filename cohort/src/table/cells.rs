@@ -3,9 +3,13 @@
 //! Lines are counted as an editor counts them: LF, CR LF and a lone CR each end one, within quotes too, and blank lines
 //! count. A cell is trimmed; one that begins with a quote ends with one, and nothing but blanks may follow it.
 
+use std::path::Path;
+
 use serde::Deserialize;
 
-use crate::table::text::trimmed;
+use super::stream::Stream;
+use super::text::{Encoding, trimmed};
+use crate::error::CohortError;
 
 /// What stands between and around cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,28 +43,33 @@ pub(crate) struct Row {
 }
 
 /// What cannot be read, and in which line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unreadable {
-    pub(crate) line: u64,
-    pub(crate) message: String,
+struct Unreadable {
+    line: u64,
+    message: String,
 }
 
 /// The rows of a text still to come; blank lines are passed over.
 pub(crate) struct Rows {
-    text: String,
+    text: Stream,
+    /// Where in the text's window the next row begins.
     at: usize,
     line: u64,
     dialect: Dialect,
+    /// Whether a row could not be read: nobody knows where the next one begins.
+    is_broken: bool,
 }
 
 impl Rows {
-    pub(crate) fn new(text: String, dialect: Dialect) -> Self {
-        Self { text, at: 0, line: 1, dialect }
+    /// Opens a file, and passes over its first line if it is one of those in which spreadsheets name the delimiter, `sep=;`.
+    pub(crate) fn open(file: &Path, encoding: Encoding, dialect: Dialect) -> Result<Self, CohortError> {
+        let text = Stream::open(file, encoding)?;
+        let mut rows = Self { text, at: 0, line: 1, dialect, is_broken: false };
+        rows.skip_delimiter_line().map_err(|unreadable| rows.refusal(unreadable))?;
+        Ok(rows)
     }
 
-    /// Passes over the first line if it is one of those in which spreadsheets name the delimiter, `sep=;`.
-    pub(crate) fn skip_delimiter_line(&mut self) -> Result<(), Unreadable> {
-        let first = self.text.split(['\n', '\r']).next().unwrap_or_default();
+    fn skip_delimiter_line(&mut self) -> Result<(), Unreadable> {
+        let first = self.text.window().split(['\n', '\r']).next().unwrap_or_default();
         let Some(named) = first.strip_prefix("sep=") else { return Ok(()) };
         if named.chars().eq([self.dialect.delimiter]) {
             self.at = first.len();
@@ -71,8 +80,17 @@ impl Rows {
         Err(Unreadable { line: 1, message })
     }
 
+    fn refusal(&self, Unreadable { line, message }: Unreadable) -> CohortError {
+        CohortError::table(self.text.file(), line, message)
+    }
+
+    /// Returns what of the window is still to come.
+    fn rest(&self) -> &str {
+        &self.text.window()[self.at..]
+    }
+
     fn peek(&self) -> Option<char> {
-        self.text[self.at..].chars().next()
+        self.rest().chars().next()
     }
 
     /// Passes over blanks that are no delimiter and end no line.
@@ -88,7 +106,7 @@ impl Rows {
 
     /// Passes over a line's end, if one is here.
     fn end_line(&mut self) -> bool {
-        let rest = &self.text[self.at..];
+        let rest = self.rest();
         let end = ["\r\n", "\n", "\r"].into_iter().find(|end| rest.starts_with(end));
         if let Some(end) = end {
             self.at += end.len();
@@ -117,10 +135,7 @@ impl Rows {
         loop {
             match self.read_cell(&mut row.swallowed) {
                 Ok(cell) => row.cells.push(cell),
-                Err(unreadable) => {
-                    self.at = self.text.len();
-                    return Some(Err(unreadable));
-                }
+                Err(unreadable) => return Some(Err(unreadable)),
             }
             if self.peek() == Some(self.dialect.delimiter) {
                 self.at += self.dialect.delimiter.len_utf8();
@@ -137,10 +152,11 @@ impl Rows {
             return self.read_quoted(quote, swallowed);
         }
         let ends = |c: char| c == self.dialect.delimiter || matches!(c, '\n' | '\r');
-        let rest = &self.text[self.at..];
+        let rest = self.rest();
         let length = rest.find(ends).unwrap_or(rest.len());
+        let cell = trimmed(&rest[..length]).to_owned();
         self.at += length;
-        Ok(trimmed(&rest[..length]).to_owned())
+        Ok(cell)
     }
 
     fn read_quoted(&mut self, quote: char, swallowed: &mut Vec<usize>) -> Result<String, Unreadable> {
@@ -172,7 +188,7 @@ impl Rows {
         }
         // Without a delimiter before it, the cell is the first of a row and may end in any way.
         if let Some(before) = delimiters.filter(|&count| count > 0) {
-            let rest = self.text[self.at..].split(['\n', '\r']).next().unwrap_or_default();
+            let rest = self.rest().split(['\n', '\r']).next().unwrap_or_default();
             swallowed.push(before + rest.matches(self.dialect.delimiter).count());
         }
         self.skip_blanks();
@@ -190,9 +206,32 @@ impl Rows {
 }
 
 impl Iterator for Rows {
-    type Item = Result<Row, Unreadable>;
+    type Item = Result<Row, CohortError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.read_row()
+        if self.is_broken {
+            return None;
+        }
+        loop {
+            let (at, line) = (self.at, self.line);
+            let row = self.read_row();
+            // A row that ends with the window may go on behind it, and is read again with more.
+            if self.rest().is_empty() {
+                self.at -= at;
+                match self.text.advance(at, line) {
+                    Ok(true) => {
+                        (self.at, self.line) = (0, line);
+                        continue;
+                    }
+                    Ok(false) => {}
+                    Err(error) => {
+                        self.is_broken = true;
+                        return Some(Err(error));
+                    }
+                }
+            }
+            self.is_broken = row.as_ref().is_some_and(Result::is_err);
+            return row.map(|row| row.map_err(|unreadable| self.refusal(unreadable)));
+        }
     }
 }

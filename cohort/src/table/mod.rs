@@ -5,5 +5,6 @@ pub(crate) mod digits;
 pub(crate) mod layout;
 pub mod schema;
 pub(crate) mod sheet;
+pub(crate) mod stream;
 pub(crate) mod text;
 pub(crate) mod totals;

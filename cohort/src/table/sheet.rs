@@ -1,10 +1,10 @@
 //! A text file of cells with named columns: a table, a list of lines, an index.
 
-use std::iter::{self, Peekable};
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
 use crate::error::CohortError;
-use crate::table::cells::{Dialect, Quote, Row, Rows, Unreadable};
+use crate::table::cells::{Dialect, Quote, Row, Rows};
 use crate::table::text::{Encoding, is_lost, trimmed};
 
 /// How a file's bytes become cells.
@@ -32,7 +32,7 @@ pub(crate) struct Sheet {
     columns: Vec<String>,
     /// The line that names the columns, if one does.
     pub(crate) header: Option<u64>,
-    rows: Peekable<Box<dyn Iterator<Item = Result<Row, Unreadable>>>>,
+    rows: Peekable<Box<dyn Iterator<Item = Result<Row, CohortError>>>>,
     /// Whether a quoted cell may hold whole lines that look like rows.
     lines_in_cells: bool,
 }
@@ -44,8 +44,8 @@ impl Sheet {
         let header = rows.next().ok_or_else(|| {
             CohortError::file(file, "is empty, expected a first line with the columns' names")
         })?;
-        let Row { line, cells, .. } = header.map_err(unreadable(file))?;
-        Ok(Self::new(file, cells, Some(line), rows))
+        let Row { line, cells, .. } = header?;
+        Ok(Self::new(file, cells, Some(line), rows.filter(has_text)))
     }
 
     /// Opens a file whose columns are named elsewhere.
@@ -54,7 +54,7 @@ impl Sheet {
         format: Format,
         columns: &[String],
     ) -> Result<Self, CohortError> {
-        let rows = rows(file, format)?;
+        let rows = rows(file, format)?.filter(has_text);
         let columns: Vec<_> = columns.iter().map(|column| trimmed(column).to_owned()).collect();
         let mut sheet = Self::new(file, columns, None, rows);
         if let Some(Ok(Row { line, cells, .. })) = sheet.rows.peek()
@@ -80,7 +80,7 @@ impl Sheet {
         file: &Path,
         columns: Vec<String>,
         header: Option<u64>,
-        rows: impl Iterator<Item = Result<Row, Unreadable>> + 'static,
+        rows: impl Iterator<Item = Result<Row, CohortError>> + 'static,
     ) -> Self {
         let rows: Box<dyn Iterator<Item = _>> = Box::new(rows);
         Self { file: file.to_owned(), columns, header, rows: rows.peekable(), lines_in_cells: false }
@@ -115,10 +115,9 @@ impl Sheet {
         }
     }
 
-    /// Returns the next row that has a cell with text in it, as many cells as there are columns.
+    /// Returns the next row, which has as many cells as there are columns.
     pub(crate) fn next_row(&mut self) -> Option<Result<Row, CohortError>> {
-        let row = iter::from_fn(|| self.rows.next()).find(|row| !row.as_ref().is_ok_and(Row::is_blank))?;
-        let row = row.map_err(unreadable(&self.file)).and_then(|row| {
+        let row = self.rows.next()?.and_then(|row| {
             let expected = self.columns.len();
             if !self.lines_in_cells && row.swallowed.iter().any(|delimiters| delimiters + 1 == expected) {
                 let message = "opens a quote that holds whole lines with as many cells as there are columns; \
@@ -135,26 +134,17 @@ impl Sheet {
         Some(row)
     }
 
-    /// Says whether no row with text follows.
+    /// Says whether no row follows.
     pub(crate) fn is_at_end(&mut self) -> bool {
-        while self.rows.next_if(|row| row.as_ref().is_ok_and(Row::is_blank)).is_some() {}
         self.rows.peek().is_none()
     }
 }
 
-impl Row {
-    /// Spreadsheets leave rows of nothing but delimiters behind.
-    fn is_blank(&self) -> bool {
-        self.cells.iter().all(String::is_empty)
-    }
-}
-
 fn rows(file: &Path, format: Format) -> Result<Rows, CohortError> {
-    let mut rows = Rows::new(format.encoding.read(file)?, format.dialect);
-    rows.skip_delimiter_line().map_err(unreadable(file))?;
-    Ok(rows)
+    Rows::open(file, format.encoding, format.dialect)
 }
 
-fn unreadable(file: &Path) -> impl FnOnce(Unreadable) -> CohortError {
-    move |Unreadable { line, message }| CohortError::table(file, line, message)
+/// Spreadsheets leave rows of nothing but delimiters behind.
+fn has_text(row: &Result<Row, CohortError>) -> bool {
+    row.as_ref().map_or(true, |row| !row.cells.iter().all(String::is_empty))
 }

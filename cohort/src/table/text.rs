@@ -1,11 +1,8 @@
 //! Bytes as text: the encoding is what the schema says, or what a byte order mark says.
 
 use std::fmt;
-use std::path::Path;
 
 use serde::Deserialize;
-
-use crate::error::CohortError;
 
 /// How letters are stored, by a name of the WHATWG's encoding standard or `latin-1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -18,22 +15,9 @@ pub struct Encoding(&'static encoding_rs::Encoding);
 pub struct NoEncoding;
 
 impl Encoding {
-    /// Reads a whole file as text. A byte order mark outweighs the encoding; bytes that are no letter become U+FFFD,
-    /// which is refused only in cells that are used.
-    pub(crate) fn read(self, file: &Path) -> Result<String, CohortError> {
-        let bytes = std::fs::read(file).map_err(CohortError::storage(file))?;
-        let (text, used, _lossy) = self.0.decode(&bytes);
-        if let Some(at) = text.find('\0') {
-            let ends = text[..at].replace("\r\n", "\n").matches(['\n', '\r']).count();
-            let line = 1 + ends as u64;
-            let message = format!(
-                "holds a byte of 0, so that it is no text in {}: a workbook, an archive, or another encoding, \
-                 which the schema can name",
-                used.name()
-            );
-            return Err(CohortError::table(file, line, message));
-        }
-        Ok(text.into_owned())
+    /// Begins to decode a text in this encoding, or in that of its byte order mark.
+    pub(super) fn decoder(self) -> encoding_rs::Decoder {
+        self.0.new_decoder()
     }
 }
 
