@@ -4,11 +4,9 @@
 
 mod common;
 
-use std::io::Cursor;
-
 use fedtwin_plan::cohort_need::{DataNeed, ImageNeed};
 use fedtwin_plan::record::{Part, VolumeRecord};
-use image::{DynamicImage, GrayImage, ImageFormat, Luma, RgbImage};
+use png::{BitDepth, ColorType, Encoder};
 
 use common::{Folder, image_need, volumes};
 
@@ -19,24 +17,43 @@ source.pictures = { images = 'images', masks = 'masks' }
 split.modulo = { divisor = 5, test = 3 }
 ";
 
-const COLUMNS: u32 = 4;
-const ROWS: u32 = 3;
+/// Columns and rows.
+const SIZE: [u32; 2] = [4, 3];
 
-fn png(image: impl Into<DynamicImage>) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    image.into().write_to(&mut bytes, ImageFormat::Png).unwrap();
-    bytes.into_inner()
+/// Draws a PNG file of `size` columns and rows, whose samples `pixel` tells by column and row.
+fn png<const N: usize>(
+    (color, depth): (ColorType, BitDepth),
+    [columns, rows]: [u32; 2],
+    pixel: impl Fn(u32, u32) -> [u16; N],
+) -> Vec<u8> {
+    let pixels = (0..rows).flat_map(|y| (0..columns).map(move |x| (x, y)));
+    let samples = pixels.flat_map(|(x, y)| pixel(x, y));
+    let bytes: Vec<u8> = match depth {
+        BitDepth::Sixteen => samples.flat_map(u16::to_be_bytes).collect(),
+        _ => samples.map(|sample| u8::try_from(sample).unwrap()).collect(),
+    };
+    let mut file = Vec::new();
+    let mut encoder = Encoder::new(&mut file, columns, rows);
+    encoder.set_color(color);
+    encoder.set_depth(depth);
+    encoder.write_header().unwrap().write_image_data(&bytes).unwrap();
+    file
 }
 
-/// Brighter to the right, and more so further down.
-fn grey() -> GrayImage {
-    GrayImage::from_fn(COLUMNS, ROWS, |x, y| Luma([u8::try_from(10 + 20 * x + y).unwrap()]))
+/// A grey level: brighter to the right, and more so further down.
+fn level(x: u32, y: u32) -> u16 {
+    u16::try_from(10 + 20 * x + y).unwrap()
+}
+
+fn grey() -> Vec<u8> {
+    png((ColorType::Grayscale, BitDepth::Eight), SIZE, |x, y| [level(x, y)])
 }
 
 /// Two labels, 1 and 300, in the left half.
-fn labels() -> DynamicImage {
-    let label = |x, y| Luma([[1, 300][y as usize % 2] * u16::from(x < COLUMNS / 2)]);
-    image::ImageBuffer::from_fn(COLUMNS, ROWS, label).into()
+fn labels() -> Vec<u8> {
+    png((ColorType::Grayscale, BitDepth::Sixteen), SIZE, |x, y| {
+        [[1, 300][y as usize % 2] * u16::from(x < SIZE[0] / 2)]
+    })
 }
 
 fn folder(image: Vec<u8>, mask: Vec<u8>) -> Folder {
@@ -57,7 +74,7 @@ fn refusal(image: Vec<u8>, mask: Vec<u8>) -> String {
 
 #[test]
 fn a_picture_is_a_volume_of_one_slice_and_all_labels_are_organ() {
-    let folder = folder(png(grey()), png(labels()));
+    let folder = folder(grey(), labels());
     let [picture] = read(&folder, COHORT).unwrap().try_into().unwrap();
     assert_eq!((picture.shape, picture.spacing_mm), ([1, 3, 4], [1.0; 3]));
     assert_eq!(picture.mask, [1, 1, 0, 0].repeat(3));
@@ -71,7 +88,7 @@ fn a_picture_is_a_volume_of_one_slice_and_all_labels_are_organ() {
 
 #[test]
 fn a_picture_is_not_its_own_mask() {
-    let copy = folder(png(labels()), png(labels()));
+    let copy = folder(labels(), labels());
     let message = read(&copy, COHORT).unwrap_err();
     assert!(message.starts_with("masks/p_1.png: is a mask with the same bytes as its image"), "{message}");
     let declared = COHORT.replace("'masks' }", "'masks', mask.labels = [1] }");
@@ -80,60 +97,63 @@ fn a_picture_is_not_its_own_mask() {
 
 #[test]
 fn deep_grey_levels_and_colours_are_read_as_luminance() {
-    let expected = read(&folder(png(grey()), png(labels())), COHORT).unwrap();
-    let close = |image: DynamicImage| {
-        let read = read(&folder(png(image), png(labels())), COHORT).unwrap();
+    let expected = read(&folder(grey(), labels()), COHORT).unwrap();
+    let close = |image: Vec<u8>| {
+        let read = read(&folder(image, labels()), COHORT).unwrap();
         read[0].image.iter().zip(&expected[0].image).all(|(a, b)| (a - b).abs() < 1e-3)
     };
-    let grey = DynamicImage::from(grey());
-    assert!(close(grey.to_luma16().into()) && close(grey.to_rgb8().into()) && close(grey.to_rgba16().into()));
-    let blue = |x: u32, y: u32| image::Rgb([0, 0, u8::try_from(10 + 20 * x + y).unwrap()]);
-    assert!(close(RgbImage::from_fn(COLUMNS, ROWS, blue).into()), "a colour's scale does not matter");
+    let deep = |x, y| 257 * level(x, y);
+    assert!(close(png((ColorType::Grayscale, BitDepth::Sixteen), SIZE, |x, y| [deep(x, y)])));
+    assert!(close(png((ColorType::Rgb, BitDepth::Eight), SIZE, |x, y| [level(x, y); 3])));
+    let opaque = |x, y| [deep(x, y), deep(x, y), deep(x, y), u16::MAX];
+    assert!(close(png((ColorType::Rgba, BitDepth::Sixteen), SIZE, opaque)));
+    let blue = png((ColorType::Rgb, BitDepth::Eight), SIZE, |x, y| [0, 0, level(x, y)]);
+    assert!(close(blue), "a colour's scale does not matter");
 }
 
 #[test]
 fn unusable_pictures_are_refused_by_name() {
-    let message = refusal(png(GrayImage::new(4, 2)), png(labels()));
+    let message = refusal(png((ColorType::Grayscale, BitDepth::Eight), [4, 2], |_, _| [0]), labels());
     assert_eq!(
         message,
         "masks/p_1.png: is a mask of 3 x 4 pixels, expected 2 x 4 pixels as of its image images/p_1.png"
     );
     let colour = "masks/p_1.png: is a mask in colour, expected grey levels or a palette: 0 outside and more \
                   inside";
-    let red = RgbImage::from_fn(COLUMNS, ROWS, |x, _| image::Rgb([u8::try_from(x).unwrap(), 0, 0]));
-    assert_eq!(refusal(png(grey()), png(red)), colour);
-    let message = refusal(b"GIF89a is another format".to_vec(), png(labels()));
+    let red = png((ColorType::Rgb, BitDepth::Eight), SIZE, |x, _| [level(x, 0), 0, 0]);
+    assert_eq!(refusal(grey(), red), colour);
+    let message = refusal(b"GIF89a is another format".to_vec(), labels());
     assert!(message.starts_with("images/p_1.png: is no readable PNG picture ("), "{message}");
-    let message = refusal(Vec::new(), png(labels()));
+    let message = refusal(Vec::new(), labels());
     assert!(message.starts_with("images/p_1.png: is no readable PNG picture ("), "{message}");
 }
 
 /// Every cut and every flipped byte is a picture or a refusal, and never a panic or a large allocation.
 #[test]
 fn broken_pictures_are_refused_without_a_panic() {
-    let good = png(grey());
+    let good = grey();
     let mut refused = 0;
     for end in 0..good.len() {
-        refused += usize::from(read(&folder(good[..end].to_vec(), png(labels())), COHORT).is_err());
+        refused += usize::from(read(&folder(good[..end].to_vec(), labels()), COHORT).is_err());
     }
     // Without the last chunk, which holds nothing, all pixels are there.
     assert!(refused >= good.len() - 12, "{refused} of {} cuts", good.len());
     for at in 0..good.len() {
         let mut bytes = good.clone();
         bytes[at] ^= 0xff;
-        let _read_or_refused = read(&folder(bytes, png(labels())), COHORT);
+        let _read_or_refused = read(&folder(bytes, labels()), COHORT);
     }
 }
 
 #[test]
 fn a_picture_that_claims_to_be_huge_is_refused_by_its_header() {
-    let mut bytes = png(grey());
+    let mut bytes = grey();
     // Width and height stand after the signature and the header chunk's length and name, its checksum after 13 bytes.
     bytes[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
     let checksum = crc32(&bytes[12..29]);
     bytes[29..33].copy_from_slice(&checksum.to_be_bytes());
     assert_eq!(
-        refusal(bytes, png(labels())),
+        refusal(bytes, labels()),
         "images/p_1.png: has 65536 x 65536 pixels, expected at most 64000000"
     );
 }
@@ -146,7 +166,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[test]
 fn larger_pictures_fit_a_plan_with_tiles_alone() {
-    let folder = folder(png(grey()), png(labels()));
+    let folder = folder(grey(), labels());
     let need = |tiles| {
         let DataNeed::Images(need) = image_need(2, 4) else { panic!("images") };
         DataNeed::Images(ImageNeed { tiles, ..need })
@@ -160,10 +180,10 @@ fn larger_pictures_fit_a_plan_with_tiles_alone() {
 
 #[test]
 fn pictures_and_masks_pair_by_name() {
-    let folder = folder(png(grey()), png(labels()));
-    folder.write("images/p_2.png", png(grey()));
+    let folder = folder(grey(), labels());
+    folder.write("images/p_2.png", grey());
     assert_eq!(read(&folder, COHORT).unwrap_err(), "images/p_2.png: has no mask of that name");
-    folder.write("masks/p_2.png", png(labels()));
+    folder.write("masks/p_2.png", labels());
     folder.write("images/p_3.jpg", "another format does not count");
     assert_eq!(read(&folder, COHORT).unwrap().len(), 2);
     let text = COHORT.replace(

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use ::image::metadata::Orientation;
 use png::{ColorType, Decoder, DecodingError, Info, Limits, Reader, Transformations};
 
 use crate::error::CohortError;
+use crate::image::exif;
 use crate::image::geometry::Order;
 
 /// A picture's samples, row by row.
@@ -116,13 +116,12 @@ fn size(info: &Info<'_>) -> [usize; 2] {
     [info.height, info.width].map(|size| usize::try_from(size).unwrap_or(usize::MAX))
 }
 
-/// Reads how the picture is turned: from its Exif chunk, or from the text in which older programs keep it.
-fn orientation(info: &Info<'_>) -> Orientation {
+/// Reads how the picture is turned, as Exif counts it: from its Exif chunk, or from the text in which older programs keep it.
+fn orientation(info: &Info<'_>) -> u16 {
     let chunk = info.exif_metadata.as_ref().map(|chunk| chunk.to_vec());
     let chunk = chunk.or_else(|| raw_profile(info));
-    let tag = chunk
-        .and_then(|chunk| Orientation::from_exif_chunk(chunk.strip_prefix(b"Exif\0\0").unwrap_or(&chunk)));
-    tag.unwrap_or(Orientation::NoTransforms)
+    let tag = chunk.and_then(|chunk| exif::orientation(chunk.strip_prefix(b"Exif\0\0").unwrap_or(&chunk)));
+    tag.unwrap_or(1)
 }
 
 /// ImageMagick's "Raw profile type exif": a name, the number of bytes, and the bytes in hexadecimal digits.
@@ -145,17 +144,17 @@ fn raw_profile(info: &Info<'_>) -> Option<Vec<u8>> {
 }
 
 /// Returns the walk that turns a picture upright: through axes of columns, rows and one slice.
-fn upright(orientation: Orientation) -> Order {
+fn upright(orientation: u16) -> Order {
     let (rows_first, backwards_rows, backwards_columns) = match orientation {
-        Orientation::NoTransforms => (true, false, false),
-        Orientation::FlipHorizontal => (true, false, true),
-        Orientation::Rotate180 => (true, true, true),
-        Orientation::FlipVertical => (true, true, false),
+        2 => (true, false, true),
+        3 => (true, true, true),
+        4 => (true, true, false),
         // Columns become rows.
-        Orientation::Rotate90FlipH => (false, false, false),
-        Orientation::Rotate90 => (false, false, true),
-        Orientation::Rotate270FlipH => (false, true, true),
-        Orientation::Rotate270 => (false, true, false),
+        5 => (false, false, false),
+        6 => (false, false, true),
+        7 => (false, true, true),
+        8 => (false, true, false),
+        _ => (true, false, false),
     };
     let axes = if rows_first { [2, 1, 0] } else { [2, 0, 1] };
     Order { axes, backwards: [false, backwards_rows, backwards_columns] }

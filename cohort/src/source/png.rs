@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use ::image::{DynamicImage, ImageBuffer};
 use ::png::ColorType;
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::record::VolumeRecord;
@@ -15,6 +14,7 @@ use crate::error::CohortError;
 use crate::image::folders::{Folders, Scan};
 use crate::image::index::IndexFilter;
 use crate::image::intensities::{Margin, normalised};
+use crate::image::luminance::intensity;
 use crate::image::mask::{MaskRule, Numbers};
 use crate::image::png_file::{self, Png, Samples};
 use crate::image::scan::{ScanRead, Visit};
@@ -89,38 +89,11 @@ impl PictureSource {
     }
 }
 
-/// Returns each pixel's luminance, as Rec. 709 weighs colours, on black where it is translucent; no number where it is
-/// hidden.
+/// Returns each pixel's luminance, on black where it is translucent; no number where it is hidden.
 fn intensities(picture: &Png) -> Vec<f32> {
-    let [rows, columns] = picture.size.map(|size| u32::try_from(size).expect("read from 32 bits"));
-    let bytes =
-        || picture.numbers().map(|x| u8::try_from(x).expect("a sample of 8 bits")).collect::<Vec<_>>();
-    let pairs = || picture.numbers().collect::<Vec<_>>();
-    let whole = "one sample per pixel and channel";
-    macro_rules! image {
-        ($samples:expr) => {
-            ImageBuffer::from_raw(columns, rows, $samples).expect(whole).into()
-        };
-    }
-    let image = match (picture.color, picture.bits) {
-        (ColorType::Grayscale, 16) => DynamicImage::ImageLuma16(image!(pairs())),
-        (ColorType::Grayscale, _) => DynamicImage::ImageLuma8(image!(bytes())),
-        (ColorType::GrayscaleAlpha, 16) => DynamicImage::ImageLumaA16(image!(pairs())),
-        (ColorType::GrayscaleAlpha, _) => DynamicImage::ImageLumaA8(image!(bytes())),
-        (ColorType::Rgb, 16) => DynamicImage::ImageRgb16(image!(pairs())),
-        (ColorType::Rgb | ColorType::Indexed, _) => DynamicImage::ImageRgb8(image!(bytes())),
-        (ColorType::Rgba, 16) => DynamicImage::ImageRgba16(image!(pairs())),
-        (ColorType::Rgba, _) => DynamicImage::ImageRgba8(image!(bytes())),
-    };
-    let luminance = image.to_luma32f().into_raw();
-    if !image.color().has_alpha() {
-        return luminance;
-    }
-    let channels = picture.color.samples();
-    let opaque = if picture.bits == 16 { f32::from(u16::MAX) } else { f32::from(u8::MAX) };
-    let opacities = picture.numbers().skip(channels - 1).step_by(channels).map(|x| f32::from(x) / opaque);
-    let seen = |(luminance, opacity)| if opacity > 0.0 { luminance * opacity } else { f32::NAN };
-    luminance.into_iter().zip(opacities).map(seen).collect()
+    let most = if picture.bits == 16 { u16::MAX } else { u8::MAX.into() };
+    let samples: Vec<u16> = picture.numbers().collect();
+    samples.chunks_exact(picture.color.samples()).map(|pixel| intensity(pixel, most)).collect()
 }
 
 /// Says for each pixel of a mask, as it is stored, whether it is organ; and which labels there are, two at most.

@@ -15,7 +15,7 @@ pub(crate) fn only_models_links_libtorch(graph: &Graph) -> Vec<String> {
 /// I1: the coordinator and the command line cannot load a cohort.
 pub(crate) fn coordinator_and_cli_link_no_data_loader(graph: &Graph) -> Vec<String> {
     let programs = ["fedtwin-coordinator".to_owned(), "fedtwin-cli".to_owned()];
-    let loaders = ["fedtwin-cohort", "fedtwin-models", "fedtwin-twin", "image", "csv"];
+    let loaders = ["fedtwin-cohort", "fedtwin-models", "fedtwin-twin", "png", "csv"];
     forbid(graph, programs.iter(), &loaders, "patients' data are read at the site alone")
 }
 
