@@ -121,10 +121,10 @@ impl CohortFile {
         if let Some((mask, message)) = tally.labels.brightest_among_others() {
             return Err(CohortError::file(mask, message));
         }
-        let left_out = tally.left_out();
+        let (left_out, one_outcome) = (tally.left_out(), tally.has_one_outcome());
         let Tally { train, test, positive, features, .. } = tally;
         let found = Inventory { declared: *patients, train, test, positive, left_out, features, digest };
-        confirmed.judge(cohort_file, &found)?;
+        confirmed.judge(cohort_file, &found, one_outcome)?;
         Ok(found)
     }
 

@@ -50,8 +50,13 @@ pub enum LookAlikes {
 }
 
 impl Confirmed {
-    /// Refuses what nobody has confirmed.
-    pub(crate) fn judge(&self, cohort_file: &Path, found: &Inventory) -> Result<(), CohortError> {
+    /// Refuses what nobody has confirmed; `one_outcome` says that all patients have the same.
+    pub(crate) fn judge(
+        &self,
+        cohort_file: &Path,
+        found: &Inventory,
+        one_outcome: bool,
+    ) -> Result<(), CohortError> {
         let refuse = |message: String| Err(CohortError::file(cohort_file, message));
         let Inventory { declared, train, test, .. } = found;
         match (train, test) {
@@ -81,12 +86,12 @@ impl Confirmed {
                 found.patients()
             ));
         }
-        let patients = found.patients();
-        if !found.features.is_empty() && [0, patients].contains(&found.positive) && !self.one_outcome {
+        if one_outcome && !self.one_outcome {
             return refuse(format!(
-                "has {} of {patients} patients with the outcome, so that there is nothing to learn: another limit, or other \
-                 texts for yes and no? If that is meant, add confirmed.one_outcome = true",
-                found.positive
+                "has {} of {} patients with the outcome, so that there is nothing to learn: another limit, or other texts \
+                 for yes and no? If that is meant, add confirmed.one_outcome = true",
+                found.positive,
+                found.patients()
             ));
         }
         let filled_min = self.filled_min.unwrap_or_else(half);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use fedtwin_plan::outcome::OutcomeKind;
+
 /// What a plan asks for and a cohort does not have; neither need be wrong.
 ///
 /// Made from a plan, a schema and declared limits alone. Whatever depends on a file with patients is a
@@ -23,6 +25,14 @@ pub enum Mismatch {
         plan: String,
         /// The schema's.
         cohort: String,
+    },
+    /// An outcome of another kind.
+    #[error("it predicts an outcome that is {plan}, the cohort's is {cohort}")]
+    OutcomeKind {
+        /// The plan's.
+        plan: OutcomeKind,
+        /// The schema's.
+        cohort: OutcomeKind,
     },
     /// A feature that the schema does not have.
     #[error("it expects a column {plan:?}, the cohort has {}", .cohort.join(", "))]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fedtwin_plan::cohort_need::TableNeed;
 use fedtwin_plan::inventory::{FeatureCount, LeftOut, LeftOutReason};
+use fedtwin_plan::outcome::Outcome;
 use fedtwin_plan::record::{Part, Value};
 
 use crate::image::mask::AllLabels;
@@ -19,6 +20,8 @@ pub(crate) struct Tally {
     left_out: BTreeMap<LeftOutReason, u32>,
     pub(crate) features: Vec<FeatureCount>,
     outcome: OutcomeNumbers,
+    first_outcome: Option<Outcome>,
+    outcomes_differ: bool,
     pub(crate) labels: AllLabels,
 }
 
@@ -47,7 +50,9 @@ impl Tally {
 
     /// Counts one patient's cells, which are in the order of the features.
     pub(crate) fn add_cells(&mut self, cells: &Cells) {
-        self.positive += u32::from(cells.outcome);
+        self.positive += u32::from(cells.outcome.happened());
+        let first = *self.first_outcome.get_or_insert(cells.outcome);
+        self.outcomes_differ |= cells.outcome != first;
         if let Some(number) = cells.outcome_number {
             self.outcome.add(number);
         }
@@ -58,6 +63,11 @@ impl Tally {
                 CellValue::Implausible => count.implausible += 1,
             }
         }
+    }
+
+    /// Says whether there are outcomes, and all are the same.
+    pub(crate) fn has_one_outcome(&self) -> bool {
+        self.first_outcome.is_some() && !self.outcomes_differ
     }
 
     /// Returns a number that is far from all other outcomes, and that programs write for missing, with how many patients

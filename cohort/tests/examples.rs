@@ -45,7 +45,7 @@ fn example_synthetic_cohorts_have_the_patients_that_they_declare() {
 #[test]
 fn the_heart_schema_offers_thirteen_features() {
     let DataNeed::Table(need) = heart_need() else { panic!("a table's schema offers a table") };
-    assert_eq!((need.outcome.as_str(), need.features.len()), ("disease", 13));
+    assert_eq!((need.outcome.name.as_str(), need.features.len()), ("disease", 13));
     // 6 numbers of 2 inputs; categories: sex 3, cp 5, fbs 3, restecg 4, exang 3, slope 4, thal 4.
     assert_eq!(need.inputs(), 6 * 2 + 26);
 }

@@ -114,7 +114,7 @@ fn rows_are_the_same_wherever_a_piece_of_the_file_ends() {
             let cohort = cohort.unwrap();
             let read = |part| {
                 let read = cohort.read(&schema.need(), part).map_err(|e| folder.message(&e)).unwrap();
-                let ward = |row: TableRecord| (row.values[0], row.outcome);
+                let ward = |row: TableRecord| (row.values[0], row.outcome.happened());
                 rows(read).into_iter().map(ward).collect::<Vec<_>>()
             };
             let (a, b) = (Value::Category(0), Value::Category(1));

@@ -125,7 +125,7 @@ fn health_records_differ_between_sites_in_outcome_and_in_what_is_missing() {
         rows.iter().filter(|row| of(row)).count() as f64 / rows.len() as f64
     };
     let sites: Vec<_> = (0..4).map(|site| people(site, 2000)).collect();
-    let rates: Vec<f64> = sites.iter().map(|rows| share(rows, &|row| row.outcome)).collect();
+    let rates: Vec<f64> = sites.iter().map(|rows| share(rows, &|row| row.outcome.happened())).collect();
     assert!(rates.iter().all(|rate| (0.15..0.95).contains(rate)), "{rates:?}");
     assert!(
         rates.iter().fold(0.0_f64, |a, &b| a.max(b)) - rates.iter().fold(1.0_f64, |a, &b| a.min(b)) > 0.2,

@@ -6,6 +6,7 @@ mod common;
 
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::cohort_need::{DataNeed, Feature, NumberRange, TableNeed};
+use fedtwin_plan::outcome::{Outcome, OutcomeKind, OutcomeNeed};
 use fedtwin_plan::record::{Part, Value};
 
 use common::{Folder, rows};
@@ -72,7 +73,7 @@ fn cells_become_typed_values_in_the_order_of_lines() {
             vec![Value::Missing, Value::Missing],
         ]
     );
-    assert_eq!(train.iter().map(|row| row.outcome).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(train.iter().map(|row| row.outcome.happened()).collect::<Vec<_>>(), [true, false, false]);
     let test = rows(cohort.read(&good_need(), Part::Test).unwrap());
     assert_eq!(test[0].values, [Value::Number(99.5), Value::Category(0)]);
 }
@@ -264,6 +265,34 @@ fn impossible_descriptions_are_refused_with_their_line() {
     check(COHORT, &format!("delimiter = 'é'\n{SCHEMA}"), "schema.toml:1: delimiter is no character");
     check(COHORT, &format!("columns = ['id', 'id']\n{SCHEMA}"), "schema.toml:1: columns names \"id\" twice");
     check(COHORT, &format!("columns = ['id', 'sex', 'died']\n{SCHEMA}"), "columns lacks \"pressure\"");
+}
+
+#[test]
+fn counts_are_whole_numbers_and_of_their_own_kind() {
+    let schema = SCHEMA.replace("{ texts = { yes = ['y'], no = ['n'] } }", "'count'");
+    let of = |died: &str| {
+        let folder = folder(
+            &ROWS.replace(",y\np2", &format!(",{died}\np2")).replace(",n\n", ",0\n").replace(",y\n", ",2\n"),
+        );
+        folder.write("schema.toml", &schema);
+        folder
+    };
+    let need = TableNeed {
+        outcome: OutcomeNeed { name: "died".into(), kind: OutcomeKind::Count },
+        ..need("mmHg", &["male", "female"])
+    };
+    let need = DataNeed::Table(need);
+    for (died, expected) in [("3", 3), ("0", 0), ("3.0", 3), ("1000000", 1_000_000)] {
+        let train = rows(of(died).cohort(COHORT).unwrap().read(&need, Part::Train).unwrap());
+        assert_eq!(train[0].outcome, Outcome::Count(expected), "{died}");
+    }
+    for died in ["-1", "1.5", "1000001", "x", "", "1e9"] {
+        let folder = of(died);
+        let message = folder.message(&folder.cohort(COHORT).unwrap().read(&need, Part::Train).unwrap_err());
+        assert!(message.starts_with("rows.csv:2: column \"died\": expected "), "{died}: {message}");
+    }
+    let kinds = of("3").cohort(COHORT).unwrap().fits(&good_need()).unwrap_err().to_string();
+    assert_eq!(kinds, "it predicts an outcome that is yes or no, the cohort's is a count");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use fedtwin_trainer::model::{Model, TrainError};
 use tch::{Cuda, Device};
 
 use crate::engine::Resources;
-use crate::risk::{Risk, RiskModel};
+use crate::risk::{Link, Risk, RiskModel};
 use crate::segmentation::{Segmentation, UnetModel};
 
 /// A cohort as it was read.
@@ -73,7 +73,7 @@ pub fn model(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box<d
             Records::Table(test),
         ) => {
             let parts = Parts { slots, train, test };
-            let study = Risk { architecture, trained, need: need.clone() };
+            let study = Risk { architecture, trained, need: need.clone(), link: Link::Logit };
             Ok(Box::new(RiskModel::new(&study, &parts, resources)))
         }
         (Family::Vector(_), DataNeed::Table(_) | DataNeed::Images(_), _, _) => {

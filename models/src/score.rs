@@ -2,23 +2,27 @@
 
 use fedtwin_metrics::{Grid, dice, hd95_mm, volume_error};
 use fedtwin_plan::record::VolumeRecord;
-use fedtwin_trainer::report::{RiskReport, RiskRow, SegmentationRow, score};
+use fedtwin_trainer::report::{Report, RiskReport, RiskRow, SegmentationRow, score};
 
-use crate::risk::intercept::probability;
+use crate::risk::Link;
 
-/// Returns the report of a risk model whose logits for the test patients are `logits`.
+/// Returns the report of a risk model with these outputs for the test patients.
 ///
 /// # Panics
-/// If there are not as many outcomes as logits.
+/// If there are not as many outcomes as outputs.
 #[must_use]
-pub fn risk_report(logits: &[f64], outcomes: &[bool], intercept: f64) -> RiskReport {
-    assert_eq!(logits.len(), outcomes.len(), "one outcome per patient");
-    let rows = logits.iter().zip(outcomes).map(|(&logit, &outcome)| RiskRow {
-        outcome,
-        global: score(probability(logit)),
-        local: score(probability(logit + intercept)),
-    });
-    RiskReport { intercept, rows: rows.collect() }
+pub fn risk(outputs: &[f64], outcomes: &[f64], intercept: f64, link: Link) -> Report {
+    assert_eq!(outputs.len(), outcomes.len(), "one outcome per patient");
+    let expected = |output: f64| score(link.expected(output));
+    let of_patients = outputs.iter().zip(outcomes);
+    let rows =
+        of_patients.map(|(&output, &outcome)| (outcome, expected(output), expected(output + intercept)));
+    match link {
+        Link::Logit => {
+            let rows = rows.map(|(y, global, local)| RiskRow { outcome: y > 0.5, global, local });
+            Report::Risk(RiskReport { intercept, rows: rows.collect() })
+        }
+    }
 }
 
 /// Returns the scores of a volume's predicted mask.
@@ -62,7 +66,8 @@ mod tests {
 
     #[test]
     fn the_intercept_moves_the_local_probability_only() {
-        let report = risk_report(&[0.0], &[true], f64::ln(3.0));
+        let report = risk(&[0.0], &[1.0], f64::ln(3.0), Link::Logit);
+        let Report::Risk(report) = report else { panic!("probabilities") };
         assert!((report.rows[0].global.unwrap() - 0.5).abs() < 1e-12);
         assert!((report.rows[0].local.unwrap() - 0.75).abs() < 1e-12);
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::numbers::Count;
+use crate::outcome::OutcomeNeed;
 use crate::record::Value;
 use crate::text_file::Problem;
 
@@ -25,8 +26,8 @@ pub enum DataNeed {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableNeed {
-    /// The column with the outcome to predict: true or false.
-    pub outcome: String,
+    /// The outcome to predict.
+    pub outcome: OutcomeNeed,
     /// The features by name; the model sees them in the order of their names.
     pub features: BTreeMap<String, Feature>,
 }

@@ -19,7 +19,7 @@ pub struct Inventory {
     pub train: u32,
     /// Test patients found.
     pub test: u32,
-    /// Patients of both parts in whom the outcome happened; where the records are images, whose mask has organ.
+    /// Patients of both parts in whom the outcome happened, once or more; where the records are images, whose mask has organ.
     pub positive: u32,
     /// Who or what is in neither part, by reason; only reasons that occurred.
     pub left_out: Vec<LeftOut>,

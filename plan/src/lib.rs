@@ -13,6 +13,7 @@ pub mod inventory;
 pub mod model_file;
 pub mod names;
 pub mod numbers;
+pub mod outcome;
 pub mod plan;
 pub mod record;
 pub mod secure_group;

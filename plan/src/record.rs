@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::outcome::Outcome;
+
 /// A patient's place in a cohort, counted from 0: the unit of privacy at one site.
 ///
 /// Never an identifier from the hospital's files, which no other crate needs to see. It is also the
@@ -25,8 +27,8 @@ pub enum Value {
 pub struct TableRecord {
     /// The values, in the order of the plan's features.
     pub values: Vec<Value>,
-    /// Whether the outcome happened.
-    pub outcome: bool,
+    /// The outcome, of the kind that the plan predicts.
+    pub outcome: Outcome,
 }
 
 /// One patient's image and mask.

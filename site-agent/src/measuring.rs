@@ -24,7 +24,7 @@ pub fn measure(
     trainer: &mut dyn Trainer,
     weights: &[f32],
 ) -> Result<LocalUpdate, TrainingError> {
-    let counted = plan.model.family.scores().zip(plan.calibrated.metrics.as_ref());
+    let counted = plan.model.family.histogram().zip(plan.calibrated.metrics.as_ref());
     let (cells, noise) = counted.expect("only a plan with metrics is measured");
     let drawn = Noise::draw(&OpendpNoise, noise.m, cells.cells())?;
     let counts = trainer.measure(weights)?;

@@ -13,6 +13,7 @@ mod tests;
 
 use fedtwin_cohort::{Kind, Mismatch, Values};
 use fedtwin_plan::cohort_need::{DataNeed, TableNeed};
+use fedtwin_plan::outcome::OutcomeKind;
 use fedtwin_plan::{CohortName, Digest, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::ledger::{Attempt, Ledger, LedgerError, Round, Violation};
 use fedtwin_proto::domain::as_reason;
@@ -93,6 +94,8 @@ enum Misfit {
     NoImages,
     #[error("it predicts another outcome than the cohort has")]
     Outcome,
+    #[error("it predicts an outcome that is {0}, the cohort's is of another kind")]
+    OutcomeKind(OutcomeKind),
     #[error("it expects a column {0}, which the cohort does not have")]
     NoFeature(PlanFeature),
     #[error("column {0}: the plan expects numbers, the cohort has categories")]
@@ -263,6 +266,7 @@ fn misfit(mismatch: &Mismatch, need: &DataNeed) -> Misfit {
         Mismatch::Kind { plan: Kind::Table, cohort: _ } => Misfit::NoTable,
         Mismatch::Kind { plan: Kind::Images, cohort: _ } => Misfit::NoImages,
         Mismatch::Outcome { .. } => Misfit::Outcome,
+        &Mismatch::OutcomeKind { plan, .. } => Misfit::OutcomeKind(plan),
         Mismatch::Feature { plan, .. } => Misfit::NoFeature(feature(plan)),
         Mismatch::Values { feature: name, plan: Values::Numbers, .. } => Misfit::NoNumbers(feature(name)),
         Mismatch::Values { feature: name, plan: Values::Categories, .. } => {

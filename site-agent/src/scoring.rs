@@ -109,7 +109,7 @@ impl Scorer {
         let _place = room.finals.try_acquire().map_err(|_none_left| ScoringError::Full)?;
         while self.running.join_next().await.is_some() {}
         let family = &accepted.plan.model.family;
-        if family.scores().is_none() {
+        if !family.has_scores() {
             return Ok(());
         }
         let fit_intercept = family.stays_at_site() == SiteFit::Intercept;

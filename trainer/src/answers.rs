@@ -17,7 +17,7 @@ impl Lengths {
     pub(crate) fn of(plan: &str) -> Result<Self, TrainerError> {
         let refuse = |problem: String| TrainerError::Failed(format!("the plan is refused: {problem}"));
         let plan: Plan = text_file::parse("plan", plan).map_err(|error| refuse(error.to_string()))?;
-        let cells = plan.model.family.scores().map_or(0, Histogram::cells);
+        let cells = plan.model.family.histogram().map_or(0, Histogram::cells);
         Ok(Self { sum: plan.update_values(), cells, test: 0 })
     }
 }

@@ -146,7 +146,7 @@ impl Session {
             model,
             trained: plan.trained().clone(),
             split: plan.norm_split(),
-            histogram: plan.model.family.scores(),
+            histogram: plan.model.family.histogram(),
         };
         Ok((session, Loaded { train, test, digest }))
     }

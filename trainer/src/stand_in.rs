@@ -50,11 +50,13 @@ impl StandIn {
             values.collect()
         };
         match self {
-            Self::Null => TableRecord { values: vec![Value::Missing; own.values.len()], outcome: false },
-            Self::Zeros => TableRecord { values: values(0.0, 0), outcome: false },
+            Self::Null => {
+                TableRecord { values: vec![Value::Missing; own.values.len()], outcome: own.outcome.none() }
+            }
+            Self::Zeros => TableRecord { values: values(0.0, 0), outcome: own.outcome.none() },
             Self::NotNumbers => TableRecord { values: values(f64::NAN, u32::MAX), outcome: own.outcome },
             Self::Huge => TableRecord { values: values(1e38, u32::MAX), outcome: own.outcome },
-            Self::Long => TableRecord { values: own.values.clone(), outcome: !own.outcome },
+            Self::Long => TableRecord { values: own.values.clone(), outcome: own.outcome.other() },
             Self::CopyOf(_) => own.clone(),
         }
     }
@@ -98,12 +100,14 @@ const LONG_SLICES: usize = 500;
 
 #[cfg(test)]
 mod tests {
+    use fedtwin_plan::outcome::Outcome;
+
     use super::*;
 
     fn rows() -> Records {
         let row = |x: f64| TableRecord {
             values: vec![Value::Number(x), Value::Category(1), Value::Missing],
-            outcome: true,
+            outcome: Outcome::YesNo(true),
         };
         Records::Table(vec![row(1.0), row(2.0), row(3.0)])
     }

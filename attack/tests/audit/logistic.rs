@@ -4,6 +4,7 @@ use fedtwin_attack::neighbours::Alterable;
 use fedtwin_attack::step::{AttackError, Contributions};
 use fedtwin_plan::PatientId;
 use fedtwin_plan::cohort_need::{Feature, NumberRange, TableNeed};
+use fedtwin_plan::outcome::Outcome;
 use fedtwin_plan::record::{Records, TableRecord, Value};
 use fedtwin_privacy::patient_sum::{IntegerSum, PatientSum};
 use fedtwin_privacy::random::RandomSource;
@@ -32,7 +33,10 @@ impl Logistic {
                 let x: Vec<f64> = (0..numbers).map(|_feature| 2.0 * uniform() - 1.0).collect();
                 let logit: f64 = x.iter().take(4).map(|x| 2.0 * x).sum();
                 let outcome = uniform() < 1.0 / (1.0 + (-logit).exp());
-                TableRecord { values: x.into_iter().map(Value::Number).collect(), outcome }
+                TableRecord {
+                    values: x.into_iter().map(Value::Number).collect(),
+                    outcome: Outcome::YesNo(outcome),
+                }
             })
             .collect();
         let need = TableNeed { outcome: "o".into(), features };
@@ -46,7 +50,8 @@ impl Logistic {
             feature.encode(value, &mut inputs);
         }
         if self.coupled {
-            let mean = self.rows.iter().filter(|row| row.outcome).count() as f32 / self.rows.len() as f32;
+            let mean =
+                self.rows.iter().filter(|row| row.outcome.happened()).count() as f32 / self.rows.len() as f32;
             inputs[0] *= mean;
         }
         inputs
@@ -55,7 +60,7 @@ impl Logistic {
     /// Returns the probability of a patient's true outcome.
     pub(crate) fn confidence(&self, weights: &[f32], patient: PatientId) -> f64 {
         let happened = self.probability(weights, &self.inputs(patient));
-        if self.rows[patient.0 as usize].outcome { happened } else { 1.0 - happened }
+        if self.rows[patient.0 as usize].outcome.happened() { happened } else { 1.0 - happened }
     }
 
     fn probability(&self, weights: &[f32], inputs: &[f32]) -> f64 {
@@ -66,7 +71,7 @@ impl Logistic {
 
     fn gradient(&self, weights: &[f32], patient: PatientId) -> Vec<f32> {
         let mut inputs = self.inputs(patient);
-        let outcome = f64::from(u8::from(self.rows[patient.0 as usize].outcome));
+        let outcome = f64::from(self.rows[patient.0 as usize].outcome.value());
         let residual = self.probability(weights, &inputs) - outcome;
         inputs.push(1.0);
         #[expect(clippy::cast_possible_truncation, reason = "gradients are single precision")]

@@ -4,6 +4,7 @@ use fedtwin_attack::claim::Claim;
 use fedtwin_attack::membership::{Inference, OperatingPoint, Variant, Victim, Whom, infer_membership};
 use fedtwin_attack::planted::{Bug, Planted};
 use fedtwin_attack::step::{AttackError, Chance, Contributions, PrivateStep, Restricted, Step};
+use fedtwin_plan::outcome::Outcome;
 use fedtwin_plan::record::Value;
 use fedtwin_plan::{PatientId, WireBits};
 use fedtwin_privacy::accountant::GaussianEvent;
@@ -68,7 +69,7 @@ fn cohort(seed: u64) -> Logistic {
         let sign = if patient % 2 == 0 { 1.0 } else { -1.0 };
         row.values[..4].fill(Value::Number(sign));
         row.values[4 + 3 * patient..7 + 3 * patient].fill(Value::Missing);
-        row.outcome = patient % 2 == 1;
+        row.outcome = Outcome::YesNo(patient % 2 == 1);
     }
     cohort
 }

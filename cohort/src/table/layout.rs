@@ -1,6 +1,7 @@
 //! Which cells of a table a plan asks for, and how each is read.
 
 use fedtwin_plan::cohort_need::{Feature, TableNeed};
+use fedtwin_plan::outcome::{COUNT_MAX, Outcome};
 use fedtwin_plan::record::{TableRecord, Value};
 
 use crate::error::CohortError;
@@ -15,15 +16,15 @@ pub(crate) struct Layout {
     encoding: String,
     missing: Missing,
     pub(crate) patient_id: Option<usize>,
-    outcome: Cell<Outcome>,
+    outcome: Cell<OutcomeColumn>,
     features: Vec<Cell<FeatureRule>>,
 }
 
 /// One patient's cells.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Cells {
-    pub(crate) outcome: bool,
-    /// The number that it was read from, where the schema's rule is a limit.
+    pub(crate) outcome: Outcome,
+    /// The number that it was read from, if it was.
     pub(crate) outcome_number: Option<f64>,
     pub(crate) values: Vec<CellValue>,
 }
@@ -50,13 +51,14 @@ struct Cell<R> {
     rule: R,
 }
 
-struct Outcome {
+struct OutcomeColumn {
     unknown: Missing,
     rule: OutcomeCells,
 }
 
 enum OutcomeCells {
     Above(f64),
+    Count,
     Codes { yes: Vec<Code>, no: Vec<Code> },
 }
 
@@ -74,7 +76,7 @@ impl Layout {
             Ok(Cell { at: sheet.column(&column)?, column, rule: FeatureRule::new(own, feature) })
         });
         let column = schema.outcome.column().to_owned();
-        let outcome = Cell { at: sheet.column(&column)?, column, rule: Outcome::new(schema) };
+        let outcome = Cell { at: sheet.column(&column)?, column, rule: OutcomeColumn::new(schema) };
         Ok(Self {
             format: schema.numbers(),
             encoding: schema.encoding.to_string(),
@@ -120,37 +122,46 @@ impl Layout {
             let value = rule.value(text, self.format, &self.missing);
             value.map_err(|expected| self.refusal(column, text, expected))
         });
-        let Cell { column, at, rule: Outcome { unknown: _, rule } } = &self.outcome;
+        let Cell { column, at, rule: OutcomeColumn { unknown: _, rule } } = &self.outcome;
         let text = self.letters(column, &cells[*at])?;
         let outcome = match rule {
             _ if self.missing.texts.iter().any(|missing| missing == text) => Err(
                 "the outcome, which may not be missing; texts in outcome.unknown leave such a patient out",
             ),
-            OutcomeCells::Above(limit) => match self.format.number(text) {
-                Some(x) if self.missing.is_number(x) => Err(
+            OutcomeCells::Above(_) | OutcomeCells::Count
+                if self.format.number(text).is_some_and(|x| self.missing.is_number(x)) =>
+            {
+                Err(
                     "the outcome, which may not be missing; texts in outcome.unknown leave such a patient out",
-                ),
-                Some(x) => Ok(x > *limit),
-                None => Err("a number"),
-            },
+                )
+            }
+            OutcomeCells::Above(limit) => {
+                let number = self.format.number(text).ok_or("a number");
+                number.map(|x| Outcome::YesNo(x > *limit))
+            }
+            OutcomeCells::Count => {
+                let count = self.format.number(text).and_then(count);
+                count.map(Outcome::Count).ok_or("a count: a whole number from 0 to 1000000")
+            }
             OutcomeCells::Codes { yes, no } => {
                 let code = Code::new(text, self.format);
                 match (yes.contains(&code), no.contains(&code)) {
-                    (true, _) => Ok(true),
-                    (false, true) => Ok(false),
+                    (true, _) => Ok(Outcome::YesNo(true)),
+                    (false, true) => Ok(Outcome::YesNo(false)),
                     (false, false) => Err("one of the schema's texts for yes or no"),
                 }
             }
         };
         let outcome = outcome.map_err(|expected| self.refusal(column, text, expected))?;
-        let is_number = matches!(rule, OutcomeCells::Above(_));
+        let is_number = matches!(rule, OutcomeCells::Above(_) | OutcomeCells::Count);
         let outcome_number = self.format.number(text).filter(|_| is_number);
         Ok(Cells { outcome, outcome_number, values: values.collect::<Result<_, String>>()? })
     }
 
     /// Returns the numbers in all columns of numbers.
     pub(crate) fn numbers(&self, cells: &[String]) -> Vec<Option<f64>> {
-        let outcome = matches!(self.outcome.rule.rule, OutcomeCells::Above(_)).then_some(self.outcome.at);
+        let is_number = matches!(self.outcome.rule.rule, OutcomeCells::Above(_) | OutcomeCells::Count);
+        let outcome = is_number.then_some(self.outcome.at);
         let numbers = |cell: &Cell<FeatureRule>| match cell.rule {
             FeatureRule::Number { .. } => Some(cell.at),
             FeatureRule::Category(_) => None,
@@ -204,16 +215,23 @@ impl Missing {
     }
 }
 
-impl Outcome {
+impl OutcomeColumn {
     fn new(schema: &TableSchema) -> Self {
         let codes =
             |texts: &[String]| texts.iter().map(|text| Code::new(text, NumberFormat::PLAIN)).collect();
         let rule = match &schema.outcome.rule {
             OutcomeRule::Above(limit) => OutcomeCells::Above(*limit),
+            OutcomeRule::Count => OutcomeCells::Count,
             OutcomeRule::Texts(texts) => OutcomeCells::Codes { yes: codes(&texts.yes), no: codes(&texts.no) },
         };
         Self { unknown: Missing::new(&schema.outcome.unknown), rule }
     }
+}
+
+/// Returns a whole number that is a count.
+fn count(x: f64) -> Option<u32> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and within range")]
+    (x.fract() == 0.0 && (0.0..=f64::from(COUNT_MAX)).contains(&x)).then_some(x as u32)
 }
 
 impl FeatureRule {

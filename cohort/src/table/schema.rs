@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fedtwin_plan::cohort_need::{DataNeed, Feature, NumberRange, TableNeed};
+use fedtwin_plan::outcome::{OutcomeKind, OutcomeNeed};
 use fedtwin_plan::text_file::{Check, Problem};
 use serde::Deserialize;
 
@@ -52,14 +53,14 @@ pub struct OutcomeColumn {
     pub name: String,
     /// The table's column, if it is called otherwise.
     pub column: Option<String>,
-    /// When the outcome happened.
+    /// Whether it happened, or how often.
     pub rule: OutcomeRule,
     /// Texts of an outcome that nobody knows; such patients are left out.
     #[serde(default)]
     pub unknown: Vec<String>,
 }
 
-/// When the outcome happened.
+/// Whether the outcome happened, or how often.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutcomeRule {
@@ -67,6 +68,8 @@ pub enum OutcomeRule {
     Above(f64),
     /// The column's text is one of some; all others are refused.
     Texts(OutcomeTexts),
+    /// The column's number, a whole one, says how often.
+    Count,
 }
 
 /// The texts of an outcome; `1` and `1.0` are the same.
@@ -129,7 +132,8 @@ impl TableSchema {
     /// Returns all columns, as a plan that asks for each of them.
     pub(crate) fn all(&self) -> TableNeed {
         let features = self.features.iter().map(|(name, column)| (name.clone(), column.feature()));
-        TableNeed { outcome: self.outcome.name.clone(), features: features.collect() }
+        let outcome = OutcomeNeed { name: self.outcome.name.clone(), kind: self.outcome.rule.kind() };
+        TableNeed { outcome, features: features.collect() }
     }
 
     /// Returns how the table's bytes become cells.
@@ -145,9 +149,13 @@ impl TableSchema {
 
     /// Checks that the schema has all that a plan asks for, in its units and categories.
     pub(crate) fn fit(&self, need: &TableNeed) -> Result<(), Mismatch> {
-        if need.outcome != self.outcome.name {
-            let (plan, cohort) = (need.outcome.clone(), self.outcome.name.clone());
+        if need.outcome.name != self.outcome.name {
+            let (plan, cohort) = (need.outcome.name.clone(), self.outcome.name.clone());
             return Err(Mismatch::Outcome { plan, cohort });
+        }
+        let (plan, cohort) = (need.outcome.kind, self.outcome.rule.kind());
+        if plan != cohort {
+            return Err(Mismatch::OutcomeKind { plan, cohort });
         }
         need.features.iter().try_for_each(|(name, feature)| match self.features.get(name) {
             Some(column) => column.fit(name, feature),
@@ -296,6 +304,16 @@ impl FeatureColumn {
     }
 }
 
+impl OutcomeRule {
+    /// Returns the kind of outcome that it reads.
+    fn kind(&self) -> OutcomeKind {
+        match self {
+            Self::Above(_) | Self::Texts(_) => OutcomeKind::YesNo,
+            Self::Count => OutcomeKind::Count,
+        }
+    }
+}
+
 impl OutcomeColumn {
     fn check(&self) -> Result<(), Problem> {
         let unknown = self.unknown.iter().map(|text| (text, "unknown"));
@@ -303,7 +321,7 @@ impl OutcomeColumn {
             OutcomeRule::Above(limit) if !limit.is_finite() => {
                 Err(Problem::new("outcome.rule.above", format!("is {limit}, expected a number")))
             }
-            OutcomeRule::Above(_) => Ok(()),
+            OutcomeRule::Above(_) | OutcomeRule::Count => Ok(()),
             OutcomeRule::Texts(OutcomeTexts { yes, no }) => {
                 let yes = yes.iter().map(|text| (text, "yes"));
                 let no = no.iter().map(|text| (text, "no"));

@@ -82,7 +82,7 @@ impl Turn<'_> {
             let noise =
                 self.base.plan.calibrated.metrics.as_ref().expect("a plan with metrics has their noise");
             let histogram =
-                self.base.plan.model.family.scores().expect("a plan with metrics has a histogram");
+                self.base.plan.model.family.histogram().expect("a plan with metrics has a histogram");
             let (m, c_int) = (noise.m, noise.c_int);
             let record = Record::MetricsReleased {
                 study,
@@ -101,7 +101,7 @@ impl Turn<'_> {
     /// Opens the measurement of a model that has one.
     fn measurement(&self, key: &RoundKey, models: Models) -> Option<Measurement> {
         let plan = &self.base.plan;
-        let cells = plan.model.family.scores().filter(|_| plan.measures_after(key.round))?.cells();
+        let cells = plan.model.family.histogram().filter(|_| plan.measures_after(key.round))?.cells();
         Some(Measurement::new(key.clone(), models, cells, self.now + plan.deadline()))
     }
 }

@@ -1,6 +1,7 @@
-//! Trains and scores risk models: all patients' gradients in closed form.
+//! Trains and scores risk models, of whatever outcome: all patients' gradients in closed form.
 
 pub mod intercept;
+mod link;
 pub mod perceptron;
 mod rows;
 
@@ -9,13 +10,14 @@ use fedtwin_plan::record::TableRecord;
 use fedtwin_plan::{Architecture, PatientId, Trained};
 use fedtwin_trainer::model::{Model, Patients, SlotBatch, TrainError, patient_count};
 use fedtwin_trainer::report::Report;
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
+pub use self::link::Link;
 use self::perceptron::Perceptron;
 use self::rows::EncodedRow;
 use crate::engine::{Crew, Objective, Resources};
 use crate::open::Parts;
-use crate::score::risk_report;
+use crate::score;
 
 /// What a risk study trains.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,8 @@ pub struct Risk {
     pub trained: Trained,
     /// The table's features.
     pub need: TableNeed,
+    /// From the output to the expected outcome.
+    pub link: Link,
 }
 
 /// The model of risk studies.
@@ -38,15 +42,17 @@ pub struct RiskModel {
     crew: Crew<RiskObjective>,
     /// For predictions.
     net: Perceptron,
+    link: Link,
     /// Rows of a batch, in predictions as in passes.
     rows: usize,
     device: Device,
 }
 
-/// The binary cross-entropy of each row.
+/// The loss of each row that its link says.
 #[derive(Debug)]
 struct RiskObjective {
     net: Perceptron,
+    link: Link,
     device: Device,
 }
 
@@ -60,7 +66,7 @@ impl Objective for RiskObjective {
     fn gradients(&self, patients: &[EncodedRow], gradients: &mut [f32]) {
         let outcomes = rows::column(patients, |row| row.outcome, self.device);
         let weights = rows::column(patients, |row| row.weight, self.device);
-        let derivative = |logits: &tch::Tensor| (logits.sigmoid() - outcomes) * weights;
+        let derivative = |outputs: &Tensor| (self.link.expected_of(outputs) - outcomes) * weights;
         let found = self.net.gradients(&rows::inputs(patients, self.device), derivative);
         assert_eq!(gradients.len(), found.numel(), "a row for each slot");
         found.copy_data(gradients, found.numel());
@@ -75,12 +81,14 @@ impl RiskModel {
     #[must_use]
     pub fn new(study: &Risk, parts: &Parts<TableRecord>, resources: &Resources) -> Self {
         let device = resources.device;
+        let link = study.link;
         let net = || Perceptron::new(&study.architecture, &study.trained, device);
         let values = study.trained.values();
         let rows = (GRADIENT_VALUES / values).clamp(1, ROWS_PER_PASS);
         // Each gradient is there twice: as a tensor, and as it is handed on.
         let pass_bytes = (2 * rows * values * size_of::<f32>()) as u64;
-        let members = (0..resources.passes_at_once(pass_bytes)).map(|_| RiskObjective { net: net(), device });
+        let members =
+            (0..resources.passes_at_once(pass_bytes)).map(|_| RiskObjective { net: net(), link, device });
         let encoded =
             |rows: &[TableRecord]| rows.iter().map(|row| EncodedRow::new(&study.need, row)).collect();
         Self {
@@ -90,24 +98,25 @@ impl RiskModel {
             test: encoded(&parts.test),
             crew: Crew::new(members.collect(), rows, values),
             net: net(),
+            link,
             rows,
             device,
         }
     }
 
-    fn logits(&self, table: &[EncodedRow]) -> Vec<f64> {
-        let mut logits = Vec::new();
+    fn outputs(&self, table: &[EncodedRow]) -> Vec<f64> {
+        let mut outputs = Vec::new();
         for rows in table.chunks(self.rows) {
-            // Of one shape, so that a patient's logit does not depend on how many others there are.
+            // Of one shape, so that a patient's output does not depend on how many others there are.
             let mut rows = rows.to_vec();
             rows.resize(self.rows, EncodedRow::null(self.inputs));
             let found = self.net.outputs(&rows::inputs(&rows, self.device)).to_kind(Kind::Double);
             let mut values = vec![0.0; self.rows];
             found.copy_data(&mut values, self.rows);
-            logits.extend(values);
+            outputs.extend(values);
         }
-        logits.truncate(table.len());
-        logits
+        outputs.truncate(table.len());
+        outputs
     }
 }
 
@@ -133,13 +142,13 @@ impl Model for RiskModel {
 
     fn score(&mut self, weights: &[f32], fit_intercept: bool) -> Result<Report, TrainError> {
         self.net.load(weights)?;
-        let outcomes = |rows: &[EncodedRow]| rows.iter().map(|row| row.outcome > 0.5).collect::<Vec<_>>();
+        let outcomes = |rows: &[EncodedRow]| rows.iter().map(|row| row.outcome.into()).collect::<Vec<f64>>();
         let intercept = if fit_intercept {
-            intercept::fit(&self.logits(&self.train), &outcomes(&self.train))
+            intercept::fit(&self.outputs(&self.train), &outcomes(&self.train), self.link)
         } else {
             0.0
         };
-        Ok(Report::Risk(risk_report(&self.logits(&self.test), &outcomes(&self.test), intercept)))
+        Ok(score::risk(&self.outputs(&self.test), &outcomes(&self.test), intercept, self.link))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::open::dimension;
 pub(crate) struct EncodedRow {
     /// Encoded features, each in [-1, 1].
     pub(crate) inputs: Vec<f32>,
-    /// 1 where the outcome happened.
+    /// 1 where the outcome happened, or how often it did.
     pub(crate) outcome: f32,
     /// 1 where there is a patient, and 0 for a null record, which weighs nothing in the loss.
     pub(crate) weight: f32,
@@ -25,7 +25,7 @@ impl EncodedRow {
         for (feature, &value) in need.features.values().zip(&row.values) {
             feature.encode(value, &mut inputs);
         }
-        Self { inputs, outcome: f32::from(u8::from(row.outcome)), weight: 1.0 }
+        Self { inputs, outcome: row.outcome.value(), weight: 1.0 }
     }
 
     /// Makes the record of an empty slot: it takes as long as a patient's, and its gradient is zero.

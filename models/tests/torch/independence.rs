@@ -3,6 +3,7 @@
 use fedtwin_models::segmentation::{Segmentation, UnetModel};
 use fedtwin_plan::PatientId;
 use fedtwin_plan::model_file::initial_values;
+use fedtwin_plan::outcome::Outcome;
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::{TableRecord, Value, VolumeRecord};
 use fedtwin_privacy::patient_sum::PatientSum;
@@ -141,7 +142,7 @@ fn check_rows(of: &dyn Fn(Vec<TableRecord>, &[u32]) -> Bits) {
         vec![Value::Number(f64::INFINITY), Value::Category(1)],
     ];
     for values in hostile {
-        for outcome in [false, true] {
+        for outcome in [false, true].map(Outcome::YesNo) {
             let mut changed = rows();
             changed[4] = TableRecord { values: values.clone(), outcome };
             assert_eq!(of(changed, &[0, 3, 4, 5, 290]), expected);

@@ -2,8 +2,9 @@
 
 use fedtwin_plan::PatientId;
 use fedtwin_plan::model_file::initial_values;
+use fedtwin_plan::outcome::Outcome;
 use fedtwin_plan::plan::Loss;
-use fedtwin_plan::record::VolumeRecord;
+use fedtwin_plan::record::{Value, VolumeRecord};
 use fedtwin_trainer::model::{Model, TrainError};
 use fedtwin_trainer::report::Report;
 
@@ -100,7 +101,7 @@ fn the_unet_learns_from_tiles_of_larger_pictures() {
 fn the_risk_model_learns_and_its_intercept_stays_apart() {
     let mut rows = rows();
     for row in &mut rows {
-        row.outcome = matches!(row.values[1], fedtwin_plan::record::Value::Category(1));
+        row.outcome = Outcome::YesNo(row.values[1] == Value::Category(1));
     }
     let mut trainer = risk_model(rows);
     let mut weights = vec![0.0; 6];

@@ -25,7 +25,7 @@ fn loss(units: &[usize], weights: &[f64], row: &TableRecord) -> f64 {
         x = z.map(|z| if hidden { z.tanh() } else { z }).collect();
     }
     assert!(rest.is_empty() && x.len() == 1);
-    if row.outcome { (-x[0]).exp().ln_1p() } else { x[0].exp().ln_1p() }
+    if row.outcome.happened() { (-x[0]).exp().ln_1p() } else { x[0].exp().ln_1p() }
 }
 
 #[test]

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use fedtwin_models::engine::Resources;
 use fedtwin_models::open::Parts;
-use fedtwin_models::risk::{Risk, RiskModel};
+use fedtwin_models::risk::{Link, Risk, RiskModel};
 use fedtwin_models::segmentation::{Segmentation, UnetModel};
 use fedtwin_plan::cohort_need::{Feature, ImageNeed, NumberRange, TableNeed};
 use fedtwin_plan::family::{LinearRisk, MlpSize, UnetSize};
+use fedtwin_plan::outcome::Outcome;
 use fedtwin_plan::plan::{Augmentation, Axis, Loss};
 use fedtwin_plan::record::{PatientId, TableRecord, Value, VolumeRecord};
 use fedtwin_plan::trained::Trainable;
@@ -87,7 +88,7 @@ pub(crate) fn rows() -> Vec<TableRecord> {
                 if i % 7 == 0 { Value::Missing } else { Value::Number(f64::from(i % 100)) },
                 Value::Category(i % 2),
             ],
-            outcome: (i * i) % 11 < 5,
+            outcome: Outcome::YesNo((i * i) % 11 < 5),
         })
         .collect()
 }
@@ -167,7 +168,12 @@ pub(crate) fn risk_model_of(
     train: Vec<TableRecord>,
 ) -> RiskModel {
     let parts = Parts { slots: 310, test: train.clone(), train };
-    let study = Risk { architecture: architecture.clone(), trained: trained.clone(), need: table_need() };
+    let study = Risk {
+        architecture: architecture.clone(),
+        trained: trained.clone(),
+        need: table_need(),
+        link: Link::Logit,
+    };
     RiskModel::new(&study, &parts, &cpu(2, 4096))
 }
 

@@ -1,9 +1,10 @@
 //! Logistic regression over the encoded features of a table.
 
-use super::{AdapterRank, FamilyTerms, SiteFit, table};
+use super::{AdapterRank, FamilyTerms, Scores, SiteFit, table};
 use crate::architecture::{Architecture, ParameterSpec};
 use crate::cohort_need::DataNeed;
 use crate::histogram::Histogram;
+use crate::outcome::OutcomeKind;
 use crate::plan::Loss;
 use crate::text_file::Problem;
 
@@ -26,15 +27,15 @@ impl FamilyTerms for LinearRisk {
     }
 
     fn resolve(&self, data: &DataNeed, _adapter_rank: Option<AdapterRank>) -> Result<Architecture, Problem> {
-        Ok(self.architecture(table(data)?.inputs()))
+        Ok(self.architecture(table(data, OutcomeKind::YesNo)?.inputs()))
     }
 
     fn losses(&self) -> &'static [Loss] {
         &[Loss::Bce]
     }
 
-    fn scores(&self) -> Option<Histogram> {
-        Some(Histogram::Risk)
+    fn scores(&self) -> Scores {
+        Scores::Counted(Histogram::Risk)
     }
 
     fn stays_at_site(&self) -> SiteFit {

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterRank, FamilyTerms, SiteFit, table};
+use super::{AdapterRank, FamilyTerms, Scores, SiteFit, table};
 use crate::architecture::{Architecture, ParameterSpec};
 use crate::cohort_need::DataNeed;
 use crate::histogram::Histogram;
 use crate::numbers::Count;
+use crate::outcome::OutcomeKind;
 use crate::plan::Loss;
 use crate::text_file::Problem;
 
@@ -46,7 +47,7 @@ impl FamilyTerms for MlpSize {
     }
 
     fn resolve(&self, data: &DataNeed, _adapter_rank: Option<AdapterRank>) -> Result<Architecture, Problem> {
-        let table = table(data)?;
+        let table = table(data, OutcomeKind::YesNo)?;
         if !(1..=HIDDEN_LAYERS_MAX).contains(&self.hidden.len()) {
             let message = format!("expected 1 to {HIDDEN_LAYERS_MAX} hidden layers");
             return Err(Problem::new("model.family.mlp-risk.hidden", message));
@@ -58,8 +59,8 @@ impl FamilyTerms for MlpSize {
         &[Loss::Bce]
     }
 
-    fn scores(&self) -> Option<Histogram> {
-        Some(Histogram::Risk)
+    fn scores(&self) -> Scores {
+        Scores::Counted(Histogram::Risk)
     }
 
     fn stays_at_site(&self) -> SiteFit {

@@ -17,6 +17,7 @@ pub use self::vector::VectorSize;
 use crate::architecture::Architecture;
 use crate::cohort_need::{DataNeed, ImageNeed, TableNeed};
 use crate::histogram::Histogram;
+use crate::outcome::OutcomeKind;
 use crate::plan::Loss;
 use crate::text_file::Problem;
 
@@ -45,11 +46,20 @@ trait FamilyTerms {
     /// The losses that it can be trained by.
     fn losses(&self) -> &'static [Loss];
 
-    /// What metrics count; nothing for a model without scores, which no trainer computes.
-    fn scores(&self) -> Option<Histogram>;
+    /// What becomes of its scores.
+    fn scores(&self) -> Scores;
 
     /// What of it is fitted at each site and never leaves.
     fn stays_at_site(&self) -> SiteFit;
+}
+
+/// What becomes of a model's scores on a site's test patients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scores {
+    /// There are none: no trainer computes the model.
+    None,
+    /// The site sees them, and metrics release noised counts of them.
+    Counted(Histogram),
 }
 
 /// What a site fits for itself after the last round, with the released weights fixed.
@@ -77,10 +87,19 @@ impl Family {
         self.terms().name()
     }
 
-    /// Returns what metrics count, for a model that has scores.
+    /// Returns what metrics count, for a model whose scores are counted.
     #[must_use]
-    pub fn scores(&self) -> Option<Histogram> {
-        self.terms().scores()
+    pub fn histogram(&self) -> Option<Histogram> {
+        match self.terms().scores() {
+            Scores::Counted(histogram) => Some(histogram),
+            Scores::None => None,
+        }
+    }
+
+    /// Says whether a trainer computes and scores the model.
+    #[must_use]
+    pub fn has_scores(&self) -> bool {
+        self.terms().scores() != Scores::None
     }
 
     /// Returns what of the model is fitted at each site and never leaves.
@@ -119,9 +138,13 @@ impl Family {
     }
 }
 
-/// Returns the table that a risk model learns from.
-fn table(data: &DataNeed) -> Result<&TableNeed, Problem> {
+/// Returns the table that a model of such outcomes learns from.
+fn table(data: &DataNeed, outcome: OutcomeKind) -> Result<&TableNeed, Problem> {
     match data {
+        DataNeed::Table(table) if table.outcome.kind != outcome => {
+            let message = format!("is {}, expected {outcome} for this family", table.outcome.kind);
+            Err(Problem::new("data.table.outcome", message))
+        }
         DataNeed::Table(table) if table.inputs() <= INPUTS_MAX => Ok(table),
         DataNeed::Table(table) => {
             let message =

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FamilyTerms, SiteFit, images};
+use super::{FamilyTerms, Scores, SiteFit, images};
 use crate::architecture::{Architecture, ParameterSpec};
 use crate::cohort_need::DataNeed;
 use crate::histogram::Histogram;
@@ -115,8 +115,8 @@ impl FamilyTerms for UnetSize {
         &[Loss::Bce, Loss::Dice, Loss::BceDice]
     }
 
-    fn scores(&self) -> Option<Histogram> {
-        Some(Histogram::Segmentation)
+    fn scores(&self) -> Scores {
+        Scores::Counted(Histogram::Segmentation)
     }
 
     fn stays_at_site(&self) -> SiteFit {

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterRank, FamilyTerms, SiteFit};
+use super::{AdapterRank, FamilyTerms, Scores, SiteFit};
 use crate::architecture::{Architecture, ParameterSpec};
 use crate::cohort_need::DataNeed;
-use crate::histogram::Histogram;
 use crate::numbers::Count;
 use crate::plan::Loss;
 use crate::text_file::Problem;
@@ -39,8 +38,8 @@ impl FamilyTerms for VectorSize {
         &[Loss::Bce, Loss::Dice, Loss::BceDice]
     }
 
-    fn scores(&self) -> Option<Histogram> {
-        None
+    fn scores(&self) -> Scores {
+        Scores::None
     }
 
     fn stays_at_site(&self) -> SiteFit {

@@ -33,7 +33,7 @@ impl<C> PlanFile<C> {
                 format!("is {}, expected at most the number of study.sites ({sites})", sites_min.get());
             return Err(Problem::new("rounds.sites_min", message));
         }
-        if self.metrics.is_some() && self.model.family.scores().is_none() {
+        if self.metrics.is_some() && self.model.family.histogram().is_none() {
             return Err(Problem::new("metrics", "expected a model whose scores are counted"));
         }
         self.check_slot()?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use fedtwin_plan::Plan;
 use fedtwin_plan::cohort_need::{DataNeed, Feature, TableNeed};
+use fedtwin_plan::outcome::OutcomeKind;
 use fedtwin_privacy::random::RandomSource;
 use serde::Serialize;
 
@@ -52,7 +53,14 @@ struct Schema<'a> {
 struct Outcome<'a> {
     name: &'a str,
     column: &'static str,
-    rule: BTreeMap<&'static str, f64>,
+    rule: Rule,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Rule {
+    Above(f64),
+    Count,
 }
 
 #[derive(Serialize)]
@@ -77,9 +85,12 @@ fn schema(need: &TableNeed) -> anyhow::Result<String> {
         };
         features.insert(name.as_str(), described);
     }
-    let rule = BTreeMap::from([("above", 0.0)]);
+    let rule = match need.outcome.kind {
+        OutcomeKind::YesNo => Rule::Above(0.0),
+        OutcomeKind::Count => Rule::Count,
+    };
     Ok(toml::to_string(&Schema {
-        outcome: Outcome { name: &need.outcome, column: "outcome", rule },
+        outcome: Outcome { name: &need.outcome.name, column: "outcome", rule },
         features,
     })?)
 }

@@ -43,12 +43,13 @@ impl PlainTrainer {
             feature.encode(value, &mut inputs);
         }
         if self.scales_by_cohort {
-            let share = self.rows.iter().filter(|row| row.outcome).count() as f32 / self.rows.len() as f32;
+            let share =
+                self.rows.iter().filter(|row| row.outcome.happened()).count() as f32 / self.rows.len() as f32;
             inputs.iter_mut().for_each(|input| *input *= share);
         }
         inputs.push(1.0);
         let logit: f32 = weights.iter().zip(&inputs).map(|(weight, input)| weight * input).sum();
-        let residual = 1.0 / (1.0 + (-logit).exp()) - f32::from(u8::from(row.outcome));
+        let residual = 1.0 / (1.0 + (-logit).exp()) - row.outcome.value();
         inputs.iter().map(|input| input * residual).collect()
     }
 }

@@ -43,6 +43,9 @@ macro_rules! samples {
 samples!(mismatches: Mismatch {
     Mismatch::Kind { .. } => Mismatch::Kind { plan: Kind::Table, cohort: Kind::Images },
     Mismatch::Outcome { .. } => Mismatch::Outcome { plan: planted(), cohort: planted() },
+    Mismatch::OutcomeKind { .. } => {
+        Mismatch::OutcomeKind { plan: OutcomeKind::Count, cohort: OutcomeKind::YesNo }
+    },
     Mismatch::Feature { .. } => Mismatch::Feature { plan: planted(), cohort: vec![planted(), planted()] },
     Mismatch::Values { .. } => {
         Mismatch::Values { feature: planted(), plan: Values::Numbers, cohort: Values::Categories }

@@ -6,10 +6,11 @@ use std::str::FromStr;
 
 use anyhow::{Context, anyhow, ensure};
 use fedtwin_models::open::Parts;
-use fedtwin_models::risk::Risk;
+use fedtwin_models::risk::{Link, Risk};
 use fedtwin_models::segmentation::Segmentation;
 use fedtwin_plan::cohort_need::{Feature, ImageNeed, NumberRange, TableNeed};
 use fedtwin_plan::family::{LinearRisk, UnetSize};
+use fedtwin_plan::outcome::Outcome;
 use fedtwin_plan::plan::Loss;
 use fedtwin_plan::record::{TableRecord, Value, VolumeRecord};
 use fedtwin_plan::{Ratio, Trained};
@@ -115,7 +116,7 @@ pub(crate) fn risk() -> anyhow::Result<Risk> {
     let need = TableNeed { outcome: "ill".into(), features };
     let architecture = LinearRisk.architecture(need.inputs());
     let trained = Trained::new(&architecture, None).map_err(|problem| anyhow!("{problem:?}"))?;
-    Ok(Risk { architecture, trained, need })
+    Ok(Risk { architecture, trained, need, link: Link::Logit })
 }
 
 /// Makes a table of `RISK_PATIENTS`.
@@ -123,7 +124,7 @@ pub(crate) fn rows() -> Parts<TableRecord> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let row = |_| TableRecord {
         values: (0..13).map(|_| Value::Number(rng.random_range(0.0..1.0))).collect(),
-        outcome: rng.random_range(0.0..1.0) < 0.4,
+        outcome: Outcome::YesNo(rng.random_range(0.0..1.0) < 0.4),
     };
     Parts { slots: RISK_PATIENTS, train: (0..RISK_PATIENTS).map(row).collect(), test: Vec::new() }
 }

@@ -91,7 +91,7 @@ impl PlainRisk {
                 feature.encode(value, &mut inputs);
             }
         }
-        let outcomes: Vec<_> = rows.train.iter().map(|row| f32::from(u8::from(row.outcome))).collect();
+        let outcomes: Vec<_> = rows.train.iter().map(|row| row.outcome.value()).collect();
         let zeros = |len: usize| Tensor::from_slice(&vec![0.0_f32; len]).to(device);
         Self {
             inputs: Tensor::from_slice(&inputs).view([i64::from(rows.slots), -1]).to(device),
