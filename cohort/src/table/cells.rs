@@ -42,6 +42,13 @@ pub(crate) struct Row {
     pub(crate) swallowed: Vec<usize>,
 }
 
+impl Row {
+    /// Makes a row of cells whose text says for certain where each ends.
+    pub(crate) fn of_cells(line: u64, cells: Vec<String>) -> Self {
+        Self { line, cells, swallowed: Vec::new() }
+    }
+}
+
 /// What cannot be read, and in which line.
 struct Unreadable {
     line: u64,
@@ -131,7 +138,7 @@ impl Rows {
                 break;
             }
         }
-        let mut row = Row { line: self.line, cells: Vec::new(), swallowed: Vec::new() };
+        let mut row = Row::of_cells(self.line, Vec::new());
         loop {
             match self.read_cell(&mut row.swallowed) {
                 Ok(cell) => row.cells.push(cell),

@@ -66,14 +66,13 @@ impl Sheet {
         Ok(sheet)
     }
 
-    /// Makes a sheet of invented rows; `described_by` stands for its file in messages.
-    pub(crate) fn invented(
-        described_by: &Path,
+    /// Makes a sheet of rows that are read elsewhere, whose columns are known; `file` stands for them in messages.
+    pub(crate) fn of_rows(
+        file: &Path,
         columns: Vec<String>,
-        rows: impl Iterator<Item = Vec<String>> + 'static,
+        rows: impl Iterator<Item = Result<Row, CohortError>> + 'static,
     ) -> Self {
-        let rows = (1..).zip(rows).map(|(line, cells)| Ok(Row { line, cells, swallowed: Vec::new() }));
-        Self::new(described_by, columns, None, rows)
+        Self::new(file, columns, None, rows)
     }
 
     fn new(

@@ -25,6 +25,7 @@ use crate::limits::SliceSize;
 use crate::reader::rows::RowSource;
 use crate::reader::scans::ScanSource;
 use crate::split::pattern::PatientPattern;
+use crate::table::cells::Row;
 use crate::table::schema::TableSchema;
 use crate::table::sheet::Sheet;
 
@@ -57,8 +58,9 @@ pub struct HippocampiSource {
 impl RowSource for SyntheticSource {
     fn open(&self, declared: &Declared, _schema: &TableSchema) -> Result<Sheet, CohortError> {
         let source = *self;
-        let lines = (1..=source.patients.get()).map(move |patient| records::line(source, patient));
-        Ok(Sheet::invented(&declared.cohort_file, records::COLUMNS.map(str::to_owned).to_vec(), lines))
+        let line = move |patient| Ok(Row::of_cells(u64::from(patient), records::line(source, patient)));
+        let columns = records::COLUMNS.map(str::to_owned).to_vec();
+        Ok(Sheet::of_rows(&declared.cohort_file, columns, (1..=source.patients.get()).map(line)))
     }
 
     fn files(&self, _cohort_file: &Path) -> Vec<PathBuf> {
