@@ -47,7 +47,8 @@ fn table(folder: &Folder, rows: u32) {
 }
 
 fn volumes(folder: &Folder, patients: u32) {
-    let voxels = |seed: u32| (0..64 * 64 * 64).map(|i: u32| (i.wrapping_mul(seed) >> 3) as u8).collect();
+    let voxels =
+        |seed: u32| (0..64 * 64 * 64).map(|i: u32| (i.wrapping_mul(seed) >> 3).to_le_bytes()[0]).collect();
     let mask: Vec<u8> = (0..64 * 64 * 64).map(|i| u8::from(i % 64 == 7)).collect();
     for patient in 1..=patients {
         let image = Nifti::uint8([64; 3], voxels(patient));
