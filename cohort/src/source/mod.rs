@@ -4,6 +4,7 @@
 //! and opens rows for the reader of tables or shows scans to the reader of images.
 
 mod csv;
+mod json_lines;
 mod nifti;
 mod png;
 mod synthetic;
@@ -18,6 +19,7 @@ use crate::reader::rows::RowReader;
 use crate::reader::scans::ScanReader;
 
 pub use csv::TableSource;
+pub use json_lines::JsonLinesSource;
 pub use nifti::ImageSource;
 pub use png::PictureSource;
 pub use synthetic::{HippocampiSource, SyntheticSource};
@@ -28,6 +30,8 @@ pub use synthetic::{HippocampiSource, SyntheticSource};
 pub enum Source {
     /// A table in a text file, one line per patient.
     Table(TableSource),
+    /// A table in a text file of JSON objects, one line per patient.
+    JsonLines(JsonLinesSource),
     /// A folder of NIfTI images and one of masks, one volume per patient.
     Images(ImageSource),
     /// A folder of PNG pictures and one of masks, one picture per patient.
@@ -44,7 +48,7 @@ impl Source {
     /// Returns what kind of records there are.
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::Table(_) | Self::SyntheticTable(_) => Kind::Table,
+            Self::Table(_) | Self::JsonLines(_) | Self::SyntheticTable(_) => Kind::Table,
             Self::Images(_) | Self::Pictures(_) | Self::SyntheticImages(_) | Self::SyntheticHippocampi(_) => {
                 Kind::Images
             }
@@ -55,6 +59,7 @@ impl Source {
     pub(crate) fn reader(self, description: &mut Description) -> Result<Box<dyn Reader>, CohortError> {
         Ok(match self {
             Self::Table(source) => Box::new(source.reader(description)?),
+            Self::JsonLines(source) => Box::new(source.reader(description)?),
             Self::Images(source) => Box::new(ScanReader(source)),
             Self::Pictures(source) => Box::new(ScanReader(source)),
             Self::SyntheticTable(source) => Box::new(RowReader { schema: synthetic::schema(), source }),
