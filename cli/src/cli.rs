@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use fedtwin_daemon::clock;
 use fedtwin_plan::{FederationName, StudyId};
+use fedtwin_research::client::Client;
+use fedtwin_research::study::{plan, run};
 
+use crate::address::AddressArguments;
 use crate::audit;
 use crate::ca::{self, Holder, Order};
-use crate::client::{Address, Client};
 use crate::demo;
 use crate::results;
 use crate::revocation::{self, Revoke};
 use crate::simulate;
-use crate::study::{plan, run};
 
 /// Launches and watches studies, audits ledgers, and issues a federation's certificates.
 #[derive(Debug, Parser)]
@@ -159,7 +160,7 @@ struct StudyRun {
     #[arg(long, value_name = "FILE")]
     initial_model: Option<PathBuf>,
     #[command(flatten)]
-    address: Address,
+    address: AddressArguments,
     /// Where the final model goes [default: <study>.safetensors].
     #[arg(long, value_name = "FILE")]
     model_out: Option<PathBuf>,
@@ -170,7 +171,7 @@ struct StudyWatch {
     /// The study.
     study: StudyId,
     #[command(flatten)]
-    address: Address,
+    address: AddressArguments,
     /// Where the final model goes [default: <study>.safetensors].
     #[arg(long, value_name = "FILE")]
     model_out: Option<PathBuf>,
@@ -181,7 +182,7 @@ struct StudyCancel {
     /// The study.
     study: StudyId,
     #[command(flatten)]
-    address: Address,
+    address: AddressArguments,
 }
 
 /// Does what the arguments say; what it has to say goes to `out`, progress to standard error.
@@ -244,16 +245,16 @@ async fn run_study(command: Study, out: &mut impl Write) -> anyhow::Result<()> {
             writeln!(out, "{report}")?;
         }
         Study::Run(StudyRun { file, initial_model, address, model_out }) => {
-            let client = Client::connect(&address).await?;
+            let client = Client::connect(&address.into()).await?;
             let finished = run::run(&client, &file, initial_model.as_deref(), model_out).await?;
             writeln!(out, "{finished}")?;
         }
         Study::Watch(StudyWatch { study, address, model_out }) => {
-            let client = Client::connect(&address).await?;
+            let client = Client::connect(&address.into()).await?;
             writeln!(out, "{}", run::watch(&client, study, model_out).await?)?;
         }
         Study::Cancel(StudyCancel { study, address }) => {
-            run::cancel(&Client::connect(&address).await?, &study).await?;
+            run::cancel(&Client::connect(&address.into()).await?, &study).await?;
             writeln!(out, "the study {study} is cancelled")?;
         }
     }

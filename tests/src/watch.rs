@@ -1,9 +1,9 @@
 //! A study's events, waited for one by one.
 
 use anyhow::bail;
-use fedtwin_cli::client::Events;
 use fedtwin_plan::{Digest, SiteName};
 use fedtwin_proto::domain::{Event, StudyEvent, StudyOutcome};
+use fedtwin_research::client::Events;
 
 /// A study's events as a researcher sees them.
 #[derive(Debug)]

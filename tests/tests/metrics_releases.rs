@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::io::BufReader;
 
 use fedtwin_audit_log::{PublicKey, entries};
-use fedtwin_cli::study::metrics::estimates;
 use fedtwin_coordinator::record::Record;
 use fedtwin_plan::histogram::Histogram;
 use fedtwin_proto::domain::{Event, MetricsReleased};
+use fedtwin_research::study::metrics::estimates;
 use fedtwin_tests::relay::Relay;
 use fedtwin_tests::script::{Behaviour, Script, predictions};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, until};

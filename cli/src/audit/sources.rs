@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fedtwin_certs::folder::FolderError;
+use fedtwin_research::client::{Address, Client, ClientError};
 
 use super::keys::{Keys, Trust};
 use super::ledger::{Ledger, LedgerRefused};
-use crate::client::{Address, Client, ClientError};
 
 /// Where the ledgers are, as arguments.
 #[derive(Debug, Clone, Default, Args)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use fedtwin_metrics::{Prediction, accuracy};
+use fedtwin_research::study::report::{Epsilons, Price, Report as PlanReport};
 use fedtwin_trainer::report::Report;
 
 use crate::markup::{escape, push};
@@ -10,7 +11,6 @@ use crate::simulate::arm::ArmOutcome;
 use crate::simulate::outcome::{SiteOutcome, StudyOutcome};
 use crate::simulate::results::{Pivot, Row, mean, pivot};
 use crate::simulate::summary::megabytes;
-use crate::study::report::{Epsilons, Price, Report as PlanReport};
 
 /// Renders the page; links are relative to `folder`.
 #[must_use]

@@ -8,6 +8,11 @@ use fedtwin_daemon::clock;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, FederationName, Plan, SiteName, Timestamp};
 use fedtwin_proto::domain::{Event, StudyEvent, StudyOutcome as Ended};
+use fedtwin_research::client::{Address, Client};
+use fedtwin_research::study::initial::{self, name_in};
+use fedtwin_research::study::metrics;
+use fedtwin_research::study::plan::sign_draft;
+use fedtwin_research::study::refusals::Refusals;
 use futures_util::future::join_all;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -16,11 +21,6 @@ use super::federation::{Federation, Programs, RESEARCHER};
 use super::memory::MemoryWatch;
 use super::outcome::{self, StudyOutcome};
 use super::site_config::{self, SimulatedSite};
-use crate::client::{Address, Client};
-use crate::study::initial::{self, name_in};
-use crate::study::metrics;
-use crate::study::plan::sign_draft;
-use crate::study::refusals::Refusals;
 
 /// A federation and the drafts that it will run.
 #[derive(Debug)]

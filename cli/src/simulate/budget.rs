@@ -5,7 +5,7 @@ use fedtwin_privacy::accountant::Order;
 use fedtwin_privacy::histogram::release_event;
 use fedtwin_privacy::ledger::{Claim, Cost, Delta, Kind, Purpose};
 
-use crate::calibration;
+use fedtwin_research::calibration;
 
 /// A budget as a person states it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,10 +99,13 @@ mod tests {
     use fedtwin_plan::text_file::parse;
 
     use super::*;
-    use crate::study::testing::{HEART, draft_with};
 
     fn plan(changes: &[(&str, &str)]) -> Plan {
-        let text = draft_with(HEART, changes);
+        let draft = include_str!("../../../examples/plans/heart.toml").to_owned();
+        let text = changes.iter().fold(draft, |text, (from, to)| {
+            assert!(text.contains(from), "the draft has {from:?}");
+            text.replace(from, to)
+        });
         let calibrated = calibration::calibrate(&parse("draft", &text).unwrap()).unwrap();
         parse("plan", &format!("{text}\n{}", calibration::section(&calibrated))).unwrap()
     }

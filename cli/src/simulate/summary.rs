@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
+use fedtwin_research::study::report::{Epsilons, Price, Report};
+
 use super::arm::ArmOutcome;
 use super::outcome::StudyOutcome;
 use super::results::{Pivot, Row, pivot};
-use crate::study::report::{Epsilons, Price, Report};
 use crate::table::Table;
 
 /// Prints one table per study, and what it took.

@@ -1,6 +1,7 @@
 //! Events as integers: exactly what was done, from which anyone can compute what it cost.
 
 use fedtwin_plan::numbers::{Count, OutOfRange};
+use fedtwin_plan::plan::SiteTraining;
 use fedtwin_plan::{Plan, Ratio};
 use serde::{Deserialize, Serialize};
 
@@ -73,5 +74,17 @@ impl GaussianEvent {
         let variance = f64::from(2 * self.m.get()).exp2() - 36.0;
         let multiplier = (f64::from(self.noise_shares.get()) * variance).sqrt() / f64::from(self.c_int.get());
         multiplier * (1.0 - 4.0 * f64::EPSILON)
+    }
+}
+
+/// Returns the sites whose noise is in every published sum.
+///
+/// A model is published only once `sites_min` updates are in it. One-step gradients are summed, and with
+/// them their noise; several local steps are not linear in theirs, so only the site's own counts.
+#[must_use]
+pub fn published_noise(plan: &Plan) -> u32 {
+    match &plan.training.site {
+        SiteTraining::Gradient => plan.rounds.sites_min.get(),
+        SiteTraining::Sgd(_) | SiteTraining::Adam(_) => 1,
     }
 }

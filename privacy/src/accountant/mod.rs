@@ -18,7 +18,7 @@ pub mod rdp;
 
 pub use calibrate::{Calibration, CalibrationError, Target, calibrate, noise_multiplier};
 pub use certificate::certificate;
-pub use event::{GaussianEvent, IntegerClip, NoiseBits, NoiseShares};
+pub use event::{GaussianEvent, IntegerClip, NoiseBits, NoiseShares, published_noise};
 pub use mechanism::{Event, Mechanism, Relation};
 pub use rdp::Order;
 

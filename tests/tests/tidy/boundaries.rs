@@ -249,7 +249,7 @@ const WIRE: &[&str] = &[
     "coordinator/src/services/",
     "coordinator/src/server.rs",
     "site-agent/src/client.rs",
-    "cli/src/client.rs",
+    "research/src/client.rs",
     "tests/src/fake_coordinator.rs",
     "tests/src/hand_made.rs",
 ];

@@ -12,9 +12,9 @@ pub(crate) fn only_models_links_libtorch(graph: &Graph) -> Vec<String> {
     forbid(graph, others, &["tch", "torch-sys"], "leave tensors to fedtwin-trainer, behind its pipe")
 }
 
-/// I1: the coordinator and the command line cannot load a cohort.
+/// I1: the coordinator and what researchers run cannot load a cohort.
 pub(crate) fn coordinator_and_cli_link_no_data_loader(graph: &Graph) -> Vec<String> {
-    let programs = ["fedtwin-coordinator".to_owned(), "fedtwin-cli".to_owned()];
+    let programs = ["coordinator", "research", "cli"].map(|name| format!("fedtwin-{name}"));
     let loaders = ["fedtwin-cohort", "fedtwin-models", "fedtwin-twin", "png", "csv"];
     forbid(graph, programs.iter(), &loaders, "patients' data are read at the site alone")
 }
@@ -107,7 +107,22 @@ const BELOW: &[(&str, &[&str])] = &[
             "attack",
         ],
     ),
-    ("cli", &["proto", "plan", "privacy", "trainer", "audit-log", "certs", "daemon", "metrics", "attack"]),
+    ("research", &["proto", "plan", "privacy", "certs", "daemon", "metrics"]),
+    (
+        "cli",
+        &[
+            "proto",
+            "plan",
+            "privacy",
+            "trainer",
+            "audit-log",
+            "certs",
+            "daemon",
+            "metrics",
+            "attack",
+            "research",
+        ],
+    ),
     ("tests", &["*"]),
     ("xtask", &[]),
 ];

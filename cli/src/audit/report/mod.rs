@@ -15,6 +15,7 @@ use fedtwin_attack::report::{RecordsUsed, VERSION as ATTACK_VERSION};
 use fedtwin_plan::{Digest, Plan, StudyId};
 use fedtwin_privacy::accountant::{
     Event, GaussianEvent, NoiseShares, Relation as Neighbours, best_delta, certificate, gdp_cost,
+    published_noise,
 };
 use fedtwin_privacy::ledger::budget::{Relation, Unit};
 use fedtwin_privacy::ledger::report::ClaimReport;
@@ -32,7 +33,6 @@ use super::ledger::Ledger;
 use super::plans::NoPlan;
 use super::sources::{NoLedger, Sources};
 use super::views::{Continued, Heads, OtherView};
-use crate::study::report::published_noise;
 
 /// What to report on.
 #[derive(Debug, Args)]

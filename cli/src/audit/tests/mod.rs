@@ -21,7 +21,7 @@ use fedtwin_privacy::ledger::{
 use super::keys::Trust;
 use super::ledger::Ledger;
 use super::*;
-use crate::study::testing::{NOW, federation};
+use crate::testing::{NOW, federation};
 
 /// A federation and the ledger of its site `va`: one study reserved, a block of it spent.
 struct Bench {

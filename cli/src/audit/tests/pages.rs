@@ -6,12 +6,12 @@ use fedtwin_attack::one_run::Guesses;
 use fedtwin_attack::planted::Bug;
 use fedtwin_attack::report::{AttackReport, CanaryReport, Control, Outcome, RecordsUsed};
 use fedtwin_privacy::accountant::gdp;
+use fedtwin_research::calibration;
+use fedtwin_research::study::plan::sign_draft;
 use serde_json::Value;
 
 use super::*;
-use crate::calibration;
-use crate::study::plan::sign_draft;
-use crate::study::testing::HEART;
+use crate::testing::HEART;
 
 /// A report's JSON and its page.
 async fn report(bench: &Bench, words: &[&str]) -> Result<(Value, String), AuditError> {

@@ -7,20 +7,9 @@ use fedtwin_plan::Timestamp;
 use crate::ca;
 
 /// A draft whose privacy is `local`.
-pub(crate) const HEART: &str = include_str!("../../../examples/plans/heart.toml");
-
-/// A draft with a U-Net.
-pub(crate) const HIPPOCAMPUS: &str = include_str!("../../../examples/plans/hippocampus.toml");
+pub(crate) const HEART: &str = include_str!("../../examples/plans/heart.toml");
 
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
-
-/// Replaces texts of a draft, each of which must be there.
-pub(crate) fn draft_with(draft: &str, changes: &[(&str, &str)]) -> String {
-    changes.iter().fold(draft.to_owned(), |text, (from, to)| {
-        assert!(text.contains(from), "the draft has {from:?}");
-        text.replace(from, to)
-    })
-}
 
 /// Makes an authority in `ca` and credentials of a researcher, a site and an auditor; returns the parent.
 pub(crate) fn federation(folder: &Path) -> PathBuf {

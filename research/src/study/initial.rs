@@ -70,7 +70,7 @@ pub fn name_in(name: &str, text: &str, file: &Path) -> Result<String, InitialMod
 ///
 /// # Errors
 /// Refuses a file that cannot be read or is of another model.
-pub(crate) fn read(file: &Path, architecture: &Architecture) -> Result<Vec<u8>, InitialModelError> {
+pub fn read(file: &Path, architecture: &Architecture) -> Result<Vec<u8>, InitialModelError> {
     in_form(file, architecture, bytes_of(file)?)
 }
 
@@ -84,7 +84,7 @@ fn in_form(file: &Path, architecture: &Architecture, bytes: Vec<u8>) -> Result<V
 }
 
 /// Cuts a model in pieces of the wire's size.
-pub(crate) fn chunks(model: Vec<u8>) -> impl Iterator<Item = Vec<u8>> + Send + 'static {
+pub fn chunks(model: Vec<u8>) -> impl Iterator<Item = Vec<u8>> + Send + 'static {
     let length = model.len();
     (0..length).step_by(CHUNK_BYTES).map(move |at| model[at..length.min(at + CHUNK_BYTES)].to_vec())
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use fedtwin_plan::numbers::{OutOfRange, Positive};
-use fedtwin_plan::plan::SiteTraining;
 use fedtwin_plan::{Plan, StudyId};
 use fedtwin_privacy::accountant::{self, GaussianEvent};
 
@@ -72,7 +71,7 @@ impl Report {
                 let epsilon = |event| accountant::epsilon(&[event], delta).value;
                 let charged = calibration::event(plan, plan.noise_shares())?;
                 let coordinator = hold(plan.calibrated.epsilon, epsilon(charged))?;
-                let published = calibration::event(plan, published_noise(plan))?;
+                let published = calibration::event(plan, accountant::published_noise(plan))?;
                 let (alone, model_users) = (epsilon(event), epsilon(published));
                 Price::Bounded(Epsilons { delta, alone, coordinator, model_users })
             }
@@ -94,17 +93,6 @@ impl Report {
 fn hold(claimed: Option<Positive>, found: f64) -> Result<f64, Untenable> {
     let claimed = claimed.map_or(0.0, Positive::get);
     if found > claimed { Err(Untenable::Understated { claimed, found }) } else { Ok(found) }
-}
-
-/// Returns the sites whose noise is in every published sum.
-///
-/// A model is published only once `sites_min` updates are in it. One-step gradients are summed, and with
-/// them their noise; several local steps are not linear in theirs, so only the site's own counts.
-pub(crate) fn published_noise(plan: &Plan) -> u32 {
-    match &plan.training.site {
-        SiteTraining::Gradient => plan.rounds.sites_min.get(),
-        SiteTraining::Sgd(_) | SiteTraining::Adam(_) => 1,
-    }
 }
 
 impl fmt::Display for Report {

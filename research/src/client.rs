@@ -22,19 +22,15 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 /// Where the coordinator is and who calls it.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone)]
 pub struct Address {
-    /// The coordinator's address.
-    #[arg(long, value_name = "HOST:PORT")]
+    /// The coordinator's address, as `HOST:PORT`.
     pub coordinator: String,
     /// The folder with the caller's credentials.
-    #[arg(long, value_name = "DIR")]
     pub credentials: PathBuf,
     /// The DNS name or IP address in the coordinator's certificate.
-    #[arg(long, value_name = "NAME", default_value = "localhost")]
     pub server_name: String,
     /// The federation's revocation list; a coordinator that is in it is not believed.
-    #[arg(long, value_name = "REVOKED.PEM")]
     pub revoked: Option<PathBuf>,
 }
 
