@@ -37,7 +37,7 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::Command),
     /// Runs a study over local folders on this machine, with the programs that hospitals run.
-    Simulate(simulate::command::Simulate),
+    Simulate(simulate::Simulate),
     /// Trains two models across seven hospitals on this machine, without and with privacy.
     Demo(demo::command::Demo),
     /// Makes the figures of docs/RESULTS.md anew from real data.
@@ -196,7 +196,7 @@ pub async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<(
         Command::Audit(command) => Ok(audit::run(command, out).await?),
         Command::Demo(arguments) => demo::command::run(&arguments, out).await,
         Command::Results(arguments) => results::run(&arguments, out).await,
-        Command::Simulate(arguments) => simulate::command::run(&arguments, out).await,
+        Command::Simulate(arguments) => simulate::run(&arguments, out).await,
     }
 }
 

@@ -12,6 +12,5 @@ mod markup;
 pub mod results;
 pub mod revocation;
 pub mod simulate;
-pub mod table;
 #[cfg(test)]
 mod testing;

@@ -1,4 +1,4 @@
-//! What the programs share: configuration, telemetry, TLS transport, shutdown, backoff.
+//! What the programs share: configuration, telemetry, TLS transport, shutdown, backoff, tables.
 //!
 //! Reads the clock for everybody, so that all protocol logic can take `now` as an argument. Knows no message of the
 //! protocol: services and clients live with their programs.
@@ -8,5 +8,6 @@ pub mod clock;
 pub mod config;
 pub mod program;
 pub mod shutdown;
+pub mod table;
 pub mod telemetry;
 pub mod transport;

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use fedtwin_certs::{Credentials, Role, Terms, folder, tls};
-use fedtwin_cli::simulate::budget::Budget;
-use fedtwin_cli::simulate::federation::{Federation, Programs, RESEARCHER};
-use fedtwin_cli::simulate::site_config::{PEERS, RESEARCHERS};
 use fedtwin_daemon::{clock, transport};
 use fedtwin_plan::{Digest, SiteName, StudyId};
 use fedtwin_privacy::ledger::{Kind, Purpose};
 use fedtwin_research::client::{Address, Client};
+use fedtwin_simulation::budget::Budget;
+use fedtwin_simulation::federation::{Federation, Programs, RESEARCHER};
+use fedtwin_simulation::site_config::{PEERS, RESEARCHERS};
 use tempfile::TempDir;
 use tonic::transport::Channel;
 

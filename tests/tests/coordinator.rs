@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use fedtwin_cli::simulate::federation::RESEARCHER;
 use fedtwin_proto::domain::{Event, StudyOutcome};
+use fedtwin_simulation::federation::RESEARCHER;
 use fedtwin_tests::script::Script;
 use fedtwin_tests::testbed::{Testbed, in_time, programs, until};
 use fedtwin_tests::vector_study::VectorStudy;

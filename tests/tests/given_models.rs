@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use fedtwin_cli::simulate::federation::RESEARCHER;
 use fedtwin_plan::family::VectorSize;
 use fedtwin_plan::model_file::{decode, encode, header};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Architecture, Digest};
 use fedtwin_proto::limits::CHUNK_BYTES;
 use fedtwin_research::client::Client;
+use fedtwin_simulation::federation::RESEARCHER;
 use fedtwin_tests::testbed::{Testbed, in_time};
 use fedtwin_tests::vector_study::VectorStudy;
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use fedtwin_certs::Role;
-use fedtwin_cli::simulate::federation::RESEARCHER;
 use fedtwin_coordinator::access::Call;
 use fedtwin_plan::Digest;
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::audit_client::AuditClient;
 use fedtwin_proto::wire::research_client::ResearchClient;
 use fedtwin_proto::wire::sites_client::SitesClient;
+use fedtwin_simulation::federation::RESEARCHER;
 use fedtwin_tests::testbed::{Testbed, in_time};
 use fedtwin_tests::vector_study::VectorStudy;
 use tonic::Status;

@@ -2,13 +2,13 @@
 //! one of them gets, that the coordinator stays small, and that others are served meanwhile.
 
 use fedtwin_certs::Role;
-use fedtwin_cli::simulate::federation::{Programs, RESEARCHER};
 use fedtwin_plan::{Digest, StudyId};
 use fedtwin_proto::domain::{RoundKey, UpdateHeader};
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::research_client::ResearchClient;
 use fedtwin_proto::wire::sites_client::SitesClient;
+use fedtwin_simulation::federation::{Programs, RESEARCHER};
 use fedtwin_tests::flood::{assert_small, call_unfinished};
 use fedtwin_tests::hand_made::{End, HandMadeSite, HandMadeUpdate};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, programs};

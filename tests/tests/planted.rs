@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fedtwin_cli::simulate::federation::Programs;
+use fedtwin_simulation::federation::Programs;
 use fedtwin_tests::relay::{Capture, Relay};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, programs, programs_that_train};
 use fedtwin_tests::vector_study::{Family, VectorPrivacy, VectorStudy};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fedtwin_certs::{Authority, Credentials, Role, Terms, folder, tls};
-use fedtwin_cli::simulate::federation::RESEARCHER;
 use fedtwin_daemon::{clock, transport};
 use fedtwin_proto::domain::{Event, StudyOutcome};
+use fedtwin_simulation::federation::RESEARCHER;
 use fedtwin_tests::testbed::{Testbed, in_time};
 use fedtwin_tests::vector_study::{VectorPrivacy, VectorStudy};
 use rustls::pki_types::pem::PemObject;

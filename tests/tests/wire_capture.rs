@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use fedtwin_cli::simulate::federation::Programs;
+use fedtwin_simulation::federation::Programs;
 use fedtwin_tests::relay::{Capture, Relay};
 use fedtwin_tests::script::{Behaviour, Script};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, programs, programs_that_train, until};

@@ -1,12 +1,12 @@
 //! `fedtwin audit budgets`: what is spent, reserved and left, by cohort, purpose and study.
 
 use clap::Args;
+use fedtwin_daemon::table::Table;
 use fedtwin_privacy::ledger::{Amount, BudgetReport, CAP_AND_SPEND, CohortReport, Kind, Stage, StudyReport};
 use serde_json::json;
 
 use super::ledger::Ledger;
 use super::sources::Sources;
-use crate::table::Table;
 
 /// Which ledgers to show.
 #[derive(Debug, Args)]

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use fedtwin_plan::SiteName;
+use fedtwin_simulation::arm::{Arm, ArmDraft, ArmOutcome};
+use fedtwin_simulation::federation::Programs;
+use fedtwin_simulation::outcome::StudyOutcome;
+use fedtwin_simulation::results::{self, ArmName, Label, Row};
+use fedtwin_simulation::site_config::SimulatedSite;
 use indicatif::MultiProgress;
 
 use super::cohorts::{Cohort, Data};
 use super::drafts::{self, ArmTerms, Protection, StudyTerms};
 use super::pretrained;
 use super::score::score;
-use crate::simulate::arm::{Arm, ArmDraft, ArmOutcome};
-use crate::simulate::federation::Programs;
-use crate::simulate::outcome::StudyOutcome;
-use crate::simulate::results::{self, ArmName, Label, Row};
-use crate::simulate::site_config::SimulatedSite;
 
 /// Where and with what the arms run.
 #[derive(Debug)]

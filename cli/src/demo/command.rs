@@ -4,17 +4,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use fedtwin_daemon::table::Table;
+use fedtwin_simulation::arm::ArmOutcome;
+use fedtwin_simulation::federation::Programs;
+use fedtwin_simulation::json::write_rows;
+use fedtwin_simulation::results::{ArmName, Row};
+use fedtwin_simulation::summary;
 use indicatif::MultiProgress;
 
 use super::arms::Stage;
 use super::cohorts::{Cohort, Data};
 use super::page;
-use crate::simulate::arm::ArmOutcome;
-use crate::simulate::command::{rows, write_rows};
-use crate::simulate::federation::Programs;
-use crate::simulate::results::{ArmName, Row};
-use crate::simulate::summary;
-use crate::table::Table;
 
 /// What to demonstrate on.
 #[derive(Debug, clap::Args)]
@@ -65,8 +65,8 @@ pub async fn run(arguments: &Demo, out: &mut dyn Write) -> anyhow::Result<()> {
         "Three studies at thirteen with noise that they share under secure aggregation, epsilon 1, then 8, on the same budgets:"
     )?;
     let private = stage.private(&PRIVATE, &EPSILONS).await?;
-    let mut figures = rows(&reference);
-    figures.extend(rows(&private));
+    let mut figures = reference.rows();
+    figures.extend(private.rows());
     if arguments.compare {
         writeln!(out, "Each site alone, and all data in one place:")?;
         figures.extend(compare(&stage).await?);

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use fedtwin_metrics::{Prediction, accuracy};
 use fedtwin_research::study::report::{Epsilons, Price, Report as PlanReport};
+use fedtwin_simulation::arm::ArmOutcome;
+use fedtwin_simulation::outcome::{SiteOutcome, StudyOutcome};
+use fedtwin_simulation::results::{Pivot, Row, mean, pivot};
+use fedtwin_simulation::summary::megabytes;
 use fedtwin_trainer::report::Report;
 
 use crate::markup::{escape, push};
-use crate::simulate::arm::ArmOutcome;
-use crate::simulate::outcome::{SiteOutcome, StudyOutcome};
-use crate::simulate::results::{Pivot, Row, mean, pivot};
-use crate::simulate::summary::megabytes;
 
 /// Renders the page; links are relative to `folder`.
 #[must_use]

@@ -8,7 +8,7 @@ use fedtwin_trainer::Trainer;
 use fedtwin_trainer::process::{ProcessTrainer, TrainerProgram};
 use fedtwin_trainer::report::Report;
 
-use crate::simulate::confinement::Confinement;
+use fedtwin_simulation::confinement::Confinement;
 
 /// Scores the model file on the test patients of a cohort, as the plan in `plan_file` needs them.
 ///

@@ -1,6 +1,6 @@
 //! Means over independent draws of the noise, with their intervals.
 
-use crate::simulate::results::Row;
+use fedtwin_simulation::results::Row;
 
 /// Replaces the rows of single draws by their means with 95 % intervals, under the name `study`.
 ///

@@ -1,10 +1,10 @@
 //! Which figures are on the page, and what was asked of them.
 
-use crate::demo::cohorts::Cohort;
-use crate::simulate::results::ArmName;
+use fedtwin_simulation::results::ArmName;
 
 use super::utility::Scheme;
 use super::{DEFAULT_OF_FOUR, DEFAULT_OF_SIX, DEFAULT_OF_THREE, HEART_EPSILONS, HIPPOCAMPUS_EPSILONS};
+use crate::demo::cohorts::Cohort;
 
 /// Which figure: a study, an arm, a site and a metric.
 pub(super) type Key<'a> = (&'a str, ArmName, &'a str, &'a str);

@@ -3,14 +3,13 @@
 use std::fmt;
 
 use fedtwin_plan::StudyId;
+use fedtwin_simulation::arm::ArmOutcome;
+use fedtwin_simulation::outcome::StudyOutcome;
+use fedtwin_simulation::results::Row;
+use fedtwin_simulation::summary::megabytes;
 use serde::{Deserialize, Serialize};
 
 use crate::demo::cohorts::Cohort;
-use crate::simulate::arm::ArmOutcome;
-use crate::simulate::command::rows;
-use crate::simulate::outcome::StudyOutcome;
-use crate::simulate::results::Row;
-use crate::simulate::summary::megabytes;
 
 /// A part of the page that is measured by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
@@ -62,7 +61,7 @@ pub(super) struct Took {
 impl Measured {
     /// Adds an arm's figures and what it took.
     pub(super) fn add(&mut self, run: &str, arm: &ArmOutcome) {
-        self.results.extend(rows(arm));
+        self.results.extend(arm.rows());
         self.took.extend(Took::of(run, arm));
     }
 }

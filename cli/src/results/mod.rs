@@ -14,16 +14,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
+use fedtwin_simulation::arm::ArmDraft;
+use fedtwin_simulation::federation::Programs;
+use fedtwin_simulation::json::write_json;
 use indicatif::MultiProgress;
 
 use crate::demo::arms::{Finished, Stage};
 use crate::demo::cohorts::{Cohort, Data};
 use crate::demo::command::compare_cohort;
 use crate::demo::drafts::{Protection, StudyTerms};
-use crate::simulate::arm::ArmDraft;
-use crate::simulate::command::{rows, write_json};
-use crate::simulate::federation::Programs;
-
 use benches::Benches;
 use measured::{Measured, Part, Took};
 use utility::{Grid, Scheme};
@@ -141,7 +140,7 @@ async fn hippocampus_weights(
         stage.draft(cohort, &StudyTerms::new(lines::FROM_RANDOM, cohort.private_rounds(), shared))?;
     let random = ArmDraft { initial_model: None, ..random };
     let random = stage.federation("from-random", &[cohort], vec![vec![random]], 0).await?;
-    measured.results.extend(rows(&random));
+    measured.results.extend(random.rows());
     let study = random.studies.into_iter().next().context("an arm of one draft has one study")?;
     let study = Finished { study, federation: stage.folder.join("from-random") };
     measured.results.extend(stage.pretrained(&study, lines::PRETRAINED)?);

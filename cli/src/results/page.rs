@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::demo::cohorts::Cohort;
-use crate::markup::push;
-use crate::simulate::results::{ArmName, Row, figure};
+use fedtwin_simulation::results::{ArmName, Row, figure};
 
 use super::benches::Benches;
 use super::lines::{self, Block, BlockRow, Key, Line};
 use super::measured::{Measured, Part, Took};
 use super::utility::{add_means, cell};
 use super::words;
+use crate::demo::cohorts::Cohort;
+use crate::markup::push;
 
 /// Renders the page.
 #[must_use]

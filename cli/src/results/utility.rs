@@ -1,13 +1,13 @@
 //! Utility under privacy: figures at every epsilon, by who trains and whose noise hides a patient.
 
+use fedtwin_simulation::arm::ArmOutcome;
+use fedtwin_simulation::results::{ArmName, Row, mean, rows};
+use fedtwin_simulation::site_config::SimulatedSite;
+
+use super::draws;
 use crate::demo::arms::{Finished, Stage};
 use crate::demo::cohorts::Cohort;
 use crate::demo::drafts::{Protection, StudyTerms};
-use crate::simulate::arm::ArmOutcome;
-use crate::simulate::results::{ArmName, Row, mean, rows};
-use crate::simulate::site_config::SimulatedSite;
-
-use super::draws;
 
 /// Who trains, and whose noise hides a patient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Grid {
     /// Runs all studies at one epsilon in one federation; returns the means over draws, and what it took.
     ///
     /// # Errors
-    /// As [`crate::simulate::arm::Arm::run`].
+    /// As [`fedtwin_simulation::arm::Arm::run`].
     pub(super) async fn run(
         &self,
         stage: &Stage<'_>,

@@ -14,7 +14,7 @@ pub(crate) fn only_models_links_libtorch(graph: &Graph) -> Vec<String> {
 
 /// I1: the coordinator and what researchers run cannot load a cohort.
 pub(crate) fn coordinator_and_cli_link_no_data_loader(graph: &Graph) -> Vec<String> {
-    let programs = ["coordinator", "research", "cli"].map(|name| format!("fedtwin-{name}"));
+    let programs = ["coordinator", "research", "simulation", "cli"].map(|name| format!("fedtwin-{name}"));
     let loaders = ["fedtwin-cohort", "fedtwin-models", "fedtwin-twin", "png", "csv"];
     forbid(graph, programs.iter(), &loaders, "patients' data are read at the site alone")
 }
@@ -109,9 +109,12 @@ const BELOW: &[(&str, &[&str])] = &[
     ),
     ("research", &["proto", "plan", "privacy", "certs", "daemon", "metrics"]),
     (
+        "simulation",
+        &["proto", "plan", "privacy", "trainer", "audit-log", "certs", "daemon", "metrics", "research"],
+    ),
+    (
         "cli",
         &[
-            "proto",
             "plan",
             "privacy",
             "trainer",
@@ -121,6 +124,7 @@ const BELOW: &[(&str, &[&str])] = &[
             "metrics",
             "attack",
             "research",
+            "simulation",
         ],
     ),
     ("tests", &["*"]),

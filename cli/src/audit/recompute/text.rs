@@ -1,5 +1,6 @@
 //! The recomputation as a table, with what each number bounds.
 
+use fedtwin_daemon::table::Table;
 use fedtwin_privacy::ledger::Cost;
 
 use super::{
@@ -7,7 +8,6 @@ use super::{
 };
 use crate::audit::accounts::Accounts;
 use crate::audit::budgets::{kind_name, stage_name};
-use crate::table::Table;
 
 /// Writes the table.
 #[must_use]

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use fedtwin_simulation::site_config::quoted;
 
 use super::existing;
-use crate::simulate::site_config::quoted;
 
 /// A hospital's name and its training patients.
 pub(super) type Hospital = (&'static str, u32);

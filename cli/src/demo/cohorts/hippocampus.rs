@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use fedtwin_simulation::site_config::quoted;
 
 use super::existing;
-use crate::simulate::site_config::quoted;
 
 /// A site's name and what stands in the index's column for its patients.
 pub(super) type Selected = (&'static str, &'static str);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use fedtwin_plan::SiteName;
 
-use crate::simulate::site_config::SimulatedSite;
+use fedtwin_simulation::site_config::SimulatedSite;
 
 /// Where patients come from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use fedtwin_simulation::site_config::quoted;
+
 use super::existing;
-use crate::simulate::site_config::quoted;
 
 /// A site's name, the folder of its pictures, and how many of them train.
 pub(super) type Group = (&'static str, &'static str, u32);

@@ -5,9 +5,9 @@
 
 pub mod arm;
 pub mod budget;
-pub mod command;
 pub mod confinement;
 pub mod federation;
+pub mod json;
 pub mod memory;
 pub mod outcome;
 pub mod results;

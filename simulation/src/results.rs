@@ -8,7 +8,7 @@ use fedtwin_plan::numbers::Positive;
 use fedtwin_trainer::report::{Report, RiskReport, SegmentationReport};
 use serde::{Deserialize, Serialize};
 
-use super::outcome::{SiteOutcome, StudyOutcome};
+use crate::outcome::{SiteOutcome, StudyOutcome};
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -18,8 +18,8 @@ use fedtwin_certs::{Authority, Credentials, Role, Terms, folder};
 use fedtwin_plan::{CohortName, FederationName, SiteName, Timestamp};
 use fedtwin_privacy::ledger::{Kind, Purpose};
 
-use super::budget::Budget;
-use super::confinement::{Confinement, waived};
+use crate::budget::Budget;
+use crate::confinement::{Confinement, waived};
 
 /// The programs to run.
 #[derive(Debug, Clone)]

@@ -1,19 +1,17 @@
 //! `fedtwin simulate`: a person's own plan over folders of their own.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use fedtwin_plan::SiteName;
+use fedtwin_simulation::arm::{Arm, ArmDraft};
+use fedtwin_simulation::federation::Programs;
+use fedtwin_simulation::json::write_rows;
+use fedtwin_simulation::site_config::SimulatedSite;
+use fedtwin_simulation::summary;
 use indicatif::MultiProgress;
-use serde::Serialize;
-
-use super::arm::{Arm, ArmDraft, ArmOutcome};
-use super::federation::Programs;
-use super::results::{self, ArmName, Row};
-use super::site_config::SimulatedSite;
-use super::summary;
 
 /// What to simulate.
 #[derive(Debug, clap::Args)]
@@ -74,36 +72,13 @@ pub async fn run(arguments: &Simulate, out: &mut dyn Write) -> anyhow::Result<()
     };
     let programs = Programs::beside_this_program()?;
     let outcome = arm.run(&arguments.out, &programs, &MultiProgress::new()).await?;
-    let rows = rows(&outcome);
+    let rows = outcome.rows();
     summary::print(out, &outcome, &rows)?;
     if let Some(path) = &arguments.json {
         write_rows(path, &rows)?;
     }
     writeln!(out, "everything is in {}", arguments.out.display())?;
     Ok(())
-}
-
-/// Returns all figures of an arm of whole federations.
-#[must_use]
-pub fn rows(outcome: &ArmOutcome) -> Vec<Row> {
-    outcome.studies.iter().flat_map(|study| results::rows(study, ArmName::Federated)).collect()
-}
-
-/// Writes figures in the shape that scripts rely on.
-///
-/// # Errors
-/// Names the file that cannot be written.
-pub fn write_rows(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
-    write_json(path, &serde_json::json!({ "results": rows }))
-}
-
-/// Writes JSON for people and programs.
-///
-/// # Errors
-/// Names the file that cannot be written.
-pub fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
-    std::fs::write(path, text + "\n").with_context(|| format!("{} cannot be written", path.display()))
 }
 
 fn simulated_site(argument: &SiteArgument) -> anyhow::Result<SimulatedSite> {

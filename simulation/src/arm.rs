@@ -16,11 +16,12 @@ use fedtwin_research::study::refusals::Refusals;
 use futures_util::future::join_all;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::budget::Budget;
-use super::federation::{Federation, Programs, RESEARCHER};
-use super::memory::MemoryWatch;
-use super::outcome::{self, StudyOutcome};
-use super::site_config::{self, SimulatedSite};
+use crate::budget::Budget;
+use crate::federation::{Federation, Programs, RESEARCHER};
+use crate::memory::MemoryWatch;
+use crate::outcome::{self, StudyOutcome};
+use crate::results::{self, ArmName, Row};
+use crate::site_config::{self, SimulatedSite};
 
 /// A federation and the drafts that it will run.
 #[derive(Debug)]
@@ -57,6 +58,14 @@ pub struct ArmOutcome {
     pub coordinator_mb: u64,
     /// The largest site's peak memory, agent and trainers, in MiB.
     pub site_mb: u64,
+}
+
+impl ArmOutcome {
+    /// Returns all figures of whole federations.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Row> {
+        self.studies.iter().flat_map(|study| results::rows(study, ArmName::Federated)).collect()
+    }
 }
 
 impl Arm {

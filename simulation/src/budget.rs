@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn plan(changes: &[(&str, &str)]) -> Plan {
-        let draft = include_str!("../../../examples/plans/heart.toml").to_owned();
+        let draft = include_str!("../../examples/plans/heart.toml").to_owned();
         let text = changes.iter().fold(draft, |text, (from, to)| {
             assert!(text.contains(from), "the draft has {from:?}");
             text.replace(from, to)

@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
+use fedtwin_daemon::table::Table;
 use fedtwin_research::study::report::{Epsilons, Price, Report};
 
-use super::arm::ArmOutcome;
-use super::outcome::StudyOutcome;
-use super::results::{Pivot, Row, pivot};
-use crate::table::Table;
+use crate::arm::ArmOutcome;
+use crate::outcome::StudyOutcome;
+use crate::results::{Pivot, Row, pivot};
 
 /// Prints one table per study, and what it took.
 ///
