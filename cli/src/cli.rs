@@ -12,8 +12,6 @@ use fedtwin_research::study::{plan, run};
 use crate::address::AddressArguments;
 use crate::audit;
 use crate::ca::{self, Holder, Order};
-use crate::demo;
-use crate::results;
 use crate::revocation::{self, Revoke};
 use crate::simulate;
 
@@ -38,10 +36,6 @@ enum Command {
     Audit(audit::Command),
     /// Runs a study over local folders on this machine, with the programs that hospitals run.
     Simulate(simulate::Simulate),
-    /// Trains two models across seven hospitals on this machine, without and with privacy.
-    Demo(demo::command::Demo),
-    /// Makes the figures of docs/RESULTS.md anew from real data.
-    Results(results::Results),
 }
 
 #[derive(Debug, Subcommand)]
@@ -194,8 +188,6 @@ pub async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<(
         Command::Ca(command) => run_ca(command, out),
         Command::Study(command) => run_study(command, out).await,
         Command::Audit(command) => Ok(audit::run(command, out).await?),
-        Command::Demo(arguments) => demo::command::run(&arguments, out).await,
-        Command::Results(arguments) => results::run(&arguments, out).await,
         Command::Simulate(arguments) => simulate::run(&arguments, out).await,
     }
 }

@@ -7,9 +7,7 @@ mod address;
 pub mod audit;
 pub mod ca;
 pub mod cli;
-pub mod demo;
 mod markup;
-pub mod results;
 pub mod revocation;
 pub mod simulate;
 #[cfg(test)]

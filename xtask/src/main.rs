@@ -41,7 +41,8 @@ fn dispatch(arguments: &[String]) -> Result<(), Error> {
     };
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     match (command.as_str(), rest.as_slice()) {
-        ("demo" | "results" | "simulate", rest) => programs::fedtwin(&paths, command, rest),
+        ("demo" | "results", rest) => programs::lab(&paths, command, rest),
+        ("simulate", rest) => programs::simulate(&paths, rest),
         ("bench", ["dp-step", rest @ ..]) => programs::bench_dp_step(&paths, rest),
         ("bench", [_, ..]) => programs::bench(&paths, &rest),
         ("test", []) => test::test(&paths, Data::IfFound),

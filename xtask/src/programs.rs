@@ -10,15 +10,21 @@ use crate::paths::Paths;
 use crate::shell::{cargo, run};
 use crate::test::data_folder;
 
-/// Builds all programs and becomes `fedtwin COMMAND ARGUMENTS...`; returns only if that fails.
-pub(crate) fn fedtwin(paths: &Paths, command: &str, arguments: &[&str]) -> Result<(), Error> {
-    build(paths)?;
-    become_program(paths, "fedtwin", &[&[command], arguments].concat())
+/// Builds all programs and becomes `fedtwin simulate ARGUMENTS...`; returns only if that fails.
+pub(crate) fn simulate(paths: &Paths, arguments: &[&str]) -> Result<(), Error> {
+    build(paths, &PROGRAMS)?;
+    become_program(paths, "fedtwin", &[&["simulate"], arguments].concat())
+}
+
+/// Builds all programs and the laboratory's, and becomes `fedtwin-lab COMMAND ARGUMENTS...`; returns only if that fails.
+pub(crate) fn lab(paths: &Paths, command: &str, arguments: &[&str]) -> Result<(), Error> {
+    build(paths, &[&PROGRAMS[..], &["fedtwin-lab"]].concat())?;
+    become_program(paths, "fedtwin-lab", &[&[command], arguments].concat())
 }
 
 /// Builds all programs and the benchmarks, and becomes the benchmark; returns only if that fails.
 pub(crate) fn bench(paths: &Paths, arguments: &[&str]) -> Result<(), Error> {
-    build(paths)?;
+    build(paths, &PROGRAMS)?;
     // A build of its own: together, cargo would give the programs the features that only tests may turn on.
     run(&mut cargo(paths, ["build", "--release", "--package", "fedtwin-tests", "--bins"]))?;
     become_program(paths, "fedtwin-bench", arguments)
@@ -34,10 +40,10 @@ pub(crate) fn bench_dp_step(paths: &Paths, arguments: &[&str]) -> Result<(), Err
     become_program(paths, "fedtwin-dp-step", arguments)
 }
 
-fn build(paths: &Paths) -> Result<(), Error> {
+fn build(paths: &Paths, packages: &[&str]) -> Result<(), Error> {
     libtorch::ensure(paths)?;
     let mut command = cargo(paths, ["build", "--release", "--bins"]);
-    for package in PACKAGES {
+    for package in packages {
         command.args(["--package", package]);
     }
     run(&mut command)
@@ -57,4 +63,4 @@ fn become_program(paths: &Paths, name: &str, arguments: &[&str]) -> Result<(), E
 }
 
 /// The packages with the programs that a federation runs.
-const PACKAGES: [&str; 4] = ["fedtwin-models", "fedtwin-site-agent", "fedtwin-coordinator", "fedtwin-cli"];
+const PROGRAMS: [&str; 4] = ["fedtwin-models", "fedtwin-site-agent", "fedtwin-coordinator", "fedtwin-cli"];

@@ -14,7 +14,8 @@ pub(crate) fn only_models_links_libtorch(graph: &Graph) -> Vec<String> {
 
 /// I1: the coordinator and what researchers run cannot load a cohort.
 pub(crate) fn coordinator_and_cli_link_no_data_loader(graph: &Graph) -> Vec<String> {
-    let programs = ["coordinator", "research", "simulation", "cli"].map(|name| format!("fedtwin-{name}"));
+    let programs =
+        ["coordinator", "research", "simulation", "lab", "cli"].map(|name| format!("fedtwin-{name}"));
     let loaders = ["fedtwin-cohort", "fedtwin-models", "fedtwin-twin", "png", "csv"];
     forbid(graph, programs.iter(), &loaders, "patients' data are read at the site alone")
 }
@@ -112,21 +113,8 @@ const BELOW: &[(&str, &[&str])] = &[
         "simulation",
         &["proto", "plan", "privacy", "trainer", "audit-log", "certs", "daemon", "metrics", "research"],
     ),
-    (
-        "cli",
-        &[
-            "plan",
-            "privacy",
-            "trainer",
-            "audit-log",
-            "certs",
-            "daemon",
-            "metrics",
-            "attack",
-            "research",
-            "simulation",
-        ],
-    ),
+    ("lab", &["plan", "trainer", "daemon", "metrics", "research", "simulation"]),
+    ("cli", &["plan", "privacy", "audit-log", "certs", "daemon", "attack", "research", "simulation"]),
     ("tests", &["*"]),
     ("xtask", &[]),
 ];

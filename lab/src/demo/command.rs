@@ -1,4 +1,4 @@
-//! `fedtwin demo`: everything in one command.
+//! `fedtwin-lab demo`: everything in one command.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `fedtwin results`: the figures of `docs/RESULTS.md`, made anew from real data.
+//! `fedtwin-lab results`: the figures of `docs/RESULTS.md`, made anew from real data.
 
 mod benches;
 mod draws;
