@@ -7,7 +7,6 @@ mod address;
 pub mod audit;
 pub mod ca;
 pub mod cli;
-mod markup;
 pub mod revocation;
 pub mod simulate;
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! `fedtwin audit budgets`: what is spent, reserved and left, by cohort, purpose and study.
 
 use clap::Args;
+use fedtwin_auditor::ledger::Ledger;
+use fedtwin_auditor::words::{kind_name, stage_name};
 use fedtwin_daemon::table::Table;
-use fedtwin_privacy::ledger::{Amount, BudgetReport, CAP_AND_SPEND, CohortReport, Kind, Stage, StudyReport};
+use fedtwin_privacy::ledger::{Amount, BudgetReport, CAP_AND_SPEND, CohortReport, StudyReport};
 use serde_json::json;
 
-use super::ledger::Ledger;
 use super::sources::Sources;
 
 /// Which ledgers to show.
@@ -62,26 +63,6 @@ pub fn text(ledgers: &[Ledger]) -> String {
     }
     notes.iter().for_each(|note| text += &format!("\n{note}"));
     text
-}
-
-/// Writes what a budget adds up, in a word.
-#[must_use]
-pub fn kind_name(kind: Kind) -> String {
-    match kind {
-        Kind::Gdp => "gdp".to_owned(),
-        Kind::Rdp { order_milli } => format!("rdp of order {order_milli}"),
-    }
-}
-
-/// Returns the word for how far a study is.
-#[must_use]
-pub fn stage_name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Reserved => "reserved",
-        Stage::Running => "running",
-        Stage::Committed => "committed",
-        Stage::Aborted => "aborted",
-    }
 }
 
 fn cohort_row(site: &str, cohort: &CohortReport) -> [String; 7] {

@@ -1,11 +1,12 @@
 //! `fedtwin audit epsilon` and `fedtwin audit calibrate`: costs of stated mechanisms, without any ledger.
 
 use clap::{Args, ValueEnum};
+use fedtwin_auditor::cost::{self, Calibrated, Fixed, NoCost, Priced};
 use fedtwin_plan::numbers::{Positive, Probability};
-use fedtwin_privacy::accountant::{self, CalibrationError, Event, Target, gdp, pld};
-use serde_json::json;
+use fedtwin_privacy::accountant::{self, Target};
 
-use super::events::{Events, Rate, positive, probability, segment};
+use super::events::{Events, Rate, positive, probability};
+use super::to_json;
 
 /// What to price.
 #[derive(Debug, Args)]
@@ -68,109 +69,50 @@ enum Relation {
     ReplaceOne,
 }
 
-/// Why there is no number.
-#[derive(Debug, thiserror::Error)]
-pub enum NoCost {
-    /// Renyi divergences are known for sampled Gaussian noise and for zeroing a patient out.
-    #[error("rdp prices Gaussian noise on Poisson samples, for --relation zero-out; use pld")]
-    Orders,
-    /// Gaussian privacy of sampled steps has no closed form, and its limit understates.
-    #[error("gdp is exact for Gaussian steps with all patients alone, and one of these is another; use pld")]
-    Sampled,
-    /// Neither of two arguments.
-    #[error("name --steps or --noise-multiplier")]
-    Nothing,
-    /// One step alone costs more.
-    #[error("one step with this noise costs more than the target")]
-    NoStep,
-    /// Nothing bounds the steps.
-    #[error("no finite epsilon is found for these steps at this delta: there is too little noise")]
-    Infinite,
-    /// No noise meets the target.
-    #[error(transparent)]
-    Target(#[from] CalibrationError),
-}
-
-/// Prices events; epsilon is rounded up.
+/// Prices events and writes what they cost.
 ///
 /// # Errors
 /// Refuses events or relations that an accountant does not price.
 pub fn epsilon(arguments: &Epsilon) -> Result<String, NoCost> {
     let &Epsilon { events: Events(ref events), delta, accountant, relation, json } = arguments;
-    let (delta, relation) = (delta.get(), relation.into());
-    let (epsilon, name) = match accountant {
-        Accountant::Pld => by_losses(events, delta, relation),
-        Accountant::Rdp => {
-            let segments = accountant::segments_of(events, relation).ok_or(NoCost::Orders)?;
-            let bound = accountant::rdp_epsilon(&segments, delta);
-            (bound.value, bound.accountant.to_string())
-        }
-        Accountant::Gdp => {
-            let mu = accountant::unsampled_mu(events, relation).ok_or(NoCost::Sampled)?;
-            (gdp::epsilon(mu, delta), "gdp".to_owned())
-        }
-    };
-    if !epsilon.is_finite() {
-        return Err(NoCost::Infinite);
-    }
-    Ok(if json {
-        json!({ "epsilon": epsilon, "delta": delta, "accountant": name, "relation": relation.to_string() })
-            .to_string()
-    } else {
-        format!("epsilon {epsilon} at delta {delta} ({name}, {relation})")
-    })
+    let priced = cost::price(events, delta.get(), accountant.into(), relation.into())?;
+    let Priced { accountant, delta, epsilon, relation } = &priced;
+    let text = || format!("epsilon {epsilon} at delta {delta} ({accountant}, {relation})");
+    Ok(if json { to_json(&priced) } else { text() })
 }
 
-/// Prices events by their losses; by Renyi orders where losses give no bound, or a higher one. Both bounds hold.
-fn by_losses(events: &[Event], delta: f64, relation: accountant::Relation) -> (f64, String) {
-    let losses = pld::epsilon(events, delta, relation);
-    let orders = accountant::segments_of(events, relation)
-        .map(|segments| accountant::rdp_epsilon(&segments, delta))
-        .filter(|orders| orders.value < losses);
-    match orders {
-        None => (losses, "pld".to_owned()),
-        Some(orders) if losses.is_finite() => {
-            (orders.value, format!("{}, below pld's {losses}", orders.accountant))
-        }
-        Some(orders) => (orders.value, format!("{}, where pld finds none", orders.accountant)),
-    }
-}
-
-/// Finds the least noise multiplier that meets a target, rounded up, or the largest number of steps.
+/// Finds what the target allows and writes it.
 ///
 /// # Errors
 /// Refuses a target that no noise meets, or no step.
 pub fn calibrate(arguments: &Calibrate) -> Result<String, NoCost> {
     let &Calibrate { sampling, steps, noise_multiplier, epsilon, delta, json } = arguments;
-    let target = Target { epsilon: epsilon.get(), delta: delta.get() };
-    let (steps, multiplier) = match (steps, noise_multiplier) {
-        (Some(steps), _) => (steps, accountant::noise_multiplier(sampling.0, steps, target)?),
-        (None, Some(multiplier)) => {
-            let multiplier = multiplier.get();
-            (accountant::calibrate::steps_max(sampling.0, multiplier, target)?, multiplier)
+    let fixed = match (steps, noise_multiplier) {
+        (Some(steps), _) => Fixed::Steps(steps),
+        (None, multiplier) => {
+            let multiplier = multiplier.expect("the arguments have one or the other");
+            Fixed::NoiseMultiplier(multiplier.get())
         }
-        (None, None) => return Err(NoCost::Nothing),
     };
-    if steps == 0 {
-        return Err(NoCost::NoStep);
-    }
-    let reached = accountant::epsilon_of(&[segment(sampling, multiplier, steps)], target.delta);
-    Ok(if json {
-        json!({
-            "noise_multiplier": multiplier,
-            "steps": steps,
-            "epsilon": reached.value,
-            "delta": target.delta,
-            "accountant": reached.accountant.to_string(),
-            "relation": "zero-out",
-        })
-        .to_string()
-    } else {
+    let target = Target { epsilon: epsilon.get(), delta: delta.get() };
+    let found = cost::calibrate(sampling.0, fixed, target)?;
+    let Calibrated { accountant, delta, epsilon, noise_multiplier, relation, steps } = &found;
+    let text = || {
         format!(
-            "noise multiplier {multiplier}, {steps} steps: epsilon {} at delta {} ({}, zero-out)",
-            reached.value, target.delta, reached.accountant
+            "noise multiplier {noise_multiplier}, {steps} steps: epsilon {epsilon} at delta {delta} ({accountant}, {relation})"
         )
-    })
+    };
+    Ok(if json { to_json(&found) } else { text() })
+}
+
+impl From<Accountant> for cost::Accountant {
+    fn from(accountant: Accountant) -> Self {
+        match accountant {
+            Accountant::Pld => Self::Pld,
+            Accountant::Rdp => Self::Rdp,
+            Accountant::Gdp => Self::Gdp,
+        }
+    }
 }
 
 impl From<Relation> for accountant::Relation {

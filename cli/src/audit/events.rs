@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use fedtwin_auditor::cost::segment;
 use fedtwin_plan::Ratio;
 use fedtwin_plan::numbers::{NotARatio, Positive, Probability};
 use fedtwin_privacy::accountant::{Event, Mechanism, Segment};
@@ -14,12 +15,6 @@ pub(super) struct Rate(pub(super) Ratio);
 /// Mechanisms, each with how often it was used.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Events(pub(super) Vec<Event>);
-
-/// Rounds the rate up, because the nearest number to a ratio may be below it.
-pub(super) fn segment(Rate(rate): Rate, multiplier: f64, steps: u64) -> Segment {
-    let rate = if rate.is_one() { 1.0 } else { rate.to_f64().next_up().min(1.0) };
-    Segment { rate, multiplier, steps }
-}
 
 impl FromStr for Rate {
     type Err = String;
@@ -95,11 +90,13 @@ fn event(text: &str) -> Result<Event, String> {
         }
         ["pure", epsilon, count] => (Mechanism::Pure { epsilon: positive(epsilon)?.get() }, count),
         [rate, multiplier, count] => {
-            let Segment { rate, multiplier, .. } = segment(rate.parse()?, positive(multiplier)?.get(), 0);
+            let Segment { rate, multiplier, .. } =
+                segment(rate.parse::<Rate>()?.0, positive(multiplier)?.get(), 0);
             (Mechanism::PoissonGaussian { rate, multiplier }, count)
         }
         [rate, multiplier, count, patients, cap] => {
-            let Segment { rate, multiplier, .. } = segment(rate.parse()?, positive(multiplier)?.get(), 0);
+            let Segment { rate, multiplier, .. } =
+                segment(rate.parse::<Rate>()?.0, positive(multiplier)?.get(), 0);
             let (patients, cap) = (integer(patients)?, integer(cap)?);
             if cap == 0 {
                 return Err("a sample is cut to at least one patient".to_owned());

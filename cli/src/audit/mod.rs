@@ -1,36 +1,40 @@
 //! `fedtwin audit`: budgets, ledgers and costs, for an auditor who believes nothing that is not verified.
 
-pub mod accounts;
 pub mod budgets;
 pub mod cost;
 mod events;
 pub mod export;
-pub mod keys;
-pub mod ledger;
-pub mod plans;
-pub mod proof;
+pub mod files;
+pub mod heads;
 pub mod recompute;
 pub mod report;
 pub mod sources;
+pub mod trust;
 pub mod verify;
-pub mod views;
 pub mod what_if;
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use clap::Subcommand;
+use fedtwin_auditor::cost::NoCost;
+use fedtwin_auditor::export::NothingToExport;
+use fedtwin_auditor::ledger::Ledger;
+use fedtwin_auditor::plans::{NoPlan, Plans};
+use fedtwin_auditor::report::NoReport;
+use fedtwin_auditor::verify::NotVerified;
+use fedtwin_auditor::views::OtherView;
+use fedtwin_auditor::what_if::NoAnswer;
+use fedtwin_certs::folder::FolderError;
 use serde::Serialize;
 
 use self::budgets::Budgets;
-use self::cost::NoCost;
-use self::export::{Export, NothingToExport};
-use self::plans::{NoPlan, Plans};
+use self::export::Export;
+use self::files::FileError;
 use self::recompute::Recompute;
-use self::report::{NoReport, ReportOn};
+use self::report::ReportOn;
 use self::sources::{NoLedger, Sources};
-use self::verify::{NotVerified, Verify};
-use self::what_if::{NoAnswer, WhatIf};
+use self::verify::Verify;
+use self::what_if::WhatIf;
 
 /// What an auditor asks.
 #[derive(Debug, Subcommand)]
@@ -59,6 +63,12 @@ pub enum AuditError {
     /// There is nothing to show.
     #[error(transparent)]
     NoLedger(#[from] NoLedger),
+    /// There is no key to verify with.
+    #[error(transparent)]
+    Key(#[from] FolderError),
+    /// A file is of no use.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A log is not verified.
     #[error(transparent)]
     NotVerified(#[from] NotVerified),
@@ -74,6 +84,9 @@ pub enum AuditError {
     /// There is no report.
     #[error(transparent)]
     NoReport(#[from] NoReport),
+    /// A ledger is not the one that others saw.
+    #[error(transparent)]
+    OtherView(#[from] OtherView),
     /// A ledger charged less than its events cost, or claims what its plan does not ask for; the answer says where.
     #[error("{} not right: {}", if .0.len() == 1 { "a ledger is" } else { "the ledgers are" }, .0.join("; "))]
     Findings(Vec<String>),
@@ -96,7 +109,10 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
             if json { budgets::json(&ledgers) } else { budgets::text(&ledgers) }
         }
         Command::Verify(asked) => match &asked.proof {
-            Some(proof) => prove(&asked, proof)?,
+            Some(proof) => {
+                let proven = verify::verify_entry(&asked, proof)?;
+                if asked.json { to_json(&proven) } else { proven.to_string() }
+            }
             None => {
                 let verified = verify::verify_all(&asked).await?;
                 let answer = if asked.json { to_json(&verified) } else { verified.to_string() };
@@ -109,7 +125,10 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
             }
         },
         Command::Recompute(Recompute { sources, plan, json }) => {
-            let found = recompute::recompute(&sources.load().await?, &Plans::read(&plan)?)?;
+            let found = fedtwin_auditor::recompute::recompute(
+                &sources.load().await?,
+                &Plans::parse(&files::texts(&plan)?)?,
+            )?;
             writeln!(out, "{}", if json { to_json(&found) } else { recompute::text(&found) })?;
             return if found.findings.is_empty() {
                 Ok(())
@@ -119,7 +138,7 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
         }
         Command::WhatIf(asked) => {
             let ledgers = optional(&asked.sources).await?;
-            let outlook = what_if::outlook(&ledgers, &asked)?;
+            let outlook = fedtwin_auditor::what_if::outlook(&ledgers, &asked.question())?;
             if asked.json { to_json(&outlook) } else { what_if::text(&outlook) }
         }
         Command::Report(asked) => {
@@ -127,23 +146,17 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
             let pages = report::write(&reports, &asked.out)?;
             pages.iter().map(|page| page.display().to_string()).collect::<Vec<_>>().join("\n")
         }
-        Command::Export(asked) => to_json(&export::export(&asked.sources.load().await?, &asked)?),
+        Command::Export(Export { sources, cohort, study }) => {
+            let ledgers = sources.load().await?;
+            to_json(&fedtwin_auditor::export::export(&ledgers, cohort.as_ref(), study.as_ref())?)
+        }
         Command::Epsilon(arguments) => cost::epsilon(&arguments)?,
         Command::Calibrate(arguments) => cost::calibrate(&arguments)?,
     };
     Ok(writeln!(out, "{answer}")?)
 }
 
-/// Verifies the proof of an entry.
-fn prove(asked: &Verify, file: &Path) -> Result<String, NotVerified> {
-    let [entry] = asked.sources.ledgers.as_slice() else {
-        return Err(NotVerified::SeveralLedgers(asked.sources.ledgers.len()));
-    };
-    let proven = proof::verify_entry(entry, file, &asked.sources.trust.load()?)?;
-    Ok(if asked.json { to_json(&proven) } else { proven.to_string() })
-}
-
-async fn optional(sources: &Sources) -> Result<Vec<ledger::Ledger>, NoLedger> {
+async fn optional(sources: &Sources) -> Result<Vec<Ledger>, NoLedger> {
     if sources.is_empty() { Ok(Vec::new()) } else { sources.load().await }
 }
 

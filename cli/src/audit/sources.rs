@@ -1,13 +1,15 @@
 //! Which ledgers an auditor looks at: files, or the coordinator's mirrors.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use fedtwin_auditor::keys::Keys;
+use fedtwin_auditor::ledger::{Ledger, LedgerRefused};
 use fedtwin_certs::folder::FolderError;
 use fedtwin_research::client::{Address, Client, ClientError};
 
-use super::keys::{Keys, Trust};
-use super::ledger::{Ledger, LedgerRefused};
+use super::files::{self, FileError};
+use super::trust::Trust;
 
 /// Where the ledgers are, as arguments.
 #[derive(Debug, Clone, Default, Args)]
@@ -38,6 +40,9 @@ pub enum NoLedger {
     /// There is no key to verify with.
     #[error(transparent)]
     Key(#[from] FolderError),
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A ledger is not shown.
     #[error(transparent)]
     Ledger(#[from] LedgerRefused),
@@ -67,9 +72,13 @@ impl Sources {
                 mirrors(&Address { coordinator, credentials, server_name, revoked }, &keys).await
             }
             None if ledgers.is_empty() => Err(NoLedger::NotNamed),
-            None => Ok(ledgers.iter().map(|file| Ledger::read(file, &keys)).collect::<Result<_, _>>()?),
+            None => ledgers.iter().map(|file| read(file, &keys)).collect(),
         }
     }
+}
+
+fn read(file: &Path, keys: &Keys) -> Result<Ledger, NoLedger> {
+    Ok(Ledger::parse(&file.display().to_string(), &files::read(file)?, keys)?)
 }
 
 async fn mirrors(address: &Address, keys: &Keys) -> Result<Vec<Ledger>, NoLedger> {

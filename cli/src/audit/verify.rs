@@ -1,20 +1,15 @@
 //! `fedtwin audit verify`: logs and keys, and what others kept of them; nothing else.
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fedtwin_audit_log::{FirstBad, Succession, Summary, verify};
-use fedtwin_certs::folder::FolderError;
-use fedtwin_plan::{Digest, SiteName};
-use serde::Serialize;
+use fedtwin_auditor::proof::{self, Proven};
+use fedtwin_auditor::verify::{self, AllVerified, NotVerified, Verified};
 
-use super::keys::Keys;
-use super::ledger::{Ledger, LedgerRefused, owner};
-use super::proof::{self, Inclusion, NotProven};
+use super::AuditError;
+use super::files;
+use super::heads::Heads;
 use super::sources::{NoLedger, Sources};
-use super::views::{Continued, Heads, OtherView};
 
 /// What to verify, and beside what.
 #[derive(Debug, Args)]
@@ -43,131 +38,11 @@ pub struct Verify {
     pub json: bool,
 }
 
-/// Logs that are as their writers left them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AllVerified {
-    /// The logs.
-    pub logs: Vec<Verified>,
-}
-
-/// A log that is as its writer left it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Verified {
-    /// The file, or whose mirror it is.
-    pub file: String,
-    /// Its kind, and whose it is where it says so.
-    pub title: String,
-    /// The number of entries.
-    pub entries: u64,
-    /// The last entry's hash.
-    pub head: String,
-    /// The Merkle root over all entries.
-    pub root: String,
-    /// When the site's trainer could run without the kernel's protection, in words.
-    pub unprotected: Vec<String>,
-    /// Signed heads that it continues.
-    pub continues: Vec<Continued>,
-    /// Where the writer's key changed.
-    pub key_changes: Vec<NewKey>,
-    /// The entry that was asked for.
-    pub inclusion: Option<Inclusion>,
-    /// The ledger, if it is one.
-    #[serde(skip)]
-    pub ledger: Option<Box<Ledger>>,
-}
-
-/// A change of the writer's key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NewKey {
-    /// The first entry under the new key.
-    pub entry: u64,
-    /// The old key.
-    pub from: String,
-    /// The new key.
-    pub to: String,
-    /// Whether the old key did not sign that, because a person said that it is lost.
-    pub lost: bool,
-}
-
-impl From<&Succession> for NewKey {
-    fn from(Succession { sequence, change, .. }: &Succession) -> Self {
-        let (from, to) = (change.from.to_string(), change.to.to_string());
-        Self { entry: *sequence, from, to, lost: change.is_break() }
-    }
-}
-
-impl AllVerified {
-    /// Returns the breaks: where a log goes on under a key that the one before did not sign.
-    #[must_use]
-    pub fn breaks(&self) -> Vec<String> {
-        let breaks = |log: &Verified| {
-            let words = |lost: &NewKey| {
-                let (file, entry) = (&log.file, lost.entry);
-                format!(
-                    "{file} has a break at entry {entry}: its writer stated there that the old key is lost"
-                )
-            };
-            log.key_changes.iter().filter(|change| change.lost).map(words).collect::<Vec<_>>()
-        };
-        self.logs.iter().flat_map(breaks).collect()
-    }
-}
-
-/// Why a log is not verified.
-#[derive(Debug, thiserror::Error)]
-pub enum NotVerified {
-    /// There is no log.
-    #[error(transparent)]
-    NoLedger(#[from] NoLedger),
-    /// There is no key to verify with.
-    #[error(transparent)]
-    Key(#[from] FolderError),
-    /// The file cannot be read.
-    #[error("{file} cannot be read")]
-    Io {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A site's ledger is altered or breaks its rules.
-    #[error(transparent)]
-    Ledger(#[from] LedgerRefused),
-    /// Another log is altered.
-    #[error("{file} is not as its writer left it")]
-    Bad {
-        /// The file.
-        file: PathBuf,
-        /// Which entry, and why.
-        source: FirstBad,
-    },
-    /// No key is the site's.
-    #[error("no key to verify {file} with: give --ca and --identity of its writer (site {site}), or --key")]
-    NoKey {
-        /// The file.
-        file: String,
-        /// Whose ledger it is.
-        site: SiteName,
-    },
-    /// The log does not say whose it is.
-    #[error("{0} does not say whose log it is: give one key, by --key or by --ca and --identity")]
-    NotOneKey(PathBuf),
-    /// The log is not the one that others saw.
-    #[error(transparent)]
-    OtherView(#[from] OtherView),
-    /// An entry is not proven.
-    #[error(transparent)]
-    NotProven(#[from] NotProven),
-    /// There are several ledgers.
-    #[error("a proof is about one ledger or entry; {0} were named")]
-    SeveralLedgers(usize),
-}
-
 /// Verifies logs, each by itself and beside what others kept of it.
 ///
 /// # Errors
 /// Names the first bad entry, or what shows that a log is not the one that others saw.
-pub async fn verify_all(asked: &Verify) -> Result<AllVerified, NotVerified> {
+pub async fn verify_all(asked: &Verify) -> Result<AllVerified, AuditError> {
     let keys = asked.sources.trust.load()?;
     let mut logs = Vec::new();
     if asked.sources.coordinator.is_some() {
@@ -178,105 +53,27 @@ pub async fn verify_all(asked: &Verify) -> Result<AllVerified, NotVerified> {
         return Err(NoLedger::NotNamed.into());
     }
     for file in &asked.sources.ledgers {
-        logs.push(verify_file(file, &keys)?);
+        logs.push(verify::verify(&file.display().to_string(), &files::read(file)?, &keys)?);
     }
-    let ledgers: Vec<_> = logs.iter().filter_map(|log| log.ledger.as_deref()).cloned().collect();
-    let mut heads = asked.heads.compare(&ledgers, &keys)?.into_iter();
-    for log in logs.iter_mut().filter(|log| log.ledger.is_some()) {
-        log.continues = heads.next().unwrap_or_default();
-    }
+    let mut verified = AllVerified::beside(logs, &files::texts(&asked.heads.checkpoint)?, &keys)?;
     if let Some(entry) = asked.entry {
-        let [ledger] = ledgers.as_slice() else { return Err(NotVerified::SeveralLedgers(ledgers.len())) };
-        let inclusion = proof::prove(ledger, entry)?;
-        for log in logs.iter_mut().filter(|log| log.ledger.is_some()) {
-            if let Some(file) = &asked.proof_out {
-                proof::export(ledger, &log.continues, entry, file)?;
-            }
-            log.inclusion = Some(inclusion.clone());
+        verified.prove(entry)?;
+        if let Some(file) = &asked.proof_out {
+            files::write(file, verified.proof(entry)?)?;
         }
     }
-    Ok(AllVerified { logs })
+    Ok(verified)
 }
 
-/// Verifies a site's ledger with its rules, or any other log's chain and signatures.
+/// Verifies the proof of an entry, whose line alone is in the one file that is named.
 ///
 /// # Errors
-/// Names the first bad entry.
-pub fn verify_file(file: &Path, keys: &Keys) -> Result<Verified, NotVerified> {
-    let bytes = std::fs::read(file).map_err(|source| NotVerified::Io { file: file.to_owned(), source })?;
-    if owner(&bytes).is_some() {
-        return Verified::of(Ledger::parse(&file.display().to_string(), &bytes, keys)?);
-    }
-    let key = keys.only().ok_or_else(|| NotVerified::NotOneKey(file.to_owned()))?;
-    let summary = verify(bytes.as_slice(), &key)
-        .map_err(|source| NotVerified::Bad { file: file.to_owned(), source })?;
-    Ok(Verified::new(file.display().to_string(), "log".to_owned(), summary, None))
-}
-
-impl Verified {
-    fn of(ledger: Ledger) -> Result<Self, NotVerified> {
-        let Some(summary) = ledger.verified.clone() else {
-            return Err(NotVerified::NoKey { file: ledger.name, site: ledger.owner.site });
-        };
-        let title = format!("ledger of site {} in {}", ledger.owner.site, ledger.owner.federation);
-        Ok(Self::new(ledger.name.clone(), title, summary, Some(Box::new(ledger))))
-    }
-
-    fn new(file: String, title: String, summary: Summary, ledger: Option<Box<Ledger>>) -> Self {
-        let Summary { entries, head, root, keys } = summary;
-        let (head, root) = (head.to_string(), Digest(root).to_string());
-        let spans = ledger.iter().flat_map(|ledger| ledger.state.unprotected());
-        let unprotected = spans.map(ToString::to_string).collect();
-        let (continues, key_changes) = (Vec::new(), keys.iter().map(NewKey::from).collect());
-        Self {
-            file,
-            title,
-            entries,
-            head,
-            root,
-            unprotected,
-            continues,
-            key_changes,
-            inclusion: None,
-            ledger,
-        }
-    }
-}
-
-impl fmt::Display for AllVerified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, log) in self.logs.iter().enumerate() {
-            if i > 0 {
-                f.write_str("\n\n")?;
-            }
-            log.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Verified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { title, entries, head, root, unprotected, continues, key_changes, inclusion, .. } = self;
-        write!(f, "{title}: verified\nentries  {entries}\nhead     {head}\nroot     {root}")?;
-        for span in unprotected {
-            write!(f, "\n{span}")?;
-        }
-        for NewKey { entry, from, to, lost } in key_changes {
-            let how = if *lost { "a BREAK: the old key is said to be lost" } else { "signed by both" };
-            write!(f, "\nthe key changed at entry {entry} from {from} to {to}, {how}")?;
-        }
-        for Continued { file, entries, cosigned, .. } in continues {
-            write!(f, "\ncontinues the signed head of {entries} entries in {file}")?;
-            for cosigner in cosigned {
-                write!(f, ", cosigned by {}", cosigner.name)?;
-            }
-        }
-        match inclusion {
-            None => Ok(()),
-            Some(Inclusion { entry, leaf, proof }) => {
-                write!(f, "\nentry {entry} ({leaf}) is under this root, by {} hashes", proof.len())
-            }
-        }
-    }
+/// Refuses a proof of another entry or ledger, or of an altered one.
+pub fn verify_entry(asked: &Verify, file: &Path) -> Result<Proven, AuditError> {
+    let [entry] = asked.sources.ledgers.as_slice() else {
+        return Err(NotVerified::SeveralLedgers(asked.sources.ledgers.len()).into());
+    };
+    let (line, text, keys) = (files::read(entry)?, files::read(file)?, asked.sources.trust.load()?);
+    let proven = proof::verify_entry(&line, (&file.display().to_string(), &text), &keys);
+    Ok(proven.map_err(NotVerified::from)?)
 }

@@ -1,18 +1,14 @@
 //! `fedtwin audit what-if`: whether more rounds fit into what is left, and how many do.
 
 use clap::Args;
+use fedtwin_auditor::accounts::Accounts;
+use fedtwin_auditor::what_if::{Alone, BudgetOutlook, Mechanism, Outlook, Question, ROUNDS_MAX};
+use fedtwin_auditor::words::kind_name;
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::{CohortName, Ratio, SiteName, StudyId};
-use fedtwin_privacy::accountant::calibrate::c_int_for;
-use fedtwin_privacy::accountant::{GaussianEvent, IntegerClip, NoiseBits, NoiseShares};
-use fedtwin_privacy::ledger::{Amount, Claim, CohortReport, Cost, Delta, Kind, Purpose, Spend};
-use serde::Serialize;
+use fedtwin_plan::{CohortName, StudyId};
+use fedtwin_privacy::ledger::{Delta, Purpose};
 
-use super::accounts::Accounts;
-use super::budgets::kind_name;
-use super::ledger::Ledger;
 use super::sources::Sources;
-use crate::markup::push;
 
 /// What might be done.
 #[derive(Debug, Args)]
@@ -56,196 +52,27 @@ pub struct WhatIf {
     pub json: bool,
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum NoAnswer {
-    /// No ledger has the study.
-    #[error("no ledger has a study {0} whose cost is bounded")]
-    NoSuchStudy(StudyId),
-    /// No ledger has such a budget.
-    #[error("no ledger has a {0} budget{of}", of = .1.as_ref().map(|cohort| format!(" of a cohort {cohort}")).unwrap_or_default())]
-    NoBudget(Purpose, Option<CohortName>),
-    /// Integers cannot express the noise.
-    #[error("a noise multiplier of {0} is out of range")]
-    Multiplier(f64),
-}
-
-/// What would be.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Outlook {
-    /// The rounds.
-    pub rounds: u32,
-    /// One round.
-    pub event: GaussianEvent,
-    /// Without a ledger: the rounds alone.
-    pub alone: Option<Alone>,
-    /// The budgets that would pay.
-    pub budgets: Vec<BudgetOutlook>,
-}
-
-/// Rounds that no budget pays for.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Alone {
-    /// The delta at which epsilons are stated.
-    pub delta: Delta,
-    /// By each accountant.
-    pub epsilons: Accounts,
-    /// The most rounds within the epsilon that was asked for; absent where none was.
-    pub rounds_max: Option<u32>,
-}
-
-/// A budget that would pay.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BudgetOutlook {
-    /// The site.
-    pub site: SiteName,
-    /// The cohort.
-    pub cohort: CohortName,
-    /// The purpose.
-    pub purpose: Purpose,
-    /// What the budget adds up.
-    pub kind: Kind,
-    /// The delta at which epsilons are stated.
-    pub delta: Delta,
-    /// Whether the rounds fit.
-    pub fits: bool,
-    /// What they cost, and the epsilon of that alone.
-    pub cost: Amount,
-    /// The rounds alone, by each accountant.
-    pub epsilons: Accounts,
-    /// What is left now.
-    pub left: Amount,
-    /// What would be left; absent where they do not fit.
-    pub left_after: Option<Amount>,
-    /// The epsilon of everything spent and reserved for all purposes with them; absent where they do not fit.
-    pub cohort_after: Option<f64>,
-    /// The most rounds that fit.
-    pub rounds_max: u32,
-    /// Why the numbers say less than they seem to: the cohort is unbounded, or not private.
-    pub caution: Option<String>,
-}
-
-/// Answers for all ledgers, or for none.
-///
-/// # Errors
-/// Refuses a study or a budget that no ledger has.
-pub fn outlook(ledgers: &[Ledger], asked: &WhatIf) -> Result<Outlook, NoAnswer> {
-    let event = asked.event(ledgers)?;
-    let alone = asked.delta.map(|delta| asked.alone(&event, delta));
-    let mut budgets = Vec::new();
-    for ledger in ledgers {
-        let reports = ledger.state.report();
-        let wanted = |report: &&CohortReport| asked.cohort.as_ref().is_none_or(|name| *name == report.cohort);
-        budgets.extend(
-            reports
-                .iter()
-                .filter(wanted)
-                .filter_map(|report| asked.budget(&ledger.owner.site, report, &event)),
-        );
-    }
-    if budgets.is_empty() && !ledgers.is_empty() {
-        return Err(NoAnswer::NoBudget(asked.purpose, asked.cohort.clone()));
-    }
-    Ok(Outlook { rounds: asked.rounds, event, alone, budgets })
-}
-
 impl WhatIf {
-    /// Returns what one round does.
-    fn event(&self, ledgers: &[Ledger]) -> Result<GaussianEvent, NoAnswer> {
-        if let Some(study) = &self.like {
-            let reports: Vec<_> = ledgers.iter().flat_map(|ledger| ledger.state.report()).collect();
-            let studies = reports.iter().flat_map(|cohort| &cohort.studies);
-            let mut claims =
-                studies.filter(|report| report.study == *study).flat_map(|report| &report.claims);
-            let claim = claims.find(|claim| claim.purpose == self.purpose).map(|claim| &claim.claim.spend);
-            return match claim {
-                Some(Spend::Priced { event, .. }) => Ok(*event),
-                Some(Spend::Unbounded { .. }) | None => Err(NoAnswer::NoSuchStudy(study.clone())),
-            };
-        }
-        let multiplier = self.noise_multiplier.expect("the arguments have one or the other").get();
-        let steps = u64::from(self.local_steps);
-        integers(self.sampling.0, multiplier, steps).ok_or(NoAnswer::Multiplier(multiplier))
-    }
-
-    fn alone(&self, event: &GaussianEvent, delta: Delta) -> Alone {
-        let epsilons = |rounds: u32| Accounts::of(&[repeated(event, rounds)], delta.value());
-        let fits =
-            |rounds, epsilon: Positive| epsilons(rounds).best().is_some_and(|found| found <= epsilon.get());
-        let rounds_max = self.epsilon.map(|epsilon| largest(|rounds| fits(rounds, epsilon)));
-        Alone { delta, epsilons: epsilons(self.rounds), rounds_max }
-    }
-
-    fn budget(&self, site: &SiteName, report: &CohortReport, event: &GaussianEvent) -> Option<BudgetOutlook> {
-        let budget = report.budgets.iter().find(|budget| budget.purpose == self.purpose)?;
-        let (kind, delta) = (budget.opened.kind, budget.opened.delta);
-        let cost =
-            |rounds: u32| Claim::priced(*event, rounds, self.blocks.min(rounds), (kind, delta)).total();
-        let left = Cost { nano: budget.left.nano, delta_ppm: budget.left.delta_ppm };
-        let fits = |cost: Cost| cost.nano <= left.nano && cost.delta_ppm <= left.delta_ppm;
-        let amount = |cost: Cost| Amount {
-            nano: cost.nano,
-            delta_ppm: cost.delta_ppm,
-            epsilon: kind.epsilon(cost, delta),
-        };
-        let asked = cost(self.rounds);
-        let after = fits(asked)
-            .then(|| Cost { nano: left.nano - asked.nano, delta_ppm: left.delta_ppm - asked.delta_ppm });
-        let used =
-            [report.spent, report.reserved].map(|part| Cost { nano: part.nano, delta_ppm: part.delta_ppm });
-        let with_all = used.into_iter().sum::<Cost>().plus(asked);
-        Some(BudgetOutlook {
-            site: site.clone(),
-            cohort: report.cohort.clone(),
-            purpose: self.purpose,
-            kind,
-            delta,
-            fits: after.is_some(),
-            cost: amount(asked),
-            epsilons: Accounts::of(&[repeated(event, self.rounds)], delta.value()),
-            left: budget.left,
-            left_after: after.map(amount),
-            cohort_after: after.map(|_| kind.epsilon(with_all, delta)),
-            rounds_max: largest(|rounds| fits(cost(rounds))),
-            caution: match (report.not_private_since, report.unbounded_since) {
-                (None, None) => None,
-                (Some(_), _) | (None, Some(_)) => Some(report.headline()),
+    /// Returns what is asked.
+    #[must_use]
+    pub fn question(&self) -> Question {
+        let mechanism = match (&self.like, self.noise_multiplier) {
+            (Some(study), _) => Mechanism::Like(study.clone()),
+            (None, multiplier) => Mechanism::Own {
+                noise_multiplier: multiplier.expect("the arguments have one or the other"),
+                sampling: self.sampling.0,
+                local_steps: self.local_steps,
             },
-        })
-    }
-}
-
-/// Returns the integers of a site's own noise with this multiplier, on a grid as fine as plans have.
-fn integers(sampling: Ratio, multiplier: f64, steps: u64) -> Option<GaussianEvent> {
-    let [m, one_site] = [GRID_BITS, 1];
-    let (m, noise_shares) = (NoiseBits::try_from(m).ok()?, NoiseShares::try_from(one_site).ok()?);
-    let c_int = IntegerClip::try_from(c_int_for(m, noise_shares, multiplier)).ok()?;
-    Some(GaussianEvent { sampling, m, c_int, noise_shares, steps })
-}
-
-fn repeated(event: &GaussianEvent, rounds: u32) -> GaussianEvent {
-    GaussianEvent { steps: event.steps.saturating_mul(rounds.into()), ..*event }
-}
-
-/// Returns the largest number of rounds up to [`ROUNDS_MAX`] that fits; 0 where not even one does.
-///
-/// A cost grows with the rounds, so halving finds it; a last block that is smaller than the others may
-/// make it one or two too small, never too large.
-fn largest(fits: impl Fn(u32) -> bool) -> u32 {
-    let mut beyond = 1;
-    while beyond <= ROUNDS_MAX && fits(beyond) {
-        beyond *= 2;
-    }
-    let (mut most, mut beyond) = (beyond / 2, beyond.min(ROUNDS_MAX + 1));
-    while most + 1 < beyond {
-        let middle = most.midpoint(beyond);
-        if fits(middle) {
-            most = middle;
-        } else {
-            beyond = middle;
+        };
+        Question {
+            rounds: self.rounds,
+            mechanism,
+            blocks: self.blocks,
+            cohort: self.cohort.clone(),
+            purpose: self.purpose,
+            alone: self.delta.map(|delta| (delta, self.epsilon)),
         }
     }
-    most
 }
 
 /// Writes the answer for people.
@@ -259,34 +86,30 @@ pub fn text(outlook: &Outlook) -> String {
         event.noise_multiplier()
     );
     if let Some(Alone { delta, epsilons, rounds_max }) = alone {
-        push(&mut text, format_args!("\nalone, at delta {delta}: {}", accounts(epsilons)));
+        text += &format!("\nalone, at delta {delta}: {}", accounts(epsilons));
         if let Some(most) = rounds_max {
-            push(&mut text, format_args!("\nat most {} fit", number_of(*most)));
+            text += &format!("\nat most {} fit", number_of(*most));
         }
     }
     for budget in budgets {
         let BudgetOutlook { site, cohort, purpose, kind, delta, cost, left, .. } = budget;
         let kind = kind_name(*kind);
-        push(&mut text, format_args!("\n{cohort} at {site}, {purpose} budget of {kind} at delta {delta}:"));
+        text += &format!("\n{cohort} at {site}, {purpose} budget of {kind} at delta {delta}:");
         if let Some(caution) = &budget.caution {
-            push(&mut text, format_args!("\n  whatever fits, this cohort is {caution}"));
+            text += &format!("\n  whatever fits, this cohort is {caution}");
         }
-        push(&mut text, format_args!("\n  left       epsilon {:.4}", left.epsilon));
-        push(
-            &mut text,
-            format_args!("\n  cost       epsilon {:.4} alone ({})", cost.epsilon, accounts(&budget.epsilons)),
-        );
+        text += &format!("\n  left       epsilon {:.4}", left.epsilon);
+        text += &format!("\n  cost       epsilon {:.4} alone ({})", cost.epsilon, accounts(&budget.epsilons));
         match budget.left_after.zip(budget.cohort_after) {
-            Some((after, cohort)) => push(
-                &mut text,
-                format_args!(
+            Some((after, cohort)) => {
+                text += &format!(
                     "\n  it fits    epsilon {:.4} would be left, and {cohort:.4} be spent or reserved of the cohort",
                     after.epsilon
-                ),
-            ),
+                )
+            }
             None => text.push_str("\n  it does not fit"),
         }
-        push(&mut text, format_args!("\n  at most    {}", number_of(budget.rounds_max)));
+        text += &format!("\n  at most    {}", number_of(budget.rounds_max));
     }
     text
 }
@@ -315,23 +138,4 @@ fn purpose(text: &str) -> Result<Purpose, String> {
 
 fn delta(text: &str) -> Result<Delta, String> {
     Delta::try_from(text.to_owned()).map_err(|error| error.to_string())
-}
-
-/// As fine as the largest plans: the noise multiplier is expressed to a millionth.
-const GRID_BITS: i64 = 24;
-
-/// More than any plan has.
-const ROUNDS_MAX: u32 = 1_000_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_largest_number_is_found_between_its_neighbours() {
-        for limit in [0, 1, 2, 3, 7, 8, 9, 1000, ROUNDS_MAX - 1, ROUNDS_MAX] {
-            assert_eq!(largest(|rounds| rounds <= limit), limit);
-        }
-        assert_eq!(largest(|_| true), ROUNDS_MAX);
-    }
 }

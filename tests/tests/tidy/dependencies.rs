@@ -14,8 +14,8 @@ pub(crate) fn only_models_links_libtorch(graph: &Graph) -> Vec<String> {
 
 /// I1: the coordinator and what researchers run cannot load a cohort.
 pub(crate) fn coordinator_and_cli_link_no_data_loader(graph: &Graph) -> Vec<String> {
-    let programs =
-        ["coordinator", "research", "simulation", "lab", "cli"].map(|name| format!("fedtwin-{name}"));
+    let programs = ["coordinator", "auditor", "research", "simulation", "lab", "cli"]
+        .map(|name| format!("fedtwin-{name}"));
     let loaders = ["fedtwin-cohort", "fedtwin-models", "fedtwin-twin", "png", "csv"];
     forbid(graph, programs.iter(), &loaders, "patients' data are read at the site alone")
 }
@@ -74,7 +74,8 @@ fn forbid<'a>(
 }
 
 /// Folders whose code is synchronous and knows no clock and no network.
-pub(crate) const PURE: &[&str] = &["plan", "privacy", "audit-log", "metrics", "attack", "secagg", "twin"];
+pub(crate) const PURE: &[&str] =
+    &["plan", "privacy", "audit-log", "metrics", "attack", "secagg", "auditor", "twin"];
 
 /// The crates and what each may import; `*` is everything.
 const BELOW: &[(&str, &[&str])] = &[
@@ -108,13 +109,17 @@ const BELOW: &[(&str, &[&str])] = &[
             "attack",
         ],
     ),
+    ("auditor", &["plan", "privacy", "audit-log", "certs", "attack"]),
     ("research", &["proto", "plan", "privacy", "certs", "daemon", "metrics"]),
     (
         "simulation",
         &["proto", "plan", "privacy", "trainer", "audit-log", "certs", "daemon", "metrics", "research"],
     ),
     ("lab", &["plan", "trainer", "daemon", "metrics", "research", "simulation"]),
-    ("cli", &["plan", "privacy", "audit-log", "certs", "daemon", "attack", "research", "simulation"]),
+    (
+        "cli",
+        &["plan", "privacy", "audit-log", "certs", "daemon", "attack", "auditor", "research", "simulation"],
+    ),
     ("tests", &["*"]),
     ("xtask", &[]),
 ];

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use fedtwin_audit_log::PublicKey;
+use fedtwin_auditor::verify::Verified;
 use fedtwin_certs::{LogSigner, folder};
 use fedtwin_daemon::program;
 use fedtwin_plan::{Digest, Ratio};
@@ -18,8 +19,7 @@ use fedtwin_privacy::ledger::{
     Purpose, Round, StudyRequest,
 };
 
-use super::keys::Trust;
-use super::ledger::Ledger;
+use super::trust::Trust;
 use super::*;
 use crate::testing::{NOW, federation};
 
@@ -88,8 +88,13 @@ impl Bench {
         }
     }
 
+    fn verified(&self, trust: &Trust) -> Result<Verified, NotVerified> {
+        let bytes = std::fs::read(self.ledger()).unwrap();
+        fedtwin_auditor::verify::verify("ledger", &bytes, &trust.load().unwrap())
+    }
+
     fn refusal(&self, trust: &Trust) -> String {
-        program::describe(&verify::verify_file(&self.ledger(), &trust.load().unwrap()).unwrap_err())
+        program::describe(&self.verified(trust).unwrap_err())
     }
 }
 
@@ -104,12 +109,11 @@ fn change(file: &Path, line: usize, from: &str, to: &str) {
 #[test]
 fn a_ledger_is_verified_with_its_sites_certificate_or_key() {
     let bench = Bench::new();
-    let text = verify::verify_file(&bench.ledger(), &bench.trust("va").load().unwrap()).unwrap().to_string();
+    let text = bench.verified(&bench.trust("va")).unwrap().to_string();
     assert!(text.starts_with("ledger of site va in demo: verified\nentries  5\n"), "{text}");
     let credentials = folder::load_credentials(&bench.folder.path().join("holders/va")).unwrap();
     let key = Some(PublicKey(*credentials.identity_key().public().as_bytes()));
-    let by_key = Trust { key, ..Trust::default() }.load().unwrap();
-    assert_eq!(verify::verify_file(&bench.ledger(), &by_key).unwrap().to_string(), text);
+    assert_eq!(bench.verified(&Trust { key, ..Trust::default() }).unwrap().to_string(), text);
 }
 
 #[test]
@@ -120,7 +124,8 @@ fn the_first_bad_entry_is_named() {
     assert!(refusal.contains("line 3 (expected entry 2) is bad"), "{refusal}");
     assert!(refusal.contains("the signature does not fit"), "{refusal}");
     // Without a key the rules still hold it to its own numbers.
-    let unverified = Ledger::read(&bench.ledger(), &Trust::default().load().unwrap());
+    let bytes = std::fs::read(bench.ledger()).unwrap();
+    let unverified = Ledger::parse("ledger", &bytes, &Trust::default().load().unwrap());
     let refusal = program::describe(&unverified.unwrap_err());
     assert!(refusal.contains("line 3 (entry 2) breaks a rule"), "{refusal}");
 }

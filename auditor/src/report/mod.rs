@@ -1,4 +1,4 @@
-//! `fedtwin audit report`: everything that an auditor of one study at one site is owed, on one page and as JSON.
+//! Everything that an auditor of one study at one site is owed, on one page and as JSON.
 
 mod beside;
 mod chart;
@@ -6,10 +6,6 @@ mod facts;
 mod page;
 mod style;
 
-use std::io;
-use std::path::{Path, PathBuf};
-
-use clap::Args;
 use fedtwin_attack::normal::true_positive_rate_max;
 use fedtwin_attack::report::{RecordsUsed, VERSION as ATTACK_VERSION};
 use fedtwin_plan::{Digest, Plan, StudyId};
@@ -21,43 +17,27 @@ use fedtwin_privacy::ledger::budget::{Relation, Unit};
 use fedtwin_privacy::ledger::report::ClaimReport;
 use fedtwin_privacy::ledger::{CohortReport, Delta, Purpose, Spend, StudyReport};
 
+pub use beside::Beside;
 pub use facts::{
     Code, CurvePoint, Mechanism, Noised, Promise, Rates, Report, Source, Total, TradeOff, Trust, What,
     Witnessed,
 };
 pub use page::render;
 
-use self::beside::Beside;
-use super::accounts::{Accounts, of_study, planned, spent};
-use super::ledger::Ledger;
-use super::plans::NoPlan;
-use super::sources::{NoLedger, Sources};
-use super::views::{Continued, Heads, OtherView};
+use crate::accounts::{Accounts, of_study, planned, spent};
+use crate::ledger::Ledger;
+use crate::plans::NoPlan;
+use crate::views::Continued;
 
 /// What to report on.
-#[derive(Debug, Args)]
-pub struct ReportOn {
-    /// Which ledgers.
-    #[command(flatten)]
-    pub sources: Sources,
+#[derive(Debug, Default)]
+pub struct Asked {
     /// Only this study; without it, every study of the ledgers.
-    #[arg(long)]
-    study: Option<StudyId>,
-    /// A study's plan, for its clip and what users of its models learn; may be given for several.
-    #[arg(long, value_name = "PLAN.TOML")]
-    plan: Vec<PathBuf>,
-    /// What `fedtwin-site audit attack --json` wrote about a plan; may be given for several.
-    #[arg(long, value_name = "ATTACK.JSON")]
-    attack: Vec<PathBuf>,
-    /// What others kept of the ledgers.
-    #[command(flatten)]
-    heads: Heads,
+    pub study: Option<StudyId>,
+    /// What was handed in beside the ledgers.
+    pub beside: Beside,
     /// How the study's settings were chosen, and on which data: it is on the page word for word.
-    #[arg(long, value_name = "TEXT")]
-    tuning: Option<String>,
-    /// The folder for `SITE.STUDY.html` and `.json`; made if it is not there.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    pub tuning: Option<String>,
 }
 
 /// Why there is no report.
@@ -66,22 +46,6 @@ pub enum NoReport {
     /// No ledger has a study to report on.
     #[error("no ledger has {}", .0.as_ref().map_or("a study".to_owned(), |study| format!("a study {study}")))]
     NoStudy(Option<StudyId>),
-    /// A file cannot be read or written.
-    #[error("{file} cannot be {action}")]
-    Io {
-        /// The file.
-        file: PathBuf,
-        /// Read or written.
-        action: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// There are no keys.
-    #[error(transparent)]
-    NoLedger(#[from] NoLedger),
-    /// A ledger is not the one that others saw.
-    #[error(transparent)]
-    OtherView(#[from] OtherView),
     /// A plan is of no use.
     #[error(transparent)]
     Plan(#[from] NoPlan),
@@ -89,7 +53,7 @@ pub enum NoReport {
     #[error("{file} is no report of attacks")]
     Attack {
         /// The file.
-        file: PathBuf,
+        file: String,
         /// Why.
         source: serde_json::Error,
     },
@@ -97,7 +61,7 @@ pub enum NoReport {
     #[error("{file} has the form {found}, expected {ATTACK_VERSION}: it is of another release")]
     AttackVersion {
         /// The file.
-        file: PathBuf,
+        file: String,
         /// Its form.
         found: u32,
     },
@@ -105,26 +69,23 @@ pub enum NoReport {
     #[error("{file} is about a plan {digest} that none of the reported studies ran")]
     OtherPlan {
         /// The file.
-        file: PathBuf,
+        file: String,
         /// What it is about.
         digest: Digest,
     },
 }
 
-/// Reports on the studies that were asked for.
+/// Reports on the studies that were asked for; each ledger has the heads that it continues.
 ///
 /// # Errors
 /// Refuses a study that no ledger has, and plans and attacks that belong to none.
-pub fn reports(ledgers: &[Ledger], asked: &ReportOn) -> Result<Vec<Report>, NoReport> {
-    let beside = Beside::read(&asked.plan, &asked.attack)?;
-    let heads = asked.heads.compare(ledgers, &asked.sources.trust.load().map_err(NoLedger::from)?)?;
+pub fn reports(ledgers: &[Ledger], heads: &[Vec<Continued>], asked: &Asked) -> Result<Vec<Report>, NoReport> {
     let mut reports = Vec::new();
-    for (ledger, heads) in ledgers.iter().zip(&heads) {
+    for (ledger, heads) in ledgers.iter().zip(heads) {
         for cohort in ledger.state.report() {
             let wanted = |study: &&StudyReport| asked.study.as_ref().is_none_or(|name| *name == study.study);
             for study in cohort.studies.iter().filter(wanted) {
-                let beside = (&beside, asked.tuning.as_deref());
-                reports.push(report((ledger, heads), &cohort, study, beside));
+                reports.push(report((ledger, heads), &cohort, study, asked));
             }
         }
     }
@@ -132,38 +93,17 @@ pub fn reports(ledgers: &[Ledger], asked: &ReportOn) -> Result<Vec<Report>, NoRe
         return Err(NoReport::NoStudy(asked.study.clone()));
     }
     let known = |digest: Digest| reports.iter().any(|report| report.plan == digest);
-    match beside.digests().find(|(_, digest)| !known(*digest)) {
+    match asked.beside.digests().find(|(_, digest)| !known(*digest)) {
         None => Ok(reports),
         Some((file, digest)) => Err(NoReport::OtherPlan { file: file.to_owned(), digest }),
     }
-}
-
-/// Writes each report as a page and as JSON, and returns the pages' names.
-///
-/// # Errors
-/// Passes on what the disk says.
-pub fn write(reports: &[Report], folder: &Path) -> Result<Vec<PathBuf>, NoReport> {
-    let written = |file: &Path, done: io::Result<()>| {
-        done.map_err(|source| NoReport::Io { file: file.to_owned(), action: "written", source })
-    };
-    written(folder, std::fs::create_dir_all(folder))?;
-    let mut pages = Vec::new();
-    for report in reports {
-        let name = format!("{}.{}", report.site, report.study);
-        let (page, json) = (folder.join(format!("{name}.html")), folder.join(format!("{name}.json")));
-        let text = serde_json::to_string_pretty(report).expect("a report has text keys");
-        written(&json, std::fs::write(&json, text + "\n"))?;
-        written(&page, std::fs::write(&page, render(report)))?;
-        pages.push(page);
-    }
-    Ok(pages)
 }
 
 fn report(
     (ledger, heads): (&Ledger, &[Continued]),
     cohort: &CohortReport,
     study: &StudyReport,
-    (beside, tuning): (&Beside, Option<&str>),
+    Asked { beside, tuning, .. }: &Asked,
 ) -> Report {
     let plan = beside.plan(study.plan);
     let delta = cohort.terms().map(|(_, delta)| delta);
@@ -201,7 +141,7 @@ fn report(
         curve: bounded.as_ref().map(|(events, delta)| curve(events, *delta)).unwrap_or_default(),
         trade_off: bounded.as_ref().and_then(|(events, delta)| trade_off(events, *delta)),
         total: Total::of(cohort),
-        tuning: tuning.map(str::to_owned),
+        tuning: tuning.clone(),
         code: Code {
             report_by: concat!("fedtwin ", env!("CARGO_PKG_VERSION")).to_owned(),
             randomness: RANDOMNESS,

@@ -1,4 +1,4 @@
-//! `fedtwin audit recompute`: what the logged integers cost, without believing any amount in the ledger.
+//! What the logged integers cost, without believing any amount in the ledger.
 //!
 //! Two kinds of numbers, which bound different things:
 //!
@@ -10,37 +10,16 @@
 //!   bound nothing once a study was chosen after seeing another one's result.
 
 mod plan;
-mod text;
 
-use std::path::PathBuf;
-
-use clap::Args;
 use fedtwin_plan::{CohortName, Digest, FederationName, SiteName, StudyId};
 use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::ledger::report::ClaimReport;
 use fedtwin_privacy::ledger::{Claim, CohortReport, Cost, Delta, Kind, Purpose, Spend, Stage, StudyReport};
 use serde::Serialize;
 
-pub use text::text;
-
-use super::accounts::{Accounts, of_study, planned, spent};
-use super::ledger::Ledger;
-use super::plans::{NoPlan, Plans};
-use super::sources::Sources;
-
-/// Which ledgers to compute anew.
-#[derive(Debug, Args)]
-pub struct Recompute {
-    /// Which ledgers.
-    #[command(flatten)]
-    pub sources: Sources,
-    /// A study's plan, whose noise and attempts the ledgers' claims are held against; may be given for several.
-    #[arg(long, value_name = "PLAN.TOML")]
-    pub plan: Vec<PathBuf>,
-    /// Write JSON: {"ledgers": [{"site", "cohorts": [{"adaptive", "fixed", "studies"}], "everything"}], "findings"}.
-    #[arg(long)]
-    pub json: bool,
-}
+use crate::accounts::{Accounts, of_study, planned, spent};
+use crate::ledger::Ledger;
+use crate::plans::{NoPlan, Plans};
 
 /// What was found in all ledgers.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,11 +1,11 @@
-//! By which keys logs are verified: identity certificates under the federation's authority, or a bare key.
+//! Whom an auditor believes: identity certificates under the federation's authority, or a bare key.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use fedtwin_audit_log::PublicKey;
-use fedtwin_certs::Identity;
+use fedtwin_auditor::keys::Keys;
 use fedtwin_certs::folder::{self, FolderError, Revocations};
 use fedtwin_daemon::clock;
 use fedtwin_plan::Digest;
@@ -26,10 +26,6 @@ pub struct Trust {
     #[arg(long, value_name = "HEX", conflicts_with = "ca", value_parser = public_key)]
     pub key: Option<PublicKey>,
 }
-
-/// Keys of known or unknown writers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Keys(Vec<(Option<Identity>, PublicKey)>);
 
 impl Trust {
     /// Reads and verifies the certificates.
@@ -55,30 +51,7 @@ impl Trust {
                 keys.push((Some(certificate.identity), PublicKey(*key.as_bytes())));
             }
         }
-        Ok(Keys(keys))
-    }
-}
-
-impl Keys {
-    /// Returns all keys of the writer `identity`, old ones included, and those whose holder is not stated.
-    pub fn all_of<'a>(&'a self, identity: &'a Identity) -> impl Iterator<Item = PublicKey> + 'a {
-        let matching =
-            move |holder: &Option<Identity>| holder.as_ref().is_none_or(|holder| holder == identity);
-        self.0.iter().filter(move |(holder, _)| matching(holder)).map(|&(_, key)| key)
-    }
-
-    /// Returns the keys of known holders by the names under which they cosign: `<federation>/<role>/<name>`.
-    pub fn cosigners(&self) -> impl Iterator<Item = (String, PublicKey)> {
-        self.0.iter().filter_map(|(holder, key)| Some((holder.as_ref()?.cosigner(), *key)))
-    }
-
-    /// Returns the only key, for logs that do not say whose they are.
-    #[must_use]
-    pub fn only(&self) -> Option<PublicKey> {
-        match self.0.as_slice() {
-            [(_, key)] => Some(*key),
-            [] | [_, _, ..] => None,
-        }
+        Ok(keys.into_iter().collect())
     }
 }
 

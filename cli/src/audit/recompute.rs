@@ -1,13 +1,31 @@
-//! The recomputation as a table, with what each number bounds.
+//! `fedtwin audit recompute`: the recomputation as a table, with what each number bounds.
 
+use std::path::PathBuf;
+
+use clap::Args;
+use fedtwin_auditor::accounts::Accounts;
+use fedtwin_auditor::recompute::{
+    ClaimAccount, CohortAccount, Everything, LedgerAccount, Recomputed, StudyAccount, Together, Verdict,
+};
+use fedtwin_auditor::words::{kind_name, stage_name};
 use fedtwin_daemon::table::Table;
 use fedtwin_privacy::ledger::Cost;
 
-use super::{
-    ClaimAccount, CohortAccount, Everything, LedgerAccount, Recomputed, StudyAccount, Together, Verdict,
-};
-use crate::audit::accounts::Accounts;
-use crate::audit::budgets::{kind_name, stage_name};
+use super::sources::Sources;
+
+/// Which ledgers to compute anew.
+#[derive(Debug, Args)]
+pub struct Recompute {
+    /// Which ledgers.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// A study's plan, whose noise and attempts the ledgers' claims are held against; may be given for several.
+    #[arg(long, value_name = "PLAN.TOML")]
+    pub plan: Vec<PathBuf>,
+    /// Write JSON: {"ledgers": [{"site", "cohorts": [{"adaptive", "fixed", "studies"}], "everything"}], "findings"}.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Writes the table.
 #[must_use]

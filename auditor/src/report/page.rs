@@ -6,8 +6,8 @@ use fedtwin_privacy::ledger::{BudgetReport, CAP_AND_SPEND};
 use super::chart;
 use super::facts::{Mechanism, Promise, Report, Total, TradeOff, What};
 use super::style::STYLE;
-use crate::audit::budgets::{kind_name, stage_name};
 use crate::markup::{escape, push};
+use crate::words::{kind_name, stage_name};
 
 /// Renders a report.
 #[must_use]

@@ -1,15 +1,12 @@
 //! A site's ledger as an auditor has it: a file or a mirror, verified where there is a key.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
 use fedtwin_audit_log::merkle::Frontier;
 use fedtwin_audit_log::{FirstBad, LeafHash, Stamp, Succession, Summary, entries};
 use fedtwin_certs::{Identity, Role};
 use fedtwin_privacy::ledger::{Body, LedgerState, Opened, Violation};
 use serde::Deserialize;
 
-use super::keys::Keys;
+use crate::keys::Keys;
 
 /// A ledger whose entries keep the rules.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,14 +28,6 @@ pub struct Ledger {
 /// Why a ledger is not shown.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerRefused {
-    /// The file cannot be read.
-    #[error("{file} cannot be read")]
-    Io {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
     /// The text does not begin as a ledger does.
     #[error("{0} does not begin like a site's ledger")]
     NotALedger(String),
@@ -84,16 +73,6 @@ struct Unverified {
 }
 
 impl Ledger {
-    /// Reads a ledger file.
-    ///
-    /// # Errors
-    /// As [`Ledger::parse`], or the file cannot be read.
-    pub fn read(file: &Path, keys: &Keys) -> Result<Self, LedgerRefused> {
-        let bytes =
-            std::fs::read(file).map_err(|source| LedgerRefused::Io { file: file.to_owned(), source })?;
-        Self::parse(&file.display().to_string(), &bytes, keys)
-    }
-
     /// Verifies a ledger with its owner's key, where there is one, and replays it.
     ///
     /// # Errors
@@ -160,7 +139,7 @@ fn identity(owner: &Opened) -> Identity {
 }
 
 /// Returns whose ledger a text claims to be, unless it is another kind of log.
-pub(super) fn owner(bytes: &[u8]) -> Option<Opened> {
+pub(crate) fn owner(bytes: &[u8]) -> Option<Opened> {
     let first = lines(bytes).next()?;
     match serde_json::from_slice(first).ok()? {
         Unverified { body: Body::Opened(owner), .. } => Some(owner),
@@ -200,6 +179,6 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Returns the JSON of a line.
-pub(super) fn json_of(line: &[u8]) -> &[u8] {
+pub(crate) fn json_of(line: &[u8]) -> &[u8] {
     line.rsplitn(2, |&byte| byte == b'\t').last().unwrap_or(line)
 }

@@ -1,8 +1,6 @@
 //! Proofs that one entry is in a ledger, for somebody who is not to see the others.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
 
 use fedtwin_audit_log::LeafHash;
 use fedtwin_audit_log::checkpoint::{CheckpointError, open_proof, write_proof};
@@ -11,9 +9,9 @@ use fedtwin_certs::{Identity, Role};
 use fedtwin_plan::Digest;
 use serde::Serialize;
 
-use super::keys::Keys;
-use super::ledger::{Ledger, json_of};
-use super::views::Continued;
+use crate::keys::Keys;
+use crate::ledger::{Ledger, json_of};
+use crate::views::Continued;
 
 /// That an entry is under a ledger's root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,24 +58,14 @@ pub enum NotProven {
     /// No signed head includes the entry.
     #[error("a proof that others can check needs a --checkpoint of more than {0} entries")]
     NoHead(u64),
-    /// A file cannot be read or written.
-    #[error("{file} cannot be {action}")]
-    Io {
-        /// The file.
-        file: PathBuf,
-        /// Read or written.
-        action: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
     /// The proof is of no site's ledger.
     #[error("{0} is not a proof about a site's ledger")]
-    NotAProof(PathBuf),
+    NotAProof(String),
     /// No key is the site's.
     #[error("no key to verify {file} with: give --ca and --identity of {origin}'s site, or --key")]
     NoKey {
         /// The proof.
-        file: PathBuf,
+        file: String,
         /// The ledger.
         origin: String,
     },
@@ -85,7 +73,7 @@ pub enum NotProven {
     #[error("{file} does not prove that this entry is in {origin}")]
     Refuted {
         /// The proof.
-        file: PathBuf,
+        file: String,
         /// The ledger.
         origin: String,
         /// Why.
@@ -109,38 +97,31 @@ pub fn prove(ledger: &Ledger, entry: u64) -> Result<Inclusion, NotProven> {
     Ok(Inclusion { entry, leaf: leaf.to_string(), proof })
 }
 
-/// Writes the proof in the C2SP format `tlog-proof`, against the largest head that the ledger continues.
+/// Returns the proof in the C2SP format `tlog-proof`, against the largest head that the ledger continues.
 ///
 /// # Errors
 /// Refuses an entry that no head includes.
-pub fn export(ledger: &Ledger, heads: &[Continued], entry: u64, file: &Path) -> Result<(), NotProven> {
+pub fn export(ledger: &Ledger, heads: &[Continued], entry: u64) -> Result<String, NotProven> {
     let head = heads.iter().max_by_key(|head| head.entries).filter(|head| head.entries > entry);
     let head = head.ok_or(NotProven::NoHead(entry))?;
     let size = usize::try_from(head.entries).expect("the ledger continues the head");
     let place = usize::try_from(entry).expect("an entry below the head's is in the ledger");
     let proof = inclusion(&ledger.leaves[..size], place).expect("the head includes the entry");
-    std::fs::write(file, write_proof(entry, &proof, &head.note)).map_err(|source| NotProven::Io {
-        file: file.to_owned(),
-        action: "written",
-        source,
-    })
+    Ok(write_proof(entry, &proof, &head.note))
 }
 
-/// Verifies a proof of one entry, whose line alone is in `entry`.
+/// Verifies the proof in `file` of one entry, whose line alone is given.
 ///
 /// # Errors
 /// Refuses a proof of another entry or ledger, or of an altered one.
-pub fn verify_entry(entry: &Path, file: &Path, keys: &Keys) -> Result<Proven, NotProven> {
-    let read = |file: &Path| {
-        std::fs::read(file).map_err(|source| NotProven::Io { file: file.to_owned(), action: "read", source })
-    };
-    let line = read(entry)?;
-    let leaf = LeafHash::of(json_of(line.strip_suffix(b"\n").unwrap_or(&line)));
-    let text = String::from_utf8(read(file)?).map_err(|_not_text| NotProven::NotAProof(file.to_owned()))?;
+pub fn verify_entry(line: &[u8], (file, proof): (&str, &[u8]), keys: &Keys) -> Result<Proven, NotProven> {
+    let leaf = LeafHash::of(json_of(line.strip_suffix(b"\n").unwrap_or(line)));
+    let not_a_proof = || NotProven::NotAProof(file.to_owned());
+    let text = str::from_utf8(proof).map_err(|_not_text| not_a_proof())?;
     let origin = text.split_once("\n\n").and_then(|(_, note)| note.lines().next());
-    let origin = origin.ok_or_else(|| NotProven::NotAProof(file.to_owned()))?.to_owned();
-    let site = site_of(&origin).ok_or_else(|| NotProven::NotAProof(file.to_owned()))?;
-    let mut opened = keys.all_of(&site).map(|key| open_proof(&text, leaf, &origin, &key));
+    let origin = origin.ok_or_else(not_a_proof)?.to_owned();
+    let site = site_of(&origin).ok_or_else(not_a_proof)?;
+    let mut opened = keys.all_of(&site).map(|key| open_proof(text, leaf, &origin, &key));
     let first = opened.next();
     let first = first.ok_or_else(|| NotProven::NoKey { file: file.to_owned(), origin: origin.clone() })?;
     match first.or_else(|refused| opened.find_map(Result::ok).ok_or(refused)) {

@@ -4,27 +4,16 @@
 //! readers. What gives both away is any head that the site signed and somebody else kept: a ledger either
 //! continues it, or is too short, or is another one.
 
-use std::io;
-use std::path::PathBuf;
-
-use clap::Args;
 use fedtwin_audit_log::checkpoint::{Checkpoint, CheckpointError};
 use fedtwin_audit_log::cosignature::cosigned;
 use fedtwin_audit_log::proof::consistency;
 use fedtwin_plan::Digest;
-use fedtwin_privacy::ledger::witness::{RolledBack, compare, origin};
+use fedtwin_privacy::ledger::witness::{self, RolledBack, origin};
 use serde::Serialize;
 
-use super::keys::Keys;
-use super::ledger::Ledger;
-
-/// Which heads to compare with.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Heads {
-    /// A signed head (C2SP checkpoint) that somebody kept of a ledger; may be given for several.
-    #[arg(long, value_name = "NOTE")]
-    pub checkpoint: Vec<PathBuf>,
-}
+use crate::given::Given;
+use crate::keys::Keys;
+use crate::ledger::Ledger;
 
 /// A head that a ledger continues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,19 +45,11 @@ pub struct Cosigned {
 /// Why a ledger is not the one that others saw.
 #[derive(Debug, thiserror::Error)]
 pub enum OtherView {
-    /// A note cannot be read.
-    #[error("{file} cannot be read")]
-    Io {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
     /// A note is about a ledger that was not given.
     #[error("{file} is a checkpoint of {origin:?}, and no such ledger was given")]
     OtherLog {
         /// The file.
-        file: PathBuf,
+        file: String,
         /// Its first line.
         origin: String,
     },
@@ -134,37 +115,33 @@ pub enum OtherView {
     },
 }
 
-impl Heads {
-    /// Compares ledgers with each head and with each other, and returns what each continues.
-    ///
-    /// # Errors
-    /// Names the ledger that was rolled back or shown to others in another form, and how that is known.
-    pub fn compare(&self, ledgers: &[Ledger], keys: &Keys) -> Result<Vec<Vec<Continued>>, OtherView> {
-        copies(ledgers)?;
-        let mut continued = vec![Vec::new(); ledgers.len()];
-        for file in &self.checkpoint {
-            let note = std::fs::read_to_string(file)
-                .map_err(|source| OtherView::Io { file: file.clone(), source })?;
-            let name = note.lines().next().unwrap_or_default().to_owned();
-            let mut known = false;
-            for (ledger, continued) in ledgers.iter().zip(&mut continued) {
-                if origin(&ledger.owner) == name {
-                    known = true;
-                    continued.push(head(ledger, &file.display().to_string(), &note, keys)?);
-                }
-            }
-            if !known {
-                return Err(OtherView::OtherLog { file: file.clone(), origin: name });
-            }
-        }
+/// Compares ledgers with each signed head and with each other, and returns what each continues.
+///
+/// # Errors
+/// Names the ledger that was rolled back or shown to others in another form, and how that is known.
+pub fn compare(ledgers: &[Ledger], heads: &[Given], keys: &Keys) -> Result<Vec<Vec<Continued>>, OtherView> {
+    copies(ledgers)?;
+    let mut continued = vec![Vec::new(); ledgers.len()];
+    for Given { name: file, text: note } in heads {
+        let name = note.lines().next().unwrap_or_default().to_owned();
+        let mut known = false;
         for (ledger, continued) in ledgers.iter().zip(&mut continued) {
-            // A mirror without a key is shown as not verified, and so is what is kept beside it.
-            if let Some(note) = ledger.note.as_ref().filter(|_| ledger.verified.is_some()) {
-                continued.push(head(ledger, "the coordinator's checkpoint", note, keys)?);
+            if origin(&ledger.owner) == name {
+                known = true;
+                continued.push(head(ledger, file, note, keys)?);
             }
         }
-        Ok(continued)
+        if !known {
+            return Err(OtherView::OtherLog { file: file.clone(), origin: name });
+        }
     }
+    for (ledger, continued) in ledgers.iter().zip(&mut continued) {
+        // A mirror without a key is shown as not verified, and so is what is kept beside it.
+        if let Some(note) = ledger.note.as_ref().filter(|_| ledger.verified.is_some()) {
+            continued.push(head(ledger, "the coordinator's checkpoint", note, keys)?);
+        }
+    }
+    Ok(continued)
 }
 
 fn head(ledger: &Ledger, file: &str, note: &str, keys: &Keys) -> Result<Continued, OtherView> {
@@ -186,7 +163,7 @@ fn head(ledger: &Ledger, file: &str, note: &str, keys: &Keys) -> Result<Continue
         }
     };
     let (name, path) = (ledger.name.clone(), file.to_owned());
-    match compare(&ledger.leaves, &checkpoint) {
+    match witness::compare(&ledger.leaves, &checkpoint) {
         Ok(()) => {}
         Err(RolledBack::Shorter { found, signed }) => {
             let last = signed - 1;
