@@ -9,7 +9,6 @@ pub mod export;
 pub mod given;
 pub mod keys;
 pub mod ledger;
-mod markup;
 pub mod plans;
 pub mod proof;
 pub mod recompute;

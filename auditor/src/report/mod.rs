@@ -1,10 +1,10 @@
 //! Everything that an auditor of one study at one site is owed, on one page and as JSON.
 
+mod attacked;
 mod beside;
 mod chart;
 mod facts;
 mod page;
-mod style;
 
 use fedtwin_attack::normal::true_positive_rate_max;
 use fedtwin_attack::report::{RecordsUsed, VERSION as ATTACK_VERSION};

@@ -75,7 +75,7 @@ fn forbid<'a>(
 
 /// Folders whose code is synchronous and knows no clock and no network.
 pub(crate) const PURE: &[&str] =
-    &["plan", "privacy", "audit-log", "metrics", "attack", "secagg", "auditor", "twin"];
+    &["plan", "privacy", "audit-log", "metrics", "attack", "secagg", "auditor", "page", "twin"];
 
 /// The crates and what each may import; `*` is everything.
 const BELOW: &[(&str, &[&str])] = &[
@@ -109,13 +109,14 @@ const BELOW: &[(&str, &[&str])] = &[
             "attack",
         ],
     ),
-    ("auditor", &["plan", "privacy", "audit-log", "certs", "attack"]),
+    ("page", &[]),
+    ("auditor", &["plan", "privacy", "audit-log", "certs", "attack", "page"]),
     ("research", &["proto", "plan", "privacy", "certs", "daemon", "metrics"]),
     (
         "simulation",
         &["proto", "plan", "privacy", "trainer", "audit-log", "certs", "daemon", "metrics", "research"],
     ),
-    ("lab", &["plan", "trainer", "daemon", "metrics", "research", "simulation"]),
+    ("lab", &["plan", "trainer", "daemon", "metrics", "page", "research", "simulation"]),
     (
         "cli",
         &["plan", "privacy", "audit-log", "certs", "daemon", "attack", "auditor", "research", "simulation"],
@@ -129,5 +130,5 @@ const IMPORTERS: &[(&str, &[&str])] = &[
     ("tch", &["fedtwin-models"]),
     ("prost", &["fedtwin-proto"]),
     ("rcgen", &["fedtwin-certs"]),
-    ("png", &["fedtwin-cohort"]),
+    ("png", &["fedtwin-cohort", "fedtwin-page"]),
 ];
