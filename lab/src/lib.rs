@@ -4,5 +4,4 @@
 
 pub mod cli;
 pub mod demo;
-mod markup;
 pub mod results;

@@ -4,6 +4,7 @@
 //! recomputed anywhere. What a score is undefined for (one class only, an empty mask) is `None` and
 //! never a stand-in number. Whether a score may leave a site is not decided here.
 
+pub mod curves;
 pub mod distance;
 pub mod noised;
 pub mod overlap;

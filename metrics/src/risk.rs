@@ -62,16 +62,20 @@ pub fn auroc(predictions: &[Prediction]) -> Option<f64> {
 pub fn ece(predictions: &[Prediction]) -> Option<f64> {
     let mut gaps = [0.0; ECE_BINS];
     for p in predictions {
-        #[expect(clippy::cast_possible_truncation, reason = "the bin is where it truncates to")]
-        #[expect(clippy::cast_sign_loss, reason = "probabilities are not negative")]
-        #[expect(clippy::cast_precision_loss, reason = "ten is exact")]
-        let bin = ((p.probability * ECE_BINS as f64) as usize).min(ECE_BINS - 1);
-        gaps[bin] += p.probability - outcome_value(p);
+        gaps[bin(p.probability)] += p.probability - outcome_value(p);
     }
     let gap: f64 = gaps.iter().map(|gap| gap.abs()).sum();
     #[expect(clippy::cast_precision_loss, reason = "a cohort is far below 2^52")]
     let count = predictions.len() as f64;
     (!predictions.is_empty()).then(|| gap / count)
+}
+
+/// Returns the bin of a probability, below [`ECE_BINS`].
+#[expect(clippy::cast_possible_truncation, reason = "the bin is where it truncates to")]
+#[expect(clippy::cast_sign_loss, reason = "probabilities are not negative")]
+#[expect(clippy::cast_precision_loss, reason = "ten is exact")]
+pub(crate) fn bin(probability: f64) -> usize {
+    ((probability * ECE_BINS as f64) as usize).min(ECE_BINS - 1)
 }
 
 fn outcome_value(prediction: &Prediction) -> f64 {

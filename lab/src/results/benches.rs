@@ -6,8 +6,6 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::markup::push;
-
 /// The figures of the benchmarks that were run.
 #[derive(Debug)]
 pub(super) struct Benches {
@@ -77,7 +75,7 @@ fn accountant(page: &mut String, rows: &[Value]) {
         let of_engine: Vec<_> = rows.iter().filter(|row| text(row, "engine") == engine).collect();
         let accepted = of_engine.iter().filter(|row| row["accepted"] == true).count();
         let slowest = of_engine.iter().map(|row| number(row, "seconds")).fold(0.0, f64::max);
-        push(page, format_args!("| {engine} | {} | {accepted} | {slowest:.3} |\n", of_engine.len()));
+        *page += &format!("| {engine} | {} | {accepted} | {slowest:.3} |\n", of_engine.len());
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) type Line = (&'static str, Key<'static>, &'static str);
 /// One metric of the table.
 pub(super) struct Block {
     pub(super) metric: &'static str,
+    /// The name of its plot.
+    pub(super) file: &'static str,
     pub(super) epsilons: &'static [f64],
     pub(super) rows: Vec<BlockRow>,
 }
@@ -30,17 +32,17 @@ pub(super) struct BlockRow {
 pub(super) fn heart_under_privacy() -> [Block; 3] {
     use ArmName::{Alone, Federated, FederatedLocal};
     let cohort = Cohort::Heart;
-    let block = |metric, arm, site, key| {
+    let block = |(metric, file), arm, site, key| {
         let mut rows: Vec<_> = schemes(cohort, DEFAULT_OF_FOUR, ("heart-none", arm, site, key)).into();
         if key == "accuracy" {
             rows.push(one_alone(cohort, (alone(cohort), Alone, "mean", key)));
         }
-        Block { metric, epsilons: &HEART_EPSILONS, rows }
+        Block { metric, file, epsilons: &HEART_EPSILONS, rows }
     };
     [
-        block("accuracy, local intercept", FederatedLocal, "mean", "accuracy"),
-        block("accuracy, global model", Federated, "mean", "accuracy"),
-        block("AUROC, pooled test rows", Federated, "pooled", "auroc"),
+        block(("accuracy, local intercept", "heart-accuracy-local"), FederatedLocal, "mean", "accuracy"),
+        block(("accuracy, global model", "heart-accuracy-global"), Federated, "mean", "accuracy"),
+        block(("AUROC, pooled test rows", "heart-auroc"), Federated, "pooled", "auroc"),
     ]
 }
 
@@ -56,7 +58,7 @@ pub(super) fn hippocampus_under_privacy() -> [Block; 1] {
         without: dice("hippocampus-six-none", ArmName::Federated),
     });
     rows.push(one_alone(cohort, dice(alone(cohort), ArmName::Alone)));
-    [Block { metric: "Dice", epsilons: &HIPPOCAMPUS_EPSILONS, rows }]
+    [Block { metric: "Dice", file: "hippocampus-dice", epsilons: &HIPPOCAMPUS_EPSILONS, rows }]
 }
 
 fn one_alone(cohort: Cohort, without: Key<'static>) -> BlockRow {

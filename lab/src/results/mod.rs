@@ -2,6 +2,7 @@
 
 mod benches;
 mod draws;
+mod figures;
 mod lines;
 mod measured;
 mod page;
@@ -30,9 +31,9 @@ use utility::{Grid, Scheme};
 /// What to measure on.
 #[derive(Debug, clap::Args)]
 pub struct Results {
-    /// The folder with the real data: uci_heart, msd_hippocampus and dsb2018_nuclei.
+    /// The folder with the real data: uci_heart, msd_hippocampus and dsb2018_nuclei; not needed where nothing is measured.
     #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    data: Option<PathBuf>,
     /// Write the figures as JSON.
     #[arg(long, value_name = "FILE", default_value = "target/results.json")]
     json: PathBuf,
@@ -40,7 +41,7 @@ pub struct Results {
     /// and nothing is run.
     #[arg(long, value_name = "PART", value_delimiter = ',', num_args = 0.., default_values_t = Part::value_variants().to_vec())]
     measure: Vec<Part>,
-    /// The page to write.
+    /// The page to write; its plots go to the folder `figures` beside it.
     #[arg(long, value_name = "FILE", default_value = "docs/RESULTS.md")]
     page: PathBuf,
     /// The folder with the JSON of the benchmarks, bench-NAME.json each, to be put on the page.
@@ -74,14 +75,23 @@ pub async fn run(arguments: &Results, out: &mut dyn Write) -> anyhow::Result<()>
     let benches = Benches::read(&arguments.benches)?;
     std::fs::write(&arguments.page, page::render(&measured, &benches))
         .with_context(|| format!("{} cannot be written", arguments.page.display()))?;
-    writeln!(out, "{} is written", arguments.page.display())?;
+    let shown = page::figures(&measured);
+    let heart = figures::write(&arguments.page, &shown, &lines::heart_under_privacy())?;
+    let hippocampus = figures::write(&arguments.page, &shown, &lines::hippocampus_under_privacy())?;
+    for file in [arguments.page.clone()].into_iter().chain(heart).chain(hippocampus) {
+        writeln!(out, "{} is written", file.display())?;
+    }
     Ok(())
 }
 
 /// Runs the studies of one part of the page.
 async fn measure(part: Part, arguments: &Results, out: &mut dyn Write) -> anyhow::Result<Measured> {
-    let folder = arguments.data.canonicalize();
-    let data = Data::Real(folder.with_context(|| format!("there is no {}", arguments.data.display()))?);
+    let folder = arguments
+        .data
+        .as_ref()
+        .context("to measure takes --data DIR; --measure without a part takes none")?;
+    let data =
+        Data::Real(folder.canonicalize().with_context(|| format!("there is no {}", folder.display()))?);
     std::fs::create_dir_all(&arguments.out)?;
     let (programs, bars) = (Programs::beside_this_program()?, MultiProgress::new());
     let stage = Stage::new(&arguments.out, &programs, &data, &bars)?;

@@ -5,18 +5,22 @@ use std::collections::BTreeMap;
 use fedtwin_simulation::results::{ArmName, Row, figure};
 
 use super::benches::Benches;
+use super::figures::FOLDER;
 use super::lines::{self, Block, BlockRow, Key, Line};
 use super::measured::{Measured, Part, Took};
 use super::utility::{add_means, cell};
 use super::words;
 use crate::demo::cohorts::Cohort;
-use crate::markup::push;
 
-/// Renders the page.
+/// Returns all figures, with means over the sites that trained alone.
+pub(super) fn figures(parts: &BTreeMap<Part, Measured>) -> Vec<Row> {
+    parts.iter().flat_map(|(part, measured)| with_means(&measured.results, part.cohort())).collect()
+}
+
+/// Renders the page, which links the plots beside it.
 #[must_use]
 pub(super) fn render(parts: &BTreeMap<Part, Measured>, benches: &Benches) -> String {
-    let figures: Vec<Row> =
-        parts.iter().flat_map(|(part, measured)| with_means(&measured.results, part.cohort())).collect();
+    let figures = figures(parts);
     let mut page = String::from(words::INTRODUCTION);
     page.push_str(words::HEART);
     lines(&mut page, &figures, &lines::heart());
@@ -57,22 +61,26 @@ fn of_alone(figures: &[Row], cohort: Cohort) -> impl Iterator<Item = &Row> {
 
 fn utility(page: &mut String, figures: &[Row], blocks: &[Block]) {
     let Some(first) = blocks.first() else { return };
+    for block in blocks {
+        *page += &format!("![{} against epsilon]({FOLDER}/{}.svg)\n", block.metric, block.file);
+    }
+    page.push('\n');
     page.push_str("| metric | who trains, whose noise |");
     for epsilon in first.epsilons {
-        push(page, format_args!(" epsilon {epsilon} |"));
+        *page += &format!(" epsilon {epsilon} |");
     }
     page.push_str(" none |\n|---|---|");
     page.push_str(&"---|".repeat(first.epsilons.len() + 1));
     page.push('\n');
     for block in blocks {
         for BlockRow { name, cohort, scheme, without } in &block.rows {
-            push(page, format_args!("| {} | {name} |", block.metric));
+            *page += &format!("| {} | {name} |", block.metric);
             for epsilon in block.epsilons {
                 let study = cell(*cohort, *epsilon, *scheme);
                 let (_, arm, site, metric) = *without;
-                push(page, format_args!(" {} |", shown(find(figures, (&study, arm, site, metric)))));
+                *page += &format!(" {} |", shown(find(figures, (&study, arm, site, metric))));
             }
-            push(page, format_args!(" {} |\n", shown(find(figures, *without))));
+            *page += &format!(" {} |\n", shown(find(figures, *without)));
         }
     }
 }
@@ -107,10 +115,10 @@ fn line(page: &mut String, what: &str, row: Option<&Row>, asked: &str) {
         }
         Some(row) => figure(row),
     };
-    push(page, format_args!("| {what} | {value} | {asked} |\n"));
+    *page += &format!("| {what} | {value} | {asked} |\n");
 }
 
-fn find<'a>(figures: &'a [Row], (study, arm, site, metric): Key<'_>) -> Option<&'a Row> {
+pub(super) fn find<'a>(figures: &'a [Row], (study, arm, site, metric): Key<'_>) -> Option<&'a Row> {
     figures
         .iter()
         .find(|row| row.study.as_str() == study && row.arm == arm && row.site == site && row.metric == metric)
@@ -119,11 +127,8 @@ fn find<'a>(figures: &'a [Row], (study, arm, site, metric): Key<'_>) -> Option<&
 fn what_it_took<'a>(page: &mut String, studies: impl Iterator<Item = &'a Took>) {
     page.push_str(words::WHAT_IT_TOOK);
     for Took { run, study, rounds, training_seconds, update_mb, coordinator_mb, site_mb } in studies {
-        push(
-            page,
-            format_args!(
-                "| {run} | {study} | {rounds} | {training_seconds:.1} | {update_mb:.1} | {coordinator_mb} | {site_mb} |\n"
-            ),
+        *page += &format!(
+            "| {run} | {study} | {rounds} | {training_seconds:.1} | {update_mb:.1} | {coordinator_mb} | {site_mb} |\n"
         );
     }
 }

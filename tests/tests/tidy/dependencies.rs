@@ -116,7 +116,7 @@ const BELOW: &[(&str, &[&str])] = &[
         "simulation",
         &["proto", "plan", "privacy", "trainer", "audit-log", "certs", "daemon", "metrics", "research"],
     ),
-    ("lab", &["plan", "trainer", "daemon", "metrics", "page", "research", "simulation"]),
+    ("lab", &["plan", "privacy", "trainer", "daemon", "metrics", "page", "research", "simulation"]),
     (
         "cli",
         &["plan", "privacy", "audit-log", "certs", "daemon", "attack", "auditor", "research", "simulation"],
