@@ -6,6 +6,7 @@
 //! that protocol tests need none.
 
 mod answers;
+pub mod middle_slice;
 pub mod model;
 pub mod pipe;
 pub mod process;

@@ -14,6 +14,7 @@ use indicatif::MultiProgress;
 
 use super::arms::Stage;
 use super::cohorts::{Cohort, Data};
+use super::outlines::outlined;
 use super::page;
 
 /// What to demonstrate on.
@@ -78,17 +79,19 @@ pub async fn run(arguments: &Demo, out: &mut dyn Write) -> anyhow::Result<()> {
         summary::print(out, arm, &figures)?;
     }
     writeln!(out, "\n=== side by side\n{}", side_by_side(&figures))?;
-    finish(arguments, &[&reference, &private], &figures, out)
+    finish(&stage, arguments, &[&reference, &private], &figures, out)
 }
 
 fn finish(
+    stage: &Stage<'_>,
     arguments: &Demo,
     arms: &[&ArmOutcome],
     figures: &[Row],
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let page = arguments.out.join("index.html");
-    std::fs::write(&page, page::render(arms, figures, &arguments.out))?;
+    let outlined = outlined(stage.programs, arms, &arguments.out)?;
+    std::fs::write(&page, page::render(arms, figures, &outlined, &arguments.out))?;
     if let Some(path) = &arguments.json {
         write_rows(path, figures)?;
     }

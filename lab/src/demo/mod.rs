@@ -4,6 +4,7 @@ pub mod arms;
 pub mod cohorts;
 pub mod command;
 pub mod drafts;
+pub mod outlines;
 pub mod page;
 mod pretrained;
 pub mod score;

@@ -17,6 +17,7 @@ use fedtwin_plan::family::UnetSize;
 use fedtwin_plan::plan::{Augmentation, Loss};
 use fedtwin_plan::record::VolumeRecord;
 use fedtwin_plan::{Architecture, PatientId, Ratio, Trained};
+use fedtwin_trainer::middle_slice::MiddleSlice;
 use fedtwin_trainer::model::{Model, Patients, SlotBatch, TrainError, patient_count};
 use fedtwin_trainer::report::{Report, SegmentationReport, SegmentationRow};
 use tch::{Device, Kind, Tensor, no_grad};
@@ -100,6 +101,37 @@ impl UnetModel {
             device,
             study,
         })
+    }
+
+    /// Returns the slice in the middle of a test patient's volume, with what the weights predict there; nothing where there
+    /// is no such patient. For laboratories: in a hospital it would be a picture of a patient.
+    ///
+    /// # Errors
+    /// Refuses weights that do not fit the model.
+    pub fn middle_slice(
+        &mut self,
+        weights: &[f32],
+        patient: usize,
+    ) -> Result<Option<MiddleSlice>, TrainError> {
+        self.parameters.load(weights)?;
+        let Some(volume) = self.volumes.test.get(patient) else { return Ok(None) };
+        let [slices, height, width] = volume.shape;
+        let pixels = height * width * (slices / 2)..height * width * (slices / 2 + 1);
+        let image = &volume.image[pixels.clone()];
+        let low = image.iter().copied().fold(f32::INFINITY, f32::min);
+        let high = image.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let grey = |&value: &f32| {
+            let part = (value - low) / (high - low).max(f32::MIN_POSITIVE);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 255")]
+            let grey = (part * 255.0) as u8;
+            grey
+        };
+        Ok(Some(MiddleSlice {
+            width,
+            pixels: image.iter().map(grey).collect(),
+            truth: volume.mask[pixels.clone()].iter().map(|&inside| inside != 0).collect(),
+            predicted: self.predict(volume)[pixels].to_vec(),
+        }))
     }
 
     /// Returns the predicted mask in the volume's own shape: probabilities above one half.

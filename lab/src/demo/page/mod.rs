@@ -13,9 +13,11 @@ use fedtwin_simulation::results::{ArmName, Pivot, Row, pivot};
 use fedtwin_simulation::summary::megabytes;
 use maud::{Markup, html};
 
+use super::outlines::Outlined;
+
 /// Renders the page; links are relative to `folder`.
 #[must_use]
-pub fn render(arms: &[&ArmOutcome], figures: &[Row], folder: &Path) -> String {
+pub fn render(arms: &[&ArmOutcome], figures: &[Row], outlined: &[Outlined], folder: &Path) -> String {
     let body = html! {
         h1 { "fedtwin: models trained across hospitals" }
         p {
@@ -26,6 +28,18 @@ pub fn render(arms: &[&ArmOutcome], figures: &[Row], folder: &Path) -> String {
             h2 { "What privacy costs the models" }
             p class="note" { "Bands are from the hospital with the lowest score to the one with the highest." }
             div class="charts" { @for chart in charts::utility(figures) { (chart.draw()) } }
+        }
+        @if !outlined.is_empty() {
+            section {
+                h2 { "What the models outline" }
+                p class="note" {
+                    "The slice in the middle of one test patient's volume at each hospital. Patients are invented here, or of a                      public data set: no hospital's program makes such a picture."
+                }
+                @for Outlined { site, pictures } in outlined {
+                    h3 { (site) }
+                    div class="pictures" { @for picture in pictures { (picture.draw()) } }
+                }
+            }
         }
         @for arm in arms { (federation(arm, figures, folder)) }
     };
