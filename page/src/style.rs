@@ -10,6 +10,7 @@ code{font:.9em ui-monospace,monospace;overflow-wrap:anywhere}\
 section{border-top:1px solid var(--line);padding:.7rem 0 .5rem;margin-top:.6rem}\
 .columns{display:grid;grid-template-columns:1fr 1fr;gap:0 1.6rem}.columns>*{min-width:0}\
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr));gap:.8rem 1.4rem;margin:.6rem 0}\
+.hospitals{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,28rem),1fr));gap:0 1.6rem}\
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(8.5rem,1fr));gap:.6rem;margin:.6rem 0}\
 .tiles{display:grid;grid-template-columns:1.25fr 1fr 1fr 1fr;gap:.6rem;\
 margin:.4rem 0}.tile{background:var(--tint);border-radius:.4rem;padding:.45rem .7rem}.tile b{display:block;font-size:1.35rem;\
@@ -34,7 +35,7 @@ pub(crate) const CHARTS: &str = "\
 --c6:#aab4c2}}\
 @media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#ccc;--paper:#fff;--tint:#f4f4f4;--mark:#0b6e99;\
 --good:#2c7a3f;--bad:#b3261e;--c0:#0b6e99;--c1:#c4512d;--c2:#3a7d44;--c3:#7d4fa0;--c4:#8a6d00;--c5:#a02050;--c6:#4a5568}}\
-.chart{font-family:system-ui,sans-serif}.chart text{font-size:10.5px;fill:var(--soft)}.chart .title{font-size:11.5px;\
+.chart{font-family:system-ui,sans-serif;max-width:27rem}.chart text{font-size:10.5px;fill:var(--soft)}.chart .title{font-size:11.5px;\
 fill:var(--ink);font-weight:600}.chart .name{fill:var(--ink)}.end{text-anchor:end}.middle{text-anchor:middle}\
 .paper{fill:var(--paper)}.grid{stroke:var(--line);fill:none}.guide{stroke:var(--soft);stroke-dasharray:3 3;fill:none}.dot{fill:var(--mark)}\
 .series{fill:none;stroke:currentColor;stroke-width:1.8;stroke-linejoin:round}.point{fill:currentColor}\

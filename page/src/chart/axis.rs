@@ -127,7 +127,7 @@ fn name(value: f64, step: f64) -> String {
     let exponent = step.abs().log10().floor();
     if value == 0.0 {
         "0".to_owned()
-    } else if value.abs() >= 1e5 || value.abs() < 1e-4 {
+    } else if value.abs() >= 1e5 || value.abs() < 1e-3 {
         let text = format!("{value:.2e}");
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         format!("{}e{exponent}", digits.trim_end_matches('0').trim_end_matches('.'))
@@ -173,7 +173,7 @@ mod tests {
             (Scale::Linear, &[0.0], "-0.6 -0.4 -0.2 0 0.2 0.4 0.6"),
             (Scale::Unit, &[7.0], "0 0.2 0.4 0.6 0.8 1.0"),
             (Scale::Logarithmic, &[0.5, 8.0], "0.5 1 2 5"),
-            (Scale::Logarithmic, &[1e-8, 1.0], "1e-8 1e-6 0.0001 0.01 1"),
+            (Scale::Logarithmic, &[1e-8, 1.0], "1e-8 1e-6 1e-4 0.01 1"),
         ] {
             assert_eq!(names(scale, values), expected, "{scale:?} {values:?}");
         }

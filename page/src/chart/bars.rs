@@ -1,6 +1,6 @@
 //! Bars that are made of parts.
 
-use maud::html;
+use maud::{Markup, html};
 
 use super::legend::Legend;
 use super::{Chart, class, place};
@@ -33,23 +33,30 @@ impl Bars {
     #[must_use]
     pub fn draw(&self) -> Chart {
         let legend = Legend::of(self.parts.iter().map(String::as_str), WIDTH - 2.0 * LEFT);
-        let mut top = TOP;
+        let tops = std::iter::successors(Some(TOP), |top| Some(top + ROW));
+        let rows: Vec<(&Bar, f64)> = self.bars.iter().zip(tops).collect();
+        let bottom = rows.last().map_or(TOP, |(_, top)| top + ROW);
         let body = html! {
             text x=(LEFT) y="12" class="title" { (self.title) }
-            @for bar in &self.bars {
-                text x=(LEFT) y=(place(top + 10.0)) class="name" { (bar.name) }
-                text x=(WIDTH - LEFT) y=(place(top + 10.0)) class="end" { (bar.note) }
-                rect x=(LEFT) y=(place(top + 14.0)) width=(FULL) height="8" class="grid" {}
-                @for (index, (from, share)) in pieces(&bar.shares).enumerate() {
-                    rect x=(place(LEFT + from * FULL)) y=(place(top + 14.0)) width=(place(share * FULL)) height="8"
-                        class={ "part " (class(index)) } {}
-                }
-                ({ top += ROW; "" })
-            }
-            (legend.draw((LEFT, top), false))
+            @for (bar, top) in rows { (bar.draw(top)) }
+            (legend.draw((LEFT, bottom), false))
         };
-        let height = top + legend.height + 4.0;
-        Chart { label: self.title.clone(), size: (WIDTH, height), body }
+        Chart { label: self.title.clone(), size: (WIDTH, bottom + legend.height + 4.0), body }
+    }
+}
+
+impl Bar {
+    fn draw(&self, top: f64) -> Markup {
+        let (text, bar) = (place(top + 10.0), place(top + 14.0));
+        html! {
+            text x=(LEFT) y=(text) class="name" { (self.name) }
+            text x=(WIDTH - LEFT) y=(text) class="end" { (self.note) }
+            rect x=(LEFT) y=(bar) width=(FULL) height="8" class="grid" {}
+            @for (index, (from, share)) in pieces(&self.shares).enumerate() {
+                rect x=(place(LEFT + from * FULL)) y=(bar) width=(place(share * FULL)) height="8"
+                    class={ "part " (class(index)) } {}
+            }
+        }
     }
 }
 

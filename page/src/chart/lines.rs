@@ -204,7 +204,7 @@ fn list(points: impl Iterator<Item = (f64, f64)>) -> String {
 
 /// As wide as a telephone, so that letters keep their size on one.
 pub(super) const WIDTH: f64 = 360.0;
-const LEFT: f64 = 46.0;
+const LEFT: f64 = 52.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 22.0;
 const PLOT: f64 = 170.0;

@@ -47,7 +47,7 @@ impl Picture {
                 path d=(outline.path(self.width, rows)) class={ "outline " (class(index)) }
                     transform={ "translate(0 " (TOP) ") scale(" (scale) ")" } {}
             }
-            (legend.draw((0.0, TOP + height + 2.0), true))
+            (legend.draw((0.0, TOP + height + 2.0), false))
         };
         Chart { label: self.title.clone(), size: (WIDTH, TOP + height + legend.height + 4.0), body }
     }

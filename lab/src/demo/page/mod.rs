@@ -35,9 +35,13 @@ pub fn render(arms: &[&ArmOutcome], figures: &[Row], outlined: &[Outlined], fold
                 p class="note" {
                     "The slice in the middle of one test patient's volume at each hospital. Patients are invented here, or of a                      public data set: no hospital's program makes such a picture."
                 }
-                @for Outlined { site, pictures } in outlined {
-                    h3 { (site) }
-                    div class="pictures" { @for picture in pictures { (picture.draw()) } }
+                div class="hospitals" {
+                    @for Outlined { site, pictures } in outlined {
+                        div {
+                            h3 { (site) }
+                            div class="pictures" { @for picture in pictures { (picture.draw()) } }
+                        }
+                    }
                 }
             }
         }
