@@ -75,7 +75,7 @@ impl Context {
         // Without `..`: what is added to the context is in its digest, or this does not compile.
         let Self { plan, study, round, attempt, model, clip, members, survivors_min, values, bits } = self;
         let mut running = RunningDigest::new();
-        running.update(b"fedtwin/secagg-context/v2\0");
+        running.update(b"fedtwin/secagg-context/v3\0");
         running.update(&plan.0);
         running.update(&model.0);
         let numbers = [

@@ -229,30 +229,27 @@ struct Chunk {
     sum: Vec<i64>,
     direction: Vec<f32>,
     weights: Vec<f32>,
+    /// What is read of spools, for each thread that adds them.
+    spooled: Vec<Vec<u8>>,
 }
 
 impl Chunk {
     /// Adds the next integers of all spools, modulo 2^k, takes the masks off, and scales them to the direction.
-    ///
-    /// One spool is open at a time: an attempt may have more than the system lets a program open. Opening takes
-    /// 10 µs, the chunk that is then read and added some hundreds.
     fn sum(&mut self, values: usize, job: &Aggregation) -> Result<(), AggregateError> {
         self.sum.clear();
         self.sum.resize(values, 0);
-        self.bytes.resize(values * job.bits.bytes(), 0);
-        let place = self.first * job.bits.bytes() as u64;
-        for path in &job.spools {
-            let spool = File::open(path).map_err(storage("open a spool"))?;
-            spool.read_exact_at(&mut self.bytes, place).map_err(storage("read a spool"))?;
-            wire_integers::decode_add(&self.bytes, job.bits, &mut self.sum)
-                .expect("the buffer holds exactly the chunk's values");
-        }
-        if let Some(masks) = &job.masks {
-            // They take as long as there are sites and more; adding alone is not worth a thread's start.
-            let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-            masks.take_from_on(threads, self.first, &mut self.sum);
-            self.sum.iter_mut().for_each(|sum| *sum = job.bits.least(*sum));
-        }
+        // Masks take as long as there are sites and more; adding alone is not worth a thread's start.
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = if job.masks.is_some() { processors } else { 1 };
+        self.spooled.resize_with(threads, Vec::new);
+        let part = values.div_ceil(threads);
+        let parts = self.sum.chunks_mut(part).zip(&mut self.spooled);
+        let parts = (self.first..).step_by(part).zip(parts);
+        std::thread::scope(|scope| {
+            let add = |(first, (sum, bytes))| sum_part(first, sum, bytes, job);
+            let others: Vec<_> = parts.map(|part| scope.spawn(move || add(part))).collect();
+            others.into_iter().try_for_each(|other| other.join().expect("adding does not panic"))
+        })?;
         self.first += values as u64;
         self.direction.clear();
         #[expect(
@@ -285,6 +282,30 @@ impl Chunk {
         }
         moments.store()
     }
+}
+
+/// Adds the integers of all spools from value number `first` on, and takes the masks off.
+///
+/// One spool is open at a time: an attempt may have more than the system lets a program open. Opening takes
+/// 10 µs, the part that is then read and added a hundred and more.
+fn sum_part(
+    first: u64,
+    sum: &mut [i64],
+    bytes: &mut Vec<u8>,
+    job: &Aggregation,
+) -> Result<(), AggregateError> {
+    let width = job.bits.bytes();
+    bytes.resize(sum.len() * width, 0);
+    for path in &job.spools {
+        let spool = File::open(path).map_err(storage("open a spool"))?;
+        spool.read_exact_at(bytes, first * width as u64).map_err(storage("read a spool"))?;
+        wire_integers::decode_add(bytes, job.bits, sum).expect("the buffer holds exactly the values");
+    }
+    if let Some(masks) = &job.masks {
+        masks.take_from(first, sum);
+        sum.iter_mut().for_each(|sum| *sum = job.bits.least(*sum));
+    }
+    Ok(())
 }
 
 fn read_values(bytes: &[u8], values: &mut Vec<f32>) {

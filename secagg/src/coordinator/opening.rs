@@ -4,6 +4,7 @@
 //! call on another thread. Its result comes back by [`Aggregation::opened`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use fedtwin_plan::SiteName;
@@ -103,20 +104,38 @@ impl Reconstruction {
             let seed = finder.find(&|opening| &opening.seeds[site].0, &fits)?;
             signed.push((seed, Sign::Plus));
         }
+        let mut dropped = Vec::new();
         for site in &self.split.dropped {
             let public = adverts[site].masking;
             let fits = |key: &Secret| KeyPair::new(key).public() == public;
             let key = finder.find(&|opening| &opening.keys[site].0, &fits)?;
-            let pair = KeyPair::new(&key);
-            for peer in &self.split.survivors {
-                let mask = pair.agree(adverts[peer].masking, &KeyUse::mask(binding, site, peer));
-                // A survivor refuses to mask with such a key, so that none is here.
-                let mask = mask.map_err(|_weak| Failure::SharesDoNotFit)?;
-                signed.push((mask, Sign::of(peer, site)));
-            }
+            dropped.push((site, KeyPair::new(&key)));
         }
-        let masks = Masks::new(terms.context.bits, signed);
+        signed.extend(self.shared(&dropped)?);
+        let masks = Masks::new(terms.context.bits, binding, &signed);
         Ok(Opened { survivors: self.split.survivors.clone(), masks })
+    }
+
+    /// Agrees with all survivors in the name of sites that dropped out: some 40 µs each, on all processors.
+    fn shared(&self, dropped: &[(&SiteName, KeyPair)]) -> Result<Vec<(Secret, Sign)>, Failure> {
+        let Roster { adverts, binding, .. } = &*self.roster;
+        let shared = |(site, pair): &(&SiteName, KeyPair), peer: &SiteName| {
+            let mask = pair.agree(adverts[peer].masking, &KeyUse::mask(binding, site, peer));
+            // A survivor refuses to mask with such a key, so that none is here.
+            let mask = mask.map_err(|_weak| Failure::SharesDoNotFit)?;
+            Ok((mask, Sign::of(peer, site)))
+        };
+        let survivors = &self.split.survivors;
+        let of_part = |part: &[(&SiteName, KeyPair)]| -> Result<Vec<_>, Failure> {
+            part.iter().flat_map(|one| survivors.iter().map(move |peer| shared(one, peer))).collect()
+        };
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let parts = dropped.chunks(dropped.len().div_ceil(processors).max(1));
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = parts.map(|part| scope.spawn(move || of_part(part))).collect();
+            let parts = parts.into_iter().map(|part| part.join().expect("agreeing does not panic"));
+            parts.collect::<Result<Vec<_>, _>>().map(|parts| parts.into_iter().flatten().collect())
+        })
     }
 }
 

@@ -286,7 +286,7 @@ impl Sharing {
         }
         enough(self.held.len(), self.threshold)?;
         let Self { attempt, adverts, binding, threshold, envelopes, held } = self;
-        let masks = Masks::new(attempt.context.bits, signed);
+        let masks = Masks::new(attempt.context.bits, &binding, &signed);
         let silent = envelopes.into_keys().filter(|site| !held.contains_key(site)).collect();
         Ok((Box::new(Masked { attempt, adverts, binding, threshold, held, silent }), masks))
     }
