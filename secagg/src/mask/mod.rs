@@ -75,7 +75,7 @@ impl Masks {
 
     /// Adds the masks on several threads, which share a piece of at least some thousand values.
     pub fn add_to_on(&self, threads: usize, first: u64, values: &mut [i64]) {
-        let part = values.len().div_ceil(threads.max(1)).next_multiple_of(BLOCK_VALUES);
+        let part = values.len().div_ceil(threads.max(1)).max(1).next_multiple_of(BLOCK_VALUES);
         std::thread::scope(|scope| {
             let mut parts = values.chunks_mut(part).enumerate();
             let own = parts.next();
@@ -158,6 +158,23 @@ mod tests {
             Masks::new(WireBits::B40, &Digest::of(binding), &[(secret(), sign)]).add_to(0, &mut values);
         }
         assert!(values.iter().all(|&value| WireBits::B40.least(value) != 0));
+    }
+
+    #[test]
+    fn more_masks_than_are_packed_at_once_are_the_sum_of_each() {
+        let (bits, binding) = (WireBits::B40, Digest::of(b"roster"));
+        let secret = |number: u16| {
+            let mut secret = Secret::default();
+            secret[..2].copy_from_slice(&number.to_le_bytes());
+            [(secret, Sign::Plus)]
+        };
+        let all: Vec<_> = (0..600).flat_map(secret).collect();
+        let (mut together, mut each) = (vec![0; 1100], vec![0; 1100]);
+        Masks::new(bits, &binding, &all).add_to(0, &mut together);
+        for number in 0..600 {
+            Masks::new(bits, &binding, &secret(number)).add_to(0, &mut each);
+        }
+        assert!(equal(bits, &together, &each));
     }
 
     proptest! {

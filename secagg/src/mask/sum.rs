@@ -21,6 +21,9 @@ pub(super) struct BlockSum {
     streams: [Zeroizing<Vec<CipherBlock>>; STREAMS],
     /// The sums of the values' top 32 bits.
     tops: Zeroizing<[u32; BLOCK_VALUES]>,
+    /// The sums of what is below them where that is a byte, in 16 bits each: of four neighbours the first and third, and
+    /// the second and fourth.
+    packed: Zeroizing<[[u32; 2]; BLOCK_VALUES / 4]>,
     /// The sums of what is below them.
     rests: Zeroizing<[u64; BLOCK_VALUES]>,
 }
@@ -34,6 +37,7 @@ impl BlockSum {
             streams: std::array::from_fn(|_| Zeroizing::new(blank.clone())),
             counters: blank,
             tops: Zeroizing::new([0; BLOCK_VALUES]),
+            packed: Zeroizing::new([[0; 2]; BLOCK_VALUES / 4]),
             rests: Zeroizing::new([0; BLOCK_VALUES]),
         }
     }
@@ -51,17 +55,12 @@ impl BlockSum {
 
     /// Adds the key streams of these keys.
     pub(super) fn add(&mut self, keys: &[Aes128Enc]) {
-        for keys in keys.chunks(STREAMS) {
-            for (number, stream) in self.streams.iter_mut().enumerate() {
-                let Some(key) = keys.get(number) else {
-                    stream.fill([0; CIPHER_BLOCK_BYTES]);
-                    continue;
-                };
-                let counters = Array::cast_slice_from_core(&self.counters);
-                key.encrypt_blocks_b2b(counters, Array::cast_slice_from_core_mut(stream))
-                    .expect("both have the blocks of a block");
+        for keys in keys.chunks(PACKED_KEYS) {
+            for keys in keys.chunks(STREAMS) {
+                self.make_streams(keys);
+                self.add_streams();
             }
-            self.add_streams();
+            self.unpack();
         }
     }
 
@@ -78,38 +77,63 @@ impl BlockSum {
         sums.map(move |(&top, &rest)| (u64::from(top) << below).wrapping_add(rest).cast_signed())
     }
 
+    fn make_streams(&mut self, keys: &[Aes128Enc]) {
+        for (number, stream) in self.streams.iter_mut().enumerate() {
+            let Some(key) = keys.get(number) else {
+                stream.fill([0; CIPHER_BLOCK_BYTES]);
+                continue;
+            };
+            let counters = Array::cast_slice_from_core(&self.counters);
+            key.encrypt_blocks_b2b(counters, Array::cast_slice_from_core_mut(stream))
+                .expect("both have the blocks of a block");
+        }
+    }
+
     fn add_streams(&mut self) {
-        let [a, b, c, d] = self.streams.each_ref().map(|stream| stream.as_flattened().split_at(TOPS_BYTES));
-        add_tops(&mut *self.tops, [a.0, b.0, c.0, d.0]);
-        let rests = [a.1, b.1, c.1, d.1];
+        let streams = self.streams.each_ref().map(|stream| stream.as_flattened().split_at(TOPS_BYTES));
+        add_tops(&mut *self.tops, streams.map(|(tops, _)| tops));
+        let rests = streams.map(|(_, rests)| rests);
         match self.bits {
             WireBits::B32 => {}
-            WireBits::B40 => add_bytes(&mut *self.rests, rests),
+            WireBits::B40 => add_bytes(&mut *self.packed, rests),
             WireBits::B64 => add_words(&mut *self.rests, rests),
+        }
+    }
+
+    /// Moves packed sums to where they have room.
+    fn unpack(&mut self) {
+        let (rests, _none) = self.rests.as_chunks_mut::<4>();
+        for (rests, packed) in rests.iter_mut().zip(&mut *self.packed) {
+            let [even, odd] = std::mem::take(packed);
+            for (rest, sum) in rests.iter_mut().zip([even, odd, even >> 16, odd >> 16]) {
+                *rest = rest.wrapping_add((sum & 0xffff).into());
+            }
         }
     }
 }
 
 fn add_tops(sums: &mut [u32], streams: [&[u8]; STREAMS]) {
-    let [a, b, c, d] =
-        streams.map(|stream| stream.as_chunks::<4>().0.iter().map(|&word| u32::from_le_bytes(word)));
-    for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        *sum = sum.wrapping_add(a).wrapping_add(b).wrapping_add(c).wrapping_add(d);
+    let streams = streams.map(|stream| &stream.as_chunks::<4>().0[..sums.len()]);
+    for (at, sum) in sums.iter_mut().enumerate() {
+        *sum = streams.iter().fold(*sum, |sum, stream| sum.wrapping_add(u32::from_le_bytes(stream[at])));
     }
 }
 
-fn add_bytes(sums: &mut [u64], streams: [&[u8]; STREAMS]) {
-    let [a, b, c, d] = streams.map(|stream| stream.iter().map(|&byte| u16::from(byte)));
-    for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        *sum = sum.wrapping_add((a + b + c + d).into());
+/// Adds bytes, four of each stream at once.
+fn add_bytes(sums: &mut [[u32; 2]], streams: [&[u8]; STREAMS]) {
+    let streams = streams.map(|stream| &stream.as_chunks::<4>().0[..sums.len()]);
+    for (at, [even, odd]) in sums.iter_mut().enumerate() {
+        let words = streams.map(|stream| u32::from_le_bytes(stream[at]));
+        *even += words.iter().map(|word| word & EVEN_BYTES).sum::<u32>();
+        *odd += words.iter().map(|word| (word >> 8) & EVEN_BYTES).sum::<u32>();
     }
 }
 
 fn add_words(sums: &mut [u64], streams: [&[u8]; STREAMS]) {
-    let [a, b, c, d] = streams
-        .map(|stream| stream.as_chunks::<4>().0.iter().map(|&word| u64::from(u32::from_le_bytes(word))));
-    for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        *sum = sum.wrapping_add(a + b + c + d);
+    let streams = streams.map(|stream| &stream.as_chunks::<4>().0[..sums.len()]);
+    for (at, sum) in sums.iter_mut().enumerate() {
+        let words: u64 = streams.iter().map(|stream| u64::from(u32::from_le_bytes(stream[at]))).sum();
+        *sum = sum.wrapping_add(words);
     }
 }
 
@@ -121,6 +145,9 @@ const CIPHER_BLOCK_BYTES: usize = 16;
 pub(super) const NONCE_BYTES: usize = 8;
 const TOP_BITS: usize = 32;
 const TOPS_BYTES: usize = BLOCK_VALUES * TOP_BITS / 8;
+/// Bytes whose sum has room in 16 bits.
+const PACKED_KEYS: usize = 256;
+const EVEN_BYTES: u32 = 0x00ff_00ff;
 /// Streams that are added at once.
 const STREAMS: usize = 4;
 
