@@ -244,10 +244,12 @@ impl Chunk {
         self.spooled.resize_with(threads, Vec::new);
         let part = values.div_ceil(threads);
         let parts = self.sum.chunks_mut(part).zip(&mut self.spooled);
-        let parts = (self.first..).step_by(part).zip(parts);
+        let mut parts = (self.first..).step_by(part).zip(parts);
+        let add = |(first, (sum, bytes))| sum_part(first, sum, bytes, job);
+        let own = parts.next();
         std::thread::scope(|scope| {
-            let add = |(first, (sum, bytes))| sum_part(first, sum, bytes, job);
             let others: Vec<_> = parts.map(|part| scope.spawn(move || add(part))).collect();
+            own.map_or(Ok(()), add)?;
             others.into_iter().try_for_each(|other| other.join().expect("adding does not panic"))
         })?;
         self.first += values as u64;
