@@ -67,8 +67,9 @@ cargo xtask COMMAND: each does all set-up that it needs, and says what it does
       makes docs/RESULTS.md from the real data sets
   simulate PLAN --site NAME=PATH ... [--json FILE]
       runs a study of yours over local folders
-  bench NAME [--json FILE]
-      measures: `noise`, `privacy`, `round`, `secagg`, and `dp-step` (--threads N, --python PATH with Opacus)
+  bench NAME [--json FILE] [--against FOLDER [--turns N]]
+      measures: `noise`, `privacy`, `round`, `secagg`, and `dp-step` (--threads N, --python PATH with Opacus);
+      against another build whose programs are in FOLDER, turn by turn, with ratios: `noise`, `round` and `secagg`
   test [--no-data]
       builds and tests everything; FEDTWIN_DATA names the folder of the data sets
       (default: shared/data beside this checkout)

@@ -1,6 +1,7 @@
 //! `cargo xtask bench NAME [--json FILE]`: measurements over the programs as a hospital runs them.
 #![expect(clippy::print_stdout, reason = "a program for the terminal whose tables are its purpose")]
 
+mod against;
 mod memory;
 mod noise;
 mod privacy;
@@ -8,9 +9,11 @@ mod round;
 mod secagg;
 
 use std::fs::File;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{Parser, Subcommand};
 use fedtwin_daemon::program;
 use serde::Serialize;
@@ -22,6 +25,13 @@ struct Arguments {
     /// Write the figures to this file too.
     #[arg(long, global = true)]
     json: Option<PathBuf>,
+    /// Measure another build too, turn by turn, and print ratios: the folder of its programs, as in
+    /// `other/target/release`.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    against: Option<PathBuf>,
+    /// The turns of each build, with `--against`.
+    #[arg(long, global = true, default_value = "3")]
+    turns: NonZeroUsize,
     #[command(subcommand)]
     benchmark: Benchmark,
 }
@@ -63,7 +73,29 @@ async fn main() -> ExitCode {
     program::exit(run(Arguments::parse()).await)
 }
 
+impl Benchmark {
+    /// Returns how to ask another build for the same.
+    fn arguments(&self) -> anyhow::Result<Vec<String>> {
+        Ok(match self {
+            Self::Noise => vec!["noise".to_owned()],
+            Self::Round { cases } => {
+                std::iter::once("round".to_owned()).chain(cases.iter().map(round::Case::to_string)).collect()
+            }
+            Self::Secagg { sites_max } => {
+                vec!["secagg".to_owned(), "--sites-max".to_owned(), sites_max.to_string()]
+            }
+            Self::Privacy { .. } | Self::SecaggCoordinator { .. } => {
+                bail!("`--against` compares `noise`, `round` and `secagg`")
+            }
+        })
+    }
+}
+
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if let Some(folder) = arguments.against {
+        let same = arguments.benchmark.arguments()?;
+        return write(arguments.json, &against::compare(&folder, arguments.turns.get(), &same)?);
+    }
     match arguments.benchmark {
         Benchmark::Noise => write(arguments.json, &noise::run()?),
         Benchmark::Privacy { reference } => {

@@ -138,7 +138,8 @@ fn seconds_of_rounds(watch: &Watch) -> Vec<f64> {
     seconds
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// Returns the middle one, or the upper of two.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
