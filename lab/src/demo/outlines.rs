@@ -50,10 +50,7 @@ pub fn outlined(programs: &Programs, arms: &[&ArmOutcome], folder: &Path) -> any
 }
 
 fn has_images(study: &StudyOutcome) -> bool {
-    study.sites.iter().any(|site| match site.report {
-        Report::Segmentation(_) => true,
-        Report::Risk(_) => false,
-    })
+    study.sites.iter().any(|site| matches!(site.report, Report::Segmentation(_)))
 }
 
 /// Has one site's patient outlined by the models of some studies.
