@@ -89,6 +89,15 @@ pub enum LogError {
     Poisoned(PathBuf),
 }
 
+impl LogError {
+    /// Says whether the disk has no room, which people mend without touching the log.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let Self::Storage { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
 /// An entry that is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {

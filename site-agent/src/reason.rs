@@ -59,6 +59,8 @@ enum Why {
     NotWhole(NotWhole),
     #[error("the site's ledger cannot be used; its log says why")]
     LedgerUnusable,
+    #[error("the site's disk is full: nothing can be entered in its ledger before people there make room")]
+    DiskFull,
     #[error("the site cannot take part at the moment; its log says why")]
     NotNow,
     #[error("this site does not take part in the study")]
@@ -234,6 +236,7 @@ fn session(error: &SessionError) -> Why {
 fn ledger(error: &LedgerError) -> Why {
     match error {
         LedgerError::Refused(violation) => Why::Ledger(violation.clone()),
+        LedgerError::Log(log) if log.is_full() => Why::DiskFull,
         LedgerError::Log(_)
         | LedgerError::Inconsistent { .. }
         | LedgerError::AnotherKey(_)

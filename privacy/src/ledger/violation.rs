@@ -27,7 +27,7 @@ pub enum Violation {
         purpose: Purpose,
     },
     /// A raise raises, and nothing else.
-    #[error("the {purpose} budget of cohort {cohort} is {amount_nano}e-9 now: a raise has to be above that")]
+    #[error("the {purpose} budget of cohort {cohort} is {} now: a raise has to be above that", to_units(*amount_nano))]
     NotARaise {
         /// The cohort.
         cohort: CohortName,
@@ -42,7 +42,7 @@ pub enum Violation {
     )]
     OtherTerms(CohortName),
     /// The amount leaves nothing to spend, or is beyond what can be added up.
-    #[error("a budget of {0}e-9 cannot be opened: choose a larger epsilon, or a larger order")]
+    #[error("a budget of {} cannot be opened: choose a larger epsilon, or a larger order", to_units(*_0))]
     Amount(u64),
     /// Nothing may be spent on the cohort.
     #[error(
@@ -91,7 +91,7 @@ pub enum Violation {
         left_ppm: u32,
     },
     /// An amount is not what the reservation implies.
-    #[error("the entry's amount is not the reservation's, {}e-9 and {} millionths of delta", .expected.nano, .expected.delta_ppm)]
+    #[error("the entry's amount is not the reservation's, {} and {} millionths of delta", to_units(expected.nano), expected.delta_ppm)]
     WrongAmount {
         /// The amount.
         expected: Cost,

@@ -239,3 +239,11 @@ fn failures_that_depend_on_data_have_one_text() {
         "{texts:?}"
     );
 }
+
+#[test]
+fn a_full_disk_is_called_one() {
+    let source = io::Error::from(io::ErrorKind::StorageFull);
+    let full = LogError::Storage { action: "writing", path: planted().into(), source };
+    let said = PublicReason::from(&SessionError::Ledger(LedgerError::Log(full))).to_string();
+    assert!(said.starts_with("the site's disk is full") && !said.contains(PLANTED), "{said}");
+}
