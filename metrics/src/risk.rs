@@ -9,6 +9,24 @@ pub struct Prediction {
     pub probability: f64,
 }
 
+/// Returns the mean Poisson deviance of expected counts, at least 0; lower is better.
+///
+/// Twice the mean of `y ln(y / mu) - (y - mu)`, whose first term is 0 without an event (McCullagh and Nelder 1989,
+/// section 2.3). `counts`: how often it happened and how often it was expected, above 0. `None` without counts, or
+/// where nothing was expected.
+#[must_use]
+pub fn poisson_deviance(counts: &[(f64, f64)]) -> Option<f64> {
+    if counts.is_empty() || counts.iter().any(|&(_, expected)| expected <= 0.0) {
+        return None;
+    }
+    let deviance = |&(count, expected): &(f64, f64)| {
+        let surprise = if count > 0.0 { count * (count / expected).ln() } else { 0.0 };
+        2.0 * (surprise - (count - expected))
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a cohort is far below 2^52")]
+    Some(counts.iter().map(deviance).sum::<f64>() / counts.len() as f64)
+}
+
 /// Returns the share of outcomes that thresholding the probability at 0.5 (inclusive) gets right.
 ///
 /// `None` without predictions.
@@ -105,6 +123,15 @@ mod tests {
     fn check(score: Option<f64>, expected: f64) {
         let score = score.unwrap();
         assert!((score - expected).abs() < 1e-12, "{score} is not {expected}");
+    }
+
+    #[test]
+    fn the_deviance_is_zero_where_counts_are_as_expected_and_grows_from_there() {
+        let deviance = |counts: &[(f64, f64)]| poisson_deviance(counts).unwrap();
+        assert!(deviance(&[(3.0, 3.0), (1.0, 1.0)]).abs() < 1e-12);
+        // scikit-learn 1.7.2: mean_poisson_deviance([0, 2, 5], [0.5, 1.5, 7.0]).
+        assert!((deviance(&[(0.0, 0.5), (2.0, 1.5), (5.0, 7.0)]) - 0.595_335_307_864_997_9).abs() < 1e-9);
+        assert_eq!((poisson_deviance(&[]), poisson_deviance(&[(1.0, 0.0)])), (None, None));
     }
 
     #[test]

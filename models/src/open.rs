@@ -67,20 +67,21 @@ pub fn model(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box<d
             Ok(Box::new(UnetModel::new(study, Parts { slots, train, test }, resources)?))
         }
         (
-            Family::LinearRisk | Family::MlpRisk(_),
+            family @ (Family::LinearRisk | Family::MlpRisk(_) | Family::PoissonRate),
             DataNeed::Table(need),
             Records::Table(train),
             Records::Table(test),
         ) => {
             let parts = Parts { slots, train, test };
-            let study = Risk { architecture, trained, need: need.clone(), link: Link::Logit };
+            let link = if *family == Family::PoissonRate { Link::Log } else { Link::Logit };
+            let study = Risk { architecture, trained, need: need.clone(), link };
             Ok(Box::new(RiskModel::new(&study, &parts, resources)))
         }
         (Family::Vector(_), DataNeed::Table(_) | DataNeed::Images(_), _, _) => {
             Err(TrainError::NoTrainer { family: plan.model.family.name() })
         }
         (
-            Family::Unet(_) | Family::LinearRisk | Family::MlpRisk(_),
+            Family::Unet(_) | Family::LinearRisk | Family::MlpRisk(_) | Family::PoissonRate,
             DataNeed::Table(_) | DataNeed::Images(_),
             _,
             _,

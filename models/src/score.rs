@@ -2,7 +2,7 @@
 
 use fedtwin_metrics::{Grid, dice, hd95_mm, volume_error};
 use fedtwin_plan::record::VolumeRecord;
-use fedtwin_trainer::report::{Report, RiskReport, RiskRow, SegmentationRow, score};
+use fedtwin_trainer::report::{CountReport, CountRow, Report, RiskReport, RiskRow, SegmentationRow, score};
 
 use crate::risk::Link;
 
@@ -21,6 +21,10 @@ pub fn risk(outputs: &[f64], outcomes: &[f64], intercept: f64, link: Link) -> Re
         Link::Logit => {
             let rows = rows.map(|(y, global, local)| RiskRow { outcome: y > 0.5, global, local });
             Report::Risk(RiskReport { intercept, rows: rows.collect() })
+        }
+        Link::Log => {
+            let rows = rows.map(|(count, global, local)| CountRow { count, global, local });
+            Report::Count(CountReport { intercept, rows: rows.collect() })
         }
     }
 }

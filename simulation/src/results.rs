@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use fedtwin_metrics::risk::poisson_deviance;
 use fedtwin_metrics::{Prediction, accuracy, auroc, brier, ece};
 use fedtwin_plan::StudyId;
 use fedtwin_plan::numbers::Positive;
-use fedtwin_trainer::report::{Report, RiskReport, SegmentationReport};
+use fedtwin_trainer::report::{CountRow, Report, RiskReport, SegmentationReport};
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{SiteOutcome, StudyOutcome};
@@ -138,14 +139,14 @@ pub fn reports(label: &Label, arm: ArmName, reports: &[(String, &Report)]) -> Ve
         .iter()
         .filter_map(|(site, report)| match report {
             Report::Risk(risk) => Some((site.as_str(), risk)),
-            Report::Segmentation(_) => None,
+            Report::Count(_) | Report::Segmentation(_) => None,
         })
         .collect();
     let segmentation: Vec<_> = reports
         .iter()
         .filter_map(|(site, report)| match report {
             Report::Segmentation(segmentation) => Some((site.as_str(), segmentation)),
-            Report::Risk(_) => None,
+            Report::Risk(_) | Report::Count(_) => None,
         })
         .collect();
     let mut rows = Vec::new();
@@ -156,8 +157,33 @@ pub fn reports(label: &Label, arm: ArmName, reports: &[(String, &Report)]) -> Ve
             rows.extend(risk_rows(label, local, &risk, |row| row.local));
         }
     }
+    rows.extend(count_rows(label, arm, reports));
     rows.extend(segmentation_rows(label, arm, &segmentation));
     rows
+}
+
+type Expected = fn(&CountRow) -> Option<f64>;
+
+/// For counts, the mean deviance at each site and of all test rows together.
+fn count_rows(label: &Label, arm: ArmName, reports: &[(String, &Report)]) -> Vec<Row> {
+    let rows = |report: &Report| match report {
+        Report::Count(report) => report.rows.clone(),
+        Report::Risk(_) | Report::Segmentation(_) => Vec::new(),
+    };
+    let of_sites = reports.iter().map(|(site, report)| (site.as_str(), rows(report)));
+    let all = reports.iter().flat_map(|(_, report)| rows(report)).collect();
+    let groups: Vec<(&str, Vec<CountRow>)> = of_sites.chain([("pooled", all)]).collect();
+    let local = if arm == ArmName::Federated { ArmName::FederatedLocal } else { arm };
+    let expectations: [(ArmName, Expected); 2] = [(arm, |row| row.global), (local, |row| row.local)];
+    let figures = expectations.into_iter().flat_map(|(arm, expected)| {
+        groups.iter().filter_map(move |(site, rows)| {
+            let counts: Vec<_> = rows.iter().filter_map(|row| Some((row.count, expected(row)?))).collect();
+            let counted = Counted { patients: number(counts.len()), of: number(rows.len()) };
+            let figure = Figure { value: poisson_deviance(&counts)?, counted };
+            Some(label.row(arm, site, "deviance", figure))
+        })
+    });
+    figures.collect()
 }
 
 type RiskMetric = (&'static str, fn(&[Prediction]) -> Option<f64>);

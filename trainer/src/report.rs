@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum Report {
     /// A risk model's predictions.
     Risk(RiskReport),
+    /// A model's expected counts.
+    Count(CountReport),
     /// A segmentation model's overlap with the masks.
     Segmentation(SegmentationReport),
 }
@@ -30,7 +32,8 @@ impl Report {
             (Histogram::Segmentation, Self::Segmentation(SegmentationReport { rows })) => {
                 rows.iter().filter_map(|row| bin(row.dice?)).for_each(|cell| counts[cell] += 1);
             }
-            (Histogram::Risk, Self::Segmentation(_)) | (Histogram::Segmentation, Self::Risk(_)) => {}
+            (Histogram::Risk, Self::Count(_) | Self::Segmentation(_))
+            | (Histogram::Segmentation, Self::Count(_) | Self::Risk(_)) => {}
         }
         counts
     }
@@ -62,6 +65,26 @@ pub struct RiskRow {
     /// The global model's probability; absent where its arithmetic gives no number.
     pub global: Option<f64>,
     /// The probability with the site's own intercept; absent likewise.
+    pub local: Option<f64>,
+}
+
+/// Expected counts of the test patients, in their order.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct CountReport {
+    /// What is added to the logarithm of the global model's expected count at this site; fitted on its training patients.
+    pub intercept: f64,
+    /// The expectations.
+    pub rows: Vec<CountRow>,
+}
+
+/// What was expected of one test patient.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CountRow {
+    /// How often it happened.
+    pub count: f64,
+    /// How often the global model expects it; absent where its arithmetic gives no number.
+    pub global: Option<f64>,
+    /// The same with the site's own intercept; absent likewise.
     pub local: Option<f64>,
 }
 

@@ -22,7 +22,7 @@ pub fn fit(outputs: &[f64], outcomes: &[f64], link: Link) -> f64 {
         residuals.sum::<f64>() - b / PRIOR_VARIANCE
     };
     // Beyond it the prior outweighs all residuals, so the slope changes its sign within.
-    let bound = PRIOR_VARIANCE * (link.residuals_max(outputs) + 1.0);
+    let bound = PRIOR_VARIANCE * (link.residuals_max(outputs, outcomes) + 1.0);
     let (mut low, mut high) = (-bound, bound);
     for _ in 0..BISECTIONS {
         let middle = low.midpoint(high);
@@ -32,7 +32,7 @@ pub fn fit(outputs: &[f64], outcomes: &[f64], link: Link) -> f64 {
 }
 
 const PRIOR_VARIANCE: f64 = 2.5 * 2.5;
-/// From at most 10^8 wide to below 1e-10.
+/// From at most 10^8 wide to below 1e-10, and from 10^14, of counts, to below 1e-4.
 const BISECTIONS: usize = 64;
 
 #[cfg(test)]
@@ -47,6 +47,16 @@ mod tests {
         let mean = logits.iter().map(|logit| Link::Logit.expected(logit + b)).sum::<f64>() / 1000.0;
         // What is left is the prior's pull, b / s² over 1000 patients.
         assert!((mean - 0.2 + b / PRIOR_VARIANCE / 1000.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_fit_makes_the_expected_counts_match_the_counts() {
+        let outputs: Vec<f64> = (0..1000).map(|i| f64::from(i) / 500.0 - 2.0).collect();
+        let counts: Vec<f64> = (0..1000).map(|i| f64::from(i % 4)).collect();
+        let b = fit(&outputs, &counts, Link::Log);
+        let expected = outputs.iter().map(|output| (output + b).exp()).sum::<f64>();
+        assert!((expected - 1500.0 + b / PRIOR_VARIANCE).abs() < 1e-6, "{expected}");
+        assert!(fit(&[1e300, -1e300], &[0.0, 1e6], Link::Log).is_finite());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What needs libtorch: gradients, what is trained, independence between patients, files, learning.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod counts;
 mod files;
 mod gradients;
 mod independence;

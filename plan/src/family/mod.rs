@@ -5,6 +5,7 @@
 
 mod linear_risk;
 mod mlp_risk;
+mod poisson_rate;
 mod unet;
 mod vector;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::linear_risk::LinearRisk;
 pub use self::mlp_risk::MlpSize;
+pub use self::poisson_rate::PoissonRate;
 pub use self::unet::{ADAPTER_IN, ADAPTER_OUT, AdapterRank, UnetSize};
 pub use self::vector::VectorSize;
 use crate::architecture::Architecture;
@@ -31,6 +33,8 @@ pub enum Family {
     LinearRisk,
     /// A multi-layer perceptron over the same features.
     MlpRisk(MlpSize),
+    /// A log-linear model of a count over the same features.
+    PoissonRate,
     /// A bare vector, for tests and benchmarks of the wire.
     Vector(VectorSize),
 }
@@ -58,6 +62,8 @@ trait FamilyTerms {
 enum Scores {
     /// There are none: no trainer computes the model.
     None,
+    /// The site sees them, and they never leave.
+    AtSite,
     /// The site sees them, and metrics release noised counts of them.
     Counted(Histogram),
 }
@@ -77,6 +83,7 @@ impl Family {
             Self::Unet(size) => size,
             Self::LinearRisk => &LinearRisk,
             Self::MlpRisk(size) => size,
+            Self::PoissonRate => &PoissonRate,
             Self::Vector(size) => size,
         }
     }
@@ -92,7 +99,7 @@ impl Family {
     pub fn histogram(&self) -> Option<Histogram> {
         match self.terms().scores() {
             Scores::Counted(histogram) => Some(histogram),
-            Scores::None => None,
+            Scores::None | Scores::AtSite => None,
         }
     }
 
@@ -179,6 +186,7 @@ mod tests {
             "mlp-risk = { hidden = [3] }",
             "vector = { parameters = 4 }",
             "linear-risk",
+            "poisson-rate",
         ] {
             let name = text.split(' ').next().unwrap();
             let text = if name == text { format!("f = {text:?}") } else { format!("f.{text}") };

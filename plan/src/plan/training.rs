@@ -44,6 +44,8 @@ pub enum Loss {
     Dice,
     /// The sum of both.
     BceDice,
+    /// Minus the logarithm of the Poisson likelihood of a patient's count.
+    Poisson,
 }
 
 impl Loss {
@@ -54,6 +56,7 @@ impl Loss {
             Self::Bce => "bce",
             Self::Dice => "dice",
             Self::BceDice => "bce-dice",
+            Self::Poisson => "poisson",
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn of_study(study: &StudyOutcome) -> Vec<Lines> {
     let mut charts = vec![by_round(study)];
     let risk = |report: &Report| match report {
         Report::Risk(risk) => Some(risk.clone()),
-        Report::Segmentation(_) => None,
+        Report::Count(_) | Report::Segmentation(_) => None,
     };
     let sites: Vec<(String, RiskReport)> =
         study.sites.iter().filter_map(|site| Some((site.site.to_string(), risk(&site.report)?))).collect();
@@ -45,10 +45,11 @@ fn by_round(study: &StudyOutcome) -> Lines {
     }
 }
 
-/// The score that a curve shows: accuracy of a risk model, mean Dice of a segmentation.
+/// The score that a curve shows: accuracy of a risk model, mean Dice of a segmentation; counts have none in [0, 1].
 fn headline(report: &Report) -> Option<f64> {
     match report {
         Report::Risk(risk) => accuracy(&predictions(&risk.rows, |row| row.global)),
+        Report::Count(_) => None,
         Report::Segmentation(segmentation) => mean(segmentation.rows.iter().filter_map(|row| row.dice)),
     }
 }
