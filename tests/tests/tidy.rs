@@ -6,6 +6,8 @@
 mod boundaries;
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
+#[path = "tidy/extending.rs"]
+mod extending;
 #[path = "tidy/graph.rs"]
 mod graph;
 #[path = "tidy/source.rs"]
@@ -227,6 +229,20 @@ fn one_version_of_what_carries_trust() {
 #[test]
 fn no_file_names_a_path_of_one_machine() {
     holds(style::no_file_names_a_path_of_one_machine, &[&[("README.md", "run it in /home/me/fedtwin")]]);
+}
+
+#[test]
+fn additions_touch_what_extending_lists() {
+    let page = "## Add a model family\n1. `plan/src/a.rs`: all\n## Add a source\n1. `cohort/src/a.rs`: all\n";
+    let (family, source) = (("plan/src/a.rs", "struct PoissonRate;"), ("cohort/src/a.rs", "mod json_lines;"));
+    holds(
+        extending::additions_touch_what_is_listed,
+        &[
+            &[("docs/EXTENDING.md", page), family],
+            &[("docs/EXTENDING.md", page), family, source, ("models/src/b.rs", "use x::PoissonRate;")],
+            &[("docs/EXTENDING.md", "## Add a source\n"), source],
+        ],
+    );
 }
 
 #[test]
