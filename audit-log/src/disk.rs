@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::file::LogError;
+use crate::error::LogError;
 
 /// A log and, beside it, the head that says which of its entries were acknowledged.
 pub trait Disk: Send {

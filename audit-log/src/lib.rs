@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod cosignature;
 pub mod disk;
 pub mod entry;
+pub mod error;
 pub mod file;
 pub mod hash;
 pub mod key;
@@ -24,7 +25,8 @@ pub mod verify;
 
 pub use checkpoint::Checkpoint;
 pub use entry::{Entry, Stamp};
-pub use file::{Appended, LogError, LogFile};
+pub use error::LogError;
+pub use file::{Appended, LogFile};
 pub use hash::LeafHash;
 pub use key::{PublicKey, Signer};
 pub use key_change::{KeyChange, Succession, first_key, succeeds};

@@ -18,7 +18,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Trains two models across seven hospitals on this machine, without and with privacy.
+    /// Trains two models across thirteen hospitals on this machine, without and with privacy.
     Demo(Demo),
     /// Makes the figures of docs/RESULTS.md anew from real data.
     Results(Results),

@@ -224,6 +224,7 @@ const PUBLIC: &[&str] = &[
     "CohortName",
     "PlanLine",
     "PlanFeature",
+    "OutcomeKind",
     "Misfit",
     "Violation",
     "NotWhole",

@@ -16,7 +16,7 @@ pub(crate) fn only_models_links_libtorch(graph: &Graph) -> Vec<String> {
 pub(crate) fn coordinator_and_cli_link_no_data_loader(graph: &Graph) -> Vec<String> {
     let programs = ["coordinator", "auditor", "research", "simulation", "lab", "cli"]
         .map(|name| format!("fedtwin-{name}"));
-    let loaders = ["fedtwin-cohort", "fedtwin-models", "fedtwin-twin", "png", "csv"];
+    let loaders = ["fedtwin-cohort", "fedtwin-models", "fedtwin-twin", "csv"];
     forbid(graph, programs.iter(), &loaders, "patients' data are read at the site alone")
 }
 
