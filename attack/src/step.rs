@@ -5,8 +5,8 @@ use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::noise::{NoiseError, NoiseSource};
 use fedtwin_privacy::patient_sum::{BoundsError, IntegerSum};
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
-use fedtwin_privacy::release::{Noise, NoisySteps};
 use fedtwin_privacy::sampling::poisson;
+use fedtwin_privacy::steps::Noise;
 use fedtwin_privacy::wire_integers::{WrongLength, decode_add, encode};
 
 /// Why an attack could not be carried out.
@@ -123,7 +123,7 @@ impl Step for PrivateStep {
         let mut seed = [0; 8];
         chance.random.fill(&mut seed)?;
         let sum = cohort.sum(weights, &sampled, u64::from_le_bytes(seed))?;
-        read_back(&NoisySteps::new(self.event.m).add(noise, &sum), self.bits)
+        read_back(&noise.add_to(&sum), self.bits)
     }
 }
 

@@ -4,7 +4,8 @@
 //! contribution, with the cohort's size declared and public. Every rounding goes towards spending more.
 //!
 //! The way of a release: the trainer adds one vector per patient into a [`patient_sum`]; the agent has
-//! reserved the study's cost in its [`ledger`], draws [`noise`], makes a [`release`] of the noised sum,
+//! reserved the study's cost in its [`ledger`], whose claim is a [`permit`] for plain, noised or masked
+//! values; it takes the [`steps`] that this asks for, makes a [`release`] of the [`protected`] values,
 //! records it, and gets the receipt without which no byte leaves. What a study costs is computed by the
 //! [`accountant`] from integers in the ledger's entries.
 //!
@@ -15,7 +16,10 @@ pub mod histogram;
 pub mod ledger;
 pub mod noise;
 pub mod patient_sum;
+pub mod permit;
+pub mod protected;
 pub mod random;
 pub mod release;
 pub mod sampling;
+pub mod steps;
 pub mod wire_integers;

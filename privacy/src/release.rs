@@ -1,76 +1,15 @@
 //! The one thing that may leave a site: bytes, and the proof of what they cost.
 //!
-//! A [`Release`] is either noised, with as many noisy sums behind it as its study pays for in one attempt,
-//! or plain, which only a study with an unbounded entry in the ledger can make. Its bytes leave together
-//! with the [`Receipt`] of the same digest and not without.
+//! A [`Release`] is made of [`Protected`] values and of the [`Grant`] for values in that state, which only
+//! the claim in the ledger gives. Its bytes leave together with the [`Receipt`] of the same digest and not
+//! without.
 
 use fedtwin_plan::{Digest, WireBits};
-use zeroize::Zeroize;
 
-use crate::accountant::NoiseBits;
-use crate::ledger::{BlockGrant, Receipt, Spend};
-use crate::noise::{NoiseError, NoiseSource};
-use crate::patient_sum::IntegerSum;
+use crate::ledger::Receipt;
+use crate::permit::Grant;
+use crate::protected::Protected;
 use crate::wire_integers::encode;
-
-/// Noise for one sum, drawn before any patient is read; adding it uses it up.
-pub struct Noise {
-    m: NoiseBits,
-    values: Vec<i64>,
-}
-
-impl Noise {
-    /// Draws noise for a sum of `len` values.
-    ///
-    /// # Errors
-    /// When there is no randomness to be had.
-    pub fn draw(source: &dyn NoiseSource, m: NoiseBits, len: usize) -> Result<Self, NoiseError> {
-        let mut values = vec![0; len];
-        source.fill(m, &mut values)?;
-        Ok(Self { m, values })
-    }
-}
-
-impl Drop for Noise {
-    fn drop(&mut self) {
-        self.values.zeroize();
-    }
-}
-
-impl std::fmt::Debug for Noise {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Noise")
-    }
-}
-
-/// The noisy sums behind one release.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NoisySteps {
-    m: NoiseBits,
-    steps: u64,
-}
-
-impl NoisySteps {
-    /// Starts an attempt whose sums all get noise of 2^m.
-    #[must_use]
-    pub fn new(m: NoiseBits) -> Self {
-        Self { m, steps: 0 }
-    }
-
-    /// Adds noise to a sum, counts the step, and returns what may be computed with from here on.
-    ///
-    /// # Panics
-    /// When the noise is of another strength or length, which the plan and the model fix.
-    #[must_use]
-    pub fn add(&mut self, mut noise: Noise, sum: &IntegerSum) -> Vec<i64> {
-        assert_eq!((noise.m, noise.values.len()), (self.m, sum.0.len()), "noise is drawn for this sum");
-        self.steps += 1;
-        for (noisy, value) in noise.values.iter_mut().zip(&sum.0) {
-            *noisy = noisy.wrapping_add(*value);
-        }
-        std::mem::take(&mut noise.values)
-    }
-}
 
 /// Bytes that are not what the ledger's entry says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -89,12 +28,11 @@ pub enum ReleaseError {
         /// Their noise.
         m: u32,
     },
-    /// A study with noise releases nothing plain.
-    #[error("the study's entry promises noise: nothing else may leave")]
-    NoisePromised,
-    /// A study without noise has no noisy release.
-    #[error("the study's entry promises no noise")]
-    NoNoisePromised,
+    /// A claim on sums over sites lets no update out that everybody can read by itself.
+    #[error(
+        "the study's entry promises that updates are seen in sums over the sites alone, and this one has no mask"
+    )]
+    NotMasked,
     /// Stored bytes are not those of the receipt.
     #[error("the stored bytes are not those that were recorded")]
     OtherBytes,
@@ -108,38 +46,22 @@ pub struct Release {
 }
 
 impl Release {
-    /// Encodes what was computed from an attempt's noisy sums and public values alone.
+    /// Encodes values that a claim lets out; of other values it is not made:
+    ///
+    /// ```compile_fail,E0308
+    /// use fedtwin_plan::WireBits;
+    /// use fedtwin_privacy::{permit::Grant, protected::{Masked, Noised, Plain}, release::Release};
+    ///
+    /// fn of_a_plain_sum(shared: Grant<Masked<Noised>>, sum: Plain) {
+    ///     let _ = Release::of(shared, &sum, WireBits::B64);
+    /// }
+    /// ```
     ///
     /// # Errors
-    /// Refuses other noise, or fewer or more sums, than the grant pays for.
-    pub fn noised(
-        grant: &BlockGrant,
-        steps: &NoisySteps,
-        values: &[i64],
-        bits: WireBits,
-    ) -> Result<Self, ReleaseError> {
-        let Spend::Priced { event, .. } = grant.spend() else { return Err(ReleaseError::NoNoisePromised) };
-        if steps.m != event.m || steps.steps != event.steps {
-            let (found_steps, found_m) = (steps.steps, steps.m.get());
-            return Err(ReleaseError::OtherNoise {
-                found_steps,
-                found_m,
-                steps: event.steps,
-                m: event.m.get(),
-            });
-        }
-        Ok(Self::new(encode(values, bits)))
-    }
-
-    /// Encodes values without noise.
-    ///
-    /// # Errors
-    /// Refuses a study whose entry in the ledger is not unbounded.
-    pub fn plain(grant: &BlockGrant, values: &[i64], bits: WireBits) -> Result<Self, ReleaseError> {
-        match grant.spend() {
-            Spend::Unbounded { .. } => Ok(Self::new(encode(values, bits))),
-            Spend::Priced { .. } => Err(ReleaseError::NoisePromised),
-        }
+    /// Refuses values with other noise, or of fewer or more sums, than the claim pays for.
+    pub fn of<V: Protected>(grant: Grant<V>, values: &V, bits: WireBits) -> Result<Self, ReleaseError> {
+        values.check(&grant.into_claim())?;
+        Ok(Self::new(encode(values.values(), bits)))
     }
 
     /// Takes stored bytes up again, to send them once more within their attempt.

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | keys | its [`Advert`](message::Advert): two public keys and a commitment to its seed, signed | all adverts |
 //! | shares | its secrets in [shares](message::SealedShares), one sealed for each other site | the shares that are for it |
-//! | mask | its vector plus [masks](mask::Masks) | who [survived](message::Split), and who did not |
+//! | mask | its vector plus its [mask](SiteMask) | who [survived](message::Split), and who did not |
 //! | agree | its signed [consent](message::Consent) to that split | the others' consents |
 //! | open | its [shares](message::Opening) of the survivors' seeds and of the others' keys | |
 //!
@@ -31,7 +31,9 @@ pub mod mask;
 pub mod message;
 mod shamir;
 pub mod site;
+mod site_mask;
 #[cfg(test)]
 mod testing;
 
 pub use context::{AttemptPlace, Context};
+pub use site_mask::SiteMask;

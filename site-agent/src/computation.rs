@@ -1,17 +1,21 @@
-//! The part of an attempt that computes: training, or the counts of metrics, and the masks.
+//! The part of an attempt that computes: training, or the counts of metrics, up to their release.
+//!
+//! The ledger's claim alone decides whether sums get noise and a mask.
 
 use std::sync::Arc;
 
-use fedtwin_plan::Plan;
 use fedtwin_plan::numbers::Positive;
+use fedtwin_plan::{Plan, WireBits};
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::noise::NoiseSource;
+use fedtwin_privacy::permit::Permit;
 use fedtwin_privacy::random::RandomSource;
+use fedtwin_privacy::release::Release;
+use fedtwin_privacy::steps::{PlainSteps, Steps};
 use fedtwin_proto::domain::RoundKey;
-use fedtwin_secagg::mask::Masks;
 use fedtwin_trainer::Trainer;
 
-use crate::local_training::{LocalTraining, LocalUpdate, TrainingError};
+use crate::local_training::{LocalTraining, TrainingError};
 use crate::measuring::measure;
 
 /// What an attempt computes.
@@ -28,32 +32,63 @@ pub struct Computation {
     pub clip: Positive,
     /// The model's weights.
     pub weights: Arc<Vec<f32>>,
-    /// The masks to add, under secure aggregation.
-    pub masks: Option<Masks>,
+    /// What the attempt may release.
+    pub permit: Permit,
 }
 
 impl Computation {
-    /// Computes the update or the counts, noised as the plan says, and masks them.
+    /// Computes the update or the counts in the state that the permit is for, and makes the release of them.
     ///
     /// # Errors
-    /// Fails where the trainer fails or there is no randomness.
+    /// Fails where the trainer fails, there is no randomness, or the sums are not as many as the claim pays for.
     pub fn run<R: RandomSource>(
-        &self,
+        self,
         trainer: &mut dyn Trainer,
         noise: &dyn NoiseSource,
         random: &mut R,
-    ) -> Result<LocalUpdate, TrainingError> {
-        let (plan, weights) = (&self.plan, &self.weights);
-        let mut update = match self.purpose {
-            Purpose::Metrics => measure(plan, trainer, weights)?,
-            Purpose::Training => {
-                let (patients, clip) = (self.patients, self.clip);
-                LocalTraining { plan, patients, clip, trainer, noise, random }.run(weights)?
-            }
+    ) -> Result<Release, TrainingError> {
+        let Self { purpose, plan, patients, clip, weights, permit, .. } = self;
+        let bits = match purpose {
+            Purpose::Training => plan.calibrated.modulus_bits,
+            Purpose::Metrics => METRICS_BITS,
         };
-        if let Some(masks) = &self.masks {
-            masks.add_to(0, &mut update.values);
-        }
-        Ok(update)
+        let mut computing = Computing {
+            purpose,
+            weights: &weights,
+            training: LocalTraining { plan: &plan, patients, clip, trainer, noise, random },
+        };
+        Ok(match permit {
+            Permit::Plain(grant) => Release::of(grant, &computing.values(PlainSteps)?, bits)?,
+            Permit::Noised(grant) => {
+                let values = computing.values(grant.steps())?;
+                Release::of(grant, &values, bits)?
+            }
+            Permit::MaskedPlain(grant, mask) => {
+                Release::of(grant, &computing.values(PlainSteps)?.masked(mask), bits)?
+            }
+            Permit::MaskedNoised(grant, mask) => {
+                let values = computing.values(grant.steps())?.masked(mask);
+                Release::of(grant, &values, bits)?
+            }
+        })
     }
 }
+
+/// What is computed, whatever is done to its sums.
+struct Computing<'a, R> {
+    purpose: Purpose,
+    weights: &'a [f32],
+    training: LocalTraining<'a, R>,
+}
+
+impl<R: RandomSource> Computing<'_, R> {
+    fn values<S: Steps>(&mut self, sums: S) -> Result<S::Values, TrainingError> {
+        match self.purpose {
+            Purpose::Training => self.training.run(sums, self.weights),
+            Purpose::Metrics => measure(self.training.plan, sums, self.training.trainer, self.weights),
+        }
+    }
+}
+
+/// Counts are few: the widest format has room for every sum.
+const METRICS_BITS: WireBits = WireBits::B64;

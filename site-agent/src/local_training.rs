@@ -6,13 +6,13 @@
 
 use fedtwin_plan::Plan;
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::plan::{LocalAdam, LocalSgd, Privacy, SiteTraining};
-use fedtwin_privacy::accountant::NoiseBits;
+use fedtwin_plan::plan::{LocalAdam, LocalSgd, SiteTraining};
 use fedtwin_privacy::noise::{NoiseError, NoiseSource};
 use fedtwin_privacy::patient_sum::IntegerSum;
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
-use fedtwin_privacy::release::{Noise, NoisySteps};
+use fedtwin_privacy::release::ReleaseError;
 use fedtwin_privacy::sampling::poisson;
+use fedtwin_privacy::steps::Steps;
 use fedtwin_trainer::{Trainer, TrainerError};
 
 use crate::bounds::{into_range, within};
@@ -30,15 +30,9 @@ pub enum TrainingError {
     /// There is no randomness to be had.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
-}
-
-/// What an attempt computed.
-#[derive(Debug)]
-pub struct LocalUpdate {
-    /// The update's integers.
-    pub values: Vec<i64>,
-    /// The noisy sums behind them; absent where the plan asks for no noise.
-    pub noise: Option<NoisySteps>,
+    /// The update is not what the ledger's entry promises.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
 }
 
 /// What local training draws on, besides the weights.
@@ -58,20 +52,16 @@ pub struct LocalTraining<'a, R> {
 }
 
 impl<R: RandomSource> LocalTraining<'_, R> {
-    /// Computes the update, noised as the plan says.
+    /// Computes the update from the sums that the attempt's claim asks for.
     ///
     /// # Errors
     /// Fails where the trainer fails or there is no randomness.
-    pub fn run(&mut self, global: &[f32]) -> Result<LocalUpdate, TrainingError> {
-        let mut noise = match &self.plan.privacy {
-            Privacy::None(_) => None,
-            Privacy::Local(_) | Privacy::Shared(_) => Some(NoisySteps::new(self.noise_bits())),
-        };
+    pub fn run<S: Steps>(&mut self, mut sums: S, global: &[f32]) -> Result<S::Values, TrainingError> {
         let trained = self.plan.trained();
         let (steps, change_max) = match &self.plan.training.site {
             SiteTraining::Gradient => {
-                let values = self.sum(global, self.plan.update_values(), noise.as_mut())?;
-                return Ok(LocalUpdate { values, noise });
+                let values = self.sum(&mut sums, global, self.plan.update_values())?;
+                return Ok(sums.finish(values));
             }
             SiteTraining::Sgd(LocalSgd { steps, change_max, .. })
             | SiteTraining::Adam(LocalAdam { steps, change_max, .. }) => (steps.get(), change_max.get()),
@@ -83,7 +73,7 @@ impl<R: RandomSource> LocalTraining<'_, R> {
         let scale = self.gradient_scale();
         let (mut weights, mut after) = (global.to_vec(), before.clone());
         for _step in 0..steps {
-            let sum = self.sum(&weights, trained.values(), noise.as_mut())?;
+            let sum = self.sum(&mut sums, &weights, trained.values())?;
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_precision_loss,
@@ -95,26 +85,20 @@ impl<R: RandomSource> LocalTraining<'_, R> {
             after.iter_mut().for_each(|weight| *weight = into_range(*weight));
             trained.scatter(&after, &mut weights);
         }
-        Ok(LocalUpdate { values: self.change(&before, &after, change_max), noise })
+        Ok(sums.finish(self.change(&before, &after, change_max)))
     }
 
-    /// One step: the sum over a fresh Poisson sample, with noise where the plan asks for it.
+    /// One step: the sum over a fresh Poisson sample, with noise where the claim asks for it.
     ///
     /// # Shapes
     /// `weights`: all of the model's values; the sum has the `length` of the trained ones.
     fn sum(
         &mut self,
+        sums: &mut impl Steps,
         weights: &[f32],
         length: usize,
-        noise: Option<&mut NoisySteps>,
     ) -> Result<Vec<i64>, TrainingError> {
-        match noise {
-            None => Ok(self.exact_sum(weights, length)?.0),
-            Some(steps) => {
-                let drawn = Noise::draw(self.noise, self.noise_bits(), length)?;
-                Ok(steps.add(drawn, &self.exact_sum(weights, length)?))
-            }
-        }
+        sums.take(self.noise, length, || self.exact_sum(weights, length))
     }
 
     fn exact_sum(&mut self, weights: &[f32], length: usize) -> Result<IntegerSum, TrainingError> {
@@ -131,10 +115,6 @@ impl<R: RandomSource> LocalTraining<'_, R> {
             return Err(TrainerError::BeyondBounds(message).into());
         }
         Ok(IntegerSum(sum))
-    }
-
-    fn noise_bits(&self) -> NoiseBits {
-        self.plan.calibrated.m
     }
 
     /// From the integer sum to the mean gradient over the nominal batch.
@@ -162,8 +142,11 @@ mod tests {
 
     use fedtwin_plan::text_file::parse;
     use fedtwin_plan::{Digest, PatientId};
+    use fedtwin_privacy::accountant::NoiseBits;
     use fedtwin_privacy::noise::OpendpNoise;
+    use fedtwin_privacy::protected::{Noised, Plain, Protected as _};
     use fedtwin_privacy::random::SecureRandom;
+    use fedtwin_privacy::steps::{NoisySteps, PlainSteps};
     use fedtwin_trainer::Stopper;
     use fedtwin_trainer::pipe::Loaded;
     use fedtwin_trainer::report::Report;
@@ -249,10 +232,22 @@ mod tests {
         }
     }
 
-    fn run(plan: &Plan) -> (LocalUpdate, Vec<String>) {
+    fn noisy(plan: &Plan) -> NoisySteps {
+        NoisySteps::new(plan.calibrated.m)
+    }
+
+    fn run(plan: &Plan) -> (Noised, Vec<String>) {
+        run_by(plan, noisy(plan))
+    }
+
+    fn run_plain(plan: &Plan) -> (Plain, Vec<String>) {
+        run_by(plan, PlainSteps)
+    }
+
+    fn run_by<S: Steps>(plan: &Plan, sums: S) -> (S::Values, Vec<String>) {
         let log = Log::default();
         let mut trainer = counting(&log, plan.update_values());
-        let update = run_with(plan, &log, &mut trainer).unwrap();
+        let update = run_with((plan, sums), &log, &mut trainer).unwrap();
         (update, log.0.into_inner().unwrap())
     }
 
@@ -260,7 +255,11 @@ mod tests {
         Counting { log, trained, each: 1, weights: Vec::new() }
     }
 
-    fn run_with(plan: &Plan, log: &Log, trainer: &mut Counting<'_>) -> Result<LocalUpdate, TrainingError> {
+    fn run_with<S: Steps>(
+        (plan, sums): (&Plan, S),
+        log: &Log,
+        trainer: &mut Counting<'_>,
+    ) -> Result<S::Values, TrainingError> {
         let mut training = LocalTraining {
             plan,
             patients: PATIENTS,
@@ -269,7 +268,7 @@ mod tests {
             noise: &Noted(log, OpendpNoise),
             random: &mut SecureRandom::new(),
         };
-        training.run(&[0.0; 3])
+        training.run(sums, &[0.0; 3])
     }
 
     #[test]
@@ -284,8 +283,7 @@ mod tests {
         let (update, events) = run(&local("\"gradient\"", 1, "1/4294967295"));
         assert_eq!(events, ["noise", "data of 0"]);
         // All three discrete Gaussians of sigma 4096 are zero with a probability of 1e-12.
-        assert!(update.values.iter().any(|&value| value != 0));
-        assert!(update.noise.is_some());
+        assert!(update.values().iter().any(|&value| value != 0));
     }
 
     #[test]
@@ -294,10 +292,10 @@ mod tests {
             let site = "{ sgd = { steps = 2, learning_rate = 0.1, change_max = 1.0 } }";
             let (update, events) = run(&local(site, 2, sampling));
             let kinds = events.iter().map(|event| event.split(' ').next().unwrap().to_owned());
-            (update.values.len(), update.noise.is_some(), kinds.collect::<Vec<_>>())
+            (update.values().len(), kinds.collect::<Vec<_>>())
         };
         let nobody = trace("1/4294967295");
-        assert_eq!(nobody.2, ["noise", "data", "noise", "data"]);
+        assert_eq!(nobody.1, ["noise", "data", "noise", "data"]);
         assert!(["1", "1/2", "1/20"].iter().all(|sampling| trace(sampling) == nobody));
     }
 
@@ -305,8 +303,8 @@ mod tests {
     fn without_noise_a_gradient_is_the_exact_sum() {
         let privacy = "privacy.none.clip = 1.0
              calibrated = { m = 12, c_int = 4096, modulus_bits = 32, steps = 1 }";
-        let (update, events) = run(&plan("\"gradient\"", "1", privacy));
-        assert_eq!((update.values, events), (vec![100; 3], vec!["data of 100".to_owned()]));
+        let (update, events) = run_plain(&plan("\"gradient\"", "1", privacy));
+        assert_eq!((update.values(), events), (&[100; 3][..], vec!["data of 100".to_owned()]));
     }
 
     #[test]
@@ -314,10 +312,10 @@ mod tests {
         let privacy = "privacy.none.clip = 1.0
              calibrated = { m = 12, c_int = 4096, modulus_bits = 32, steps = 1 }";
         let plan = plan("{ sgd = { steps = 1, learning_rate = 0.5, change_max = 1.0 } }", "1", privacy);
-        let (update, _) = run(&plan);
+        let (update, _) = run_plain(&plan);
         // Mean gradient 100 units / 100 patients = 1/4096; one step of 0.5 against it, times 100 patients.
         let change =
-            f64::from(i32::try_from(update.values[0]).unwrap()) * plan.update_unit(plan.clip()) / 100.0;
+            f64::from(i32::try_from(update.values()[0]).unwrap()) * plan.update_unit(plan.clip()) / 100.0;
         assert!((change + 0.5 / 4096.0).abs() < 1e-7, "{change}");
     }
 
@@ -326,7 +324,7 @@ mod tests {
         let privacy = "privacy.none.clip = 1e6
              calibrated = { m = 12, c_int = 4096, modulus_bits = 32, steps = 1 }";
         let plan = plan("{ sgd = { steps = 1, learning_rate = 1e6, change_max = 1.0 } }", "1", privacy);
-        let change = run(&plan).0.values[0] as f64 * plan.update_unit(plan.clip()) / 100.0;
+        let change = run_plain(&plan).0.values()[0] as f64 * plan.update_unit(plan.clip()) / 100.0;
         assert!((change + 1.0).abs() < 1e-6, "{change}");
     }
 
@@ -338,21 +336,20 @@ mod tests {
         let plan = plan(site, "1", privacy);
         let log = Log::default();
         let mut trainer = counting(&log, 1);
-        let update = run_with(&plan, &log, &mut trainer).unwrap();
-        assert_eq!(update.values.len(), 1);
+        let update = run_with((&plan, PlainSteps), &log, &mut trainer).unwrap();
+        assert_eq!(update.values().len(), 1);
         assert_eq!(trainer.weights[0], [0.0; 3]);
         let second = &trainer.weights[1];
         assert!(second[0] == 0.0 && second[1] == 0.0 && second[2] < 0.0, "{second:?}");
         let noised = local(&site.replace("steps = 2", "steps = 1"), 1, "1");
-        assert_eq!(run(&noised).0.values.len(), 1);
+        assert_eq!(run(&noised).0.values().len(), 1);
     }
 
     #[test]
     fn an_adaptive_clip_sends_its_indicator_under_the_same_noise() {
         let adaptive = "\"gradient\", adaptive_clip = { quantile = 0.5, learning_rate = 0.2, bounds = [0.1, 9.0], share = 0.5 }";
         let (update, _) = run(&local(adaptive, 1, "1"));
-        assert_eq!(update.values.len(), 4);
-        assert!(update.noise.is_some());
+        assert_eq!(update.values().len(), 4);
     }
 
     #[test]
@@ -362,7 +359,7 @@ mod tests {
             Log::default(),
         );
         let mut trainer = counting(&log, 3);
-        run_with(&plan, &log, &mut trainer).unwrap();
+        run_with((&plan, noisy(&plan)), &log, &mut trainer).unwrap();
         let asked: Vec<f32> = trainer.weights.concat();
         assert!(asked.iter().all(|&weight| fedtwin_plan::model_file::is_weight(weight)), "{asked:?}");
         assert!(asked.iter().any(|weight| weight.abs() >= fedtwin_plan::model_file::WEIGHT_MAX), "{asked:?}");
@@ -375,7 +372,7 @@ mod tests {
             let (plan, log) = (local(site, 1, "1"), Log::default());
             let mut trainer = counting(&log, plan.update_values());
             trainer.each = 4096;
-            let refused = run_with(&plan, &log, &mut trainer).unwrap_err();
+            let refused = run_with((&plan, noisy(&plan)), &log, &mut trainer).err().unwrap();
             assert!(matches!(refused, TrainingError::Trainer(TrainerError::BeyondBounds(_))), "{refused}");
         }
     }
@@ -383,7 +380,8 @@ mod tests {
     #[test]
     fn a_sum_of_another_length_is_no_answer() {
         let log = Log::default();
-        let refused = run_with(&local("\"gradient\"", 1, "1"), &log, &mut counting(&log, 2)).unwrap_err();
+        let plan = local("\"gradient\"", 1, "1");
+        let refused = run_with((&plan, noisy(&plan)), &log, &mut counting(&log, 2)).err().unwrap();
         assert!(matches!(refused, TrainingError::Trainer(TrainerError::OtherAnswer)), "{refused}");
     }
 }

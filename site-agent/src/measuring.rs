@@ -7,33 +7,34 @@
 use fedtwin_plan::Plan;
 use fedtwin_privacy::histogram::histogram;
 use fedtwin_privacy::noise::OpendpNoise;
-use fedtwin_privacy::release::{Noise, NoisySteps};
+use fedtwin_privacy::steps::Steps;
 use fedtwin_trainer::{Trainer, TrainerError};
 
-use crate::local_training::{LocalUpdate, TrainingError};
+use crate::local_training::TrainingError;
 
-/// Counts the test patients by their scores, and adds noise.
+/// Counts the test patients by their scores, with the noise that the attempt's claim asks for.
 ///
 /// # Errors
 /// Fails where the trainer fails or there is no randomness.
 ///
 /// # Panics
 /// If the plan has no metrics.
-pub fn measure(
+pub fn measure<S: Steps>(
     plan: &Plan,
+    mut sums: S,
     trainer: &mut dyn Trainer,
     weights: &[f32],
-) -> Result<LocalUpdate, TrainingError> {
+) -> Result<S::Values, TrainingError> {
     let counted = plan.model.family.histogram().zip(plan.calibrated.metrics.as_ref());
     let (cells, noise) = counted.expect("only a plan with metrics is measured");
-    let drawn = Noise::draw(&OpendpNoise, noise.m, cells.cells())?;
-    let counts = trainer.measure(weights)?;
-    if counts.len() != cells.cells() {
-        return Err(TrainerError::OtherAnswer.into());
-    }
-    let sum = histogram(&counts, noise.c_int);
-    let mut steps = NoisySteps::new(noise.m);
-    Ok(LocalUpdate { values: steps.add(drawn, &sum), noise: Some(steps) })
+    let values = sums.take(&OpendpNoise, cells.cells(), || {
+        let counts = trainer.measure(weights)?;
+        if counts.len() != cells.cells() {
+            return Err(TrainingError::from(TrainerError::OtherAnswer));
+        }
+        Ok(histogram(&counts, noise.c_int))
+    })?;
+    Ok(sums.finish(values))
 }
 
 #[cfg(test)]
@@ -43,6 +44,8 @@ mod tests {
     use fedtwin_plan::PatientId;
     use fedtwin_plan::histogram::Histogram;
     use fedtwin_plan::text_file::parse;
+    use fedtwin_privacy::protected::Protected as _;
+    use fedtwin_privacy::steps::NoisySteps;
     use fedtwin_trainer::Stopper;
     use fedtwin_trainer::pipe::Loaded;
     use fedtwin_trainer::report::{Report, RiskReport, RiskRow};
@@ -105,13 +108,17 @@ mod tests {
         parse("plan", &text).unwrap()
     }
 
+    fn noisy() -> NoisySteps {
+        NoisySteps::new(10.try_into().unwrap())
+    }
+
     #[test]
     fn counts_are_those_of_the_scores_and_a_score_that_is_none_counts_nowhere() {
         // Noise of a millionth of a patient: what remains are the counts.
         let c_int = 1 << 30;
         let mut trainer = Scored(vec![0.02, 0.02, 0.97, 1.0, f64::NAN, 1.5]);
-        let update = measure(&plan(c_int), &mut trainer, &[0.0; 2]).unwrap();
-        let counts: Vec<_> = update.values.iter().map(|&v| (v + (1 << 29)) >> 30).collect();
+        let update = measure(&plan(c_int), noisy(), &mut trainer, &[0.0; 2]).unwrap();
+        let counts: Vec<_> = update.values().iter().map(|&v| (v + (1 << 29)) >> 30).collect();
         let counted: Vec<_> = counts.iter().enumerate().filter(|&(_, &count)| count != 0).collect();
         assert_eq!(counted, [(0, &2), (39, &2)]);
     }
@@ -146,17 +153,16 @@ mod tests {
                 Stopper::default()
             }
         }
-        assert!(measure(&plan(1), &mut Short, &[0.0; 2]).is_err());
+        assert!(measure(&plan(1), noisy(), &mut Short, &[0.0; 2]).is_err());
     }
 
     #[test]
     fn every_count_has_noise_even_where_nobody_is() {
-        let update = measure(&plan(1), &mut Scored(Vec::new()), &[0.0; 2]).unwrap();
+        let update = measure(&plan(1), noisy(), &mut Scored(Vec::new()), &[0.0; 2]).unwrap();
         // Of forty draws of standard deviation 1024, one is zero in 64 runs and two in thousands.
-        assert!(update.values.len() == 40 && update.values.iter().filter(|&&v| v == 0).count() < 4);
-        let mean_square = update.values.iter().map(|&v| (v as f64 / 1024.0).powi(2)).sum::<f64>() / 40.0;
+        assert!(update.values().len() == 40 && update.values().iter().filter(|&&v| v == 0).count() < 4);
+        let mean_square = update.values().iter().map(|&v| (v as f64 / 1024.0).powi(2)).sum::<f64>() / 40.0;
         // Chi-square with 40 degrees of freedom is between 10 and 95 but for one run in 100,000.
         assert!((0.25..2.4).contains(&mean_square), "{mean_square}");
-        assert!(update.noise.is_some());
     }
 }

@@ -6,9 +6,8 @@ use fedtwin_certs::LogSigner;
 use fedtwin_plan::{Digest, Plan, SiteName};
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
 use fedtwin_proto::domain::{Invitation, RoundKey, SecureMessage, SecureStep};
-use fedtwin_secagg::mask::Masks;
 use fedtwin_secagg::site::{Floor, Identity, Refusal, Reply, Site, ToSite};
-use fedtwin_secagg::{AttemptPlace, Context};
+use fedtwin_secagg::{AttemptPlace, Context, SiteMask};
 use zeroize::Zeroizing;
 
 /// Why an attempt under secure aggregation ended for this site.
@@ -65,8 +64,8 @@ pub(crate) enum Next {
     Nothing,
     /// Send this.
     Send(SecureMessage),
-    /// Compute the update and add these masks to it.
-    Mask(Masks),
+    /// Compute the update and add this mask to it.
+    Mask(SiteMask),
     /// Send this, which is the last thing there is to do.
     Open(SecureMessage),
 }
@@ -98,7 +97,7 @@ impl SecureAttempt {
         self.site = site;
         Ok(match reply? {
             Reply::Shares(shares) => Next::Send(self.message(SecureStep::Shares(shares))),
-            Reply::Mask(masks) => Next::Mask(masks),
+            Reply::Mask(mask) => Next::Mask(mask),
             Reply::Consent(consent) => Next::Send(self.message(SecureStep::Consent(consent))),
             Reply::Opening(opening) => Next::Open(self.message(SecureStep::Opening(opening))),
         })

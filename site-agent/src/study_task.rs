@@ -148,8 +148,8 @@ impl StudyTask {
         let sampler = self.shared.config.noise;
         let answer = self.worker.as_ref().map(|worker| {
             worker.ask(move |trainer| {
-                let update = computation.run(trainer?, sampler.source(), &mut SecureRandom::new())?;
-                Ok::<_, Failed>(update)
+                let release = computation.run(trainer?, sampler.source(), &mut SecureRandom::new())?;
+                Ok::<_, Failed>(release)
             })
         });
         let started = self.started;

@@ -221,9 +221,9 @@ impl World {
         member.half = Some(half);
         Some(match reply {
             Ok(Reply::Shares(shares)) => Said::Message(FromSite::Shares(shares)),
-            Ok(Reply::Mask(masks)) => {
+            Ok(Reply::Mask(mask)) => {
                 let mut vector = input_of(name);
-                masks.add_to(0, &mut vector);
+                mask.add_to(&mut vector);
                 Said::Update(encode(&vector, BITS))
             }
             Ok(Reply::Consent(consent)) => Said::Message(FromSite::Consent(consent)),

@@ -25,6 +25,7 @@ use crate::keys::{KeyPair, KeyUse, seal, unseal};
 use crate::mask::{Masks, Sign};
 use crate::message::{Advert, Consent, Opening, SealedShares, Share, Split, binding, commitment};
 use crate::shamir::{Secret, split};
+use crate::site_mask::SiteMask;
 
 pub use refusal::Refusal;
 
@@ -79,8 +80,8 @@ pub enum ToSite {
 pub enum Reply {
     /// Send shares, each with the site that they are for.
     Shares(Vec<SealedShares>),
-    /// Add the masks to the vector and send it.
-    Mask(Masks),
+    /// Add the mask to the vector and send it.
+    Mask(SiteMask),
     /// Send the consent.
     Consent(Consent),
     /// Send the opening.
@@ -113,7 +114,7 @@ impl Site {
                 joined.roster(&adverts).map(|(next, shares)| (Self::Sharing(next), Reply::Shares(shares)))
             }
             (Self::Sharing(sharing), ToSite::Shares(shares)) => {
-                sharing.shares(shares).map(|(next, masks)| (Self::Masked(next), Reply::Mask(masks)))
+                sharing.shares(shares).map(|(next, mask)| (Self::Masked(next), Reply::Mask(mask)))
             }
             (Self::Masked(masked), ToSite::Split(split)) => {
                 masked.split(split).map(|(next, consent)| (Self::Agreed(next), Reply::Consent(consent)))
@@ -268,7 +269,7 @@ pub struct Sharing {
 }
 
 impl Sharing {
-    fn shares(mut self, shares: Vec<SealedShares>) -> Result<(Box<Masked>, Masks), Refusal> {
+    fn shares(mut self, shares: Vec<SealedShares>) -> Result<(Box<Masked>, SiteMask), Refusal> {
         let own = &self.attempt.identity.site;
         let masking = KeyPair::new(&self.attempt.masking_secret);
         let mut signed = vec![(self.attempt.seed.clone(), Sign::Plus)];
@@ -287,8 +288,9 @@ impl Sharing {
         enough(self.held.len(), self.threshold)?;
         let Self { attempt, adverts, binding, threshold, envelopes, held } = self;
         let masks = Masks::new(attempt.context.bits, &binding, &signed);
+        let mask = SiteMask::new(masks, attempt.context.values);
         let silent = envelopes.into_keys().filter(|site| !held.contains_key(site)).collect();
-        Ok((Box::new(Masked { attempt, adverts, binding, threshold, held, silent }), masks))
+        Ok((Box::new(Masked { attempt, adverts, binding, threshold, held, silent }), mask))
     }
 }
 

@@ -5,9 +5,11 @@ use std::path::Path;
 use fedtwin_attack::step::{AttackError, Chance, Contributions, Step, read_back};
 use fedtwin_plan::family::VectorSize;
 use fedtwin_plan::numbers::{Count, Positive};
-use fedtwin_plan::plan::SiteTraining;
+use fedtwin_plan::plan::{Privacy, SiteTraining};
 use fedtwin_plan::text_file::Problem;
 use fedtwin_plan::{Family, PatientId, Plan, PlanFile};
+use fedtwin_privacy::protected::Protected as _;
+use fedtwin_privacy::steps::{NoisySteps, PlainSteps};
 use fedtwin_trainer::pipe::Loaded;
 use fedtwin_trainer::report::Report;
 use fedtwin_trainer::{Stopper, Trainer, TrainerError};
@@ -77,8 +79,19 @@ impl Step for AgentStep {
             noise: chance.noise,
             random: &mut chance.random,
         };
-        let update = training.run(weights).map_err(AttackError::step)?;
-        read_back(&update.values, self.plan.calibrated.modulus_bits)
+        // There is no claim yet: the sums are those that the plan's would ask for.
+        let bits = self.plan.calibrated.modulus_bits;
+        match &self.plan.privacy {
+            Privacy::None(_) => {
+                let update = training.run(PlainSteps, weights).map_err(AttackError::step)?;
+                read_back(update.values(), bits)
+            }
+            Privacy::Local(_) | Privacy::Shared(_) => {
+                let sums = NoisySteps::new(self.plan.calibrated.m);
+                let update = training.run(sums, weights).map_err(AttackError::step)?;
+                read_back(update.values(), bits)
+            }
+        }
     }
 }
 

@@ -130,6 +130,7 @@ samples!(trainings: TrainingError {
     TrainingError::Trainer(_) => TrainingError::Trainer(TrainerError::Failed(planted())),
     TrainingError::Noise(_) => TrainingError::Noise(NoiseError::Sampler(planted())),
     TrainingError::Randomness(_) => TrainingError::Randomness(fedtwin_privacy::random::NoRandomness),
+    TrainingError::Release(_) => TrainingError::Release(ReleaseError::NotMasked),
 });
 
 samples!(calls: CallError {

@@ -143,7 +143,7 @@ fn no_command_writes_into_a_ledger_that_was_rolled_back() {
     let site = Site::new();
     let (mut session, backup) = take_part(&site);
     let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
-    session.release(&paid, &noised(), NOW).unwrap();
+    session.release(&paid, noised(&paid), NOW).unwrap();
     drop(session);
     let newest = FILES.map(|file| fs::read(site.state().join(file)).unwrap());
     let restore = |files: &[Vec<u8>; 2]| {

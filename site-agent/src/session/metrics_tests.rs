@@ -1,12 +1,10 @@
 //! Metrics at the door: paid for from their own budget, or refused before anything is read.
 
+use fedtwin_plan::WireBits;
 use fedtwin_privacy::accountant::Order;
 use fedtwin_privacy::ledger::{Approval, BudgetRequest, Delta, Kind};
-use fedtwin_privacy::noise::OpendpNoise;
-use fedtwin_privacy::patient_sum::IntegerSum;
-use fedtwin_privacy::release::{Noise, NoisySteps};
 
-use super::tests::{NOW, Site, grant, key, resent};
+use super::tests::{NOW, Site, grant, key, noisy_sums, release_of, resent};
 use super::*;
 
 const POLICY: &str = ", metrics = { noise_patients_min = 1.0, releases_max = 2 }";
@@ -51,11 +49,8 @@ fn open_budget(session: &mut Session, epsilon: f64) {
 }
 
 /// Forty noised counts, as a trainer of nobody would have them.
-fn counts(m: i64) -> LocalUpdate {
-    let m = m.try_into().unwrap();
-    let mut noise = NoisySteps::new(m);
-    let drawn = Noise::draw(&OpendpNoise, m, 40).unwrap();
-    LocalUpdate { values: noise.add(drawn, &IntegerSum(vec![0; 40])), noise: Some(noise) }
+fn counts(paid: &BlockGrant, m: i64) -> Result<Release, ReleaseError> {
+    release_of(paid, &noisy_sums(m, 1, 40), WireBits::B64)
 }
 
 fn entries(site: &Site, entry: &str) -> usize {
@@ -101,15 +96,13 @@ fn metrics_and_updates_of_one_attempt_are_two_releases_and_each_is_resent_as_it_
     open_budget(&mut session, 2.0);
     offer(&site, &mut session, 2.0).unwrap();
     let paid = grant(session.invited(Purpose::Training, &key(2, 2), NOW).unwrap());
-    let m = 13.try_into().unwrap();
-    let mut noise = NoisySteps::new(m);
-    let values = noise.add(Noise::draw(&OpendpNoise, m, 2).unwrap(), &IntegerSum(vec![0; 2]));
-    let update = session.release(&paid, &LocalUpdate { values, noise: Some(noise) }, NOW).unwrap();
+    let update = release_of(&paid, &noisy_sums(13, 1, 2), WireBits::B32).unwrap();
+    let update = session.release(&paid, update, NOW).unwrap();
 
     let paid = grant(session.invited(Purpose::Metrics, &key(2, 2), NOW).unwrap());
-    let weaker = session.release(&paid, &counts(11), NOW).unwrap_err();
-    assert!(matches!(weaker, SessionError::Release(_)), "{weaker}");
-    let metrics = session.release(&paid, &counts(12), NOW).unwrap();
+    let weaker = counts(&paid, 11).unwrap_err();
+    assert!(matches!(weaker, ReleaseError::OtherNoise { .. }), "{weaker}");
+    let metrics = session.release(&paid, counts(&paid, 12).unwrap(), NOW).unwrap();
     assert_eq!((update.bytes().len(), metrics.bytes().len()), (2 * 4, 40 * 8));
     assert_eq!((update.purpose(), metrics.purpose()), (Purpose::Training, Purpose::Metrics));
 
@@ -134,7 +127,7 @@ fn metrics_that_the_plan_does_not_name_are_refused_and_logged() {
     assert_eq!(entries(&site, "attempt-refused"), 1);
     for (round, attempt) in [(2, 2), (4, 4)] {
         let paid = grant(session.invited(Purpose::Metrics, &key(round, attempt), NOW).unwrap());
-        session.release(&paid, &counts(12), NOW).unwrap();
+        session.release(&paid, counts(&paid, 12).unwrap(), NOW).unwrap();
     }
     // A coordinator that repeats the last round gets no third release.
     let refused = session.invited(Purpose::Metrics, &key(4, 5), NOW).unwrap_err();
@@ -149,7 +142,7 @@ fn releases_that_never_happened_are_given_back() {
     open_budget(&mut session, 2.0);
     offer(&site, &mut session, 2.0).unwrap();
     let paid = grant(session.invited(Purpose::Metrics, &key(2, 2), NOW).unwrap());
-    session.release(&paid, &counts(12), NOW).unwrap();
+    session.release(&paid, counts(&paid, 12).unwrap(), NOW).unwrap();
     session.closed(&"s".parse().unwrap(), false, NOW).unwrap();
     let report = session.ledger.state().report();
     let metrics = report[0].budgets.iter().find(|budget| budget.purpose == Purpose::Metrics).unwrap();

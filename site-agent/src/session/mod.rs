@@ -41,7 +41,7 @@ use std::sync::Arc;
 use fedtwin_certs::{Credentials, Signer};
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::signed::SignedPlan;
-use fedtwin_plan::{CohortName, Digest, Plan, SiteName, StudyId, Timestamp, WireBits};
+use fedtwin_plan::{CohortName, Digest, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::ledger::{
     Attempt, BlockGrant, Ledger, LedgerError, Protection, Purpose, Round, StudyRequest,
 };
@@ -58,7 +58,6 @@ use self::standing::Standing;
 pub use self::standing::{Forgotten, NotWhole};
 use crate::checked::{Checked, Expected};
 use crate::closings::ClosingError;
-use crate::local_training::LocalUpdate;
 use crate::pins::Pinned;
 use crate::policy::{Policy, ResearcherKeys};
 use crate::reason::PublicReason;
@@ -288,28 +287,20 @@ impl Session {
         PublicReason::from(refused).enter_attempt(&mut self.ledger, attempt, now)
     }
 
-    /// Stores an attempt's update, records it, and lets it out.
+    /// Stores an attempt's release, records it, and lets it out.
     ///
     /// # Errors
-    /// Refuses an update with other noise than was paid for, and any attempt but the one that began last.
+    /// Refuses any attempt but the one that began last.
     pub fn release(
         &mut self,
         grant: &BlockGrant,
-        update: &LocalUpdate,
+        release: Release,
         now: Timestamp,
     ) -> Result<Outgoing, SessionError> {
         self.check_standing()?;
         let accepted = self.accepted(grant.study())?;
         let (Round(round), Attempt(attempt)) = grant.key();
         let key = RoundKey { study: grant.study().clone(), round, attempt };
-        let bits = match grant.purpose() {
-            Purpose::Training => accepted.plan.calibrated.modulus_bits,
-            Purpose::Metrics => METRICS_BITS,
-        };
-        let release = match &update.noise {
-            Some(steps) => Release::noised(grant, steps, &update.values, bits)?,
-            None => Release::plain(grant, &update.values, bits)?,
-        };
         accepted.folder.save_release(grant.purpose(), release.bytes())?;
         let receipt = self.ledger.record(grant, release.digest(), now)?;
         self.keep_elsewhere()?;
@@ -336,6 +327,3 @@ pub fn ledger_path(state: &Path) -> PathBuf {
 fn ledger_key(key: &RoundKey) -> (Round, Attempt) {
     (Round(key.round), Attempt(key.attempt))
 }
-
-/// Counts are few: the widest format has room for every sum.
-const METRICS_BITS: WireBits = WireBits::B64;

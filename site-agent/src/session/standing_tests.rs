@@ -42,7 +42,7 @@ fn mirrored(session: &mut Session) -> String {
 fn release(site: &Site, session: &mut Session) -> String {
     site.offer(session, "s", 1024).unwrap();
     let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
-    session.release(&paid, &noised(), NOW).unwrap();
+    session.release(&paid, noised(&paid), NOW).unwrap();
     mirrored(session)
 }
 
@@ -181,7 +181,7 @@ fn the_second_place_is_ahead_of_data_that_are_read_and_of_what_leaves() {
     // Its disk is away: the update stays, now and when it is asked for again, until the disk is back.
     let away = path.with_extension("away");
     fs::rename(&path, &away).unwrap();
-    let refused = session.release(&paid, &noised(), NOW).unwrap_err();
+    let refused = session.release(&paid, noised(&paid), NOW).unwrap_err();
     assert!(matches!(refused, SessionError::Kept(KeptError::Missing(_))), "{refused}");
     let refused = session.invited(Purpose::Training, &key(1, 1), NOW).unwrap_err();
     assert!(matches!(refused, SessionError::Kept(KeptError::Missing(_))), "{refused}");
@@ -243,7 +243,7 @@ fn a_rolled_back_ledger_releases_nothing_and_gets_no_entry() {
     site.offer(&mut session, "s", 1024).unwrap();
     let backup = ["ledger.log", "ledger.log.head"].map(|file| fs::read(state.join(file)).unwrap());
     let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
-    session.release(&paid, &noised(), NOW).unwrap();
+    session.release(&paid, noised(&paid), NOW).unwrap();
     let signed = session.entries_from(0).unwrap().checkpoint.unwrap();
     drop(session);
 

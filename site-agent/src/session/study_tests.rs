@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use fedtwin_plan::WireBits;
 use fedtwin_privacy::random::SecureRandom;
 use fedtwin_proto::domain::Invitation;
 
-use super::tests::{NOW, Site, key, noised};
+use super::tests::{NOW, Site, key, noisy_sums, release_under};
 use super::*;
 use crate::attempt_error::Failed;
 use crate::closings::{Closing, Closings};
+use crate::computation::Computation;
 use crate::study::{Desk, Effect, Input, Moment, Study};
 
 /// A study's core, and the session that it works with.
@@ -30,10 +32,13 @@ impl Bench {
     }
 
     fn feed(&mut self, input: Input) -> Vec<String> {
+        self.step(input).iter().map(words).collect()
+    }
+
+    fn step(&mut self, input: Input) -> Vec<Effect> {
         let now = Moment { time: NOW, passed: Duration::ZERO };
         let (session, random) = (&mut self.session, &mut SecureRandom::new());
-        let effects = self.study.step(&mut Desk { session, random, now }, input);
-        effects.iter().map(words).collect()
+        self.study.step(&mut Desk { session, random, now }, input)
     }
 
     fn offer(&mut self) -> Vec<String> {
@@ -53,9 +58,13 @@ impl Bench {
     }
 
     /// Begins an attempt.
-    fn begin(&mut self) {
+    fn begin(&mut self) -> Computation {
         assert_eq!(self.invite(), ["fetch"]);
-        assert_eq!(self.feed(Input::Fetched(Digest::of(b"model"), Ok(Arc::new(Vec::new())))), ["compute"]);
+        let mut effects = self.step(Input::Fetched(Digest::of(b"model"), Ok(Arc::new(Vec::new()))));
+        let (Some(Effect::Compute(task)), []) = (effects.pop(), &effects[..]) else {
+            panic!("expected nothing but work to do")
+        };
+        *task
     }
 
     /// Has a person close the study.
@@ -89,8 +98,9 @@ fn words(effect: &Effect) -> String {
 #[test]
 fn an_attempt_that_arrived_is_not_begun_again_but_sent_again_after_a_restart() {
     let mut bench = Bench::new();
-    bench.begin();
-    let computed = Input::Computed((Purpose::Training, key(1, 1)), Duration::ZERO, Ok(noised()));
+    let task = bench.begin();
+    let release = release_under(task.permit, &noisy_sums(13, 1, 5), WireBits::B32).unwrap();
+    let computed = Input::Computed((Purpose::Training, key(1, 1)), Duration::ZERO, Ok(release));
     assert_eq!(bench.feed(computed), ["call"]);
     assert!(bench.feed(Input::Called(key(1, 1), Ok(()))).is_empty());
     assert!(bench.invite().is_empty(), "the coordinator has it");

@@ -5,12 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fedtwin_certs::{Authority, Credentials, Role, Terms, sign_plan, verify_plan};
+use fedtwin_plan::WireBits;
 use fedtwin_plan::text_file::parse;
-use fedtwin_privacy::accountant::{NoiseBits, Order};
+use fedtwin_privacy::accountant::Order;
 use fedtwin_privacy::ledger::{Delta, Kind};
-use fedtwin_privacy::noise::OpendpNoise;
+use fedtwin_privacy::noise::{NoiseError, OpendpNoise};
 use fedtwin_privacy::patient_sum::IntegerSum;
-use fedtwin_privacy::release::{Noise, NoisySteps};
+use fedtwin_privacy::permit::Permit;
+use fedtwin_privacy::protected::Noised;
+use fedtwin_privacy::steps::{NoisySteps, Steps as _};
 use fedtwin_proto::domain::MirrorState;
 
 use super::*;
@@ -197,11 +200,37 @@ pub(super) fn key(round: u32, attempt: u32) -> RoundKey {
     RoundKey { study: "s".parse().unwrap(), round, attempt }
 }
 
-pub(super) fn noised() -> LocalUpdate {
-    let m = NoiseBits::try_from(13).unwrap();
-    let mut noise = NoisySteps::new(m);
-    let drawn = Noise::draw(&OpendpNoise, m, WEIGHTS).unwrap();
-    LocalUpdate { values: noise.add(drawn, &IntegerSum(vec![1; WEIGHTS])), noise: Some(noise) }
+/// The release of an update of noise, mostly.
+pub(super) fn noised(paid: &BlockGrant) -> Release {
+    release_of(paid, &noisy_sums(13, 1, WEIGHTS), WireBits::B32).unwrap()
+}
+
+/// What so many sums with noise of 2^m come to, of patients who add nothing.
+pub(super) fn noisy_sums(m: i64, steps: usize, length: usize) -> Noised {
+    let mut sums = NoisySteps::new(m.try_into().unwrap());
+    let mut values = vec![0; length];
+    for _step in 0..steps {
+        let sum = || Ok::<_, NoiseError>(IntegerSum(vec![0; length]));
+        values = sums.take(&OpendpNoise, length, sum).unwrap();
+    }
+    sums.finish(values)
+}
+
+pub(super) fn release_of(
+    paid: &BlockGrant,
+    values: &Noised,
+    bits: WireBits,
+) -> Result<Release, ReleaseError> {
+    release_under(Permit::of(paid, None)?, values, bits)
+}
+
+pub(super) fn release_under(
+    permit: Permit,
+    values: &Noised,
+    bits: WireBits,
+) -> Result<Release, ReleaseError> {
+    let Permit::Noised(permit) = permit else { panic!("own noise pays for it") };
+    Release::of(permit, values, bits)
 }
 
 pub(super) fn grant(work: Work) -> BlockGrant {
@@ -224,7 +253,7 @@ fn an_attempt_that_was_released_sends_the_same_bytes_again_even_after_a_restart(
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
     let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
-    let first = session.release(&paid, &noised(), NOW).unwrap();
+    let first = session.release(&paid, noised(&paid), NOW).unwrap();
     let again = resent(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
     assert_eq!((again.bytes(), again.header()), (first.bytes(), first.header()));
 
@@ -241,7 +270,7 @@ fn stored_bytes_that_changed_do_not_leave() {
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
     let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
-    session.release(&paid, &noised(), NOW).unwrap();
+    session.release(&paid, noised(&paid), NOW).unwrap();
     let path = site.stored_release("s");
     let mut bytes = fs::read(&path).unwrap();
     bytes[3] ^= 1;
@@ -256,11 +285,9 @@ fn an_update_without_the_noise_that_was_paid_for_does_not_leave() {
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
     let paid = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
-    let weaker = NoisySteps::new(NoiseBits::try_from(12).unwrap());
-    for noise in [None, Some(weaker), Some(NoisySteps::new(NoiseBits::try_from(13).unwrap()))] {
-        let update = LocalUpdate { values: vec![1; WEIGHTS], noise };
-        let refused = session.release(&paid, &update, NOW).unwrap_err();
-        assert!(matches!(refused, SessionError::Release(_)), "{refused}");
+    for (m, steps) in [(12, 1), (14, 1), (13, 0), (13, 2)] {
+        let refused = release_of(&paid, &noisy_sums(m, steps, WEIGHTS), WireBits::B32).unwrap_err();
+        assert!(matches!(refused, ReleaseError::OtherNoise { .. }), "{refused}");
     }
     assert!(!site.ledger().contains("\"entry\":\"released\""));
 }
@@ -273,13 +300,13 @@ fn an_earlier_attempt_is_not_released_after_a_later_one() {
     let earlier = grant(session.invited(Purpose::Training, &key(1, 1), NOW).unwrap());
     let later = grant(session.invited(Purpose::Training, &key(1, 2), NOW).unwrap());
     for _before_and_after in 0..2 {
-        let refused = session.release(&earlier, &noised(), NOW).unwrap_err();
+        let refused = session.release(&earlier, noised(&earlier), NOW).unwrap_err();
         assert!(matches!(refused, SessionError::Ledger(_)), "{refused}");
         if session.ledger.failed(&"s".parse().unwrap()) == 2 {
-            session.release(&later, &noised(), NOW).unwrap();
+            session.release(&later, noised(&later), NOW).unwrap();
         }
     }
-    let refused = session.release(&later, &noised(), NOW).unwrap_err();
+    let refused = session.release(&later, noised(&later), NOW).unwrap_err();
     assert!(matches!(refused, SessionError::Ledger(_)), "{refused}");
 }
 
@@ -290,7 +317,7 @@ fn attempts_beyond_what_was_paid_for_are_refused() {
     site.offer(&mut session, "s", 1024).unwrap();
     for attempt in 1..=4 {
         let paid = grant(session.invited(Purpose::Training, &key(attempt, attempt), NOW).unwrap());
-        session.release(&paid, &noised(), NOW).unwrap();
+        session.release(&paid, noised(&paid), NOW).unwrap();
     }
     let refused = session.invited(Purpose::Training, &key(5, 5), NOW).unwrap_err();
     assert!(refused.to_string().contains("all attempts that study s paid for are used"), "{refused}");
@@ -341,7 +368,7 @@ fn a_changed_plan_and_a_replayed_round_are_refused_and_logged() {
     let mut session = site.open();
     site.offer(&mut session, "s", 1024).unwrap();
     let paid = grant(session.invited(Purpose::Training, &key(2, 2), NOW).unwrap());
-    session.release(&paid, &noised(), NOW).unwrap();
+    session.release(&paid, noised(&paid), NOW).unwrap();
     // The same study with other numbers is another plan.
     let refused = site.offer(&mut session, "s", 1000).unwrap_err().to_string();
     assert!(refused.contains("study s was reserved before"), "{refused}");

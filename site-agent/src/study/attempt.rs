@@ -7,15 +7,17 @@ use std::time::Duration;
 use fedtwin_daemon::program;
 use fedtwin_plan::Digest;
 use fedtwin_privacy::ledger::{FAILURES_MAX, Purpose};
+use fedtwin_privacy::permit::Permit;
+use fedtwin_privacy::release::Release;
 use fedtwin_proto::domain::{RoundKey, SecureNotice};
-use fedtwin_secagg::mask::Masks;
+use fedtwin_secagg::SiteMask;
 
 use super::stage::{Calling, Invited, Preparing, Product, Sending, Stage, Working};
 use super::{Call, Desk, Effect, Study, TakingPart};
 use crate::attempt_error::{Failed, NotBegun};
 use crate::client::CallError;
 use crate::computation::Computation;
-use crate::local_training::LocalUpdate;
+use crate::local_training::TrainingError;
 use crate::reason::PublicReason;
 use crate::secure::{self, Next, SecureAttempt};
 use crate::session::Work;
@@ -110,7 +112,7 @@ impl Study {
             Ok(Next::Nothing) => Vec::new(),
             Ok(Next::Send(message)) => self.call(key, Call::Secure(message), false),
             Ok(Next::Open(message)) => self.call(key, Call::Secure(message), true),
-            Ok(Next::Mask(masks)) => self.begin(desk, Some(masks)),
+            Ok(Next::Mask(mask)) => self.begin(desk, Some(mask)),
             Err(error) => self.decline(desk, &key, &error.into()),
         }
     }
@@ -169,7 +171,7 @@ impl Study {
     }
 
     /// Begins the attempt: it is used up in the ledger, and its slot begins, before data is read.
-    fn begin(&mut self, desk: &mut Desk<'_>, masks: Option<Masks>) -> Vec<Effect> {
+    fn begin(&mut self, desk: &mut Desk<'_>, mask: Option<SiteMask>) -> Vec<Effect> {
         let Stage::Preparing(preparing) = self.stage.take() else { return Vec::new() };
         let Preparing { invited: Invited { purpose, invitation, closes }, weights, secure, .. } = *preparing;
         let key = invitation.key;
@@ -181,13 +183,18 @@ impl Study {
             Err(error) => return self.decline(desk, &key, &error.into()),
             Ok(Work::Resend(_)) if secure.is_some() => return self.decline(desk, &key, &NotBegun::KeysLost),
             Ok(Work::Resend(outgoing)) => (Product::Again(outgoing), Vec::new()),
-            Ok(Work::Train(grant)) => {
-                let (plan, patients, weights) =
-                    (accepted.plan.clone(), accepted.patients, Arc::clone(&weights));
-                let (key, clip) = (key.clone(), invitation.clip);
-                let task = Computation { key, purpose, plan, patients, clip, weights, masks };
-                (Product::Awaited(grant), vec![Effect::Compute(Box::new(task))])
-            }
+            Ok(Work::Train(grant)) => match Permit::of(&grant, mask) {
+                Err(refused) => {
+                    (Product::New(grant, began, Err(TrainingError::from(refused).into())), Vec::new())
+                }
+                Ok(permit) => {
+                    let (plan, patients, weights) =
+                        (accepted.plan.clone(), accepted.patients, Arc::clone(&weights));
+                    let (key, clip) = (key.clone(), invitation.clip);
+                    let task = Computation { key, purpose, plan, patients, clip, weights, permit };
+                    (Product::Awaited(grant), vec![Effect::Compute(Box::new(task))])
+                }
+            },
         };
         let score = self.wants_scores(purpose, &key).then(|| (key.round - 1, weights));
         let (early, wakes) = (VecDeque::new(), began);
@@ -216,7 +223,7 @@ impl Study {
         desk: &mut Desk<'_>,
         (purpose, key): (Purpose, &RoundKey),
         ready: Duration,
-        result: Result<LocalUpdate, Failed>,
+        result: Result<Release, Failed>,
     ) -> Vec<Effect> {
         match self.stage.take() {
             Stage::Working(mut working) if (working.purpose, &working.key) == (purpose, key) => {
@@ -296,8 +303,8 @@ impl Study {
             (_, Some(too_late)) => Err(too_late),
             (Product::Awaited(_), None) => Err(Failed::TooLate),
             (Product::New(_, _, Err(failed)), None) => Err(failed),
-            (Product::New(grant, _, Ok(update)), None) => {
-                desk.session.release(&grant, &update, desk.now.time).map_err(Failed::Session)
+            (Product::New(grant, _, Ok(release)), None) => {
+                desk.session.release(&grant, release, desk.now.time).map_err(Failed::Session)
             }
         };
         let score = score.map(|(rounds, weights)| Effect::Score(rounds, weights));

@@ -18,13 +18,13 @@ use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, StudyId, Timestamp};
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::random::RandomSource;
+use fedtwin_privacy::release::Release;
 use fedtwin_proto::domain::{Invitation, RoundKey, SecureMessage, SecureNotice, StudyOutcome};
 
 use self::stage::{Invited, Stage};
 use crate::attempt_error::Failed;
 use crate::client::CallError;
 use crate::computation::Computation;
-use crate::local_training::LocalUpdate;
 use crate::reason::PublicReason;
 use crate::session::door::Outgoing;
 use crate::session::{Accepted, Session};
@@ -63,7 +63,7 @@ pub enum Input {
     /// A model was fetched and checked, or cannot be had.
     Fetched(Digest, Result<Arc<Vec<f32>>, CallError>),
     /// An attempt's work was done, or failed, at this moment.
-    Computed((Purpose, RoundKey), Duration, Result<LocalUpdate, Failed>),
+    Computed((Purpose, RoundKey), Duration, Result<Release, Failed>),
     /// A call for an attempt succeeded, or failed.
     Called(RoundKey, Result<(), WitnessError>),
     /// Time passes.

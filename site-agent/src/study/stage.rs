@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fedtwin_privacy::ledger::{BlockGrant, Purpose};
+use fedtwin_privacy::release::Release;
 use fedtwin_proto::domain::{Invitation, RoundKey};
 use fedtwin_secagg::site::ToSite;
 
 use super::Call;
 use crate::attempt_error::Failed;
-use crate::local_training::LocalUpdate;
 use crate::secure::SecureAttempt;
 use crate::session::door::Outgoing;
 
@@ -63,8 +63,8 @@ pub(super) struct Working {
 pub(super) enum Product {
     /// Nothing yet.
     Awaited(BlockGrant),
-    /// An update or a failure, at this moment.
-    New(BlockGrant, Duration, Result<LocalUpdate, Failed>),
+    /// A release or a failure, at this moment.
+    New(BlockGrant, Duration, Result<Release, Failed>),
     /// What it released already.
     Again(Outgoing),
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use fedtwin_plan::Digest;
 use fedtwin_privacy::ledger::Purpose;
+use fedtwin_privacy::release::Release;
 use fedtwin_proto::domain::{RoundKey, SecureMessage, SecureNotice, StudyOutcome};
 use fedtwin_secagg::coordinator::FromSite;
 use fedtwin_site_agent::attempt_error::Failed;
 use fedtwin_site_agent::client::CallError;
 use fedtwin_site_agent::computation::Computation;
-use fedtwin_site_agent::local_training::LocalUpdate;
 use fedtwin_site_agent::session::{Session, ledger_path};
 use fedtwin_site_agent::study::{Call, Desk, Effect, Input, Moment, Study};
 
@@ -232,7 +232,7 @@ impl Run<'_> {
         match effect {
             Effect::Load(_) => self.load(),
             Effect::Unload => self.loaded = None,
-            Effect::Compute(computation) => self.compute(&computation),
+            Effect::Compute(computation) => self.compute(*computation),
             // For the site's own eyes, and on a trainer of its own.
             Effect::Score(..) => {}
             Effect::Answer(answer) => {
@@ -337,7 +337,8 @@ impl Run<'_> {
         self.loaded = took.map(|took| (self.now + took, loads));
     }
 
-    fn compute(&mut self, computation: &Computation) {
+    fn compute(&mut self, computation: Computation) {
+        let key = (computation.purpose, computation.key.clone());
         let begun = (computation.purpose, computation.key.round, computation.key.attempt);
         self.seen.computed += 1;
         self.began.insert(begun, self.now);
@@ -359,16 +360,11 @@ impl Run<'_> {
         if let Err(failed) = &result {
             self.failed.insert(begun, failed.to_string());
         }
-        let key = (computation.purpose, computation.key.clone());
         self.told(ready, Input::Computed(key, ready, result));
     }
 
     /// Returns when the work is done and what it comes to; nothing if it never ends.
-    fn by_patients(
-        &self,
-        computation: &Computation,
-        odd: Odd,
-    ) -> Option<(Duration, Result<LocalUpdate, Failed>)> {
+    fn by_patients(&self, computation: Computation, odd: Odd) -> Option<(Duration, Result<Release, Failed>)> {
         let (loaded, loads) = self.loaded?;
         let begins = loaded.max(self.now);
         if !loads {

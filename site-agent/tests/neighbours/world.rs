@@ -9,10 +9,10 @@ use fedtwin_plan::{Digest, SiteName};
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::noise::FastNoise;
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
+use fedtwin_privacy::release::Release;
 use fedtwin_proto::domain::{Invitation, RoundKey};
 use fedtwin_site_agent::attempt_error::Failed;
 use fedtwin_site_agent::computation::Computation;
-use fedtwin_site_agent::local_training::LocalUpdate;
 use fedtwin_trainer::Trainer;
 
 use crate::Fault;
@@ -27,10 +27,10 @@ pub(crate) fn loading(odd: Odd, patient: u32) -> (Option<Duration>, bool) {
 
 /// Computes with the chance that belongs to the attempt, so that both cohorts have the same.
 pub(crate) fn compute(
-    computation: &Computation,
+    computation: Computation,
     trainer: &mut Scripted,
     fault: Option<Fault>,
-) -> Result<LocalUpdate, Failed> {
+) -> Result<Release, Failed> {
     let scores = computation.purpose == Purpose::Metrics;
     if fault == Some(Fault::NoNumberDeclines) && scores && trainer.odd == Odd::NotANumber {
         return Err(Failed::Ended);

@@ -84,7 +84,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("secagg", &["plan", "audit-log"]),
     ("certs", &["plan", "audit-log"]),
-    ("privacy", &["plan", "audit-log"]),
+    ("privacy", &["plan", "audit-log", "secagg"]),
     ("attack", &["plan", "privacy", "trainer"]),
     ("cohort", &["plan"]),
     ("twin", &["plan", "privacy"]),

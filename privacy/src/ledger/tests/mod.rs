@@ -15,7 +15,7 @@ use fedtwin_plan::Ratio;
 use ring::signature::Ed25519KeyPair;
 
 use super::*;
-use crate::accountant::{GaussianEvent, Order};
+use crate::accountant::{GaussianEvent, NoiseShares, Order};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 

@@ -1,9 +1,11 @@
 //! A study from its reservation to its end, and what is refused on the way.
 
 use super::*;
-use crate::noise::OpendpNoise;
+use crate::noise::{NoiseError, OpendpNoise};
 use crate::patient_sum::IntegerSum;
-use crate::release::{Noise, NoisySteps, Release, ReleaseError};
+use crate::permit::Permit;
+use crate::release::{Release, ReleaseError};
+use crate::steps::{NoisySteps, PlainSteps, Steps as _};
 use fedtwin_plan::WireBits;
 
 #[test]
@@ -132,15 +134,19 @@ fn bytes_leave_only_as_paid_for() {
     let study = "a".parse().unwrap();
     ledger.reserve(&training("a", "heart", claim(two_steps, 2, 1)), NOW).unwrap();
     let grant = ledger.begin(&study, Purpose::Training, key(0, 0), NOW).unwrap();
-    let empty_batch = IntegerSum(vec![0; 300]);
-    let mut steps = NoisySteps::new(event().m);
-    let mut noised = || steps.add(Noise::draw(&OpendpNoise, event().m, 300).unwrap(), &empty_batch);
+    let permit = || {
+        let Ok(Permit::Noised(permit)) = Permit::of(&grant, None) else { panic!("own noise pays for it") };
+        permit
+    };
+    let unpaid = NoisySteps::new(event().m).finish(vec![0; 300]);
+    let unpaid = Release::of(permit(), &unpaid, WireBits::B32);
+    assert!(matches!(unpaid, Err(ReleaseError::OtherNoise { found_steps: 0, steps: 2, .. })));
+    let mut steps = permit().steps();
+    let empty_batch = || Ok::<_, NoiseError>(IntegerSum(vec![0; 300]));
+    let mut noised = || steps.take(&OpendpNoise, 300, empty_batch).unwrap();
     assert!(noised().iter().any(|&v| v != 0), "an empty batch gets noise");
     let values = noised();
-    assert_eq!(Release::plain(&grant, &values, WireBits::B32), Err(ReleaseError::NoisePromised));
-    let unpaid = Release::noised(&grant, &NoisySteps::new(event().m), &values, WireBits::B32);
-    assert!(matches!(unpaid, Err(ReleaseError::OtherNoise { found_steps: 0, steps: 2, .. })));
-    let release = Release::noised(&grant, &steps, &values, WireBits::B32).unwrap();
+    let release = Release::of(permit(), &steps.finish(values), WireBits::B32).unwrap();
     let bytes = release.bytes().to_vec();
     assert_eq!(bytes.len(), 1200);
     let receipt = ledger.record(&grant, release.digest(), NOW).unwrap();
@@ -153,10 +159,33 @@ fn bytes_leave_only_as_paid_for() {
 
     ledger.reserve(&unbounded("b", "heart"), NOW).unwrap();
     let grant = ledger.begin(&"b".parse().unwrap(), Purpose::Training, key(0, 0), NOW).unwrap();
-    assert_eq!(Release::noised(&grant, &steps, &values, WireBits::B32), Err(ReleaseError::NoNoisePromised));
-    let other = Release::plain(&grant, &values[1..], WireBits::B64).unwrap();
+    let Ok(Permit::Plain(permit)) = Permit::of(&grant, None) else { panic!("no cost bounds it") };
+    let other = Release::of(permit, &PlainSteps.finish(vec![0; 299]), WireBits::B64).unwrap();
     let receipt = ledger.record(&grant, Digest::of(b"other"), NOW).unwrap();
     assert_eq!(other.send(receipt), Err(ReleaseError::OtherBytes));
+}
+
+#[test]
+fn a_claim_on_sums_over_the_sites_lets_nothing_out_without_a_mask() {
+    let shared = |shares| {
+        let noise_shares = NoiseShares::try_from(shares).unwrap();
+        AttemptCost::Noised(GaussianEvent { noise_shares, ..event() })
+    };
+    for (cost, alone) in [
+        (shared(1), true),
+        (shared(2), false),
+        (AttemptCost::Unbounded("none".to_owned()), true),
+        (AttemptCost::Unbounded("sums-only".to_owned()), false),
+    ] {
+        let Site { mut ledger, _folder, .. } = site(3.0);
+        ledger.reserve(&training("a", "heart", claim(cost.clone(), 1, 1)), NOW).unwrap();
+        let grant = ledger.begin(&"a".parse().unwrap(), Purpose::Training, key(0, 0), NOW).unwrap();
+        match Permit::of(&grant, None) {
+            Ok(Permit::Noised(_) | Permit::Plain(_)) => assert!(alone, "{cost:?}"),
+            Ok(Permit::MaskedPlain(..) | Permit::MaskedNoised(..)) => panic!("there is no mask"),
+            Err(refused) => assert!(!alone && refused == ReleaseError::NotMasked, "{cost:?}: {refused}"),
+        }
+    }
 }
 
 #[test]

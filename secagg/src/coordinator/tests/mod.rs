@@ -196,11 +196,12 @@ fn masks_of_another_model_do_not_cancel() {
     for (model, site) in [("one", "a"), ("one", "b"), ("other", "c"), ("other", "d")] {
         let mut federation = Federation::new(&["a", "b", "c", "d"], 3);
         federation.context.model = Digest::of(model.as_bytes());
+        federation.context.values = sum.len() as u64;
         let (state, message) = federation.run().message_to(site, 1);
-        let Ok(Reply::Mask(masks)) = state.step(message).1 else { panic!("expected masks") };
+        let Ok(Reply::Mask(mask)) = state.step(message).1 else { panic!("expected a mask") };
         // Inputs that are all alike, so that any of their sum that is left shows in the mean.
         let mut vector = vec![1_i64 << 36; sum.len()];
-        masks.add_to(0, &mut vector);
+        mask.add_to(&mut vector);
         sum.iter_mut().zip(&vector).for_each(|(sum, value)| *sum = sum.wrapping_add(*value));
     }
     let bits = fedtwin_plan::WireBits::B40;

@@ -110,16 +110,20 @@ impl World {
                 let Some(state) = self.sites.remove(&site) else { return };
                 let (state, reply) = state.step(message);
                 self.sites.insert(site.clone(), state);
-                match &reply {
-                    Ok(Reply::Mask(masks)) => {
+                let said = match reply {
+                    Ok(Reply::Mask(mask)) => {
                         let mut vector = self.inputs[&site].clone();
-                        masks.add_to(0, &mut vector);
+                        mask.add_to(&mut vector);
                         self.vectors.insert(site.clone(), vector);
+                        FromSite::Vector
                     }
-                    Ok(Reply::Opening(opening)) => self.openings.push(opening.clone()),
-                    Ok(Reply::Shares(_) | Reply::Consent(_)) | Err(_) => {}
-                }
-                self.letters.push(Letter::FromSite(site, answer(reply)));
+                    Ok(Reply::Opening(opening)) => {
+                        self.openings.push(opening.clone());
+                        FromSite::Opening(opening)
+                    }
+                    other @ (Ok(Reply::Shares(_) | Reply::Consent(_)) | Err(_)) => answer(other),
+                };
+                self.letters.push(Letter::FromSite(site, said));
             }
         }
     }

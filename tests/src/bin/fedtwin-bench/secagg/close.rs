@@ -25,9 +25,9 @@ fn measure_one(sites: usize, dropped: usize) -> anyhow::Result<Figures> {
     let halves = Halves::new(size)?;
     let gone: BTreeSet<SiteName> = halves.sites().take(dropped).cloned().collect();
     let mut spools = Vec::new();
-    let bytes = halves.attempt(&mut coordinator, &gone, &mut |_, masks| {
+    let bytes = halves.attempt(&mut coordinator, &gone, &mut |_, mask| {
         let mut vector: Vec<i64> = (0..VALUES).map(value).collect();
-        masks.add_to_on(std::thread::available_parallelism()?.get(), 0, &mut vector);
+        mask.add_to(&mut vector);
         let path = folder.path().join(spools.len().to_string());
         std::fs::write(&path, encode(&vector, BITS))?;
         spools.push(path);

@@ -7,10 +7,9 @@ use anyhow::{Context as _, anyhow};
 use fedtwin_audit_log::Signer;
 use fedtwin_plan::secure_group::threshold;
 use fedtwin_plan::{Digest, SiteName, WireBits};
-use fedtwin_secagg::Context;
 use fedtwin_secagg::coordinator::FromSite;
-use fedtwin_secagg::mask::Masks;
 use fedtwin_secagg::site::{Floor, Identity, Reply, Site, ToSite};
+use fedtwin_secagg::{Context, SiteMask};
 use ring::signature::Ed25519KeyPair;
 
 use super::coordinator::{Coordinator, Notice};
@@ -76,7 +75,7 @@ impl Halves {
         &self,
         coordinator: &mut Coordinator,
         dropped: &BTreeSet<SiteName>,
-        masked: &mut dyn FnMut(&SiteName, &Masks) -> anyhow::Result<()>,
+        masked: &mut dyn FnMut(&SiteName, SiteMask) -> anyhow::Result<()>,
     ) -> anyhow::Result<usize> {
         let mut run = Run { coordinator, queue: VecDeque::new(), bytes: BTreeMap::new() };
         let mut sites = BTreeMap::new();
@@ -94,8 +93,8 @@ impl Halves {
             sites.insert(site.clone(), state);
             let message = match reply? {
                 Reply::Mask(_) if dropped.contains(&site) => FromSite::Gone,
-                Reply::Mask(masks) => {
-                    masked(&site, &masks)?;
+                Reply::Mask(mask) => {
+                    masked(&site, mask)?;
                     FromSite::Vector
                 }
                 Reply::Shares(shares) => FromSite::Shares(shares),

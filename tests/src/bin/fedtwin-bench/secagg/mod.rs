@@ -91,10 +91,11 @@ fn mask_rate(bits: WireBits) -> anyhow::Result<f64> {
     let size = Size { sites: 16, values: MASKED_VALUES, bits };
     let folder = tempfile::tempdir()?;
     let mut coordinator = Coordinator::start(size, folder.path())?;
-    Halves::new(size)?.attempt(&mut coordinator, &BTreeSet::new(), &mut |_, masks| {
+    Halves::new(size)?.attempt(&mut coordinator, &BTreeSet::new(), &mut |_, mask| {
+        let count = mask.count();
         let start = Instant::now();
-        masks.add_to(0, &mut vector);
-        let bytes = (masks.count() * MASKED_VALUES * bits.bytes()) as f64;
+        mask.add_to(&mut vector);
+        let bytes = (count * MASKED_VALUES * bits.bytes()) as f64;
         best = best.max(bytes / 1e6 / start.elapsed().as_secs_f64());
         Ok(())
     })?;
