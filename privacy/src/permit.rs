@@ -27,8 +27,8 @@ pub struct Grant<V: Protected>(V::Claim);
 impl Permit {
     /// Reads what the grant's claim lets out, under the mask of the attempt where it has one.
     ///
-    /// A mask hides more than a claim asks for at most. With shared noise of which one share counts, the
-    /// site's own pays for the whole price; so that claim does not ask for a mask.
+    /// A mask that a claim does not ask for only hides more. Where one share of the noise counts, the site's
+    /// own pays for everything, so that such a claim asks for none.
     ///
     /// # Errors
     /// Refuses an attempt without a mask if the claim is on sums over the sites.

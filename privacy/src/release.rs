@@ -46,7 +46,19 @@ pub struct Release {
 }
 
 impl Release {
-    /// Encodes values that a claim lets out; of other values it is not made:
+    /// Encodes values that a claim lets out:
+    ///
+    /// ```
+    /// use fedtwin_plan::WireBits;
+    /// use fedtwin_privacy::{permit::Grant, protected::{Masked, Noised}, release::Release};
+    /// use fedtwin_secagg::SiteMask;
+    ///
+    /// fn of_masked(shared: Grant<Masked<Noised>>, sum: Noised, mask: SiteMask) {
+    ///     let _ = Release::of(shared, &sum.masked(mask), WireBits::B64);
+    /// }
+    /// ```
+    ///
+    /// and is not made of others:
     ///
     /// ```compile_fail,E0308
     /// use fedtwin_plan::WireBits;

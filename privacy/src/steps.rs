@@ -88,7 +88,17 @@ impl Steps for NoisySteps {
     }
 }
 
-/// Noise for one sum, drawn before any patient is read; adding it uses it up:
+/// Noise for one sum, drawn before any patient is read:
+///
+/// ```
+/// use fedtwin_privacy::{patient_sum::IntegerSum, steps::Noise};
+///
+/// fn noise_one(noise: Noise, sum: &IntegerSum) -> Vec<i64> {
+///     noise.add_to(sum)
+/// }
+/// ```
+///
+/// Adding it uses it up,
 ///
 /// ```compile_fail,E0382
 /// use fedtwin_privacy::{patient_sum::IntegerSum, steps::Noise};

@@ -4,6 +4,12 @@ use crate::mask::Masks;
 
 /// What hides a site's vector in one attempt: its own mask and those that it shares, as one.
 ///
+/// ```
+/// fn hide_one(mask: fedtwin_secagg::SiteMask, vector: &mut [i64]) {
+///     mask.add_to(vector);
+/// }
+/// ```
+///
 /// Adding it uses it up, since two vectors under one mask bare their difference:
 ///
 /// ```compile_fail,E0382
