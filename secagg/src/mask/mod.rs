@@ -73,21 +73,6 @@ impl Masks {
         self.apply(first, values, Sign::Minus);
     }
 
-    /// Adds the masks on several threads, which share a piece of at least some thousand values.
-    pub fn add_to_on(&self, threads: usize, first: u64, values: &mut [i64]) {
-        let part = values.len().div_ceil(threads.max(1)).max(1).next_multiple_of(BLOCK_VALUES);
-        std::thread::scope(|scope| {
-            let mut parts = values.chunks_mut(part).enumerate();
-            let own = parts.next();
-            for (index, values) in parts {
-                scope.spawn(move || self.add_to(first + (index * part) as u64, values));
-            }
-            if let Some((_, values)) = own {
-                self.add_to(first, values);
-            }
-        });
-    }
-
     fn apply(&self, first: u64, mut values: &mut [i64], sign: Sign) {
         let (plus, minus) = match sign {
             Sign::Plus => (&self.plus, &self.minus),
@@ -197,14 +182,12 @@ mod tests {
         fn pieces_are_masked_as_the_whole(width in 0_usize..3, cut in 0_usize..5000, values in prop::collection::vec(any::<i64>(), 5000)) {
             let bits = WIDTHS[width];
             let masks = masks(bits, &[Sign::Plus, Sign::Minus, Sign::Plus]);
-            let (mut whole, mut pieces, mut threaded) = (values.clone(), values.clone(), values.clone());
+            let (mut whole, mut pieces) = (values.clone(), values.clone());
             masks.add_to(0, &mut whole);
             let (head, tail) = pieces.split_at_mut(cut);
             masks.add_to(cut as u64, tail);
             masks.add_to(0, head);
             prop_assert_eq!(&pieces, &whole);
-            masks.add_to_on(2, 0, &mut threaded);
-            prop_assert_eq!(&threaded, &whole);
             masks.take_from(0, &mut whole);
             prop_assert!(equal(bits, &whole, &values));
         }
