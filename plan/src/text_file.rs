@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
 /// What is wrong with one key, in relation to others.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key} {message}")]
 pub struct Problem {
     /// The key's path, like `rounds.attempts_max`.
     pub key: String,
@@ -81,7 +82,7 @@ pub fn parse<T: Parsed>(file: &str, text: &str) -> Result<T, TextError> {
         toml::from_str(text).map_err(|e| refuse(e.span(), e.message().replace('\n', "; ")))?;
     T::of(values).map_err(|problem| {
         let span = find(text, &problem.key);
-        refuse(span, format!("{} {}", problem.key, problem.message))
+        refuse(span, problem.to_string())
     })
 }
 

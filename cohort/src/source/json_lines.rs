@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use fedtwin_plan::text_file::{Check, Problem};
+use fedtwin_plan::text_file::Check;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -43,8 +43,8 @@ impl JsonLinesSource {
         let mut schema: TableSchema = description.read(&self.schema)?;
         if !schema.missing.contains(&NOTHING.to_owned()) {
             schema.missing.push(NOTHING.to_owned());
-            schema.check().map_err(|Problem { key, message }| {
-                let message = format!("{key} {message}; in JSON lines, the empty text is what is not there");
+            schema.check().map_err(|problem| {
+                let message = format!("{problem}; in JSON lines, the empty text is what is not there");
                 CohortError::file(&self.schema, message)
             })?;
         }

@@ -12,7 +12,6 @@ use fedtwin_attack::step::{AttackError, Contributions};
 use fedtwin_plan::family::Family;
 use fedtwin_plan::numbers::{Count, Positive};
 use fedtwin_plan::plan::{Calibrated, NoNoise, Privacy};
-use fedtwin_plan::text_file::Problem;
 use fedtwin_plan::{PatientId, Plan, WireBits};
 use fedtwin_trainer::NewTrainer;
 
@@ -47,8 +46,7 @@ impl Probe {
         probing.calibrated =
             Calibrated { c_int: FINE, modulus_bits: WireBits::B64, epsilon: None, ..plan.calibrated.clone() };
         let text = toml::to_string(&probing).map_err(AttackError::step)?;
-        let refused = |Problem { key, message }| AttackError::step(format!("{key} {message}"));
-        let probing = Plan::new(probing).map_err(refused)?;
+        let probing = Plan::new(probing).map_err(AttackError::step)?;
         let cohort = LoadedCohort::load(new_trainer, (&probing, &text), cohort_file)?;
         let targets = cohort.patients().min(TARGETS_MAX);
         Ok(Some(Self { cohort, unit: clip / FINE as f64, targets }))

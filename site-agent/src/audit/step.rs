@@ -6,7 +6,6 @@ use fedtwin_attack::step::{AttackError, Chance, Contributions, Step, read_back};
 use fedtwin_plan::family::VectorSize;
 use fedtwin_plan::numbers::{Count, Positive};
 use fedtwin_plan::plan::{Privacy, SiteTraining};
-use fedtwin_plan::text_file::Problem;
 use fedtwin_plan::{Family, PatientId, Plan, PlanFile};
 use fedtwin_privacy::protected::Protected as _;
 use fedtwin_privacy::steps::{NoisySteps, PlainSteps};
@@ -53,8 +52,7 @@ impl AgentStep {
     fn changed(self, change: impl FnOnce(&mut PlanFile)) -> Result<Self, AttackError> {
         let mut file = self.plan.file().clone();
         change(&mut file);
-        let refused = |Problem { key, message }| AttackError::step(format!("{key} {message}"));
-        Ok(Self { plan: Plan::new(file).map_err(refused)?, ..self })
+        Ok(Self { plan: Plan::new(file).map_err(AttackError::step)?, ..self })
     }
 }
 
@@ -65,7 +63,7 @@ impl Step for AgentStep {
         weights: &[f32],
         chance: &mut Chance<'_>,
     ) -> Result<Vec<i64>, AttackError> {
-        if self.bare {
+        if self.bare && cohort.values() != self.plan.update_values() {
             let values = i64::try_from(cohort.values()).unwrap_or(i64::MAX);
             let parameters = Count::try_from(values).map_err(AttackError::step)?;
             let vector = Family::Vector(VectorSize { parameters });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, ensure};
 use fedtwin_models::open::Parts;
 use fedtwin_models::risk::{Link, Risk};
 use fedtwin_models::segmentation::Segmentation;
@@ -79,7 +79,7 @@ impl UnetCase {
         Ok(Segmentation {
             size,
             architecture,
-            trained: trained.map_err(|problem| anyhow!("{problem:?}"))?,
+            trained: trained?,
             augmentation: None,
             need: ImageNeed {
                 height: i64::from(pixels).try_into()?,
@@ -115,7 +115,7 @@ pub(crate) fn risk() -> anyhow::Result<Risk> {
     let features: BTreeMap<_, _> = (0..13).map(|i| (format!("x{i:02}"), number())).collect();
     let need = TableNeed { outcome: "ill".into(), features };
     let architecture = LinearRisk.architecture(need.inputs());
-    let trained = Trained::new(&architecture, None).map_err(|problem| anyhow!("{problem:?}"))?;
+    let trained = Trained::new(&architecture, None)?;
     Ok(Risk { architecture, trained, need, link: Link::Logit })
 }
 

@@ -153,8 +153,7 @@ pub(crate) fn serve(size: Size, folder: &Path) -> anyhow::Result<()> {
                 let Aggregation::Opened(opened) = aggregation else { bail!("nothing was opened") };
                 let job = fedtwin_coordinator::aggregate::Aggregation {
                     study: round_key().study,
-                    trained: Trained::new(&architecture, None)
-                        .map_err(|problem| anyhow::anyhow!("{problem:?}"))?,
+                    trained: Trained::new(&architecture, None)?,
                     architecture,
                     model,
                     spools,
