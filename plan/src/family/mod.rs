@@ -16,7 +16,7 @@ pub use self::mlp_risk::MlpSize;
 pub use self::poisson_rate::PoissonRate;
 pub use self::unet::{ADAPTER_IN, ADAPTER_OUT, AdapterRank, UnetSize};
 pub use self::vector::VectorSize;
-use crate::architecture::Architecture;
+use crate::architecture::{Architecture, ParameterSpec};
 use crate::cohort_need::{DataNeed, ImageNeed, TableNeed};
 use crate::histogram::Histogram;
 use crate::outcome::OutcomeKind;
@@ -162,6 +162,12 @@ fn table(data: &DataNeed, outcome: OutcomeKind) -> Result<&TableNeed, Problem> {
             Err(Problem::new("model.family", "is a risk model, expected [data.table] with it"))
         }
     }
+}
+
+/// Returns the parameters of a model of one output that is linear in its inputs: zeros at first.
+fn linear(family: &'static str, inputs: usize) -> Architecture {
+    let parameters = [ParameterSpec::new("weight", &[inputs], 0), ParameterSpec::new("bias", &[1], 0)];
+    Architecture::new(family, parameters.into())
 }
 
 /// Returns the images that a segmentation learns from.

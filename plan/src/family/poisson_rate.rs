@@ -1,7 +1,7 @@
 //! Poisson regression of a count over the encoded features of a table.
 
-use super::{AdapterRank, FamilyTerms, Scores, SiteFit, table};
-use crate::architecture::{Architecture, ParameterSpec};
+use super::{AdapterRank, FamilyTerms, Scores, SiteFit, linear, table};
+use crate::architecture::Architecture;
 use crate::cohort_need::DataNeed;
 use crate::outcome::OutcomeKind;
 use crate::plan::Loss;
@@ -17,8 +17,7 @@ impl PoissonRate {
     /// Returns the parameters over so many encoded inputs, missing-value indicators included.
     #[must_use]
     pub fn architecture(self, inputs: usize) -> Architecture {
-        let parameters = [ParameterSpec::new("weight", &[inputs], 0), ParameterSpec::new("bias", &[1], 0)];
-        Architecture::new(self.name(), parameters.into())
+        linear(self.name(), inputs)
     }
 }
 
