@@ -29,8 +29,10 @@ pub(crate) trait ScanSource: fmt::Debug + Send + Sync {
     /// Returns which part of a name is the patient, where the cohort file says it.
     fn pattern(&self) -> Option<&PatientPattern>;
 
-    /// Returns the size of the largest slice, where it is known without reading any.
-    fn slice_max(&self) -> Option<SliceSize>;
+    /// Returns the size of the largest slice, where it is known without reading any, as of what is invented.
+    fn slice_max(&self) -> Option<SliceSize> {
+        None
+    }
 }
 
 /// Reads the scans of a source, one at a time.

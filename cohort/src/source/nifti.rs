@@ -14,7 +14,6 @@ use crate::image::intensities::{Margin, normalised};
 use crate::image::mask::{MaskRule, Numbers};
 use crate::image::nifti_file;
 use crate::image::scan::{ScanRead, Visit};
-use crate::limits::SliceSize;
 use crate::reader::scans::ScanSource;
 use crate::split::pattern::PatientPattern;
 
@@ -50,10 +49,6 @@ impl ScanSource for ImageSource {
 
     fn pattern(&self) -> Option<&PatientPattern> {
         self.patient.as_ref()
-    }
-
-    fn slice_max(&self) -> Option<SliceSize> {
-        None
     }
 }
 

@@ -18,7 +18,6 @@ use crate::image::luminance::intensity;
 use crate::image::mask::{MaskRule, Numbers};
 use crate::image::png_file::{self, Png, Samples};
 use crate::image::scan::{ScanRead, Visit};
-use crate::limits::SliceSize;
 use crate::reader::scans::ScanSource;
 use crate::split::pattern::PatientPattern;
 
@@ -51,10 +50,6 @@ impl ScanSource for PictureSource {
 
     fn pattern(&self) -> Option<&PatientPattern> {
         self.patient.as_ref()
-    }
-
-    fn slice_max(&self) -> Option<SliceSize> {
-        None
     }
 }
 

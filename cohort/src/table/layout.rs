@@ -124,23 +124,18 @@ impl Layout {
         });
         let Cell { column, at, rule: OutcomeColumn { unknown: _, rule } } = &self.outcome;
         let text = self.letters(column, &cells[*at])?;
+        let number = self.format.number(text).filter(|_| rule.is_number());
         let outcome = match rule {
-            _ if self.missing.texts.iter().any(|missing| missing == text) => Err(
-                "the outcome, which may not be missing; texts in outcome.unknown leave such a patient out",
-            ),
-            OutcomeCells::Above(_) | OutcomeCells::Count
-                if self.format.number(text).is_some_and(|x| self.missing.is_number(x)) =>
+            _ if self.missing.texts.iter().any(|missing| missing == text)
+                || number.is_some_and(|x| self.missing.is_number(x)) =>
             {
                 Err(
                     "the outcome, which may not be missing; texts in outcome.unknown leave such a patient out",
                 )
             }
-            OutcomeCells::Above(limit) => {
-                let number = self.format.number(text).ok_or("a number");
-                number.map(|x| Outcome::YesNo(x > *limit))
-            }
+            OutcomeCells::Above(limit) => number.map(|x| Outcome::YesNo(x > *limit)).ok_or("a number"),
             OutcomeCells::Count => {
-                let count = self.format.number(text).and_then(count);
+                let count = number.and_then(count);
                 count.map(Outcome::Count).ok_or("a count: a whole number from 0 to 1000000")
             }
             OutcomeCells::Codes { yes, no } => {
@@ -153,15 +148,12 @@ impl Layout {
             }
         };
         let outcome = outcome.map_err(|expected| self.refusal(column, text, expected))?;
-        let is_number = matches!(rule, OutcomeCells::Above(_) | OutcomeCells::Count);
-        let outcome_number = self.format.number(text).filter(|_| is_number);
-        Ok(Cells { outcome, outcome_number, values: values.collect::<Result<_, String>>()? })
+        Ok(Cells { outcome, outcome_number: number, values: values.collect::<Result<_, String>>()? })
     }
 
     /// Returns the numbers in all columns of numbers.
     pub(crate) fn numbers(&self, cells: &[String]) -> Vec<Option<f64>> {
-        let is_number = matches!(self.outcome.rule.rule, OutcomeCells::Above(_) | OutcomeCells::Count);
-        let outcome = is_number.then_some(self.outcome.at);
+        let outcome = self.outcome.rule.rule.is_number().then_some(self.outcome.at);
         let numbers = |cell: &Cell<FeatureRule>| match cell.rule {
             FeatureRule::Number { .. } => Some(cell.at),
             FeatureRule::Category(_) => None,
@@ -212,6 +204,16 @@ impl Missing {
 
     fn is_number(&self, x: f64) -> bool {
         self.numbers.iter().any(|&missing| same(missing, x))
+    }
+}
+
+impl OutcomeCells {
+    /// Says whether the outcome is read from a number.
+    fn is_number(&self) -> bool {
+        match self {
+            Self::Above(_) | Self::Count => true,
+            Self::Codes { .. } => false,
+        }
     }
 }
 
