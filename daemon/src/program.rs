@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use crate::shutdown;
+
 /// Turns a program's result into its exit code, with the chain of causes on standard error.
 pub fn exit(result: anyhow::Result<()>) -> ExitCode {
     match result {
@@ -12,6 +14,14 @@ pub fn exit(result: anyhow::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a tool of the terminal until it is done or stopped; dropping what runs ends every process that it started.
+pub async fn run(tool: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    exit(tokio::select! {
+        result = tool => result,
+        signal = shutdown::signal() => signal.map_err(Into::into).and_then(|()| Err(anyhow::anyhow!("stopped on request"))),
+    })
 }
 
 /// Writes an error with its causes, one a line.
