@@ -5,6 +5,8 @@ mod link;
 pub mod perceptron;
 mod rows;
 
+use std::sync::Arc;
+
 use fedtwin_plan::cohort_need::TableNeed;
 use fedtwin_plan::record::TableRecord;
 use fedtwin_plan::{Architecture, PatientId, Trained};
@@ -36,9 +38,10 @@ pub struct Risk {
 #[derive(Debug)]
 pub struct RiskModel {
     slots: u32,
-    inputs: usize,
-    train: Vec<EncodedRow>,
-    test: Vec<EncodedRow>,
+    train: Vec<Arc<EncodedRow>>,
+    test: Vec<Arc<EncodedRow>>,
+    /// The record of an empty slot.
+    null: Arc<EncodedRow>,
     crew: Crew<RiskObjective>,
     /// For predictions.
     net: Perceptron,
@@ -57,13 +60,13 @@ struct RiskObjective {
 }
 
 impl Objective for RiskObjective {
-    type Slot = EncodedRow;
+    type Slot = Arc<EncodedRow>;
 
     fn load(&mut self, weights: &[f32]) -> Result<(), TrainError> {
         self.net.load(weights)
     }
 
-    fn gradients(&self, patients: &[EncodedRow], gradients: &mut [f32]) {
+    fn gradients(&self, patients: &[Arc<EncodedRow>], gradients: &mut [f32]) {
         let outcomes = rows::column(patients, |row| row.outcome, self.device);
         let weights = rows::column(patients, |row| row.weight, self.device);
         let derivative = |outputs: &Tensor| (self.link.expected_of(outputs) - outcomes) * weights;
@@ -89,13 +92,14 @@ impl RiskModel {
         let pass_bytes = (2 * rows * values * size_of::<f32>()) as u64;
         let members =
             (0..resources.passes_at_once(pass_bytes)).map(|_| RiskObjective { net: net(), link, device });
-        let encoded =
-            |rows: &[TableRecord]| rows.iter().map(|row| EncodedRow::new(&study.need, row)).collect();
+        let encoded = |rows: &[TableRecord]| {
+            rows.iter().map(|row| Arc::new(EncodedRow::new(&study.need, row))).collect()
+        };
         Self {
             slots: parts.slots,
-            inputs: study.need.inputs(),
             train: encoded(&parts.train),
             test: encoded(&parts.test),
+            null: Arc::new(EncodedRow::null(study.need.inputs())),
             crew: Crew::new(members.collect(), rows, values),
             net: net(),
             link,
@@ -104,12 +108,12 @@ impl RiskModel {
         }
     }
 
-    fn outputs(&self, table: &[EncodedRow]) -> Vec<f64> {
+    fn outputs(&self, table: &[Arc<EncodedRow>]) -> Vec<f64> {
         let mut outputs = Vec::new();
         for rows in table.chunks(self.rows) {
             // Of one shape, so that a patient's output does not depend on how many others there are.
             let mut rows = rows.to_vec();
-            rows.resize(self.rows, EncodedRow::null(self.inputs));
+            rows.resize(self.rows, Arc::clone(&self.null));
             let found = self.net.outputs(&rows::inputs(&rows, self.device)).to_kind(Kind::Double);
             let mut values = vec![0.0; self.rows];
             found.copy_data(&mut values, self.rows);
@@ -132,17 +136,18 @@ impl Model for RiskModel {
         sink: &mut dyn FnMut(PatientId, &[f32]),
     ) -> Result<(), TrainError> {
         batch.check(self.slots)?;
-        let (train, inputs) = (&self.train, self.inputs);
+        let (train, null) = (&self.train, &self.null);
         let prepare = |patient: Option<PatientId>| {
-            let row = patient.and_then(|id| train.get(id.0 as usize)).cloned();
-            row.unwrap_or_else(|| EncodedRow::null(inputs))
+            let row = patient.and_then(|id| train.get(id.0 as usize));
+            Arc::clone(row.unwrap_or(null))
         };
         self.crew.gradients(weights, batch.sampled(), &prepare, sink)
     }
 
     fn score(&mut self, weights: &[f32], fit_intercept: bool) -> Result<Report, TrainError> {
         self.net.load(weights)?;
-        let outcomes = |rows: &[EncodedRow]| rows.iter().map(|row| row.outcome.into()).collect::<Vec<f64>>();
+        let outcomes =
+            |rows: &[Arc<EncodedRow>]| rows.iter().map(|row| row.outcome.into()).collect::<Vec<f64>>();
         let intercept = if fit_intercept {
             intercept::fit(&self.outputs(&self.train), &outcomes(&self.train), self.link)
         } else {

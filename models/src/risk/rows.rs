@@ -1,5 +1,7 @@
 //! A table's rows as a model sees them: encoded, each for itself.
 
+use std::sync::Arc;
+
 use fedtwin_plan::cohort_need::TableNeed;
 use fedtwin_plan::record::TableRecord;
 use tch::{Device, Tensor};
@@ -39,13 +41,13 @@ impl EncodedRow {
 ///
 /// # Panics
 /// Without a row, or if rows differ in their inputs.
-pub(crate) fn inputs(rows: &[EncodedRow], device: Device) -> Tensor {
+pub(crate) fn inputs(rows: &[Arc<EncodedRow>], device: Device) -> Tensor {
     let values: Vec<f32> = rows.iter().flat_map(|row| row.inputs.iter().copied()).collect();
     let shape = [dimension(rows.len()), dimension(rows[0].inputs.len())];
     Tensor::from_slice(&values).view(shape).to(device)
 }
 
 /// Returns one value of each row, `[rows]`.
-pub(crate) fn column(rows: &[EncodedRow], value: fn(&EncodedRow) -> f32, device: Device) -> Tensor {
-    Tensor::from_slice(&rows.iter().map(value).collect::<Vec<f32>>()).to(device)
+pub(crate) fn column(rows: &[Arc<EncodedRow>], value: fn(&EncodedRow) -> f32, device: Device) -> Tensor {
+    Tensor::from_slice(&rows.iter().map(|row| value(row)).collect::<Vec<f32>>()).to(device)
 }
