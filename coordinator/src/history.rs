@@ -69,8 +69,8 @@ fn bytes(event: &Event) -> usize {
     let held: usize = match event {
         Event::SiteAnswered { refused, .. } => refused.as_ref().map_or(0, String::len),
         Event::SiteFailed { reason, .. } | Event::AttemptFailed { reason } => reason.len(),
-        Event::RoundStarted { sites, .. } => names(sites),
-        Event::RoundClosed { included, missing, .. } => names(included) + names(missing),
+        Event::AttemptStarted { sites, .. } => names(sites),
+        Event::AttemptClosed { included, missing, .. } => names(included) + names(missing),
         Event::MetricsReleased(released) => names(&released.sites) + 8 * released.counts.len(),
         Event::StudyClosed(closed) => match &closed.outcome {
             StudyOutcome::Finished { .. } => 0,
@@ -145,7 +145,7 @@ mod tests {
         let mut history = History::default();
         let sites =
             (0..60_000).map(|i| format!("a-site-with-a-rather-long-name-{i}").parse().unwrap()).collect();
-        history.push(Timestamp(1), Event::RoundStarted { round: 1, attempt: 1, sites });
+        history.push(Timestamp(1), Event::AttemptStarted { round: 1, attempt: 1, sites });
         assert_eq!(numbers(&history), [0]);
         history.push(Timestamp(2), closed());
         assert_eq!(numbers(&history), [1]);

@@ -1,6 +1,6 @@
 //! The coordinator: studies, rounds, spools and aggregation.
 //!
-//! [`round`] and [`study`] are the protocol: synchronous, without IO, clock or randomness; [`register`] knows all
+//! [`attempt`] and [`study`] are the protocol: synchronous, without IO, clock or randomness; [`register`] knows all
 //! studies, and by [`access`] and [`policy`] who may do what and how much. [`gate`] holds every call against them
 //! before anything of it is read. [`driver`] is the one task that owns
 //! them and performs what they ask for; [`services`] takes calls from the wire to
@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod aggregate;
+pub mod attempt;
 pub mod average;
 pub mod capacity;
 pub mod config;
@@ -23,7 +24,6 @@ pub mod policy;
 pub mod record;
 pub mod refusals;
 pub mod register;
-pub mod round;
 pub mod secure;
 pub mod server;
 pub mod services;

@@ -37,7 +37,8 @@ pub enum Record {
         refused: Option<String>,
     },
     /// An attempt began.
-    RoundStarted {
+    #[serde(rename = "round-started")]
+    AttemptStarted {
         /// The study.
         study: StudyId,
         /// The round.
@@ -46,7 +47,8 @@ pub enum Record {
         attempt: u32,
     },
     /// An attempt closed.
-    RoundClosed {
+    #[serde(rename = "round-closed")]
+    AttemptClosed {
         /// The study.
         study: StudyId,
         /// The round.
@@ -150,10 +152,10 @@ fn apply(studies: &mut BTreeMap<StudyId, Logged>, time: Timestamp, record: Recor
         Record::SiteAnswered { study, site, patients, .. } => change(&study, &mut |progress| {
             progress.answers.insert(site.clone(), patients);
         }),
-        Record::RoundStarted { study, attempt, .. } => {
+        Record::AttemptStarted { study, attempt, .. } => {
             change(&study, &mut |progress| progress.attempts = attempt);
         }
-        Record::RoundClosed { study, round, model, average, clip, .. } => change(&study, &mut |progress| {
+        Record::AttemptClosed { study, round, model, average, clip, .. } => change(&study, &mut |progress| {
             if let Some(global) = model {
                 progress.rounds = round;
                 progress.models = Models { global, average, clip };

@@ -12,7 +12,7 @@ use fedtwin_secagg::Context;
 use fedtwin_secagg::coordinator::{self as secagg, Aggregation, FromSite, Opened};
 use fedtwin_secagg::site::ToSite;
 
-use crate::round::{Effect, Input, Outcome, Round};
+use crate::attempt::{Attempt, Effect, Input, Outcome};
 use crate::spool::Update;
 
 /// What secure aggregation needs to know of an attempt.
@@ -60,7 +60,7 @@ impl Secure {
         present: BTreeSet<SiteName>,
         absent: BTreeSet<SiteName>,
         now: Timestamp,
-    ) -> (Round, Vec<Effect>) {
+    ) -> (Attempt, Vec<Effect>) {
         let context = Context { members: present, ..terms.context };
         let terms = SecureTerms { context, ..terms };
         let aggregation = Aggregation::begin(terms.context.clone());
@@ -70,14 +70,14 @@ impl Secure {
         let secure = Self { aggregation, terms, absent, updates, told, heard, declined, closes, deadline };
         let invite = |site: &SiteName| secure.invite(site.clone(), now);
         let effects = secure.terms.context.members.iter().map(invite).collect();
-        (Round::Secure(Box::new(secure)), effects)
+        (Attempt::Secure(Box::new(secure)), effects)
     }
 
     fn invite(&self, site: SiteName, now: Timestamp) -> Effect {
         Effect::Invite(site, self.closes.since(now), self.terms.context.members.clone())
     }
 
-    pub(crate) fn step(self, input: Input, now: Timestamp) -> (Round, Vec<Effect>) {
+    pub(crate) fn step(self, input: Input, now: Timestamp) -> (Attempt, Vec<Effect>) {
         match input {
             Input::Present(site) => {
                 let mut effects = Vec::new();
@@ -86,7 +86,7 @@ impl Secure {
                     let again = self.told.get(&site).cloned();
                     effects.extend(again.map(|message| Effect::Tell(site, message)));
                 }
-                (Round::Secure(Box::new(self)), effects)
+                (Attempt::Secure(Box::new(self)), effects)
             }
             Input::Secure(site, message) => self.take(&site, message, now),
             Input::Updated(site, update) => self.updated(site, update, now),
@@ -97,7 +97,7 @@ impl Secure {
                 let (aggregation, effects) = aggregation.opened(result);
                 Self { aggregation, ..self }.proceed(before, effects, now)
             }
-            Input::Absent(_) | Input::Tick => (Round::Secure(Box::new(self)), Vec::new()),
+            Input::Absent(_) | Input::Tick => (Attempt::Secure(Box::new(self)), Vec::new()),
         }
     }
 
@@ -107,9 +107,9 @@ impl Secure {
     }
 
     /// Goes on with those who answered once the step's time is up.
-    pub(crate) fn pass_time(self, now: Timestamp) -> (Round, Vec<Effect>) {
+    pub(crate) fn pass_time(self, now: Timestamp) -> (Attempt, Vec<Effect>) {
         if self.deadline().is_none_or(|deadline| now < deadline) {
-            return (Round::Secure(Box::new(self)), Vec::new());
+            return (Attempt::Secure(Box::new(self)), Vec::new());
         }
         let before = discriminant(&self.aggregation);
         let Self { aggregation, .. } = self;
@@ -118,21 +118,21 @@ impl Secure {
     }
 
     /// Lets a member go; the first time it says why.
-    fn declined(mut self, site: SiteName, reason: String, now: Timestamp) -> (Round, Vec<Effect>) {
+    fn declined(mut self, site: SiteName, reason: String, now: Timestamp) -> (Attempt, Vec<Effect>) {
         if !self.terms.context.members.contains(&site) {
-            return (Round::Secure(Box::new(self)), Vec::new());
+            return (Attempt::Secure(Box::new(self)), Vec::new());
         }
         let first = self.declined.insert(site.clone());
-        let (round, mut effects) = self.take(&site, FromSite::Gone, now);
+        let (attempt, mut effects) = self.take(&site, FromSite::Gone, now);
         effects.extend(first.then_some(Effect::Decline(site, reason)));
-        (round, effects)
+        (attempt, effects)
     }
 
-    fn take(mut self, site: &SiteName, message: FromSite, now: Timestamp) -> (Round, Vec<Effect>) {
+    fn take(mut self, site: &SiteName, message: FromSite, now: Timestamp) -> (Attempt, Vec<Effect>) {
         let said = message.digest();
         if self.heard.get(site) == Some(&said) {
             // Its acknowledgement was lost on its way.
-            return (Round::Secure(Box::new(self)), Vec::new());
+            return (Attempt::Secure(Box::new(self)), Vec::new());
         }
         let before = discriminant(&self.aggregation);
         let Self { aggregation, .. } = self;
@@ -145,7 +145,7 @@ impl Secure {
         Self { aggregation, ..self }.proceed(before, effects, now)
     }
 
-    fn updated(mut self, site: SiteName, update: Update, now: Timestamp) -> (Round, Vec<Effect>) {
+    fn updated(mut self, site: SiteName, update: Update, now: Timestamp) -> (Attempt, Vec<Effect>) {
         if let Some(first) = self.updates.get(&site) {
             // The same bytes again: the acknowledgement was lost on its way.
             let effect = if first.digest == update.digest {
@@ -153,19 +153,19 @@ impl Secure {
             } else {
                 Effect::Reject(site, "another update of this site is part of the attempt already")
             };
-            return (Round::Secure(Box::new(self)), vec![effect]);
+            return (Attempt::Secure(Box::new(self)), vec![effect]);
         }
         let waits = matches!(&self.aggregation, Aggregation::Vectors(vectors) if vectors.waits_for(&site));
         if !waits {
             return (
-                Round::Secure(Box::new(self)),
+                Attempt::Secure(Box::new(self)),
                 vec![Effect::Reject(site, "no vector of the site is awaited")],
             );
         }
         let accepted = Effect::Accept(site.clone(), update.bytes);
         self.updates.insert(site.clone(), update);
-        let (round, effects) = self.take(&site, FromSite::Vector, now);
-        (round, [accepted].into_iter().chain(effects).collect())
+        let (attempt, effects) = self.take(&site, FromSite::Vector, now);
+        (attempt, [accepted].into_iter().chain(effects).collect())
     }
 
     /// Performs what a step of the aggregation asks for, and closes the attempt when it is over.
@@ -174,7 +174,7 @@ impl Secure {
         before: Discriminant<Aggregation>,
         effects: Vec<secagg::Effect>,
         now: Timestamp,
-    ) -> (Round, Vec<Effect>) {
+    ) -> (Attempt, Vec<Effect>) {
         let mut caused = Vec::new();
         for effect in effects {
             caused.push(match effect {
@@ -209,11 +209,11 @@ impl Secure {
                 let Self { told, heard, declined, closes, deadline, .. } = self;
                 let open =
                     Self { aggregation, terms, absent, updates, told, heard, declined, closes, deadline };
-                return (Round::Secure(Box::new(open)), caused);
+                return (Attempt::Secure(Box::new(open)), caused);
             }
         };
         absent.extend(terms.context.members.into_iter().filter(|site| !updates.contains_key(site)));
-        (Round::Closed(Outcome { enough, updates, missing: absent, masks }), caused)
+        (Attempt::Closed(Outcome { enough, updates, missing: absent, masks }), caused)
     }
 }
 
@@ -225,7 +225,7 @@ mod tests {
     use fedtwin_plan::WireBits;
 
     use super::*;
-    use crate::round::Terms;
+    use crate::attempt::Terms;
 
     #[test]
     fn a_decline_is_told_once_and_of_members_alone() {
@@ -247,11 +247,11 @@ mod tests {
         let secure = Some(SecureTerms { context, step, collect });
         let terms = Terms { members: members.clone(), sites_min: 3, join: step, collect, secure };
         let now = Timestamp(1_000);
-        let (mut round, _) = Round::begin(terms, &members, now);
+        let (mut attempt, _) = Attempt::begin(terms, &members, now);
         let mut told = Vec::new();
         for name in ["stranger", "a", "a", "stranger", "b", "a", "b"] {
-            let (next, effects) = round.step(Input::Declined(site(name), name.to_owned()), now);
-            round = next;
+            let (next, effects) = attempt.step(Input::Declined(site(name), name.to_owned()), now);
+            attempt = next;
             told.extend(effects.into_iter().filter_map(|effect| match effect {
                 Effect::Decline(site, reason) => Some((site, reason)),
                 Effect::Invite(..)
@@ -263,8 +263,8 @@ mod tests {
             }));
         }
         assert_eq!(told, ["a", "b"].map(|name| (site(name), name.to_owned())));
-        assert!(matches!(round, Round::Secure(_)), "the third is awaited");
-        let (round, _) = round.step(Input::Declined(site("c"), "c".to_owned()), now);
-        assert!(matches!(round, Round::Closed(Outcome { enough: false, .. })));
+        assert!(matches!(attempt, Attempt::Secure(_)), "the third is awaited");
+        let (attempt, _) = attempt.step(Input::Declined(site("c"), "c".to_owned()), now);
+        assert!(matches!(attempt, Attempt::Closed(Outcome { enough: false, .. })));
     }
 }

@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn header(bytes: &[u8]) -> UpdateHeader {
-        let key = fedtwin_proto::domain::RoundKey { study: "s".parse().unwrap(), round: 1, attempt: 1 };
+        let key = fedtwin_proto::domain::AttemptKey { study: "s".parse().unwrap(), round: 1, attempt: 1 };
         UpdateHeader { key, length: bytes.len() as u64, digest: Digest::of(bytes) }
     }
 

@@ -251,9 +251,9 @@ impl Follow {
             Event::SiteFailed { site, reason } => self.bar.println(format!("{site}: {reason}")),
             Event::AttemptFailed { reason } => self.bar.println(reason),
             Event::MetricsReleased(released) => self.bar.println(metrics::line(&released)),
-            Event::RoundStarted { attempt: 1, .. } => self.first_start = time,
+            Event::AttemptStarted { attempt: 1, .. } => self.first_start = time,
             Event::UpdateReceived { bytes, .. } => self.update_bytes += bytes,
-            Event::RoundClosed { round, missing, .. } => {
+            Event::AttemptClosed { round, missing, .. } => {
                 self.last_close = time;
                 self.incomplete_rounds += u32::from(!missing.is_empty());
                 self.bar.set_position(round.into());
@@ -267,7 +267,7 @@ impl Follow {
                     }
                 });
             }
-            Event::SiteAnswered { refused: None, .. } | Event::RoundStarted { .. } => {}
+            Event::SiteAnswered { refused: None, .. } | Event::AttemptStarted { .. } => {}
         }
         None
     }

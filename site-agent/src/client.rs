@@ -8,7 +8,7 @@ use fedtwin_plan::model_file::{Decoder, ModelFileError};
 use fedtwin_plan::{Architecture, Digest, StudyId};
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_proto::domain::{
-    Answer, Growth, LedgerEntries, Malformed, MirrorState, Notice, PlanAnswer, RoundDeclined, RoundKey,
+    Answer, AttemptDeclined, AttemptKey, Growth, LedgerEntries, Malformed, MirrorState, Notice, PlanAnswer,
     SecureMessage, Sighting,
 };
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX, RUNNING_MAX};
@@ -126,10 +126,10 @@ impl Client {
     ///
     /// # Errors
     /// Returns the coordinator's refusal or a failed connection.
-    pub async fn decline(&mut self, key: &RoundKey, reason: &PublicReason) -> Result<(), CallError> {
+    pub async fn decline(&mut self, key: &AttemptKey, reason: &PublicReason) -> Result<(), CallError> {
         let (study, attempt, reason) = (key.study.clone(), key.attempt, reason.to_string());
-        let declined = RoundDeclined { study, attempt, reason };
-        self.sites.decline_round(timed(wire::RoundDeclined::from(declined))).await?;
+        let declined = AttemptDeclined { study, attempt, reason };
+        self.sites.decline_round(timed(wire::AttemptDeclined::from(declined))).await?;
         Ok(())
     }
 
@@ -166,7 +166,8 @@ impl Client {
         match outgoing.purpose() {
             Purpose::Training => self.send_update(outgoing).await,
             Purpose::Metrics => {
-                let (RoundKey { study, round, attempt }, counts) = (outgoing.header().key, outgoing.bytes());
+                let (AttemptKey { study, round, attempt }, counts) =
+                    (outgoing.header().key, outgoing.bytes());
                 let message = wire::MetricsMessage { study: study.into(), round, attempt, counts };
                 self.sites.send_metrics(timed(message)).await?;
                 Ok(())

@@ -12,7 +12,7 @@ use fedtwin_privacy::permit::Permit;
 use fedtwin_privacy::random::RandomSource;
 use fedtwin_privacy::release::Release;
 use fedtwin_privacy::steps::{PlainSteps, Steps};
-use fedtwin_proto::domain::RoundKey;
+use fedtwin_proto::domain::AttemptKey;
 use fedtwin_trainer::Trainer;
 
 use crate::local_training::{LocalTraining, TrainingError};
@@ -21,7 +21,7 @@ use crate::measuring::measure;
 /// What an attempt computes.
 pub struct Computation {
     /// The attempt.
-    pub key: RoundKey,
+    pub key: AttemptKey,
     /// What is computed.
     pub purpose: Purpose,
     /// The plan.

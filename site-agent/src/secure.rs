@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fedtwin_certs::LogSigner;
 use fedtwin_plan::{Digest, Plan, SiteName};
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
-use fedtwin_proto::domain::{Invitation, RoundKey, SecureMessage, SecureStep};
+use fedtwin_proto::domain::{AttemptKey, Invitation, SecureMessage, SecureStep};
 use fedtwin_secagg::site::{Floor, Identity, Refusal, Reply, Site, ToSite};
 use fedtwin_secagg::{AttemptPlace, Context, SiteMask};
 use zeroize::Zeroizing;
@@ -32,7 +32,7 @@ pub(crate) fn context(
     invitation: &Invitation,
 ) -> Result<Option<Context>, SecureError> {
     // Without `..`: a field that is added to the invitation has to find its place here.
-    let Invitation { key: RoundKey { study, round, attempt }, model, closes_in: _, clip, members } =
+    let Invitation { key: AttemptKey { study, round, attempt }, model, closes_in: _, clip, members } =
         invitation;
     debug_assert_eq!(*study, plan.study.id, "invitations go to their study's task");
     if let Some(stranger) = members.iter().find(|member| !plan.study.sites.contains(member)) {
@@ -52,7 +52,7 @@ pub(crate) struct Me {
 
 /// One attempt, from this site's keys to its opening.
 pub(crate) struct SecureAttempt {
-    key: RoundKey,
+    key: AttemptKey,
     site: Site,
     /// The last message, which the coordinator repeats when the connection comes back.
     last: Option<ToSite>,
@@ -73,7 +73,7 @@ pub(crate) enum Next {
 impl SecureAttempt {
     /// Joins the attempt; returns what to send.
     pub(crate) fn join(
-        key: RoundKey,
+        key: AttemptKey,
         context: Context,
         me: &Me,
         random: &mut dyn RandomSource,
@@ -165,7 +165,7 @@ mod tests {
 
     fn invitation() -> Invitation {
         Invitation {
-            key: RoundKey { study: "risk".parse().unwrap(), round: 1, attempt: 1 },
+            key: AttemptKey { study: "risk".parse().unwrap(), round: 1, attempt: 1 },
             model: Digest::of(b"model"),
             closes_in: Duration::from_secs(60),
             clip: 1.0.try_into().unwrap(),

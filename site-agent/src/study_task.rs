@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::{Digest, StudyId};
 use fedtwin_privacy::random::SecureRandom;
-use fedtwin_proto::domain::RoundKey;
+use fedtwin_proto::domain::AttemptKey;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -175,7 +175,7 @@ impl StudyTask {
         Ok(())
     }
 
-    async fn decline(&mut self, key: &RoundKey, reason: &PublicReason) {
+    async fn decline(&mut self, key: &AttemptKey, reason: &PublicReason) {
         self.mirror().await;
         if let Err(error) = self.client.decline(key, reason).await {
             tracing::warn!(%key, error = %program::describe(&error), "the coordinator was not told either");

@@ -130,7 +130,7 @@ impl Sites for Liar {
 
     async fn decline_round(
         &self,
-        _request: Request<wire::RoundDeclined>,
+        _request: Request<wire::AttemptDeclined>,
     ) -> Result<Response<wire::Acknowledged>, Status> {
         Ok(Response::new(wire::Acknowledged {}))
     }

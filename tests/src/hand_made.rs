@@ -6,7 +6,9 @@ use anyhow::Context;
 use fedtwin_certs::{Credentials, tls};
 use fedtwin_daemon::{clock, transport};
 use fedtwin_plan::{Digest, StudyId};
-use fedtwin_proto::domain::{Answer, Invitation, Notice, PlanAnswer, RoundDeclined, RoundKey, UpdateHeader};
+use fedtwin_proto::domain::{
+    Answer, AttemptDeclined, AttemptKey, Invitation, Notice, PlanAnswer, UpdateHeader,
+};
 use fedtwin_proto::limits::CHUNK_BYTES;
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::sites_client::SitesClient;
@@ -85,10 +87,10 @@ impl HandMadeSite {
     ///
     /// # Errors
     /// Returns the coordinator's refusal.
-    pub async fn decline(&mut self, key: &RoundKey) -> Result<(), Status> {
+    pub async fn decline(&mut self, key: &AttemptKey) -> Result<(), Status> {
         let (study, attempt) = (key.study.clone(), key.attempt);
-        let declined = RoundDeclined { study, attempt, reason: "made by hand".to_owned() };
-        self.client.decline_round(wire::RoundDeclined::from(declined)).await?;
+        let declined = AttemptDeclined { study, attempt, reason: "made by hand".to_owned() };
+        self.client.decline_round(wire::AttemptDeclined::from(declined)).await?;
         Ok(())
     }
 }
@@ -119,7 +121,7 @@ impl HandMadeUpdate {
     /// # Panics
     /// If there are 2^32 chunks or more.
     #[must_use]
-    pub fn good(key: &RoundKey, bytes: &[u8]) -> Self {
+    pub fn good(key: &AttemptKey, bytes: &[u8]) -> Self {
         let header = UpdateHeader { key: key.clone(), length: bytes.len() as u64, digest: Digest::of(bytes) };
         let chunks = bytes.chunks(CHUNK_BYTES).enumerate().map(|(index, chunk)| {
             (u32::try_from(index).expect("an update has less than 2^32 chunks"), chunk.to_vec())

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use fedtwin_coordinator::spool::{Spool, Update};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, text_file};
-use fedtwin_proto::domain::{RoundKey, UpdateHeader};
+use fedtwin_proto::domain::{AttemptKey, UpdateHeader};
 use tempfile::TempDir;
 
 /// Returns the name of the `i`-th site.
@@ -112,7 +112,7 @@ impl Updates {
     #[must_use]
     pub fn of_bytes(&self, bytes: &[u8]) -> Update {
         let (key, length) =
-            (RoundKey { study: "s".parse().expect("a name"), round: 1, attempt: 1 }, bytes.len());
+            (AttemptKey { study: "s".parse().expect("a name"), round: 1, attempt: 1 }, bytes.len());
         let header = UpdateHeader { key, length: length as u64, digest: Digest::of(bytes) };
         self.made.set(self.made.get() + 1);
         let path = self.folder.path().join(self.made.get().to_string());

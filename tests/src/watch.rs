@@ -55,9 +55,9 @@ impl Watch {
             Event::SiteAnswered { .. }
             | Event::SiteFailed { .. }
             | Event::AttemptFailed { .. }
-            | Event::RoundStarted { .. }
+            | Event::AttemptStarted { .. }
             | Event::UpdateReceived { .. }
-            | Event::RoundClosed { .. }
+            | Event::AttemptClosed { .. }
             | Event::MetricsReleased(_)
             | Event::StudyClosed(_) => None,
         })
@@ -70,12 +70,12 @@ impl Watch {
     /// Fails where the study ends before.
     pub async fn round_closed(&mut self, wanted: u32) -> anyhow::Result<(Vec<SiteName>, Vec<SiteName>)> {
         self.wait_for(|event| match event {
-            Event::RoundClosed { round, included, missing, .. } if *round == wanted => {
+            Event::AttemptClosed { round, included, missing, .. } if *round == wanted => {
                 Some((included.clone(), missing.clone()))
             }
-            Event::RoundClosed { .. }
+            Event::AttemptClosed { .. }
             | Event::SiteAnswered { .. }
-            | Event::RoundStarted { .. }
+            | Event::AttemptStarted { .. }
             | Event::UpdateReceived { .. }
             | Event::MetricsReleased(_)
             | Event::SiteFailed { .. }
@@ -93,12 +93,12 @@ impl Watch {
         self.wait_for(|event| match event {
             Event::StudyClosed(closed) => Some(closed.outcome.clone()),
             Event::SiteAnswered { .. }
-            | Event::RoundStarted { .. }
+            | Event::AttemptStarted { .. }
             | Event::UpdateReceived { .. }
             | Event::MetricsReleased(_)
             | Event::SiteFailed { .. }
             | Event::AttemptFailed { .. }
-            | Event::RoundClosed { .. } => None,
+            | Event::AttemptClosed { .. } => None,
         })
         .await
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fedtwin_plan::{Digest, StudyId, WireBits};
 use fedtwin_privacy::wire_integers::encode;
-use fedtwin_proto::domain::{Event, RoundKey, StudyEvent, UpdateHeader};
+use fedtwin_proto::domain::{AttemptKey, Event, StudyEvent, UpdateHeader};
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use fedtwin_tests::hand_made::{End, HandMadeSite, HandMadeUpdate};
 use fedtwin_tests::script::sum;
@@ -23,7 +23,7 @@ struct Bench {
 struct Waiting {
     study: VectorStudy,
     watch: Watch,
-    key: RoundKey,
+    key: AttemptKey,
     /// What the site would send if it were good.
     bytes: Vec<u8>,
 }
@@ -181,11 +181,11 @@ async fn a_good_update_made_by_hand_counts_once_and_the_researcher_sees_what_fai
                 *site == bench.testbed.sites[2] && reason.contains("digest")
             }
             Event::SiteAnswered { .. }
-            | Event::RoundStarted { .. }
+            | Event::AttemptStarted { .. }
             | Event::UpdateReceived { .. }
             | Event::AttemptFailed { .. }
             | Event::MetricsReleased(_)
-            | Event::RoundClosed { .. }
+            | Event::AttemptClosed { .. }
             | Event::StudyClosed(_) => false,
         });
         assert!(failed, "{:?}", waiting.watch.seen);

@@ -93,11 +93,11 @@ async fn a_site_whose_trainer_fails_is_missing_at_once_and_says_nothing_of_why()
         let reasons = watch.seen.iter().filter_map(|event| match &event.event {
             Event::SiteFailed { reason, .. } => Some(reason.as_str()),
             Event::SiteAnswered { .. }
-            | Event::RoundStarted { .. }
+            | Event::AttemptStarted { .. }
             | Event::UpdateReceived { .. }
             | Event::AttemptFailed { .. }
             | Event::MetricsReleased(_)
-            | Event::RoundClosed { .. }
+            | Event::AttemptClosed { .. }
             | Event::StudyClosed(_) => None,
         });
         let reasons: Vec<_> = reasons.collect();

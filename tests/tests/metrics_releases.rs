@@ -40,11 +40,11 @@ fn released(watch: &Watch) -> Vec<MetricsReleased> {
     let released = events.filter_map(|event| match event {
         Event::MetricsReleased(released) => Some(released.clone()),
         Event::SiteAnswered { .. }
-        | Event::RoundStarted { .. }
+        | Event::AttemptStarted { .. }
         | Event::UpdateReceived { .. }
         | Event::SiteFailed { .. }
         | Event::AttemptFailed { .. }
-        | Event::RoundClosed { .. }
+        | Event::AttemptClosed { .. }
         | Event::StudyClosed(_) => None,
     });
     released.collect()
@@ -91,8 +91,8 @@ async fn pooled_metrics_are_the_true_counts_and_the_noise_that_was_paid_for() {
             Record::MetricsReleased { counts, .. } => Some(counts),
             Record::StudyOpened { .. }
             | Record::SiteAnswered { .. }
-            | Record::RoundStarted { .. }
-            | Record::RoundClosed { .. }
+            | Record::AttemptStarted { .. }
+            | Record::AttemptClosed { .. }
             | Record::StudyClosed { .. }
             | Record::Refused { .. } => None,
         });
@@ -111,11 +111,11 @@ async fn metrics_without_a_budget_are_refused_before_the_trainer_is_asked() {
             let refused = watch
                 .wait_for(|event| match event {
                     Event::SiteAnswered { refused, .. } => refused.clone(),
-                    Event::RoundStarted { .. }
+                    Event::AttemptStarted { .. }
                     | Event::UpdateReceived { .. }
                     | Event::SiteFailed { .. }
                     | Event::AttemptFailed { .. }
-                    | Event::RoundClosed { .. }
+                    | Event::AttemptClosed { .. }
                     | Event::MetricsReleased(_)
                     | Event::StudyClosed(_) => None,
                 })

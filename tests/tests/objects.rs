@@ -116,7 +116,7 @@ impl Bench {
             }
             Call::DeclineRound => {
                 let (study, reason) = (self.study.clone(), "no".to_owned());
-                sites.decline_round(wire::RoundDeclined { study, attempt: 1, reason }).await.map(drop)
+                sites.decline_round(wire::AttemptDeclined { study, attempt: 1, reason }).await.map(drop)
             }
             Call::MirrorLedger => sites.mirror_ledger(wire::LedgerEntries::default()).await.map(drop),
             Call::Witness => sites.witness(wire::Sightings::default()).await.map(drop),

@@ -3,7 +3,7 @@
 
 use fedtwin_certs::Role;
 use fedtwin_plan::{Digest, StudyId};
-use fedtwin_proto::domain::{RoundKey, UpdateHeader};
+use fedtwin_proto::domain::{AttemptKey, UpdateHeader};
 use fedtwin_proto::limits::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use fedtwin_proto::wire;
 use fedtwin_proto::wire::research_client::ResearchClient;
@@ -151,7 +151,7 @@ async fn followers_share_a_studys_events_and_one_peer_has_so_many() {
 }
 
 /// An update that begins well and never ends.
-fn endless(key: &RoundKey, bytes: usize) -> HandMadeUpdate {
+fn endless(key: &AttemptKey, bytes: usize) -> HandMadeUpdate {
     HandMadeUpdate { end: End::Never, ..HandMadeUpdate::good(key, &vec![0; bytes]) }
 }
 
@@ -201,7 +201,7 @@ async fn updates_from_outside_an_audience_are_refused_before_their_first_chunk()
         let (address, credentials) =
             (testbed.federation.address().to_string(), testbed.issue(Role::Site, "spare")?);
         let mut outsider = HandMadeSite::subscribe(&address, &credentials).await?;
-        let key = RoundKey { study: study.id.parse()?, round: 1, attempt: 1 };
+        let key = AttemptKey { study: study.id.parse()?, round: 1, attempt: 1 };
         for _ in 0..20 {
             let refused = outsider.send(endless(&key, 100 * CHUNK_BYTES)).await.expect_err("it is no member");
             assert!(refused.message().contains("there is no study closed"), "{refused:?}");

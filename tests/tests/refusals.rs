@@ -124,12 +124,12 @@ async fn refused(testbed: &Testbed, study: &VectorStudy) -> anyhow::Result<Strin
     assert!(!testbed.trainer_was_loaded(0), "the trainer read data before the site decided");
     let refused = watch.seen.into_iter().find_map(|event| match event.event {
         Event::SiteAnswered { refused, .. } => refused,
-        Event::RoundStarted { .. }
+        Event::AttemptStarted { .. }
         | Event::UpdateReceived { .. }
         | Event::MetricsReleased(_)
         | Event::SiteFailed { .. }
         | Event::AttemptFailed { .. }
-        | Event::RoundClosed { .. }
+        | Event::AttemptClosed { .. }
         | Event::StudyClosed(_) => None,
     });
     Ok(refused.expect("the site answered"))

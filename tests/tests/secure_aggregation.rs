@@ -76,9 +76,9 @@ async fn too_few_survivors_open_nothing_and_the_next_attempt_has_keys_of_its_own
                 Event::AttemptFailed { reason } => Some(reason.clone()),
                 Event::SiteAnswered { .. }
                 | Event::SiteFailed { .. }
-                | Event::RoundStarted { .. }
+                | Event::AttemptStarted { .. }
                 | Event::UpdateReceived { .. }
-                | Event::RoundClosed { .. }
+                | Event::AttemptClosed { .. }
                 | Event::MetricsReleased(_)
                 | Event::StudyClosed(_) => None,
             })

@@ -6,7 +6,7 @@ use fedtwin_coordinator::record::{Record, Standing, replay};
 use fedtwin_coordinator::study::{Effect, Input, Study};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, Timestamp, text_file};
-use fedtwin_proto::domain::{Answer, Event, MetricsReleased, Notice, RoundKey};
+use fedtwin_proto::domain::{Answer, AttemptKey, Event, MetricsReleased, Notice};
 use fedtwin_tests::simulation::{DEADLINE_S, StudyTerms, Updates, plan, site};
 
 /// A study of four rounds with metrics after the second and the last, while it is fed by hand.
@@ -15,8 +15,8 @@ struct Bench {
     now: Timestamp,
     updates: Updates,
     records: Vec<Record>,
-    asked: Vec<(SiteName, RoundKey)>,
-    invited: Vec<RoundKey>,
+    asked: Vec<(SiteName, AttemptKey)>,
+    invited: Vec<AttemptKey>,
     released: Vec<MetricsReleased>,
     rejection: Option<String>,
     closed: bool,
@@ -98,10 +98,10 @@ impl Bench {
     /// The model of the last round that closed well.
     fn model(&self) -> Digest {
         let models = self.records.iter().rev().find_map(|record| match record {
-            Record::RoundClosed { model, .. } => *model,
+            Record::AttemptClosed { model, .. } => *model,
             Record::StudyOpened { .. }
             | Record::SiteAnswered { .. }
-            | Record::RoundStarted { .. }
+            | Record::AttemptStarted { .. }
             | Record::MetricsReleased { .. }
             | Record::StudyClosed { .. }
             | Record::Refused { .. } => None,
@@ -110,7 +110,7 @@ impl Bench {
     }
 
     /// Runs the open attempt to its model.
-    fn round(&mut self) -> RoundKey {
+    fn round(&mut self) -> AttemptKey {
         let key = self.study.as_ref().expect(BETWEEN).open_attempt().expect("an attempt is open").clone();
         for i in 0..3_u8 {
             let update = self.updates.make(i);
@@ -120,7 +120,7 @@ impl Bench {
         key
     }
 
-    fn send(&mut self, i: usize, key: &RoundKey, value: i64) {
+    fn send(&mut self, i: usize, key: &AttemptKey, value: i64) {
         self.feed(Input::Measured(site(i), key.clone(), vec![value; 40]));
     }
 
@@ -189,7 +189,7 @@ fn counts_that_nobody_asked_for_are_rejected() {
     let key = bench.round();
     bench.send(3, &key, 1);
     assert!(bench.rejection.as_ref().unwrap().contains("was not asked"), "a stranger");
-    bench.send(0, &RoundKey { attempt: key.attempt + 1, ..key.clone() }, 1);
+    bench.send(0, &AttemptKey { attempt: key.attempt + 1, ..key.clone() }, 1);
     assert!(bench.rejection.is_some(), "another attempt");
     bench.feed(Input::Measured(site(0), key.clone(), vec![1; 39]));
     assert!(bench.rejection.as_ref().unwrap().contains("39 counts, expected 40"));

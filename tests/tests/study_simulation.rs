@@ -72,12 +72,12 @@ proptest! {
     #[test]
     fn rejected_messages_change_nothing((terms, schedule) in schedules()) {
         let without_crashes = schedule.into_iter().filter(|(_, what)| !matches!(what, What::CrashDuringTheNext(_)));
-        invariant_rejects_never_fail_a_round(&terms, &without_crashes.collect::<Vec<_>>());
+        invariant_rejects_never_fail_an_attempt(&terms, &without_crashes.collect::<Vec<_>>());
     }
 }
 
 /// The same study without its rejected messages, at which only time passes, has the same records.
-fn invariant_rejects_never_fail_a_round(terms: &StudyTerms, schedule: &[(u64, What)]) {
+fn invariant_rejects_never_fail_an_attempt(terms: &StudyTerms, schedule: &[(u64, What)]) {
     let run = |schedule: &[(u64, What)]| {
         let mut world = World::open(terms.clone());
         let rejected = schedule.iter().map(|(after_ms, what)| {
@@ -125,7 +125,7 @@ fn study_with_willing_sites_finishes_without_waiting() {
 }
 
 #[test]
-fn site_killed_in_the_middle_of_a_round_leaves_the_others_a_result() {
+fn site_killed_in_the_middle_of_an_attempt_leaves_the_others_a_result() {
     let mut world = three_sites(1, 1);
     updates_of(&mut world, &[0, 2]);
     world.happen(10, &What::Disconnect(1));

@@ -73,7 +73,7 @@ async fn ledger_mirror_and_audit_log_agree_and_verify() {
         let log = coordinator.join("audit.log");
         let (records, _summary) = entries::<Record>(BufReader::new(File::open(&log)?), &key)?;
         let rounds = records.iter().filter(|entry| {
-            matches!(&entry.body, Record::RoundClosed { model: Some(_), updates, .. } if updates.len() == 2)
+            matches!(&entry.body, Record::AttemptClosed { model: Some(_), updates, .. } if updates.len() == 2)
         });
         assert_eq!(rounds.count(), 2);
         Ok(())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fedtwin_certs::Identity;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, StudyId};
-use fedtwin_proto::domain::{Notice, RoundKey};
+use fedtwin_proto::domain::{AttemptKey, Notice};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::access::Call;
@@ -32,11 +32,11 @@ pub enum Command {
     /// Somebody fetches a model: which file is it?
     Model(Identity, Call, Digest, Reply<PathBuf>),
     /// A site is about to send an update: how many bytes must it have?
-    Expect(Identity, RoundKey, Reply<u64>),
+    Expect(Identity, AttemptKey, Reply<u64>),
     /// A site says something about a study.
     Tell(Identity, Call, StudyId, Box<Input>, Reply<()>),
     /// A site's update was unusable.
-    Unusable(SiteName, RoundKey, String),
+    Unusable(SiteName, AttemptKey, String),
     /// A service refused somebody.
     Refused(Identity, String),
 }

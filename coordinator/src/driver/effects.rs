@@ -65,15 +65,15 @@ impl Driver {
     fn persist(&mut self, id: &StudyId, record: &Record) -> Result<(), LogError> {
         self.write(record)?;
         match record {
-            Record::RoundClosed { model: Some(model), average, .. } => {
+            Record::AttemptClosed { model: Some(model), average, .. } => {
                 for old in self.register.round_closed(id, *model, *average) {
                     tokio::task::block_in_place(|| self.store.remove_model(id, &old));
                 }
             }
             Record::StudyOpened { .. }
             | Record::SiteAnswered { .. }
-            | Record::RoundStarted { .. }
-            | Record::RoundClosed { .. }
+            | Record::AttemptStarted { .. }
+            | Record::AttemptClosed { .. }
             | Record::MetricsReleased { .. }
             | Record::StudyClosed { .. }
             | Record::Refused { .. } => {}

@@ -19,7 +19,7 @@ use fedtwin_audit_log::{LogError, LogFile};
 use fedtwin_certs::{Identity, LogSigner};
 use fedtwin_daemon::clock;
 use fedtwin_plan::{SiteName, StudyId, Timestamp};
-use fedtwin_proto::domain::RoundKey;
+use fedtwin_proto::domain::AttemptKey;
 use fedtwin_secagg::coordinator::{Failure, Opened};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -257,7 +257,7 @@ impl Driver {
     }
 
     /// Only a site whose update the open attempt wants may fill the disk with it.
-    fn expected_bytes(&self, caller: &Identity, key: &RoundKey) -> Result<u64, Refused> {
+    fn expected_bytes(&self, caller: &Identity, key: &AttemptKey) -> Result<u64, Refused> {
         self.register.authorize(caller, Call::SendUpdate, &key.study)?;
         let study = self.studies.get(&key.study).and_then(|running| running.study.as_ref());
         let site = caller.site();

@@ -315,7 +315,7 @@ async fn a_site_that_asks_about_others_studies_has_its_line_in_the_audit_log() {
     bench.leave(&study, PLAN, false);
     let driver = Run::start(bench.driver());
     for site in ["west", "north"] {
-        let key = RoundKey { study: study.clone(), round: 1, attempt: 1 };
+        let key = AttemptKey { study: study.clone(), round: 1, attempt: 1 };
         let caller = who(&format!("site/{site}"));
         driver.ask(|reply| Command::Expect(caller, key, reply)).await.unwrap_err();
         let accepted = Input::Answered(site.parse().unwrap(), Answer::Accepted { patients: 11 });

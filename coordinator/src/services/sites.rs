@@ -9,7 +9,7 @@ use fedtwin_certs::Identity;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::{SiteName, StudyId};
 use fedtwin_proto::domain::{
-    Counts, Growth, LedgerEntries, Malformed, Notice, PlanAnswer, RoundDeclined, SecureMessage, SecureStep,
+    AttemptDeclined, Counts, Growth, LedgerEntries, Malformed, Notice, PlanAnswer, SecureMessage, SecureStep,
     Sighting, UpdateHeader, digest,
 };
 use fedtwin_proto::limits::RUNNING_MAX;
@@ -237,10 +237,10 @@ impl Sites for SitesService {
 
     async fn decline_round(
         &self,
-        request: Request<wire::RoundDeclined>,
+        request: Request<wire::AttemptDeclined>,
     ) -> Result<Response<wire::Acknowledged>, Status> {
         let (caller, site) = self.site(&request, Call::DeclineRound)?;
-        let RoundDeclined { study, attempt, reason } = RoundDeclined::try_from(request.into_inner())?;
+        let AttemptDeclined { study, attempt, reason } = AttemptDeclined::try_from(request.into_inner())?;
         self.say(caller, Call::DeclineRound, study, Input::Declined(site, attempt, reason)).await
     }
 

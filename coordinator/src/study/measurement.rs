@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{Digest, SiteName, Timestamp};
-use fedtwin_proto::domain::{Invitation, Notice, RoundKey};
+use fedtwin_proto::domain::{AttemptKey, Invitation, Notice};
 
 use super::Models;
 
@@ -16,7 +16,7 @@ use super::Models;
 #[derive(Debug)]
 pub(super) struct Measurement {
     /// The attempt that made the model.
-    pub(super) key: RoundKey,
+    pub(super) key: AttemptKey,
     pub(super) models: Models,
     pub(super) deadline: Timestamp,
     cells: usize,
@@ -26,7 +26,7 @@ pub(super) struct Measurement {
 }
 
 impl Measurement {
-    pub(super) fn new(key: RoundKey, models: Models, cells: usize, deadline: Timestamp) -> Self {
+    pub(super) fn new(key: AttemptKey, models: Models, cells: usize, deadline: Timestamp) -> Self {
         let (pending, declined, received) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         Self { key, models, deadline, cells, pending, declined, received }
     }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn measurement(sites: &[&str]) -> Measurement {
-        let key = RoundKey { study: "s".parse().unwrap(), round: 2, attempt: 3 };
+        let key = AttemptKey { study: "s".parse().unwrap(), round: 2, attempt: 3 };
         let mut measurement = Measurement::new(key, Digest::of(b"model").into(), 2, DEADLINE);
         for name in sites {
             assert!(measurement.ask(site(name), clip(), NOW).is_some());

@@ -1,7 +1,7 @@
 //! From a round's model to its metrics, where the plan asks for them, and on to the next attempt.
 
 use fedtwin_plan::SiteName;
-use fedtwin_proto::domain::{Event, MetricsReleased, RoundKey};
+use fedtwin_proto::domain::{AttemptKey, Event, MetricsReleased};
 
 use super::measurement::Measurement;
 use super::turn::Turn;
@@ -10,7 +10,7 @@ use crate::record::Record;
 
 impl Turn<'_> {
     /// Measures the model of a finished round, or goes on.
-    pub(super) fn after_round(&mut self, key: RoundKey, models: Models) -> Phase {
+    pub(super) fn after_round(&mut self, key: AttemptKey, models: Models) -> Phase {
         let Some(mut measurement) = self.measurement(&key, models) else {
             return self.next_attempt(key.round, models);
         };
@@ -23,7 +23,7 @@ impl Turn<'_> {
     /// Goes on with the models after `rounds` rounds, of which `measured` have their metrics in the log.
     pub(super) fn after_restart(&mut self, rounds: u32, models: Models, measured: u32) -> Phase {
         let (study, attempt) = (self.base.plan.study.id.clone(), self.base.attempts);
-        let key = RoundKey { study, round: rounds, attempt };
+        let key = AttemptKey { study, round: rounds, attempt };
         match self.measurement(&key, models) {
             Some(mut measurement) if measured < rounds => {
                 // Nobody is connected yet.
@@ -49,7 +49,7 @@ impl Turn<'_> {
         &mut self,
         phase: Phase,
         site: SiteName,
-        key: &RoundKey,
+        key: &AttemptKey,
         counts: Vec<i64>,
     ) -> Phase {
         let (phase, taken) = match phase {
@@ -77,7 +77,7 @@ impl Turn<'_> {
             | Phase::Measuring(_)
             | Phase::Closed(_)) => return open,
         };
-        let (RoundKey { study, round, attempt }, models) = (measurement.key.clone(), measurement.models);
+        let (AttemptKey { study, round, attempt }, models) = (measurement.key.clone(), measurement.models);
         if let Some((sites, counts)) = measurement.total() {
             let noise =
                 self.base.plan.calibrated.metrics.as_ref().expect("a plan with metrics has their noise");
@@ -99,7 +99,7 @@ impl Turn<'_> {
     }
 
     /// Opens the measurement of a model that has one.
-    fn measurement(&self, key: &RoundKey, models: Models) -> Option<Measurement> {
+    fn measurement(&self, key: &AttemptKey, models: Models) -> Option<Measurement> {
         let plan = &self.base.plan;
         let cells = plan.model.family.histogram().filter(|_| plan.measures_after(key.round))?.cells();
         Some(Measurement::new(key.clone(), models, cells, self.now + plan.deadline()))

@@ -14,15 +14,15 @@ use std::time::Duration;
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, ResearcherName, SiteName, Timestamp};
-use fedtwin_proto::domain::{Answer, Event, Notice, RoundKey, StudyOutcome};
+use fedtwin_proto::domain::{Answer, AttemptKey, Event, Notice, StudyOutcome};
 use fedtwin_secagg::coordinator::{Failure, FromSite, Opened, Reconstruction};
 use fedtwin_secagg::mask::Masks;
 
 use self::measurement::Measurement;
 use self::told::Told;
 use self::turn::Turn;
+use crate::attempt::{Attempt, Outcome};
 use crate::record::Record;
-use crate::round::{Outcome, Round};
 use crate::spool::Update;
 
 /// A study in one of its phases.
@@ -48,16 +48,16 @@ struct Base {
 #[derive(Debug)]
 enum Phase {
     Joining { deadline: Timestamp, model: Digest },
-    Running { attempt: Attempt, round: Round },
-    Aggregating { key: RoundKey, outcome: Outcome },
+    Running { open: OpenAttempt, attempt: Attempt },
+    Aggregating { key: AttemptKey, outcome: Outcome },
     Measuring(Measurement),
     Closed(StudyOutcome),
 }
 
 /// What stays the same during an attempt.
 #[derive(Debug)]
-struct Attempt {
-    key: RoundKey,
+struct OpenAttempt {
+    key: AttemptKey,
     model: Digest,
     clip: Positive,
     /// The declared patients of each member when the attempt began: the mean's weights, which an answer
@@ -78,13 +78,13 @@ pub enum Input {
     /// A site sent a complete, verified update.
     Updated(SiteName, u32, Update),
     /// What a site sent for an attempt was no update, and why.
-    Unusable(SiteName, RoundKey, String),
+    Unusable(SiteName, AttemptKey, String),
     /// A site's message under secure aggregation.
-    Secure(SiteName, RoundKey, FromSite),
+    Secure(SiteName, AttemptKey, FromSite),
     /// A site will send no update for an attempt.
     Declined(SiteName, u32, String),
     /// A site released noised counts of a model's scores.
-    Measured(SiteName, RoundKey, Vec<i64>),
+    Measured(SiteName, AttemptKey, Vec<i64>),
     /// Somebody who may ends the study; the text says who.
     Cancelled(String),
     /// What came of an [`Effect::Open`] of the attempt with that number.
@@ -127,7 +127,7 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct Job {
     /// The round, counted from 1: the optimiser's step.
-    pub key: RoundKey,
+    pub key: AttemptKey,
     /// The model that the updates refer to.
     pub model: Digest,
     /// The clip of the gradients in them.
@@ -233,9 +233,9 @@ impl Study {
 
     /// Returns the attempt whose updates are wanted now.
     #[must_use]
-    pub fn open_attempt(&self) -> Option<&RoundKey> {
+    pub fn open_attempt(&self) -> Option<&AttemptKey> {
         match &self.phase {
-            Phase::Running { attempt, .. } => Some(&attempt.key),
+            Phase::Running { open, .. } => Some(&open.key),
             Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Measuring(_) | Phase::Closed(_) => {
                 None
             }
@@ -244,9 +244,9 @@ impl Study {
 
     /// Says whether a site's update is wanted in this attempt: it is open, and the site was a member when it began.
     #[must_use]
-    pub fn awaits(&self, site: &SiteName, key: &RoundKey) -> bool {
+    pub fn awaits(&self, site: &SiteName, key: &AttemptKey) -> bool {
         match &self.phase {
-            Phase::Running { attempt, .. } => attempt.key == *key && attempt.members.contains_key(site),
+            Phase::Running { open, .. } => open.key == *key && open.members.contains_key(site),
             Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Measuring(_) | Phase::Closed(_) => {
                 false
             }
@@ -270,7 +270,7 @@ impl Study {
     pub fn deadline(&self) -> Option<Timestamp> {
         match &self.phase {
             Phase::Joining { deadline, .. } => Some(*deadline),
-            Phase::Running { round, .. } => round.deadline(),
+            Phase::Running { attempt, .. } => attempt.deadline(),
             Phase::Measuring(measurement) => Some(measurement.deadline),
             Phase::Aggregating { .. } | Phase::Closed(_) => None,
         }

@@ -7,15 +7,15 @@ use std::time::Duration;
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{Digest, SiteName, Timestamp};
 use fedtwin_proto::domain::{
-    Answer, Event, Invitation, Notice, RoundKey, SecureNotice, StudyClosed, StudyOutcome,
+    Answer, AttemptKey, Event, Invitation, Notice, SecureNotice, StudyClosed, StudyOutcome,
 };
 use fedtwin_secagg::coordinator::FromSite;
 use fedtwin_secagg::{AttemptPlace, Context};
 
 use super::told::Told;
-use super::{Attempt, Base, Effect, Input, Job, Models, Phase, join};
+use super::{Base, Effect, Input, Job, Models, OpenAttempt, Phase, join};
+use crate::attempt::{self, Attempt, Outcome, Terms};
 use crate::record::Record;
-use crate::round::{self, Outcome, Round, Terms};
 use crate::secure::SecureTerms;
 
 /// The study while it takes one input.
@@ -29,14 +29,14 @@ impl Turn<'_> {
     /// Time comes first: an input that arrives after a deadline finds the study moved on.
     pub(super) fn step(&mut self, phase: Phase, input: Input) -> Phase {
         let phase = self.start_if_joined(phase);
-        let phase = self.round_step(phase, round::Input::Tick);
+        let phase = self.attempt_step(phase, attempt::Input::Tick);
         let phase = self.end_if_measured(phase);
         match input {
             Input::Present(site) if self.base.plan.study.sites.contains(&site) => self.present(phase, site),
             Input::Present(_) => phase,
             Input::Absent(site) => {
                 self.base.connected.remove(&site);
-                self.round_step(phase, round::Input::Absent(site))
+                self.attempt_step(phase, attempt::Input::Absent(site))
             }
             Input::Answered(site, answer) => {
                 if matches!(phase, Phase::Closed(_)) {
@@ -48,8 +48,8 @@ impl Turn<'_> {
                 self.start_if_joined(phase)
             }
             Input::Updated(site, number, update) => match &phase {
-                Phase::Running { attempt, .. } if attempt.key.attempt == number => {
-                    self.round_step(phase, round::Input::Updated(site, update))
+                Phase::Running { open, .. } if open.key.attempt == number => {
+                    self.attempt_step(phase, attempt::Input::Updated(site, update))
                 }
                 Phase::Joining { .. }
                 | Phase::Running { .. }
@@ -63,8 +63,8 @@ impl Turn<'_> {
             },
             Input::Unusable(site, key, reason) => self.unusable(phase, site, &key, reason),
             Input::Secure(site, key, message) => match &phase {
-                Phase::Running { attempt, .. } if attempt.key == key => {
-                    self.round_step(phase, round::Input::Secure(site, message))
+                Phase::Running { open, .. } if open.key == key => {
+                    self.attempt_step(phase, attempt::Input::Secure(site, message))
                 }
                 Phase::Joining { .. }
                 | Phase::Running { .. }
@@ -79,8 +79,8 @@ impl Turn<'_> {
                 }
             },
             Input::Opened(number, result) => match &phase {
-                Phase::Running { attempt, .. } if attempt.key.attempt == number => {
-                    self.round_step(phase, round::Input::Opened(result))
+                Phase::Running { open, .. } if open.key.attempt == number => {
+                    self.attempt_step(phase, attempt::Input::Opened(result))
                 }
                 Phase::Joining { .. }
                 | Phase::Running { .. }
@@ -109,13 +109,13 @@ impl Turn<'_> {
             self.ask(&mut measurement, site);
             return Phase::Measuring(measurement);
         }
-        self.round_step(phase, round::Input::Present(site))
+        self.attempt_step(phase, attempt::Input::Present(site))
     }
 
-    fn unusable(&mut self, mut phase: Phase, site: SiteName, key: &RoundKey, reason: String) -> Phase {
+    fn unusable(&mut self, mut phase: Phase, site: SiteName, key: &AttemptKey, reason: String) -> Phase {
         match &mut phase {
-            Phase::Running { attempt, .. } if attempt.key == *key && attempt.members.contains_key(&site) => {
-                self.effects.extend(attempt.told.failure(site, reason).map(Effect::Publish));
+            Phase::Running { open, .. } if open.key == *key && open.members.contains_key(&site) => {
+                self.effects.extend(open.told.failure(site, reason).map(Effect::Publish));
             }
             Phase::Joining { .. }
             | Phase::Running { .. }
@@ -128,8 +128,8 @@ impl Turn<'_> {
 
     fn declined(&mut self, phase: Phase, site: SiteName, number: u32, reason: String) -> Phase {
         match phase {
-            Phase::Running { ref attempt, .. } if attempt.key.attempt == number => {
-                self.round_step(phase, round::Input::Declined(site, reason))
+            Phase::Running { ref open, .. } if open.key.attempt == number => {
+                self.attempt_step(phase, attempt::Input::Declined(site, reason))
             }
             Phase::Measuring(mut measurement) if measurement.key.attempt == number => {
                 if measurement.decline(&site) {
@@ -212,9 +212,9 @@ impl Turn<'_> {
         }
         self.base.attempts += 1;
         let (study, round, attempt) = (self.base.plan.study.id.clone(), rounds + 1, self.base.attempts);
-        self.effects.push(Effect::Persist(Record::RoundStarted { study: study.clone(), round, attempt }));
+        self.effects.push(Effect::Persist(Record::AttemptStarted { study: study.clone(), round, attempt }));
         let sites = members.keys().cloned().collect();
-        self.effects.push(Effect::Publish(Event::RoundStarted { round, attempt, sites }));
+        self.effects.push(Effect::Publish(Event::AttemptStarted { round, attempt, sites }));
         let clip = models.clip.unwrap_or(self.base.plan.clip());
         let terms = Terms {
             members: members.keys().cloned().collect(),
@@ -223,10 +223,10 @@ impl Turn<'_> {
             collect: self.base.plan.deadline(),
             secure: self.secure_terms(round, attempt, model, clip),
         };
-        let stepped = Round::begin(terms, &self.base.connected, self.now);
-        let key = RoundKey { study, round, attempt };
-        let attempt = Attempt { key, model, clip, members, told: Told::default() };
-        self.after_round_step(attempt, stepped)
+        let stepped = Attempt::begin(terms, &self.base.connected, self.now);
+        let key = AttemptKey { study, round, attempt };
+        let open = OpenAttempt { key, model, clip, members, told: Told::default() };
+        self.after_attempt_step(open, stepped)
     }
 
     fn secure_terms(&self, round: u32, attempt: u32, model: Digest, clip: Positive) -> Option<SecureTerms> {
@@ -238,28 +238,28 @@ impl Turn<'_> {
         Some(SecureTerms { context, step: collect.min(SMALL_STEP_MAX), collect })
     }
 
-    fn round_step(&mut self, phase: Phase, input: round::Input) -> Phase {
+    fn attempt_step(&mut self, phase: Phase, input: attempt::Input) -> Phase {
         match phase {
-            Phase::Running { attempt, round } => self.after_round_step(attempt, round.step(input, self.now)),
+            Phase::Running { open, attempt } => self.after_attempt_step(open, attempt.step(input, self.now)),
             Phase::Joining { .. } | Phase::Aggregating { .. } | Phase::Measuring(_) | Phase::Closed(_) => {
                 phase
             }
         }
     }
 
-    fn after_round_step(
+    fn after_attempt_step(
         &mut self,
-        mut attempt: Attempt,
-        (round, stepped): (Round, Vec<round::Effect>),
+        mut open: OpenAttempt,
+        (attempt, stepped): (Attempt, Vec<attempt::Effect>),
     ) -> Phase {
-        self.effects.extend(stepped.into_iter().flat_map(|effect| translate(effect, &mut attempt)));
-        let outcome = match round {
-            open @ (Round::Invite(_) | Round::Collect(_) | Round::Secure(_)) => {
-                return Phase::Running { attempt, round: open };
+        self.effects.extend(stepped.into_iter().flat_map(|effect| translate(effect, &mut open)));
+        let outcome = match attempt {
+            unfinished @ (Attempt::Invite(_) | Attempt::Collect(_) | Attempt::Secure(_)) => {
+                return Phase::Running { open, attempt: unfinished };
             }
-            Round::Closed(outcome) => outcome,
+            Attempt::Closed(outcome) => outcome,
         };
-        let Attempt { key, model, clip, members, .. } = attempt;
+        let OpenAttempt { key, model, clip, members, .. } = open;
         let mut outcome = outcome;
         if !outcome.enough {
             let rounds = key.round - 1;
@@ -323,43 +323,43 @@ impl Turn<'_> {
         Phase::Closed(outcome)
     }
 
-    fn publish_closed(&mut self, key: RoundKey, outcome: &Outcome, models: Option<Models>) {
-        let RoundKey { study, round, attempt } = key;
+    fn publish_closed(&mut self, key: AttemptKey, outcome: &Outcome, models: Option<Models>) {
+        let AttemptKey { study, round, attempt } = key;
         let updates = outcome.updates.iter().map(|(site, update)| (site.clone(), update.digest)).collect();
         let model = models.map(|models| models.global);
         let average = models.and_then(|models| models.average);
         let clip = models.and_then(|models| models.clip);
-        let closed = Record::RoundClosed { study, round, attempt, updates, model, average, clip };
+        let closed = Record::AttemptClosed { study, round, attempt, updates, model, average, clip };
         self.effects.push(Effect::Persist(closed));
         let included = outcome.updates.keys().cloned().collect();
         let missing = outcome.missing.iter().cloned().collect();
-        self.effects.push(Effect::Publish(Event::RoundClosed { round, attempt, included, missing, model }));
+        self.effects.push(Effect::Publish(Event::AttemptClosed { round, attempt, included, missing, model }));
     }
 }
 
-fn translate(effect: round::Effect, attempt: &mut Attempt) -> Vec<Effect> {
+fn translate(effect: attempt::Effect, open: &mut OpenAttempt) -> Vec<Effect> {
     match effect {
-        round::Effect::Invite(site, closes_in, members) => {
-            let (key, model, clip) = (attempt.key.clone(), attempt.model, attempt.clip);
+        attempt::Effect::Invite(site, closes_in, members) => {
+            let (key, model, clip) = (open.key.clone(), open.model, open.clip);
             let invitation = Invitation { key, model, closes_in, clip, members };
             vec![Effect::Notify(site, Notice::Invitation(invitation))]
         }
-        round::Effect::Tell(site, step) => {
-            let notice = SecureNotice { key: attempt.key.clone(), step };
+        attempt::Effect::Tell(site, step) => {
+            let notice = SecureNotice { key: open.key.clone(), step };
             vec![Effect::Notify(site, Notice::Secure(notice))]
         }
-        round::Effect::Open(reconstruction) => vec![Effect::Open(attempt.key.attempt, reconstruction)],
-        round::Effect::Fail(reason) => vec![Effect::Publish(Event::AttemptFailed { reason })],
-        round::Effect::Accept(site, bytes) => {
-            let received = attempt.told.received(site, bytes).map(Effect::Publish);
+        attempt::Effect::Open(reconstruction) => vec![Effect::Open(open.key.attempt, reconstruction)],
+        attempt::Effect::Fail(reason) => vec![Effect::Publish(Event::AttemptFailed { reason })],
+        attempt::Effect::Accept(site, bytes) => {
+            let received = open.told.received(site, bytes).map(Effect::Publish);
             [Effect::Accept].into_iter().chain(received).collect()
         }
-        round::Effect::Reject(site, reason) => {
-            let failed = attempt.told.failure(site, reason.to_owned()).map(Effect::Publish);
+        attempt::Effect::Reject(site, reason) => {
+            let failed = open.told.failure(site, reason.to_owned()).map(Effect::Publish);
             [Effect::Reject(reason.to_owned())].into_iter().chain(failed).collect()
         }
-        round::Effect::Decline(site, reason) => {
-            attempt.told.failure(site, reason).map(Effect::Publish).into_iter().collect()
+        attempt::Effect::Decline(site, reason) => {
+            open.told.failure(site, reason).map(Effect::Publish).into_iter().collect()
         }
     }
 }

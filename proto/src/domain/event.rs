@@ -29,7 +29,7 @@ pub enum Event {
         refused: Option<String>,
     },
     /// An attempt began.
-    RoundStarted {
+    AttemptStarted {
         /// The round, from 1.
         round: u32,
         /// The attempt, from 1 over the study.
@@ -57,7 +57,7 @@ pub enum Event {
         reason: String,
     },
     /// An attempt closed.
-    RoundClosed {
+    AttemptClosed {
         /// The round, from 1.
         round: u32,
         /// The attempt, from 1 over the study.
@@ -85,8 +85,8 @@ impl TryFrom<wire::StudyEvent> for StudyEvent {
                 site: name("site", &e.site)?,
                 refused: Some(e.refused).filter(|reason| !reason.is_empty()),
             },
-            wire::study_event::Event::RoundStarted(e) => {
-                Event::RoundStarted { round: e.round, attempt: e.attempt, sites: names("sites", &e.sites)? }
+            wire::study_event::Event::AttemptStarted(e) => {
+                Event::AttemptStarted { round: e.round, attempt: e.attempt, sites: names("sites", &e.sites)? }
             }
             wire::study_event::Event::UpdateReceived(e) => {
                 Event::UpdateReceived { site: name("site", &e.site)?, bytes: e.bytes }
@@ -95,7 +95,7 @@ impl TryFrom<wire::StudyEvent> for StudyEvent {
                 Event::SiteFailed { site: name("site", &e.site)?, reason: e.reason }
             }
             wire::study_event::Event::AttemptFailed(e) => Event::AttemptFailed { reason: e.reason },
-            wire::study_event::Event::RoundClosed(e) => Event::RoundClosed {
+            wire::study_event::Event::AttemptClosed(e) => Event::AttemptClosed {
                 round: e.round,
                 attempt: e.attempt,
                 included: names("included", &e.included)?,
@@ -119,8 +119,8 @@ impl From<StudyEvent> for wire::StudyEvent {
                     refused: refused.as_deref().map(as_reason).unwrap_or_default(),
                 })
             }
-            Event::RoundStarted { round, attempt, sites } => {
-                wire::study_event::Event::RoundStarted(wire::RoundStarted {
+            Event::AttemptStarted { round, attempt, sites } => {
+                wire::study_event::Event::AttemptStarted(wire::AttemptStarted {
                     round,
                     attempt,
                     sites: texts(sites),
@@ -136,8 +136,8 @@ impl From<StudyEvent> for wire::StudyEvent {
             Event::AttemptFailed { reason } => {
                 wire::study_event::Event::AttemptFailed(wire::AttemptFailed { reason: as_reason(&reason) })
             }
-            Event::RoundClosed { round, attempt, included, missing, model } => {
-                wire::study_event::Event::RoundClosed(wire::RoundClosed {
+            Event::AttemptClosed { round, attempt, included, missing, model } => {
+                wire::study_event::Event::AttemptClosed(wire::AttemptClosed {
                     round,
                     attempt,
                     included: texts(included),

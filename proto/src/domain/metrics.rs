@@ -4,7 +4,7 @@ use fedtwin_plan::SiteName;
 use fedtwin_plan::histogram::Histogram;
 use fedtwin_plan::numbers::Count;
 
-use super::{Malformed, RoundKey, names};
+use super::{AttemptKey, Malformed, names};
 use crate::limits::METRICS_CELLS_MAX;
 use crate::wire;
 
@@ -12,7 +12,7 @@ use crate::wire;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts {
     /// The attempt that made the model.
-    pub key: RoundKey,
+    pub key: AttemptKey,
     /// The counts in grid units, one for each cell.
     pub values: Vec<i64>,
 }
@@ -26,7 +26,7 @@ impl TryFrom<wire::MetricsMessage> for Counts {
             return Err(Malformed::new("counts", "is no histogram of 64-bit integers"));
         }
         let values = counts.iter().map(|&count| i64::from_le_bytes(count)).collect();
-        Ok(Self { key: RoundKey::new(&wire.study, wire.round, wire.attempt)?, values })
+        Ok(Self { key: AttemptKey::new(&wire.study, wire.round, wire.attempt)?, values })
     }
 }
 

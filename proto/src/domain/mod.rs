@@ -1,16 +1,16 @@
 //! Validated messages: what the wire can say, as types that cannot hold anything else.
 
+mod attempt;
 mod event;
 mod ledger;
 mod metrics;
-mod round;
 mod secure;
 mod study;
 
+pub use attempt::{AttemptDeclined, AttemptKey, Invitation, UpdateHeader};
 pub use event::{Event, StudyEvent};
 pub use ledger::{Growth, LedgerEntries, MirrorState, Sighting};
 pub use metrics::{Counts, MetricsReleased};
-pub use round::{Invitation, RoundDeclined, RoundKey, UpdateHeader};
 pub use secure::{SecureMessage, SecureNotice, SecureStep};
 pub use study::{Answer, Notice, PlanAnswer, StudyClosed, StudyOutcome};
 
@@ -123,8 +123,8 @@ mod tests {
             let answer = Answer::Refused { reason: text.clone() };
             let answer = PlanAnswer { study: study.clone(), answer };
             assert!(PlanAnswer::try_from(wire::PlanAnswer::from(answer)).is_ok());
-            let declined = RoundDeclined { study: study.clone(), attempt: 1, reason: text.clone() };
-            assert!(RoundDeclined::try_from(wire::RoundDeclined::from(declined)).is_ok());
+            let declined = AttemptDeclined { study: study.clone(), attempt: 1, reason: text.clone() };
+            assert!(AttemptDeclined::try_from(wire::AttemptDeclined::from(declined)).is_ok());
             for event in [
                 Event::SiteAnswered { site: site.clone(), refused: Some(text.clone()) },
                 Event::SiteFailed { site: site.clone(), reason: text.clone() },

@@ -9,14 +9,14 @@ use fedtwin_secagg::message::{Advert, Consent, Opening, SealedShares, Share, Spl
 use fedtwin_secagg::site::ToSite;
 use prost::Message as _;
 
-use super::{Malformed, Notice, RoundKey, digest, name, names};
+use super::{AttemptKey, Malformed, Notice, digest, name, names};
 use crate::wire;
 
 /// What a site says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecureMessage {
     /// The attempt.
-    pub key: RoundKey,
+    pub key: AttemptKey,
     /// The message.
     pub step: SecureStep,
 }
@@ -38,7 +38,7 @@ pub enum SecureStep {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecureNotice {
     /// The attempt.
-    pub key: RoundKey,
+    pub key: AttemptKey,
     /// The message.
     pub step: ToSite,
 }
@@ -53,7 +53,7 @@ impl TryFrom<wire::SecureMessage> for SecureMessage {
             wire::secure_message::Step::Consent(consent) => SecureStep::Consent(read_consent(&consent)?),
             wire::secure_message::Step::Opening(opening) => SecureStep::Opening(read_opening(&opening)?),
         };
-        Ok(Self { key: RoundKey::new(&wire.study, wire.round, wire.attempt)?, step })
+        Ok(Self { key: AttemptKey::new(&wire.study, wire.round, wire.attempt)?, step })
     }
 }
 
@@ -65,7 +65,7 @@ impl From<SecureMessage> for wire::SecureMessage {
             SecureStep::Consent(consent) => wire::secure_message::Step::Consent(write_consent(consent)),
             SecureStep::Opening(opening) => wire::secure_message::Step::Opening(write_opening(opening)),
         };
-        let RoundKey { study, round, attempt } = message.key;
+        let AttemptKey { study, round, attempt } = message.key;
         Self { study: study.into(), round, attempt, step: Some(step) }
     }
 }
@@ -122,7 +122,7 @@ impl TryFrom<wire::SecureNotice> for SecureNotice {
                 ToSite::Consents(consents.consents.iter().map(read_consent).collect::<Result<_, _>>()?)
             }
         };
-        Ok(Self { key: RoundKey::new(&wire.study, wire.round, wire.attempt)?, step })
+        Ok(Self { key: AttemptKey::new(&wire.study, wire.round, wire.attempt)?, step })
     }
 }
 
@@ -141,7 +141,7 @@ impl From<SecureNotice> for wire::SecureNotice {
                 consents: consents.into_iter().map(write_consent).collect(),
             }),
         };
-        let RoundKey { study, round, attempt } = notice.key;
+        let AttemptKey { study, round, attempt } = notice.key;
         Self { study: study.into(), round, attempt, step: Some(step) }
     }
 }
@@ -233,8 +233,8 @@ mod tests {
 
     use super::*;
 
-    fn key() -> RoundKey {
-        RoundKey::new("study", 1, 2).unwrap()
+    fn key() -> AttemptKey {
+        AttemptKey::new("study", 1, 2).unwrap()
     }
 
     fn site(text: &str) -> SiteName {

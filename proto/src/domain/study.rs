@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fedtwin_plan::signed::{PLAN_BYTES_MAX, SignedPlan};
 use fedtwin_plan::{Digest, StudyId};
 
-use super::round::Invitation;
+use super::attempt::Invitation;
 use super::secure::SecureNotice;
 use super::{Malformed, as_reason, digest_bytes, name, optional_digest, reason};
 use crate::wire;

@@ -62,14 +62,14 @@ impl Progress {
 /// The bar itself says what a normal round does; what a person should know of stays above it.
 fn show_on(bar: &ProgressBar, event: &Event) {
     match event {
-        Event::RoundStarted { round, sites, .. } => {
+        Event::AttemptStarted { round, sites, .. } => {
             bar.set_message(format!("round {round} at {}", list(sites)));
         }
         Event::UpdateReceived { .. } => bar.tick(),
-        Event::RoundClosed { round, model: Some(_), missing, .. } if missing.is_empty() => {
+        Event::AttemptClosed { round, model: Some(_), missing, .. } if missing.is_empty() => {
             bar.set_position((*round).into());
         }
-        Event::RoundClosed { round, model, .. } => {
+        Event::AttemptClosed { round, model, .. } => {
             if model.is_some() {
                 bar.set_position((*round).into());
             }
@@ -91,11 +91,11 @@ pub fn line(event: &Event) -> Option<String> {
     match event {
         Event::SiteAnswered { site, refused: None } => Some(format!("{site} takes part")),
         Event::SiteAnswered { site, refused: Some(reason) } => Some(format!("{site} refused: {reason}")),
-        Event::RoundStarted { .. } | Event::UpdateReceived { .. } | Event::StudyClosed(_) => None,
+        Event::AttemptStarted { .. } | Event::UpdateReceived { .. } | Event::StudyClosed(_) => None,
         Event::SiteFailed { site, reason } => Some(format!("{site} failed: {reason}")),
         Event::AttemptFailed { reason } => Some(format!("nothing was opened: {reason}")),
         Event::MetricsReleased(released) => Some(metrics::line(released)),
-        Event::RoundClosed { round, attempt, included, missing, model } => {
+        Event::AttemptClosed { round, attempt, included, missing, model } => {
             let with = if included.is_empty() { "nobody".to_owned() } else { list(included) };
             let without =
                 if missing.is_empty() { String::new() } else { format!(", without {}", list(missing)) };
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn lines_name_the_sites_in_each_round_and_why_others_are_not() {
         let va = || "va".parse().unwrap();
-        let closed = |included: &[&str], missing: &[&str], model| Event::RoundClosed {
+        let closed = |included: &[&str], missing: &[&str], model| Event::AttemptClosed {
             round: 2,
             attempt: 3,
             included: sites(included),

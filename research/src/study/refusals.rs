@@ -23,10 +23,10 @@ impl Refusals {
             Event::SiteAnswered { site, refused: None } | Event::UpdateReceived { site, .. } => {
                 self.0.remove(site);
             }
-            Event::RoundStarted { .. }
+            Event::AttemptStarted { .. }
             | Event::MetricsReleased(_)
             | Event::AttemptFailed { .. }
-            | Event::RoundClosed { .. }
+            | Event::AttemptClosed { .. }
             | Event::StudyClosed(_) => {}
         }
     }

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use fedtwin_plan::Digest;
 use fedtwin_privacy::ledger::{Purpose, Receipt};
 use fedtwin_privacy::release::{Release, ReleaseError};
-use fedtwin_proto::domain::{RoundKey, UpdateHeader};
+use fedtwin_proto::domain::{AttemptKey, UpdateHeader};
 
 /// Bytes that may leave: paid for, and on record.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     purpose: Purpose,
-    key: RoundKey,
+    key: AttemptKey,
     digest: Digest,
     bytes: Bytes,
 }
@@ -19,7 +19,7 @@ pub struct Outgoing {
 ///
 /// # Errors
 /// Refuses a receipt of other bytes.
-pub fn send(key: RoundKey, release: Release, receipt: Receipt) -> Result<Outgoing, ReleaseError> {
+pub fn send(key: AttemptKey, release: Release, receipt: Receipt) -> Result<Outgoing, ReleaseError> {
     let (purpose, digest) = (receipt.purpose(), release.digest());
     Ok(Outgoing { purpose, key, digest, bytes: release.send(receipt)?.into() })
 }

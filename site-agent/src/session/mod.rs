@@ -46,7 +46,7 @@ use fedtwin_privacy::ledger::{
     Attempt, BlockGrant, Ledger, LedgerError, Protection, Purpose, Round, StudyRequest,
 };
 use fedtwin_privacy::release::{Release, ReleaseError};
-use fedtwin_proto::domain::RoundKey;
+use fedtwin_proto::domain::AttemptKey;
 use fedtwin_secagg::site::Floor;
 
 use self::kept::Kept;
@@ -250,7 +250,7 @@ impl Session {
     pub fn invited(
         &mut self,
         purpose: Purpose,
-        key: &RoundKey,
+        key: &AttemptKey,
         now: Timestamp,
     ) -> Result<Work, SessionError> {
         self.check_standing()?;
@@ -279,7 +279,7 @@ impl Session {
     /// Enters a refused attempt in the ledger.
     fn enter_refusal(
         &mut self,
-        key: &RoundKey,
+        key: &AttemptKey,
         refused: &SessionError,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
@@ -300,7 +300,7 @@ impl Session {
         self.check_standing()?;
         let accepted = self.accepted(grant.study())?;
         let (Round(round), Attempt(attempt)) = grant.key();
-        let key = RoundKey { study: grant.study().clone(), round, attempt };
+        let key = AttemptKey { study: grant.study().clone(), round, attempt };
         accepted.folder.save_release(grant.purpose(), release.bytes())?;
         let receipt = self.ledger.record(grant, release.digest(), now)?;
         self.keep_elsewhere()?;
@@ -324,6 +324,6 @@ pub fn ledger_path(state: &Path) -> PathBuf {
     state.join("ledger.log")
 }
 
-fn ledger_key(key: &RoundKey) -> (Round, Attempt) {
+fn ledger_key(key: &AttemptKey) -> (Round, Attempt) {
     (Round(key.round), Attempt(key.attempt))
 }

@@ -196,8 +196,8 @@ pub(super) fn recollect(session: &mut Session, entries: u64, notes: &[&str]) -> 
     session.recollected(&MirrorState { entries, checkpoints }, acknowledged)
 }
 
-pub(super) fn key(round: u32, attempt: u32) -> RoundKey {
-    RoundKey { study: "s".parse().unwrap(), round, attempt }
+pub(super) fn key(round: u32, attempt: u32) -> AttemptKey {
+    AttemptKey { study: "s".parse().unwrap(), round, attempt }
 }
 
 /// The release of an update of noise, mostly.

@@ -9,7 +9,7 @@ use fedtwin_plan::Digest;
 use fedtwin_privacy::ledger::{FAILURES_MAX, Purpose};
 use fedtwin_privacy::permit::Permit;
 use fedtwin_privacy::release::Release;
-use fedtwin_proto::domain::{RoundKey, SecureNotice};
+use fedtwin_proto::domain::{AttemptKey, SecureNotice};
 use fedtwin_secagg::SiteMask;
 
 use super::stage::{Calling, Invited, Preparing, Product, Sending, Stage, Working};
@@ -117,7 +117,7 @@ impl Study {
         }
     }
 
-    fn call(&mut self, key: RoundKey, call: Call, last: bool) -> Vec<Effect> {
+    fn call(&mut self, key: AttemptKey, call: Call, last: bool) -> Vec<Effect> {
         let calling = Some(Calling::new(call.clone(), last));
         match &mut self.stage {
             Stage::Preparing(preparing) => preparing.calling = calling,
@@ -131,7 +131,7 @@ impl Study {
     pub(super) fn called(
         &mut self,
         desk: &mut Desk<'_>,
-        key: &RoundKey,
+        key: &AttemptKey,
         result: Result<(), WitnessError>,
     ) -> Vec<Effect> {
         let Some(calling) = self.stage.calling() else { return Vec::new() };
@@ -212,7 +212,7 @@ impl Study {
         effects.into_iter().chain(self.look(desk)).collect()
     }
 
-    fn wants_scores(&self, purpose: Purpose, key: &RoundKey) -> bool {
+    fn wants_scores(&self, purpose: Purpose, key: &AttemptKey) -> bool {
         let every = self.score_every_rounds;
         purpose == Purpose::Training && every > 0 && (key.round - 1).is_multiple_of(every)
     }
@@ -221,7 +221,7 @@ impl Study {
     pub(super) fn computed(
         &mut self,
         desk: &mut Desk<'_>,
-        (purpose, key): (Purpose, &RoundKey),
+        (purpose, key): (Purpose, &AttemptKey),
         ready: Duration,
         result: Result<Release, Failed>,
     ) -> Vec<Effect> {
@@ -326,7 +326,7 @@ impl Study {
     }
 
     /// Says the one thing that is said of an attempt that began and released nothing.
-    fn fail(&mut self, desk: &mut Desk<'_>, key: &RoundKey, failed: &Failed) -> Vec<Effect> {
+    fn fail(&mut self, desk: &mut Desk<'_>, key: &AttemptKey, failed: &Failed) -> Vec<Effect> {
         tracing::error!(%key, error = %program::describe(failed), "an attempt is used up and released nothing");
         let decline = Effect::Decline(key.clone(), PublicReason::from(failed));
         match self.end_if_no_more_begins(desk) {
@@ -341,7 +341,7 @@ impl Study {
     }
 
     /// Declines an attempt that has not begun.
-    fn decline(&mut self, desk: &mut Desk<'_>, key: &RoundKey, why: &NotBegun) -> Vec<Effect> {
+    fn decline(&mut self, desk: &mut Desk<'_>, key: &AttemptKey, why: &NotBegun) -> Vec<Effect> {
         self.stage = Stage::Idle;
         let reason = program::describe(why);
         tracing::warn!(%key, %reason, "an attempt does not begin here");

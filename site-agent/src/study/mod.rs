@@ -19,7 +19,7 @@ use fedtwin_plan::{Digest, Plan, StudyId, Timestamp};
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::random::RandomSource;
 use fedtwin_privacy::release::Release;
-use fedtwin_proto::domain::{Invitation, RoundKey, SecureMessage, SecureNotice, StudyOutcome};
+use fedtwin_proto::domain::{AttemptKey, Invitation, SecureMessage, SecureNotice, StudyOutcome};
 
 use self::stage::{Invited, Stage};
 use crate::attempt_error::Failed;
@@ -63,9 +63,9 @@ pub enum Input {
     /// A model was fetched and checked, or cannot be had.
     Fetched(Digest, Result<Arc<Vec<f32>>, CallError>),
     /// An attempt's work was done, or failed, at this moment.
-    Computed((Purpose, RoundKey), Duration, Result<Release, Failed>),
+    Computed((Purpose, AttemptKey), Duration, Result<Release, Failed>),
     /// A call for an attempt succeeded, or failed.
-    Called(RoundKey, Result<(), WitnessError>),
+    Called(AttemptKey, Result<(), WitnessError>),
     /// Time passes.
     Tick,
 }
@@ -85,9 +85,9 @@ pub enum Effect {
     /// Score a model along the way, for this site's own eyes; say nothing of how that goes.
     Score(u32, Arc<Vec<f32>>),
     /// Make a call for an attempt; the ledger's entries go before an update.
-    Call(RoundKey, Call),
+    Call(AttemptKey, Call),
     /// Send the ledger's entries, then say that an attempt has no update from here.
-    Decline(RoundKey, PublicReason),
+    Decline(AttemptKey, PublicReason),
     /// Send the ledger's entries and look at the others' checkpoints.
     Exchange,
     /// The study is over; score its final model, if it has one, for this site's own eyes.
@@ -112,7 +112,7 @@ pub struct Study {
     stage: Stage,
     /// The last attempt of which all is done that this site has to do. A coordinator that asks again, as after a lost
     /// connection, has it already; one that this agent forgot by a restart is sent again.
-    finished: Option<(Purpose, RoundKey)>,
+    finished: Option<(Purpose, AttemptKey)>,
     /// What waits until the attempt at hand has left.
     next: Option<Invited>,
     closing: Option<StudyOutcome>,

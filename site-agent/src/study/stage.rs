@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fedtwin_privacy::ledger::{BlockGrant, Purpose};
 use fedtwin_privacy::release::Release;
-use fedtwin_proto::domain::{Invitation, RoundKey};
+use fedtwin_proto::domain::{AttemptKey, Invitation};
 use fedtwin_secagg::site::ToSite;
 
 use super::Call;
@@ -46,7 +46,7 @@ pub(super) struct Preparing {
 /// An attempt that reads data, or waits to send again what it released.
 pub(super) struct Working {
     pub(super) purpose: Purpose,
-    pub(super) key: RoundKey,
+    pub(super) key: AttemptKey,
     pub(super) closes: Duration,
     pub(super) began: Duration,
     /// When it is looked at again.
@@ -72,7 +72,7 @@ pub(super) enum Product {
 /// An attempt that has left.
 pub(super) struct Sending {
     pub(super) purpose: Purpose,
-    pub(super) key: RoundKey,
+    pub(super) key: AttemptKey,
     pub(super) closes: Duration,
     pub(super) secure: Option<SecureAttempt>,
     pub(super) early: VecDeque<ToSite>,
@@ -105,7 +105,7 @@ impl Stage {
     }
 
     /// Says whether this attempt is the one at hand: its invitation is a repeated one.
-    pub(super) fn is_at(&self, purpose: Purpose, key: &RoundKey) -> bool {
+    pub(super) fn is_at(&self, purpose: Purpose, key: &AttemptKey) -> bool {
         match self {
             Self::Preparing(preparing) => {
                 (preparing.invited.purpose, &preparing.invited.invitation.key) == (purpose, key)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use fedtwin_audit_log::{PublicKey, Signer as _};
 use fedtwin_certs::LogSigner;
 use fedtwin_plan::{Digest, SiteName};
-use fedtwin_proto::domain::{Invitation, RoundKey, SecureNotice, SecureStep};
+use fedtwin_proto::domain::{AttemptKey, Invitation, SecureNotice, SecureStep};
 use fedtwin_secagg::coordinator::{Aggregation, Effect, FromSite};
 use fedtwin_secagg::message::{Advert, Split};
 use fedtwin_secagg::site::{Floor, Identity, Refusal, Reply, Site, ToSite};
@@ -43,7 +43,7 @@ impl Others {
     }
 
     /// Has the coordinator hear something of an attempt, if it is the newest.
-    pub(crate) fn hear(&mut self, key: &RoundKey, message: FromSite) -> Vec<SecureNotice> {
+    pub(crate) fn hear(&mut self, key: &AttemptKey, message: FromSite) -> Vec<SecureNotice> {
         let newest = self.newest.as_mut().filter(|newest| newest.key == *key);
         let said = newest.map(|newest| newest.hears(&own_name(), message));
         self.notices(said.unwrap_or_default())
@@ -74,7 +74,7 @@ impl Others {
 
 /// An attempt.
 struct Attempt {
-    key: RoundKey,
+    key: AttemptKey,
     aggregation: Option<Aggregation>,
     others: BTreeMap<SiteName, Site>,
     /// Messages after which the first of the others says nothing more.
@@ -87,7 +87,7 @@ struct Attempt {
 
 impl Attempt {
     /// Begins an attempt; returns what the coordinator says to the site that is looked at.
-    fn begin(key: RoundKey, context: &Context, silent_after: Option<u8>) -> (Self, Vec<ToSite>) {
+    fn begin(key: AttemptKey, context: &Context, silent_after: Option<u8>) -> (Self, Vec<ToSite>) {
         let aggregation = Some(Aggregation::begin(context.clone()));
         let mut attempt =
             Self { key, aggregation, others: BTreeMap::new(), silent_after, last: None, opened: false };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fedtwin_plan::Digest;
 use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::release::Release;
-use fedtwin_proto::domain::{RoundKey, SecureMessage, SecureNotice, StudyOutcome};
+use fedtwin_proto::domain::{AttemptKey, SecureMessage, SecureNotice, StudyOutcome};
 use fedtwin_secagg::coordinator::FromSite;
 use fedtwin_site_agent::attempt_error::Failed;
 use fedtwin_site_agent::client::CallError;
@@ -293,7 +293,7 @@ impl Run<'_> {
         self.seen.messages.push(((self.now + after).as_millis(), said));
     }
 
-    fn declines(&mut self, key: &RoundKey, reason: String) {
+    fn declines(&mut self, key: &AttemptKey, reason: String) {
         let begun = [Purpose::Training, Purpose::Metrics].map(|purpose| (purpose, key.round, key.attempt));
         let Some(begun) = begun.into_iter().find(|begun| self.began.contains_key(begun)) else {
             return self.leaves(Duration::ZERO, format!("decline {key}: {reason}"));

@@ -10,7 +10,7 @@ use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::noise::FastNoise;
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
 use fedtwin_privacy::release::Release;
-use fedtwin_proto::domain::{Invitation, RoundKey};
+use fedtwin_proto::domain::{AttemptKey, Invitation};
 use fedtwin_site_agent::attempt_error::Failed;
 use fedtwin_site_agent::computation::Computation;
 use fedtwin_trainer::Trainer;
@@ -43,7 +43,7 @@ pub(crate) fn compute(
 pub(crate) fn invitation(invite: Invite, members: BTreeSet<SiteName>) -> Invitation {
     let Invite { round, attempt, closes_in_ms, other_clip, model, .. } = invite;
     Invitation {
-        key: RoundKey { study: "s".parse().unwrap(), round, attempt },
+        key: AttemptKey { study: "s".parse().unwrap(), round, attempt },
         model: Digest::of(&[model]),
         closes_in: Duration::from_millis(closes_in_ms),
         clip: if other_clip { 2.0 } else { 1.0 }.try_into().unwrap(),

@@ -7,7 +7,7 @@ use fedtwin_coordinator::record::{Record, Standing, replay};
 use fedtwin_coordinator::study::{Effect, Input, Job, Models, Study};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, Timestamp};
-use fedtwin_proto::domain::{Answer, Event, Notice, RoundKey, StudyEvent, StudyOutcome};
+use fedtwin_proto::domain::{Answer, AttemptKey, Event, Notice, StudyEvent, StudyOutcome};
 use fedtwin_proto::wire;
 use fedtwin_tests::simulation::{DEADLINE_S, JOIN_S, PATIENTS_MAX, StudyTerms, Updates, plan, site};
 
@@ -114,10 +114,10 @@ impl World {
 
     pub(super) fn included_in_the_last_round(&self) -> Vec<&str> {
         let included = self.seen.records.iter().rev().find_map(|record| match record {
-            Record::RoundClosed { updates, .. } => Some(updates.keys().map(SiteName::as_str).collect()),
+            Record::AttemptClosed { updates, .. } => Some(updates.keys().map(SiteName::as_str).collect()),
             Record::StudyOpened { .. }
             | Record::SiteAnswered { .. }
-            | Record::RoundStarted { .. }
+            | Record::AttemptStarted { .. }
             | Record::MetricsReleased { .. }
             | Record::StudyClosed { .. }
             | Record::Refused { .. } => None,
@@ -144,7 +144,7 @@ impl World {
             What::Decline(i, ago) => Input::Declined(site(i), attempt(ago), "no cohort".to_owned()),
             What::Unusable(i, ago) => {
                 let (study, round) = (self.plan.0.study.id.clone(), self.seen.rounds + 1);
-                let key = RoundKey { study, round, attempt: attempt(ago) };
+                let key = AttemptKey { study, round, attempt: attempt(ago) };
                 Input::Unusable(site(i), key, "cut off".to_owned())
             }
             What::Tick => Input::Tick,
@@ -251,13 +251,13 @@ impl World {
     /// Whatever is published, the other end takes it, and no site fills a study's history.
     fn published(&mut self, event: Event) {
         match &event {
-            Event::RoundStarted { .. } => self.seen.told.clear(),
+            Event::AttemptStarted { .. } => self.seen.told.clear(),
             Event::SiteFailed { site, .. } => self.seen.told.entry(site.clone()).or_default().0 += 1,
             Event::UpdateReceived { site, .. } => self.seen.told.entry(site.clone()).or_default().1 += 1,
             Event::SiteAnswered { .. }
             | Event::AttemptFailed { .. }
             | Event::MetricsReleased(_)
-            | Event::RoundClosed { .. }
+            | Event::AttemptClosed { .. }
             | Event::StudyClosed(_) => {}
         }
         for (site, (failures, updates)) in &self.seen.told {
@@ -275,8 +275,8 @@ impl World {
                 assert!(patients.is_none_or(|patients| patients <= PATIENTS_MAX));
                 self.seen.answers.insert(site.clone(), *patients);
             }
-            Record::RoundStarted { round, attempt, .. } => self.round_started(*round, *attempt),
-            Record::RoundClosed { round, attempt, updates, model, .. } => {
+            Record::AttemptStarted { round, attempt, .. } => self.attempt_started(*round, *attempt),
+            Record::AttemptClosed { round, attempt, updates, model, .. } => {
                 assert_eq!(
                     self.seen.open.take(),
                     Some(*attempt),
@@ -303,8 +303,8 @@ impl World {
         self.seen.records.push(record);
     }
 
-    fn round_started(&mut self, round: u32, attempt: u32) {
-        assert_eq!(self.seen.open, None, "invariant_persist_comes_before_what_depends: a round is open");
+    fn attempt_started(&mut self, round: u32, attempt: u32) {
+        assert_eq!(self.seen.open, None, "invariant_persist_comes_before_what_depends: an attempt is open");
         assert_eq!(round, self.seen.rounds + 1);
         assert_eq!(attempt, self.seen.attempts + 1, "an attempt's number is never used again");
         self.seen.attempts = attempt;
@@ -345,12 +345,12 @@ impl World {
     }
 
     fn check(&self) {
-        self.invariant_round_closes_at_its_deadline_at_the_latest();
+        self.invariant_attempt_closes_at_its_deadline_at_the_latest();
         self.invariant_spools_are_those_of_accepted_updates();
         assert_eq!(self.outcome().is_some(), self.seen.closed, "invariant_closed_is_final");
     }
 
-    fn invariant_round_closes_at_its_deadline_at_the_latest(&self) {
+    fn invariant_attempt_closes_at_its_deadline_at_the_latest(&self) {
         if self.study().open_attempt().is_some() {
             // Announced in seconds of simulated time; an input after it would have closed the attempt.
             let latest = self.now + Duration::from_secs(JOIN_S.max(DEADLINE_S));

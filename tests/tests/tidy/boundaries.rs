@@ -208,7 +208,7 @@ const SAYS: &[(&str, &str, &str)] = &[
     (".answer_plan(", "site-agent/src/client.rs", "&PublicReason"),
     (".decline_round(", "site-agent/src/client.rs", "&PublicReason"),
     ("Answer::Refused {", "site-agent/src/client.rs", "&PublicReason"),
-    ("RoundDeclined {", "site-agent/src/client.rs", "&PublicReason"),
+    ("AttemptDeclined {", "site-agent/src/client.rs", "&PublicReason"),
     (".refuse(", REASONS, "&self"),
     (".refuse_attempt(", REASONS, "&self"),
 ];
@@ -239,7 +239,7 @@ const CORES: &[&str] = &[
     "coordinator/src/policy.rs",
     "coordinator/src/refusals.rs",
     "coordinator/src/register/",
-    "coordinator/src/round.rs",
+    "coordinator/src/attempt.rs",
     "coordinator/src/study/",
     "site-agent/src/session/",
     "site-agent/src/study/",

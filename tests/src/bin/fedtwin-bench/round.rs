@@ -122,11 +122,11 @@ fn seconds_of_rounds(watch: &Watch) -> Vec<f64> {
     let mut seconds = Vec::new();
     for event in &watch.seen {
         match &event.event {
-            Event::RoundStarted { .. } => started = event.time,
-            Event::RoundClosed { round, .. } if *round > WARM_UP => {
+            Event::AttemptStarted { .. } => started = event.time,
+            Event::AttemptClosed { round, .. } if *round > WARM_UP => {
                 seconds.push(event.time.since(started).as_secs_f64());
             }
-            Event::RoundClosed { .. }
+            Event::AttemptClosed { .. }
             | Event::SiteAnswered { .. }
             | Event::UpdateReceived { .. }
             | Event::MetricsReleased(_)

@@ -11,7 +11,7 @@ use fedtwin_coordinator::optimiser::Step;
 use fedtwin_coordinator::store::Store;
 use fedtwin_plan::family::VectorSize;
 use fedtwin_plan::{Architecture, Digest, SiteName, Trained, model_file};
-use fedtwin_proto::domain::{RoundKey, SecureMessage, SecureNotice, SecureStep};
+use fedtwin_proto::domain::{AttemptKey, SecureMessage, SecureNotice, SecureStep};
 use fedtwin_secagg::coordinator::{Aggregation, Effect, FromSite};
 use fedtwin_secagg::site::ToSite;
 use fedtwin_trainer::pipe::{FrameLimits, read_frame, write_frame};
@@ -91,7 +91,8 @@ impl Coordinator {
             FromSite::Vector => (Said::Vector, None),
             FromSite::Gone => (Said::Gone, None),
         };
-        let message = step.map(|step| SecureMessage { key: round_key(), step }.encode()).unwrap_or_default();
+        let message =
+            step.map(|step| SecureMessage { key: attempt_key(), step }.encode()).unwrap_or_default();
         let request = Request::Say { site: site.clone(), said };
         self.ask(&request, &message)?;
         let mut notices = Vec::new();
@@ -132,7 +133,7 @@ impl Drop for Coordinator {
 /// Is the coordinator's process, until its input ends.
 pub(crate) fn serve(size: Size, folder: &Path) -> anyhow::Result<()> {
     let (store, architecture) = (Store::open(folder.to_path_buf())?, architecture(size)?);
-    let mut model = store.new_model(&round_key().study)?;
+    let mut model = store.new_model(&attempt_key().study)?;
     model.write_all(&model_file::encode(&architecture, &vec![0.0; size.values]))?;
     let model = model.commit()?;
     let mut aggregation = Aggregation::begin(context(size)?);
@@ -152,7 +153,7 @@ pub(crate) fn serve(size: Size, folder: &Path) -> anyhow::Result<()> {
             Request::Close { spools } => {
                 let Aggregation::Opened(opened) = aggregation else { bail!("nothing was opened") };
                 let job = fedtwin_coordinator::aggregate::Aggregation {
-                    study: round_key().study,
+                    study: attempt_key().study,
                     trained: Trained::new(&architecture, None)?,
                     architecture,
                     model,
@@ -194,7 +195,7 @@ fn tell(effects: Vec<Effect>, output: &mut impl io::Write) -> anyhow::Result<()>
     for effect in effects {
         match effect {
             Effect::Send(site, step) => {
-                let notice = SecureNotice { key: round_key(), step }.encode();
+                let notice = SecureNotice { key: attempt_key(), step }.encode();
                 write_frame(output, &Response::Tell { site }, &notice)?;
             }
             Effect::Reject(site, why) => bail!("{site}: {why}"),
@@ -223,6 +224,6 @@ pub(super) fn architecture(size: Size) -> anyhow::Result<Architecture> {
     Ok(VectorSize { parameters: i64::try_from(size.values)?.try_into()? }.architecture())
 }
 
-fn round_key() -> RoundKey {
-    RoundKey { study: "bench".parse().expect("the name is a constant"), round: 1, attempt: 1 }
+fn attempt_key() -> AttemptKey {
+    AttemptKey { study: "bench".parse().expect("the name is a constant"), round: 1, attempt: 1 }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invite (wait until the members are connected) → collect (one update per member, until the
 //! deadline), or the steps of [`crate::secure`] → closed. A bad message from one site is an
-//! [`Effect::Reject`], never a failed round.
+//! [`Effect::Reject`], never a failed attempt.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::spool::Update;
 
 /// The states of an attempt.
 #[derive(Debug)]
-pub enum Round {
+pub enum Attempt {
     /// Waits until the members are connected.
     Invite(Invite),
     /// Waits for the invited sites' updates.
@@ -112,7 +112,7 @@ pub enum Effect {
     Fail(String),
 }
 
-impl Round {
+impl Attempt {
     /// Begins an attempt; `present` are the connected sites.
     #[must_use]
     pub fn begin(terms: Terms, present: &BTreeSet<SiteName>, now: Timestamp) -> (Self, Vec<Effect>) {
@@ -127,8 +127,8 @@ impl Round {
     /// late.
     #[must_use]
     pub fn step(self, input: Input, now: Timestamp) -> (Self, Vec<Effect>) {
-        let (round, mut effects) = self.pass_time(now);
-        let (round, caused) = match round {
+        let (attempt, mut effects) = self.pass_time(now);
+        let (attempt, caused) = match attempt {
             Self::Invite(invite) => invite.step(input, now),
             Self::Collect(collect) => collect.step(input, now),
             Self::Secure(secure) => secure.step(input, now),
@@ -148,7 +148,7 @@ impl Round {
             }
         };
         effects.extend(caused);
-        (round, effects)
+        (attempt, effects)
     }
 
     fn pass_time(self, now: Timestamp) -> (Self, Vec<Effect>) {
@@ -173,7 +173,7 @@ impl Round {
 }
 
 impl Invite {
-    fn step(mut self, input: Input, now: Timestamp) -> (Round, Vec<Effect>) {
+    fn step(mut self, input: Input, now: Timestamp) -> (Attempt, Vec<Effect>) {
         match input {
             Input::Present(site) if self.terms.members.contains(&site) => {
                 self.present.insert(site);
@@ -182,14 +182,14 @@ impl Invite {
                 self.present.remove(&site);
             }
             Input::Updated(site, _) | Input::Secure(site, _) => {
-                return (Round::Invite(self), vec![Effect::Reject(site, "the attempt has not begun")]);
+                return (Attempt::Invite(self), vec![Effect::Reject(site, "the attempt has not begun")]);
             }
             Input::Present(_) | Input::Opened(_) | Input::Declined(..) | Input::Tick => {}
         }
         self.proceed(now)
     }
 
-    fn proceed(self, now: Timestamp) -> (Round, Vec<Effect>) {
+    fn proceed(self, now: Timestamp) -> (Attempt, Vec<Effect>) {
         let everybody = self.present.len() == self.terms.members.len();
         let enough = self.present.len() >= self.terms.sites_min;
         if enough && (everybody || now >= self.deadline) {
@@ -198,12 +198,12 @@ impl Invite {
         if now >= self.deadline {
             let (updates, missing) = (BTreeMap::new(), self.terms.members);
             let outcome = Outcome { enough: false, updates, missing, masks: None };
-            return (Round::Closed(outcome), Vec::new());
+            return (Attempt::Closed(outcome), Vec::new());
         }
-        (Round::Invite(self), Vec::new())
+        (Attempt::Invite(self), Vec::new())
     }
 
-    fn collect(self, now: Timestamp) -> (Round, Vec<Effect>) {
+    fn collect(self, now: Timestamp) -> (Attempt, Vec<Effect>) {
         let Self { terms, present, .. } = self;
         let gone = terms.members.difference(&present).cloned().collect();
         if let Some(secure) = terms.secure {
@@ -218,12 +218,12 @@ impl Invite {
             updates: BTreeMap::new(),
             deadline: now + terms.collect,
         };
-        (Round::Collect(collect), invitations)
+        (Attempt::Collect(collect), invitations)
     }
 }
 
 impl Collect {
-    fn step(mut self, input: Input, now: Timestamp) -> (Round, Vec<Effect>) {
+    fn step(mut self, input: Input, now: Timestamp) -> (Attempt, Vec<Effect>) {
         let effects = match input {
             // A site that comes back, or joins late, is asked again; it resends what it stored.
             Input::Present(site) => {
@@ -251,9 +251,9 @@ impl Collect {
             Input::Absent(_) | Input::Opened(_) | Input::Tick => Vec::new(),
         };
         if self.waiting.is_empty() {
-            return (Round::Closed(self.close()), effects);
+            return (Attempt::Closed(self.close()), effects);
         }
-        (Round::Collect(self), effects)
+        (Attempt::Collect(self), effects)
     }
 
     fn receive(&mut self, site: SiteName, update: Update) -> Effect {

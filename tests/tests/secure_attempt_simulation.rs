@@ -1,7 +1,7 @@
-//! One attempt under secure aggregation: the coordinator's round and the sites' halves under generated schedules of
+//! One attempt under secure aggregation: the coordinator's attempt and the sites' halves under generated schedules of
 //! deliveries, lost connections, crashes and deadlines, in simulated time.
 
-#[path = "secure_round_simulation/losses.rs"]
+#[path = "secure_attempt_simulation/losses.rs"]
 mod losses;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fedtwin_audit_log::{PublicKey, Signer};
-use fedtwin_coordinator::round::{Effect, Input, Outcome, Round, Terms};
+use fedtwin_coordinator::attempt::{Attempt, Effect, Input, Outcome, Terms};
 use fedtwin_coordinator::secure::SecureTerms;
 use fedtwin_plan::secure_group::threshold;
 use fedtwin_plan::{Digest, SiteName, Timestamp, WireBits};
@@ -79,7 +79,7 @@ struct World {
     updates: Updates,
     /// What is solved on another thread.
     solving: Option<Box<Reconstruction>>,
-    round: Option<Round>,
+    attempt: Option<Attempt>,
     now: Timestamp,
 }
 
@@ -120,15 +120,15 @@ impl World {
             secure: Some(secure),
         };
         let began = Timestamp(1_000_000);
-        let (round, effects) = Round::begin(terms, &names, began);
-        let (updates, round) = (Updates::default(), Some(round));
-        let mut world = Self { members, pinned, context, updates, solving: None, round, now: began };
+        let (attempt, effects) = Attempt::begin(terms, &names, began);
+        let (updates, attempt) = (Updates::default(), Some(attempt));
+        let mut world = Self { members, pinned, context, updates, solving: None, attempt, now: began };
         world.perform(effects);
         world
     }
 
-    fn round(&self) -> &Round {
-        self.round.as_ref().expect("a round is in its place between two inputs")
+    fn attempt(&self) -> &Attempt {
+        self.attempt.as_ref().expect("an attempt is in its place between two inputs")
     }
 
     fn member(&mut self, name: &SiteName) -> &mut Member {
@@ -136,15 +136,16 @@ impl World {
     }
 
     fn outcome(&self) -> Option<&Outcome> {
-        match self.round() {
-            Round::Closed(outcome) => Some(outcome),
-            Round::Invite(_) | Round::Collect(_) | Round::Secure(_) => None,
+        match self.attempt() {
+            Attempt::Closed(outcome) => Some(outcome),
+            Attempt::Invite(_) | Attempt::Collect(_) | Attempt::Secure(_) => None,
         }
     }
 
     fn step(&mut self, input: Input) {
-        let (round, effects) = self.round.take().expect("a round is in its place").step(input, self.now);
-        self.round = Some(round);
+        let (attempt, effects) =
+            self.attempt.take().expect("an attempt is in its place").step(input, self.now);
+        self.attempt = Some(attempt);
         self.perform(effects);
         self.check();
     }
@@ -286,7 +287,7 @@ impl World {
                 delivered |= self.deliver(&name);
             }
             if !delivered && !self.solve() {
-                let deadline = self.round().deadline().expect("an open attempt has a deadline");
+                let deadline = self.attempt().deadline().expect("an open attempt has a deadline");
                 self.now = deadline.max(self.now);
                 self.step(Input::Tick);
             }
@@ -300,7 +301,7 @@ impl World {
     }
 
     fn invariant_a_step_ends_in_its_time(&self) {
-        if let Some(deadline) = self.round().deadline() {
+        if let Some(deadline) = self.attempt().deadline() {
             assert!(deadline <= self.now + Duration::from_millis(COLLECT_MS), "{deadline:?}");
         }
     }
@@ -373,7 +374,7 @@ fn schedules() -> impl Strategy<Value = Vec<What>> {
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: Some(Box::new(proptest::test_runner::FileFailurePersistence::Direct(
-            "tests/secure_round_simulation.regressions",
+            "tests/secure_attempt_simulation.regressions",
         ))),
         ..ProptestConfig::default()
     })]

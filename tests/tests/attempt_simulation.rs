@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use fedtwin_coordinator::round::{Effect, Input, Outcome, Round, Terms};
+use fedtwin_coordinator::attempt::{Attempt, Effect, Input, Outcome, Terms};
 use fedtwin_plan::{Digest, SiteName, Timestamp};
 use fedtwin_tests::simulation::{Updates, site};
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ const COLLECT_MS: u64 = 3_000;
 struct World {
     terms: Terms,
     updates: Updates,
-    round: Option<Round>,
+    attempt: Option<Attempt>,
     began: Timestamp,
     /// When the first site was asked for its update.
     asked: Option<Timestamp>,
@@ -52,11 +52,11 @@ impl World {
         };
         let began = Timestamp(1_000_000);
         let present = present.iter().copied().map(site).collect();
-        let (round, effects) = Round::begin(terms.clone(), &present, began);
+        let (attempt, effects) = Attempt::begin(terms.clone(), &present, began);
         let mut world = Self {
             terms,
             updates: Updates::default(),
-            round: Some(round),
+            attempt: Some(attempt),
             began,
             asked: None,
             now: began,
@@ -69,14 +69,14 @@ impl World {
         world
     }
 
-    fn round(&self) -> &Round {
-        self.round.as_ref().expect("a round is in its place between two inputs")
+    fn attempt(&self) -> &Attempt {
+        self.attempt.as_ref().expect("an attempt is in its place between two inputs")
     }
 
     fn outcome(&self) -> Option<&Outcome> {
-        match self.round() {
-            Round::Closed(outcome) => Some(outcome),
-            Round::Invite(_) | Round::Collect(_) | Round::Secure(_) => None,
+        match self.attempt() {
+            Attempt::Closed(outcome) => Some(outcome),
+            Attempt::Invite(_) | Attempt::Collect(_) | Attempt::Secure(_) => None,
         }
     }
 
@@ -96,8 +96,9 @@ impl World {
             }
         };
         let before = self.outcome().map(included);
-        let (round, effects) = self.round.take().expect("a round is in its place").step(input, self.now);
-        self.round = Some(round);
+        let (attempt, effects) =
+            self.attempt.take().expect("an attempt is in its place").step(input, self.now);
+        self.attempt = Some(attempt);
         let rejected = self.observe(sent, effects);
         self.check();
         if before.is_some() {
@@ -141,19 +142,19 @@ impl World {
         if self.outcome().is_some() {
             self.closed_at.get_or_insert(self.now);
         }
-        self.invariant_round_closes_at_its_deadline_at_the_latest();
+        self.invariant_attempt_closes_at_its_deadline_at_the_latest();
         self.invariant_included_sites_sent_an_accepted_update();
         self.invariant_every_member_is_included_or_missing();
         self.invariant_fewer_than_sites_min_never_aggregates();
         self.invariant_spools_are_those_of_accepted_updates();
     }
 
-    fn invariant_round_closes_at_its_deadline_at_the_latest(&self) {
+    fn invariant_attempt_closes_at_its_deadline_at_the_latest(&self) {
         let deadline = match self.asked {
             None => self.began + self.terms.join,
             Some(asked) => asked + self.terms.collect,
         };
-        match self.round().deadline() {
+        match self.attempt().deadline() {
             // Had the deadline passed, this very input would have closed the attempt.
             Some(told) => assert!(told == deadline && self.now < deadline),
             None => assert!(self.outcome().is_some()),
@@ -187,7 +188,7 @@ impl World {
 }
 
 /// The same attempt without its rejected messages, at which only time passes, ends in the same way.
-fn invariant_rejects_never_fail_a_round(schedule: &Schedule) {
+fn invariant_rejects_never_fail_an_attempt(schedule: &Schedule) {
     let run = |happenings: &[Happening]| {
         let mut world = World::begin(schedule.members, schedule.sites_min, &schedule.present);
         let rejected: Vec<bool> = happenings.iter().map(|happening| world.happen(happening)).collect();
@@ -236,14 +237,14 @@ fn schedules() -> impl Strategy<Value = Schedule> {
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: Some(Box::new(proptest::test_runner::FileFailurePersistence::Direct(
-            "tests/round_simulation.regressions",
+            "tests/attempt_simulation.regressions",
         ))),
         ..ProptestConfig::default()
     })]
 
     #[test]
     fn every_schedule_keeps_the_invariants(schedule in schedules()) {
-        invariant_rejects_never_fail_a_round(&schedule);
+        invariant_rejects_never_fail_an_attempt(&schedule);
     }
 }
 
@@ -254,7 +255,7 @@ fn run(world: &mut World, happenings: &[(u64, What)]) {
 }
 
 #[test]
-fn site_killed_in_the_middle_of_a_round_leaves_the_others_a_result() {
+fn site_killed_in_the_middle_of_an_attempt_leaves_the_others_a_result() {
     let mut world = World::begin(3, 2, &(0..3).collect());
     run(&mut world, &[(10, What::Updated(0, 1)), (10, What::Absent(1)), (10, What::Updated(2, 2))]);
     assert!(world.outcome().is_none(), "the killed site may come back");

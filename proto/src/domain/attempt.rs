@@ -11,7 +11,7 @@ use crate::wire;
 
 /// What names an attempt: stored bytes, charges and noise belong to exactly one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RoundKey {
+pub struct AttemptKey {
     /// The study.
     pub study: StudyId,
     /// The round, counted from 1.
@@ -20,7 +20,7 @@ pub struct RoundKey {
     pub attempt: u32,
 }
 
-impl RoundKey {
+impl AttemptKey {
     pub(crate) fn new(study: &str, round: u32, attempt: u32) -> Result<Self, Malformed> {
         if round == 0 || attempt < round {
             return Err(Malformed::new("attempt", "is below the round, or the round is 0"));
@@ -29,7 +29,7 @@ impl RoundKey {
     }
 }
 
-impl std::fmt::Display for RoundKey {
+impl std::fmt::Display for AttemptKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} round {} attempt {}", self.study, self.round, self.attempt)
     }
@@ -39,7 +39,7 @@ impl std::fmt::Display for RoundKey {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invitation {
     /// The attempt.
-    pub key: RoundKey,
+    pub key: AttemptKey,
     /// The global model to start from.
     pub model: Digest,
     /// Time until the attempt closes.
@@ -55,7 +55,7 @@ impl TryFrom<wire::Invitation> for Invitation {
 
     fn try_from(wire: wire::Invitation) -> Result<Self, Malformed> {
         Ok(Self {
-            key: RoundKey::new(&wire.study, wire.round, wire.attempt)?,
+            key: AttemptKey::new(&wire.study, wire.round, wire.attempt)?,
             model: digest("model", &wire.model)?,
             closes_in: Duration::from_millis(wire.closes_in_ms),
             clip: wire.clip.try_into().map_err(|error| Malformed::new("clip", error))?,
@@ -82,7 +82,7 @@ impl From<Invitation> for wire::Invitation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateHeader {
     /// The attempt.
-    pub key: RoundKey,
+    pub key: AttemptKey,
     /// Bytes of all chunks together.
     pub length: u64,
     /// Digest of all chunks together.
@@ -94,7 +94,7 @@ impl TryFrom<wire::UpdateHeader> for UpdateHeader {
 
     fn try_from(wire: wire::UpdateHeader) -> Result<Self, Malformed> {
         Ok(Self {
-            key: RoundKey::new(&wire.study, wire.round, wire.attempt)?,
+            key: AttemptKey::new(&wire.study, wire.round, wire.attempt)?,
             length: wire.length,
             digest: digest("digest", &wire.digest)?,
         })
@@ -115,7 +115,7 @@ impl From<UpdateHeader> for wire::UpdateHeader {
 
 /// Tells that a site will send no update for an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoundDeclined {
+pub struct AttemptDeclined {
     /// The study.
     pub study: StudyId,
     /// The attempt.
@@ -124,10 +124,10 @@ pub struct RoundDeclined {
     pub reason: String,
 }
 
-impl TryFrom<wire::RoundDeclined> for RoundDeclined {
+impl TryFrom<wire::AttemptDeclined> for AttemptDeclined {
     type Error = Malformed;
 
-    fn try_from(wire: wire::RoundDeclined) -> Result<Self, Malformed> {
+    fn try_from(wire: wire::AttemptDeclined) -> Result<Self, Malformed> {
         Ok(Self {
             study: name("study", &wire.study)?,
             attempt: wire.attempt,
@@ -136,8 +136,8 @@ impl TryFrom<wire::RoundDeclined> for RoundDeclined {
     }
 }
 
-impl From<RoundDeclined> for wire::RoundDeclined {
-    fn from(declined: RoundDeclined) -> Self {
+impl From<AttemptDeclined> for wire::AttemptDeclined {
+    fn from(declined: AttemptDeclined) -> Self {
         Self { study: declined.study.into(), attempt: declined.attempt, reason: as_reason(&declined.reason) }
     }
 }
