@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The price of an event by the accountant.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Claim {
+pub struct ClaimedCost {
     /// The noisy sums behind it.
     pub steps: u64,
     /// The mu whose Gaussian trade-off curve no test beats, but with a probability of a ten-thousandth of delta.
@@ -17,14 +17,14 @@ pub struct Claim {
     pub delta: f64,
 }
 
-impl Claim {
+impl ClaimedCost {
     /// Prices an event at `delta`.
     #[must_use]
     pub fn of(event: &GaussianEvent, delta: f64) -> Self {
-        let mu = accountant::certificate(&[*event], delta * CERTIFICATE_SHARE);
+        let mu = accountant::gaussian_bound(&[*event], delta * BOUND_PART);
         Self { steps: event.steps, mu, epsilon: accountant::epsilon(&[*event], delta).value, delta }
     }
 }
 
-/// The share of delta that the certificate of mu may fail with: far below what any number of canaries sees.
-const CERTIFICATE_SHARE: f64 = 1e-4;
+/// The part of delta that the Gaussian bound may fail with: far below what any number of canaries sees.
+const BOUND_PART: f64 = 1e-4;

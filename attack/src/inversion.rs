@@ -23,7 +23,7 @@ pub struct Target {
 /// How much of the records an attacker gets: correlations of reconstructed with true inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Reconstruction {
+pub struct Inversion {
     /// The patients that were attacked.
     pub patients: u32,
     /// The mean correlation.
@@ -42,7 +42,7 @@ pub fn invert_sums(
     cohort: &mut dyn Contributions,
     weights: &[f32],
     targets: &[Target],
-) -> Result<Reconstruction, AttackError> {
+) -> Result<Inversion, AttackError> {
     let mut correlations = Vec::new();
     for target in targets {
         let sum = cohort.sum(weights, &[target.patient], 0)?.0;
@@ -64,7 +64,7 @@ pub fn invert_releases(
     cohort: &mut dyn Contributions,
     (weights, targets): (&[f32], &[Target]),
     chance: &mut Chance<'_>,
-) -> Result<Reconstruction, AttackError> {
+) -> Result<Inversion, AttackError> {
     let mut correlations = Vec::new();
     for target in targets {
         let only = &|patient| patient == target.patient;
@@ -98,19 +98,14 @@ fn correlation(found: &[f64], truth: &[f64]) -> Option<f64> {
     (truth_spread > 0.0).then(|| if spread > 0.0 { shared / spread / truth_spread } else { 0.0 })
 }
 
-fn summary(correlations: &[f64]) -> Reconstruction {
+fn summary(correlations: &[f64]) -> Inversion {
     let patients = u32::try_from(correlations.len()).unwrap_or(u32::MAX);
     let count = f64::from(patients).max(1.0);
     let mean = correlations.iter().sum::<f64>() / count;
     let squares: f64 = correlations.iter().map(|value| (value - mean).powi(2)).sum();
     // With the normal quantile, as for any mean of dozens of bounded values.
     let error = 1.96 * (squares / (count - 1.0).max(1.0) / count).sqrt();
-    Reconstruction {
-        patients,
-        correlation: mean,
-        low: (mean - error).max(-1.0),
-        high: (mean + error).min(1.0),
-    }
+    Inversion { patients, correlation: mean, low: (mean - error).max(-1.0), high: (mean + error).min(1.0) }
 }
 
 #[cfg(test)]

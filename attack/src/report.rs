@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempts::SharedDraws;
 use crate::bounds::LowerBounds;
-use crate::claim::Claim;
-use crate::inversion::Reconstruction;
+use crate::claim::ClaimedCost;
+use crate::inversion::Inversion;
 use crate::membership::Inference;
 use crate::neighbours::Differences;
 use crate::planted::Bug;
@@ -31,19 +31,19 @@ pub struct AttackReport {
     /// What one step of the plan does, and how many there are; absent for a plan without noise.
     pub event: Option<GaussianEvent>,
     /// What the whole plan costs by the accountant; absent for a plan without noise.
-    pub claim: Option<Claim>,
+    pub claim: Option<ClaimedCost>,
     /// The audit by canaries.
-    pub canaries: Outcome<CanaryReport>,
+    pub canaries: Finding<CanaryReport>,
     /// Exact comparison of neighbouring cohorts and releases.
-    pub neighbours: Outcome<NeighbourReport>,
+    pub neighbours: Finding<NeighbourReport>,
     /// The samples of the plan's steps.
-    pub sampling: Outcome<SamplingReport>,
+    pub sampling: Finding<SamplingReport>,
     /// Two attempts at one round.
-    pub attempts: Outcome<AttemptReport>,
+    pub attempts: Finding<AttemptReport>,
     /// Membership inference.
-    pub membership: Outcome<MembershipReport>,
+    pub membership: Finding<MembershipReport>,
     /// Gradient inversion.
-    pub inversion: Outcome<InversionReport>,
+    pub inversion: Finding<InversionReport>,
     /// What contradicts the claim, one line each; empty where nothing does.
     pub findings: Vec<String>,
 }
@@ -61,14 +61,14 @@ pub enum RecordsUsed {
 /// A part of the report, or why there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome<T> {
+pub enum Finding<T> {
     /// What was found.
     Done(T),
     /// Why the attack does not apply.
     Skipped(String),
 }
 
-impl<T> Outcome<T> {
+impl<T> Finding<T> {
     /// Returns what was found.
     #[must_use]
     pub fn done(&self) -> Option<&T> {
@@ -94,7 +94,7 @@ pub struct Control {
 #[serde(deny_unknown_fields)]
 pub struct CanaryReport {
     /// The steps that were taken, at most those of the plan, and their price.
-    pub claim: Claim,
+    pub claim: ClaimedCost,
     /// What the canaries refute.
     pub bounds: LowerBounds,
     /// The epsilon at the claim's delta that the bounds refute whatever the mechanism.
@@ -156,7 +156,7 @@ pub struct MembershipReport {
     /// The patients.
     pub patients: u32,
     /// What the models' training costs by the accountant; absent for a plan without noise.
-    pub claim: Option<Claim>,
+    pub claim: Option<ClaimedCost>,
     /// Against models with the plan's noise; empty for a plan without.
     pub with_noise: Vec<Inference>,
     /// Against models without noise.
@@ -172,9 +172,9 @@ pub struct InversionReport {
     /// The releases that were added up.
     pub steps: u64,
     /// From releases with the plan's noise; absent for a plan without.
-    pub with_noise: Option<Reconstruction>,
+    pub with_noise: Option<Inversion>,
     /// From the exact contribution.
-    pub without_noise: Reconstruction,
+    pub without_noise: Inversion,
 }
 
 /// The form of the report.

@@ -1,7 +1,7 @@
 //! The events that a ledger logged, and what they cost by each accountant.
 
 use fedtwin_privacy::accountant::{
-    Event, GaussianEvent, Relation, Segment, gdp, pld, rdp_epsilon, unsampled_mu,
+    Adjacency, Event, GaussianEvent, Segment, gdp, pld, rdp_epsilon, unsampled_mu,
 };
 use fedtwin_privacy::ledger::report::ClaimReport;
 use fedtwin_privacy::ledger::{Spend, StudyReport};
@@ -27,9 +27,9 @@ impl Accounts {
         let finite = |epsilon: f64| epsilon.is_finite().then_some(epsilon);
         let segments: Vec<_> = events.iter().map(|&event| Segment::from(event)).collect();
         let events: Vec<_> = events.into_iter().map(Event::from).collect();
-        let exact = unsampled_mu(&events, Relation::ZeroOut);
+        let exact = unsampled_mu(&events, Adjacency::ZeroOut);
         Self {
-            pld: finite(pld::epsilon(&events, delta, Relation::ZeroOut)),
+            pld: finite(pld::epsilon(&events, delta, Adjacency::ZeroOut)),
             rdp: if segments.is_empty() { Some(0.0) } else { finite(rdp_epsilon(&segments, delta).value) },
             gdp: exact.map(|mu| gdp::epsilon(mu, delta)).and_then(finite),
         }

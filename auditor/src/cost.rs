@@ -1,7 +1,7 @@
 //! Costs of stated mechanisms, without any ledger.
 
 use fedtwin_plan::Ratio;
-use fedtwin_privacy::accountant::{self, CalibrationError, Event, Relation, Segment, Target, gdp, pld};
+use fedtwin_privacy::accountant::{self, Adjacency, CalibrationError, Event, Segment, Target, gdp, pld};
 use serde::Serialize;
 
 /// By which account events are priced.
@@ -82,7 +82,7 @@ pub fn price(
     events: &[Event],
     delta: f64,
     accountant: Accountant,
-    relation: Relation,
+    relation: Adjacency,
 ) -> Result<Priced, NoCost> {
     let (epsilon, name) = match accountant {
         Accountant::Pld => by_losses(events, delta, relation),
@@ -103,7 +103,7 @@ pub fn price(
 }
 
 /// Prices events by their losses; by Renyi orders where losses give no bound, or a higher one. Both bounds hold.
-fn by_losses(events: &[Event], delta: f64, relation: Relation) -> (f64, String) {
+fn by_losses(events: &[Event], delta: f64, relation: Adjacency) -> (f64, String) {
     let losses = pld::epsilon(events, delta, relation);
     let orders = accountant::segments_of(events, relation)
         .map(|segments| accountant::rdp_epsilon(&segments, delta))

@@ -3,7 +3,7 @@
 use fedtwin_audit_log::merkle::Frontier;
 use fedtwin_audit_log::{FirstBad, LeafHash, Stamp, Succession, Summary, entries};
 use fedtwin_certs::{Identity, Role};
-use fedtwin_privacy::ledger::{Body, LedgerState, Opened, Violation};
+use fedtwin_privacy::ledger::{Body, LedgerState, Owner, Violation};
 use serde::Deserialize;
 
 use crate::keys::Keys;
@@ -14,7 +14,7 @@ pub struct Ledger {
     /// The file, or whose mirror it is, for messages.
     pub name: String,
     /// Whose it is, as its first entry says.
-    pub owner: Opened,
+    pub owner: Owner,
     /// What its entries amount to.
     pub state: LedgerState,
     /// The leaf hash of each entry.
@@ -133,13 +133,13 @@ impl Ledger {
     }
 }
 
-fn identity(owner: &Opened) -> Identity {
+fn identity(owner: &Owner) -> Identity {
     let name = owner.site.clone().into();
     Identity { federation: owner.federation.clone(), role: Role::Site, name }
 }
 
 /// Returns whose ledger a text claims to be, unless it is another kind of log.
-pub(crate) fn owner(bytes: &[u8]) -> Option<Opened> {
+pub(crate) fn owner(bytes: &[u8]) -> Option<Owner> {
     let first = lines(bytes).next()?;
     match serde_json::from_slice(first).ok()? {
         Unverified { body: Body::Opened(owner), .. } => Some(owner),

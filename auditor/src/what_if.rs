@@ -4,7 +4,7 @@ use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{CohortName, Ratio, SiteName, StudyId};
 use fedtwin_privacy::accountant::calibrate::c_int_for;
 use fedtwin_privacy::accountant::{GaussianEvent, IntegerClip, NoiseBits, NoiseShares};
-use fedtwin_privacy::ledger::{Amount, Claim, CohortReport, Cost, Delta, Kind, Purpose, Spend};
+use fedtwin_privacy::ledger::{Amount, BudgetKind, Claim, CohortReport, Cost, Delta, Purpose, Spend};
 use serde::Serialize;
 
 use crate::accounts::Accounts;
@@ -91,7 +91,7 @@ pub struct BudgetOutlook {
     /// The purpose.
     pub purpose: Purpose,
     /// What the budget adds up.
-    pub kind: Kind,
+    pub kind: BudgetKind,
     /// The delta at which epsilons are stated.
     pub delta: Delta,
     /// Whether the rounds fit.

@@ -1,13 +1,13 @@
 //! Words for what ledgers have as values.
 
-use fedtwin_privacy::ledger::{Kind, Stage};
+use fedtwin_privacy::ledger::{BudgetKind, Stage};
 
 /// Writes what a budget adds up, in a word.
 #[must_use]
-pub fn kind_name(kind: Kind) -> String {
+pub fn kind_name(kind: BudgetKind) -> String {
     match kind {
-        Kind::Gdp => "gdp".to_owned(),
-        Kind::Rdp { order_milli } => format!("rdp of order {order_milli}"),
+        BudgetKind::Gdp => "gdp".to_owned(),
+        BudgetKind::Rdp { order_milli } => format!("rdp of order {order_milli}"),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::signature::PublicKey;
 
 /// What a certificate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum KeyPurpose {
     /// Opening connections as a client.
     Tls,
     /// Opening and accepting connections.
@@ -32,7 +32,7 @@ pub struct Certificate {
     /// Whom the certificate names.
     pub identity: Identity,
     /// What the certificate is for.
-    pub purpose: Purpose,
+    pub purpose: KeyPurpose,
     /// The serial number in hexadecimal.
     pub serial: String,
     /// The first moment of validity.
@@ -56,7 +56,7 @@ impl Certificate {
         let purpose = purpose(&x509)?;
         let identity: Identity = only_uri(&x509)?.parse()?;
         check_serving(&x509, &identity, purpose)?;
-        if purpose == Purpose::Signing && x509.public_key().algorithm.algorithm != ED25519 {
+        if purpose == KeyPurpose::Signing && x509.public_key().algorithm.algorithm != ED25519 {
             return Err(CertificateError::NotSigning);
         }
         Ok(Self {
@@ -89,12 +89,12 @@ impl Certificate {
     /// Refuses a certificate for another purpose, or with a key of another kind.
     pub fn signing_key(&self) -> Result<PublicKey, CertificateError> {
         match self.purpose {
-            Purpose::Signing => {
+            KeyPurpose::Signing => {
                 let bytes =
                     self.public_key.as_slice().try_into().map_err(|_length| CertificateError::NotSigning)?;
                 Ok(PublicKey::from_bytes(bytes))
             }
-            Purpose::Tls | Purpose::TlsServer => Err(CertificateError::NotSigning),
+            KeyPurpose::Tls | KeyPurpose::TlsServer => Err(CertificateError::NotSigning),
         }
     }
 
@@ -329,10 +329,10 @@ fn only_uri<'a>(x509: &'a X509Certificate<'_>) -> Result<&'a str, CertificateErr
 fn check_serving(
     x509: &X509Certificate<'_>,
     identity: &Identity,
-    purpose: Purpose,
+    purpose: KeyPurpose,
 ) -> Result<(), CertificateError> {
-    let serves = purpose == Purpose::TlsServer;
-    let may_serve = identity.role == Role::Coordinator && purpose != Purpose::Signing;
+    let serves = purpose == KeyPurpose::TlsServer;
+    let may_serve = identity.role == Role::Coordinator && purpose != KeyPurpose::Signing;
     let names = x509.subject_alternative_name().map_err(|_invalid| CertificateError::Malformed)?;
     let hosts = names.map_or(0, |names| names.value.general_names.len()) > 1;
     let common_name = x509.subject().iter_common_name().next().is_some();
@@ -343,7 +343,7 @@ fn check_serving(
     }
 }
 
-fn purpose(x509: &X509Certificate<'_>) -> Result<Purpose, CertificateError> {
+fn purpose(x509: &X509Certificate<'_>) -> Result<KeyPurpose, CertificateError> {
     let usage = x509.key_usage().map_err(|_invalid| CertificateError::Malformed)?;
     let extended = x509.extended_key_usage().map_err(|_invalid| CertificateError::Malformed)?;
     let (Some(usage), Some(extended)) = (usage, extended) else {
@@ -365,7 +365,8 @@ fn purpose(x509: &X509Certificate<'_>) -> Result<Purpose, CertificateError> {
     let client = ExtendedKeyUsage { client_auth: true, ..none.clone() };
     let server = ExtendedKeyUsage { server_auth: true, ..client.clone() };
     let signing = ExtendedKeyUsage { other: vec![DOCUMENT_SIGNING], ..none };
-    let purposes = [(client, Purpose::Tls), (server, Purpose::TlsServer), (signing, Purpose::Signing)];
+    let purposes =
+        [(client, KeyPurpose::Tls), (server, KeyPurpose::TlsServer), (signing, KeyPurpose::Signing)];
     let found = purposes.into_iter().find(|(expected, _)| expected == extended.value);
     found.map(|(_, purpose)| purpose).ok_or(CertificateError::NotOnePurpose)
 }

@@ -7,7 +7,7 @@ use fedtwin_plan::time::Timestamp;
 use rcgen::KeyPair;
 use zeroize::Zeroizing;
 
-use crate::certificate::{AuthorityCertificate, Certificate, CertificateError, Purpose};
+use crate::certificate::{AuthorityCertificate, Certificate, CertificateError, KeyPurpose};
 use crate::identity::Identity;
 use crate::revocation::Revocation;
 use crate::signature::{IdentityKey, NotAnIdentityKey};
@@ -43,7 +43,7 @@ impl Credentials {
         let signing = authority.verify(&parts.signing).map_err(CredentialsError::Identity)?;
         let tls_key = TlsKey(parts.tls_key);
         let identity_key = IdentityKey::from_pkcs8(parts.identity_key)?;
-        if tls.purpose == Purpose::Signing {
+        if tls.purpose == KeyPurpose::Signing {
             return Err(CredentialsError::Tls(CertificateError::NotTls));
         }
         if tls_key.public()? != tls.public_key() {

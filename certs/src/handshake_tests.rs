@@ -15,7 +15,7 @@ use rustls::{
     SupportedProtocolVersion,
 };
 
-use crate::{Authority, Credentials, HolderName, Refusal, Role, Terms, tls};
+use crate::{Authority, CertificateTerms, Credentials, HolderName, Refusal, Role, tls};
 
 pub(crate) const FROM: u64 = 1_700_000_000;
 pub(crate) const NOW: u64 = 1_700_100_000;
@@ -42,7 +42,7 @@ pub(crate) fn authority(federation: &str) -> Authority {
 pub(crate) fn issue(authority: &Authority, role: Role) -> Credentials {
     let hosts = if role == Role::Coordinator { vec!["localhost".to_owned()] } else { Vec::new() };
     let (tls_until, identity_until) = (Timestamp(TLS_UNTIL * 1000), Timestamp(UNTIL * 1000));
-    let terms = Terms { from: Timestamp(FROM * 1000), tls_until, identity_until, hosts };
+    let terms = CertificateTerms { from: Timestamp(FROM * 1000), tls_until, identity_until, hosts };
     let name: HolderName = "va".parse().unwrap();
     authority.issue(role, &name, &terms).unwrap()
 }

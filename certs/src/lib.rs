@@ -25,12 +25,12 @@ mod handshake_tests;
 #[cfg(test)]
 mod revocation_tests;
 
-pub use authority::{Authority, Terms};
-pub use certificate::{AuthorityCertificate, Certificate, Purpose};
+pub use authority::{Authority, CertificateTerms};
+pub use certificate::{AuthorityCertificate, Certificate, KeyPurpose};
 pub use credentials::Credentials;
 pub use identity::{HolderName, Identity, Role};
 pub use log_signer::LogSigner;
-pub use plan_signature::{PlanRefused, Signer, sign_plan, verify_plan};
+pub use plan_signature::{PlanRefused, PlanSigner, sign_plan, verify_plan};
 pub use refusal::Refusal;
 pub use revocation::{Revocation, RevocationList};
 pub use signature::{IdentityKey, PublicKey, Signature};

@@ -34,7 +34,7 @@ pub enum PlanRefused {
 
 /// Who signed a plan: a name, which is what the authority says, and the key that it was signed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signer {
+pub struct PlanSigner {
     /// The researcher.
     pub identity: Identity,
     /// The researcher's identity key.
@@ -60,7 +60,7 @@ pub fn verify_plan(
     signed: &SignedPlan,
     authority: &AuthorityCertificate,
     now: Timestamp,
-) -> Result<(Plan, Signer), PlanRefused> {
+) -> Result<(Plan, PlanSigner), PlanRefused> {
     let (identity, key) = authority.verify_identity(&signed.certificate, now)?;
     if identity.role != Role::Researcher {
         return Err(PlanRefused::Role(identity));
@@ -71,5 +71,5 @@ pub fn verify_plan(
     if now >= plan.study.expires.end() {
         return Err(PlanRefused::Expired(plan.study.expires));
     }
-    Ok((plan, Signer { identity, key }))
+    Ok((plan, PlanSigner { identity, key }))
 }

@@ -19,7 +19,7 @@ use rustls::{
     SignatureScheme,
 };
 
-use crate::certificate::{AuthorityCertificate, Certificate, CertificateError, Purpose};
+use crate::certificate::{AuthorityCertificate, Certificate, CertificateError, KeyPurpose};
 use crate::credentials::Credentials;
 use crate::identity::{Identity, Role};
 
@@ -31,7 +31,7 @@ pub fn server_config(
     credentials: &Credentials,
     time: Arc<dyn TimeProvider>,
 ) -> Result<ServerConfig, TlsConfigError> {
-    if credentials.tls().purpose != Purpose::TlsServer {
+    if credentials.tls().purpose != KeyPurpose::TlsServer {
         return Err(TlsConfigError::NotCoordinator(credentials.identity().clone()));
     }
     let provider = provider();
@@ -201,8 +201,8 @@ fn member(der: &[u8], authority: &AuthorityCertificate, now: UnixTime) -> Result
 
 fn tls_identity(certificate: &Certificate) -> Result<&Identity, CertificateError> {
     match certificate.purpose {
-        Purpose::Tls | Purpose::TlsServer => Ok(&certificate.identity),
-        Purpose::Signing => Err(CertificateError::NotTls),
+        KeyPurpose::Tls | KeyPurpose::TlsServer => Ok(&certificate.identity),
+        KeyPurpose::Signing => Err(CertificateError::NotTls),
     }
 }
 

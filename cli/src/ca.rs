@@ -9,7 +9,7 @@ use std::time::Duration;
 use fedtwin_certs::authority::IssueError;
 use fedtwin_certs::folder::{self, FolderError};
 use fedtwin_certs::identity::NotAnIdentity;
-use fedtwin_certs::{Authority, HolderName, Identity, PublicKey, Role, Terms};
+use fedtwin_certs::{Authority, CertificateTerms, HolderName, Identity, PublicKey, Role};
 use fedtwin_plan::{Digest, FederationName, Timestamp};
 
 /// Somebody who gets credentials, written `role/name`.
@@ -155,7 +155,7 @@ fn issue_one(
         Role::Site | Role::Researcher | Role::Auditor | Role::Operator => Vec::new(),
     };
     let (first, last) = authority.certificate().validity();
-    let terms = Terms {
+    let terms = CertificateTerms {
         from: earlier(now).max(first),
         tls_until: now + DAY * order.days,
         identity_until: last,

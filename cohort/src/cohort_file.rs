@@ -17,7 +17,7 @@ use crate::description::Description;
 use crate::error::CohortError;
 use crate::fingerprint;
 use crate::limits::Limits;
-use crate::mismatch::{Kind, Mismatch};
+use crate::mismatch::{Mismatch, RecordKind};
 use crate::paths::beside;
 use crate::reader::Reader;
 use crate::source::Source;
@@ -174,11 +174,11 @@ impl Check for Contents {
     fn check(&self) -> Result<(), Problem> {
         let Limits { slice_max, slices_max, records_max: _ } = &self.limits;
         let key = slice_max.map(|_| "limits.slice_max").or(slices_max.map(|_| "limits.slices_max"));
-        if let (Kind::Table, Some(key)) = (self.source.kind(), key) {
+        if let (RecordKind::Table, Some(key)) = (self.source.kind(), key) {
             return Err(Problem::new(key, "limits images, and the cohort is a table"));
         }
         match (&self.split, self.source.kind()) {
-            (Split::Listed(listed), Kind::Images) if listed.is_of_lines() => {
+            (Split::Listed(listed), RecordKind::Images) if listed.is_of_lines() => {
                 let message = "assigns the lines of a table, expected a list of patients for images";
                 Err(Problem::new("split.listed", message))
             }

@@ -32,7 +32,7 @@ pub use image::geometry::Orientation;
 pub use image::index::IndexFilter;
 pub use image::mask::{Labels, MaskRule, Threshold};
 pub use limits::{Limits, SliceSize};
-pub use mismatch::{Kind, Mismatch, Values};
+pub use mismatch::{Mismatch, RecordKind, Values};
 pub use split::list::{Key, ListedSplit};
 pub use split::pattern::{NoPattern, PatientPattern};
 pub use table::cells::Quote;

@@ -14,9 +14,9 @@ pub enum Mismatch {
     #[error("it expects {plan}, the cohort has {cohort}")]
     Kind {
         /// What the plan expects.
-        plan: Kind,
+        plan: RecordKind,
         /// What the cohort has.
-        cohort: Kind,
+        cohort: RecordKind,
     },
     /// Another outcome.
     #[error("it predicts outcome {plan:?}, the cohort has {cohort:?}")]
@@ -104,7 +104,7 @@ pub enum Mismatch {
 
 /// A kind of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// Rows of a table.
     Table,
     /// Volumes or pictures with masks.
@@ -120,7 +120,7 @@ pub enum Values {
     Categories,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RecordKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Table => "a table",

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fedtwin_plan::{SiteName, Timestamp};
-use fedtwin_secagg::coordinator::{Failure, FromSite, Opened, Reconstruction};
+use fedtwin_secagg::coordinator::{Failure, FromSite, Reconstruction, Unmasking};
 use fedtwin_secagg::mask::Masks;
 use fedtwin_secagg::site::ToSite;
 
@@ -25,12 +25,12 @@ pub enum Attempt {
     /// Waits for the invited sites' messages and masked updates.
     Secure(Box<Secure>),
     /// Over.
-    Closed(Outcome),
+    Closed(AttemptOutcome),
 }
 
 /// What an attempt is told when it begins.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub struct AttemptTerms {
     /// The sites that accepted the plan.
     pub members: BTreeSet<SiteName>,
     /// Complete updates without which the attempt fails.
@@ -46,7 +46,7 @@ pub struct Terms {
 /// Waits until all members are connected, or enough of them when the time is up.
 #[derive(Debug)]
 pub struct Invite {
-    terms: Terms,
+    terms: AttemptTerms,
     present: BTreeSet<SiteName>,
     deadline: Timestamp,
 }
@@ -63,7 +63,7 @@ pub struct Collect {
 
 /// How an attempt ended.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct AttemptOutcome {
     /// Whether enough updates came.
     pub enough: bool,
     /// The complete updates.
@@ -86,7 +86,7 @@ pub enum Input {
     /// A site's message under secure aggregation.
     Secure(SiteName, FromSite),
     /// What came of an [`Effect::Open`].
-    Opened(Result<Opened, Failure>),
+    Opened(Result<Unmasking, Failure>),
     /// A site says that it will send none, and why.
     Declined(SiteName, String),
     /// Time passed.
@@ -106,7 +106,7 @@ pub enum Effect {
     Reject(SiteName, &'static str),
     /// An invited site will send no update, and says why.
     Decline(SiteName, String),
-    /// Find the sum's masks, which may take its time, and give them to [`Input::Opened`].
+    /// Find the sum's masks, which may take its time, and give them to [`Input::Unmasking`].
     Open(Box<Reconstruction>),
     /// Secure aggregation opened nothing, and why.
     Fail(String),
@@ -115,7 +115,7 @@ pub enum Effect {
 impl Attempt {
     /// Begins an attempt; `present` are the connected sites.
     #[must_use]
-    pub fn begin(terms: Terms, present: &BTreeSet<SiteName>, now: Timestamp) -> (Self, Vec<Effect>) {
+    pub fn begin(terms: AttemptTerms, present: &BTreeSet<SiteName>, now: Timestamp) -> (Self, Vec<Effect>) {
         let present = terms.members.intersection(present).cloned().collect();
         let deadline = now + terms.join;
         Invite { terms, present, deadline }.proceed(now)
@@ -197,7 +197,7 @@ impl Invite {
         }
         if now >= self.deadline {
             let (updates, missing) = (BTreeMap::new(), self.terms.members);
-            let outcome = Outcome { enough: false, updates, missing, masks: None };
+            let outcome = AttemptOutcome { enough: false, updates, missing, masks: None };
             return (Attempt::Closed(outcome), Vec::new());
         }
         (Attempt::Invite(self), Vec::new())
@@ -270,11 +270,11 @@ impl Collect {
         }
     }
 
-    fn close(self) -> Outcome {
+    fn close(self) -> AttemptOutcome {
         let mut missing = self.gone;
         missing.extend(self.waiting);
         let enough = self.updates.len() >= self.sites_min;
-        Outcome { enough, updates: self.updates, missing, masks: None }
+        AttemptOutcome { enough, updates: self.updates, missing, masks: None }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How many may come in, by the files that the system lets this program open: a connection is one, and so is an
 //! update or a model under way.
 
-use fedtwin_daemon::transport::Limits;
+use fedtwin_daemon::transport::ConnectionLimits;
 
 use crate::policy::Policy;
 
@@ -34,7 +34,7 @@ impl Capacity {
             return Err(TooFewFiles(descriptors));
         }
         let free = usize::try_from(descriptors).unwrap_or(usize::MAX) - OWN_FILES;
-        let defaults = Limits::default();
+        let defaults = ConnectionLimits::default();
         let handshakes = defaults.handshakes.min(free / 8);
         let files = FILES_MAX.min(free / 3);
         let connections = (policy.connections_max as usize).min(free - handshakes - files);
@@ -50,13 +50,13 @@ impl Capacity {
 
     /// Returns what the listener takes.
     #[must_use]
-    pub fn limits(&self, policy: &Policy) -> Limits {
+    pub fn limits(&self, policy: &Policy) -> ConnectionLimits {
         let Self { handshakes, connections, .. } = *self;
-        Limits {
+        ConnectionLimits {
             handshakes,
             connections,
             connections_per_peer: policy.connections_per_peer_max as usize,
-            ..Limits::default()
+            ..ConnectionLimits::default()
         }
     }
 }

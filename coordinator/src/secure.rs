@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use fedtwin_plan::{Digest, SiteName, Timestamp};
 use fedtwin_secagg::Context;
-use fedtwin_secagg::coordinator::{self as secagg, Aggregation, FromSite, Opened};
+use fedtwin_secagg::coordinator::{self as secagg, Aggregation, FromSite, Unmasking};
 use fedtwin_secagg::site::ToSite;
 
-use crate::attempt::{Attempt, Effect, Input, Outcome};
+use crate::attempt::{Attempt, AttemptOutcome, Effect, Input};
 use crate::spool::Update;
 
 /// What secure aggregation needs to know of an attempt.
@@ -192,7 +192,7 @@ impl Secure {
         }
         let Self { aggregation, terms, mut absent, mut updates, .. } = self;
         let (enough, masks) = match aggregation {
-            Aggregation::Opened(Opened { survivors, masks }) => {
+            Aggregation::Opened(Unmasking { survivors, masks }) => {
                 updates.retain(|site, _| survivors.contains(site));
                 (true, Some(masks))
             }
@@ -213,7 +213,7 @@ impl Secure {
             }
         };
         absent.extend(terms.context.members.into_iter().filter(|site| !updates.contains_key(site)));
-        (Attempt::Closed(Outcome { enough, updates, missing: absent, masks }), caused)
+        (Attempt::Closed(AttemptOutcome { enough, updates, missing: absent, masks }), caused)
     }
 }
 
@@ -225,7 +225,7 @@ mod tests {
     use fedtwin_plan::WireBits;
 
     use super::*;
-    use crate::attempt::Terms;
+    use crate::attempt::AttemptTerms;
 
     #[test]
     fn a_decline_is_told_once_and_of_members_alone() {
@@ -245,7 +245,7 @@ mod tests {
         };
         let (step, collect) = (Duration::from_secs(2), Duration::from_secs(5));
         let secure = Some(SecureTerms { context, step, collect });
-        let terms = Terms { members: members.clone(), sites_min: 3, join: step, collect, secure };
+        let terms = AttemptTerms { members: members.clone(), sites_min: 3, join: step, collect, secure };
         let now = Timestamp(1_000);
         let (mut attempt, _) = Attempt::begin(terms, &members, now);
         let mut told = Vec::new();
@@ -265,6 +265,6 @@ mod tests {
         assert_eq!(told, ["a", "b"].map(|name| (site(name), name.to_owned())));
         assert!(matches!(attempt, Attempt::Secure(_)), "the third is awaited");
         let (attempt, _) = attempt.step(Input::Declined(site("c"), "c".to_owned()), now);
-        assert!(matches!(attempt, Attempt::Closed(Outcome { enough: false, .. })));
+        assert!(matches!(attempt, Attempt::Closed(AttemptOutcome { enough: false, .. })));
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fedtwin_certs::{Authority, Credentials, Role, Terms, tls};
-use fedtwin_daemon::transport::{ConnectError, Limits, Peer, accept, connect, tune_server};
+use fedtwin_certs::{Authority, CertificateTerms, Credentials, Role, tls};
+use fedtwin_daemon::transport::{ConnectError, ConnectionLimits, Peer, accept, connect, tune_server};
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::time::Timestamp;
 use rustls::{ClientConfig, RootCertStore};
@@ -35,7 +35,8 @@ fn authority() -> Authority {
 
 fn issue(authority: &Authority, role: Role, tls_until: Timestamp) -> Credentials {
     let hosts = if role == Role::Coordinator { vec!["localhost".to_owned()] } else { Vec::new() };
-    let terms = Terms { from: earlier(3 * HOUR), tls_until, identity_until: clock::now() + HOUR, hosts };
+    let terms =
+        CertificateTerms { from: earlier(3 * HOUR), tls_until, identity_until: clock::now() + HOUR, hosts };
     authority.issue(role, &"va".parse().unwrap(), &terms).unwrap()
 }
 
@@ -71,10 +72,10 @@ impl Service<http::Request<Body>> for WhoAmI {
 
 /// A server that stops when the token is cancelled.
 async fn serve(authority: &Authority) -> (SocketAddr, CancellationToken) {
-    serve_within(authority, Limits::default()).await
+    serve_within(authority, ConnectionLimits::default()).await
 }
 
-async fn serve_within(authority: &Authority, limits: Limits) -> (SocketAddr, CancellationToken) {
+async fn serve_within(authority: &Authority, limits: ConnectionLimits) -> (SocketAddr, CancellationToken) {
     let credentials = issue(authority, Role::Coordinator, clock::now() + HOUR);
     let config = tls::server_config(&credentials, clock::for_tls()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -162,7 +163,8 @@ async fn strangers_and_silence_do_not_stop_the_loop() {
 #[tokio::test]
 async fn connections_that_say_nothing_delay_others_for_a_moment_only() {
     let heart = authority();
-    let (address, _stop) = serve_within(&heart, Limits { handshakes: 8, ..Limits::default() }).await;
+    let (address, _stop) =
+        serve_within(&heart, ConnectionLimits { handshakes: 8, ..ConnectionLimits::default() }).await;
     let mut silent = Vec::new();
     for _ in 0..16 {
         silent.push(TcpStream::connect(address).await.unwrap());
@@ -174,7 +176,8 @@ async fn connections_that_say_nothing_delay_others_for_a_moment_only() {
 async fn a_holder_has_so_many_connections_and_leaves_the_others_theirs() {
     let heart = authority();
     let (address, _stop) =
-        serve_within(&heart, Limits { connections_per_peer: 2, ..Limits::default() }).await;
+        serve_within(&heart, ConnectionLimits { connections_per_peer: 2, ..ConnectionLimits::default() })
+            .await;
     let config = client(&heart, Role::Site);
     let mut first = dial(address, Arc::clone(&config)).await.unwrap();
     let _second = dial(address, Arc::clone(&config)).await.unwrap();
@@ -191,7 +194,7 @@ async fn a_holder_has_so_many_connections_and_leaves_the_others_theirs() {
 async fn a_connection_without_calls_is_closed() {
     let heart = authority();
     let silence = Duration::from_millis(100);
-    let limits = Limits { connections_per_peer: 1, silence, ..Limits::default() };
+    let limits = ConnectionLimits { connections_per_peer: 1, silence, ..ConnectionLimits::default() };
     let (address, _stop) = serve_within(&heart, limits).await;
     let config = client(&heart, Role::Site);
     let mut kept = dial(address, Arc::clone(&config)).await.unwrap();

@@ -203,8 +203,8 @@ fn an_adaptive_clip_adds_a_coordinate_within_the_same_norm() {
         "[training.adaptive_clip]\nquantile = 0.5\nlearning_rate = 0.2\nbounds = [0.1, 10.0]\nshare = 0.6";
     let (fixed, adaptive) = (plan(HEART), plan(&with(good)));
     assert_eq!(adaptive.update_bytes(), fixed.update_bytes() + 5);
-    assert_eq!((adaptive.norm_split().gradient, adaptive.norm_split().below), (52_429, 39_321));
-    assert_eq!((fixed.norm_split().gradient, fixed.norm_split().below), (65_536, 0));
+    assert_eq!((adaptive.norm_division().gradient, adaptive.norm_division().below), (52_429, 39_321));
+    assert_eq!((fixed.norm_division().gradient, fixed.norm_division().below), (65_536, 0));
     let clip = |clip: f64| clip.try_into().unwrap();
     assert!((adaptive.gradient_unit(clip(2.0)) - 2.0 / 52_429.0).abs() < 1e-12);
     assert!(adaptive.allows_clip(clip(0.1)) && adaptive.allows_clip(clip(10.0)));

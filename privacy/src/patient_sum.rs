@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use fedtwin_plan::PatientId;
-use fedtwin_plan::plan::NormSplit;
+use fedtwin_plan::plan::NormDivision;
 
 /// The largest norm of a quantised contribution: 2^32 patients then fit an `i64`.
 pub const C_INT_MAX: u64 = (1 << 31) - 1;
@@ -63,17 +63,17 @@ impl PatientSum {
         Ok(Self { clip, c_int, below: None, sum, quantised, seen: HashSet::new() })
     }
 
-    /// Starts an empty sum of vectors with `len` values and an indicator after them: `split.below` for a
+    /// Starts an empty sum of vectors with `len` values and an indicator after them: `division.below` for a
     /// vector that is no longer than the clip, and its negative for a longer one.
     ///
-    /// The vector's part has a norm of at most `split.gradient`, so that a contribution's squared norm is at
+    /// The vector's part has a norm of at most `division.gradient`, so that a contribution's squared norm is at
     /// most `gradient^2 + below^2`. A vector of zeros adds no indicator either: a neighbour of the cohort has
     /// a null record in a patient's place, and what that adds must be nothing.
     ///
     /// # Errors
     /// Refuses a clip or a part of the norm out of range.
-    pub fn with_indicator(len: usize, clip: f64, split: NormSplit) -> Result<Self, BoundsError> {
-        let NormSplit { gradient, below } = split;
+    pub fn with_indicator(len: usize, clip: f64, division: NormDivision) -> Result<Self, BoundsError> {
+        let NormDivision { gradient, below } = division;
         if !(1..=C_INT_MAX).contains(&below) {
             return Err(BoundsError::IntegerNorm(below));
         }

@@ -2,7 +2,7 @@
 
 use fedtwin_plan::PatientId;
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::plan::{AdaptiveClip, NormSplit};
+use fedtwin_plan::plan::{AdaptiveClip, NormDivision};
 use fedtwin_privacy::noise::{NoiseSource, OpendpNoise};
 use fedtwin_privacy::patient_sum::PatientSum;
 use proptest::prelude::*;
@@ -29,11 +29,11 @@ fn norm(patient: u32) -> f64 {
 fn the_clip_converges_to_the_quantile_under_noise() {
     for quantile in [0.3, 0.5, 0.8] {
         let adaptive = adaptive(quantile);
-        let split = adaptive.split(C_INT);
+        let division = adaptive.divide(C_INT);
         let mut clip = Positive::try_from(10.0).unwrap();
         let mut late = Vec::new();
         for round in 0..200 {
-            let mut sum = PatientSum::with_indicator(3, clip.get(), split).unwrap();
+            let mut sum = PatientSum::with_indicator(3, clip.get(), division).unwrap();
             for patient in 0..PATIENTS {
                 #[expect(clippy::cast_possible_truncation, reason = "gradients are single precision")]
                 let value = norm(patient) as f32;
@@ -44,7 +44,7 @@ fn the_clip_converges_to_the_quantile_under_noise() {
             OpendpNoise.fill(16.try_into().unwrap(), &mut noise).unwrap();
             let indicator = sum.finish().0[3] + noise[3];
             #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-            let mean = indicator as f64 / (split.below as f64 * f64::from(PATIENTS));
+            let mean = indicator as f64 / (division.below as f64 * f64::from(PATIENTS));
             clip = adaptive.next(clip, f64::midpoint(mean, 1.0));
             if round >= 100 {
                 late.push(clip.get().ln());
@@ -59,9 +59,9 @@ fn the_clip_converges_to_the_quantile_under_noise() {
 
 #[test]
 fn the_indicator_says_whether_a_gradient_is_longer_than_the_clip() {
-    let split = NormSplit { gradient: 800, below: 600 };
+    let division = NormDivision { gradient: 800, below: 600 };
     let of = |vector: [f32; 2]| {
-        let mut sum = PatientSum::with_indicator(2, 2.0, split).unwrap();
+        let mut sum = PatientSum::with_indicator(2, 2.0, division).unwrap();
         sum.add(PatientId(0), &vector);
         sum.finish().0
     };
@@ -85,8 +85,8 @@ proptest! {
         c_int in 1_u64..=0x7fff_ffff,
     ) {
         let share = share.try_into().unwrap();
-        let split = AdaptiveClip { share, ..adaptive(0.5) }.split(c_int);
-        let mut sum = PatientSum::with_indicator(17, clip, split).unwrap();
+        let division = AdaptiveClip { share, ..adaptive(0.5) }.divide(c_int);
+        let mut sum = PatientSum::with_indicator(17, clip, division).unwrap();
         sum.add(PatientId(3), &vector);
         let squared: u128 = sum.finish().0.iter().map(|v| u128::from(v.unsigned_abs()).pow(2)).sum();
         prop_assert!(squared <= u128::from(c_int).pow(2), "{} {}", squared, c_int);

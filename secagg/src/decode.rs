@@ -218,7 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::shamir::split;
+    use crate::shamir::deal;
 
     /// Shares of a secret among the holders of which some are wrong, and all that a decoder may know of it.
     struct Planted {
@@ -235,7 +235,7 @@ mod tests {
             let mut random = ChaCha20Rng::from_seed(seed);
             let mut secret = Secret::default();
             random.fill_bytes(secret.as_mut_slice());
-            let all = split(&secret, threshold, 2 * count, &mut random);
+            let all = deal(&secret, threshold, 2 * count, &mut random);
             // Any holders, in any order.
             let mut holders: Vec<usize> = (0..2 * count).collect();
             holders.sort_by_cached_key(|_| random.next_u64());

@@ -10,8 +10,8 @@
 //! |---|---|---|
 //! | keys | its [`Advert`](message::Advert): two public keys and a commitment to its seed, signed | all adverts |
 //! | shares | its secrets in [shares](message::SealedShares), one sealed for each other site | the shares that are for it |
-//! | mask | its vector plus its [mask](SiteMask) | who [survived](message::Split), and who did not |
-//! | agree | its signed [consent](message::Consent) to that split | the others' consents |
+//! | mask | its vector plus its [mask](SiteMask) | who [survived](message::Partition), and who did not |
+//! | agree | its signed [consent](message::Consent) to that partition | the others' consents |
 //! | open | its [shares](message::Opening) of the survivors' seeds and of the others' keys | |
 //!
 //! A site adds a mask that it shares with each other, one adding what the other subtracts, and one of its own.

@@ -67,17 +67,17 @@ pub struct SealedShares {
 
 /// Whose vectors are in the sum.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Split {
+pub struct Partition {
     /// Sites whose masked vectors came.
     pub survivors: BTreeSet<SiteName>,
     /// Sites that sent shares, and no vector.
     pub dropped: BTreeSet<SiteName>,
 }
 
-impl Split {
+impl Partition {
     /// Returns what sites sign.
     pub(crate) fn signed(&self, binding: &Digest) -> Vec<u8> {
-        let mut bytes = [SPLIT_DOMAIN, &binding.0].concat();
+        let mut bytes = [PARTITION_DOMAIN, &binding.0].concat();
         for names in [&self.survivors, &self.dropped] {
             bytes.extend((names.len() as u64).to_le_bytes());
             for name in names {
@@ -89,12 +89,12 @@ impl Split {
     }
 }
 
-/// A site's signature over the split that it was shown.
+/// A site's signature over the partition that it was shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
     /// The site.
     pub site: SiteName,
-    /// Its identity key's signature over the roster and the split.
+    /// Its identity key's signature over the roster and the partition.
     pub signature: [u8; 64],
 }
 
@@ -140,4 +140,4 @@ impl fmt::Debug for Share {
 const ADVERT_DOMAIN: &[u8] = b"fedtwin/secagg-advert/v1\0";
 const SEED_DOMAIN: &[u8] = b"fedtwin/secagg-seed/v1\0";
 const ROSTER_DOMAIN: &[u8] = b"fedtwin/secagg-roster/v1\0";
-const SPLIT_DOMAIN: &[u8] = b"fedtwin/secagg-split/v1\0";
+const PARTITION_DOMAIN: &[u8] = b"fedtwin/secagg-split/v1\0";

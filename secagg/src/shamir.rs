@@ -18,11 +18,11 @@ pub(crate) const SECRET_BYTES: usize = 32;
 /// The most holders: places other than zero.
 pub(crate) const HOLDERS_MAX: usize = u16::MAX as usize;
 
-/// Splits a secret among holders.
+/// Deals a secret among holders.
 ///
 /// # Panics
 /// If `threshold` is not in `1..=holders`, or there are more than [`HOLDERS_MAX`].
-pub(crate) fn split(
+pub(crate) fn deal(
     secret: &Secret,
     threshold: usize,
     holders: usize,
@@ -108,7 +108,7 @@ mod tests {
             let threshold = 1 + part % holders;
             let mut random = ChaCha20Rng::from_seed(seed);
             let secret = Secret::new(secret);
-            let shares = split(&secret, threshold, holders, &mut random);
+            let shares = deal(&secret, threshold, holders, &mut random);
             let last: Vec<_> = shares.iter().enumerate().skip(holders - threshold).collect();
             prop_assert_eq!(&interpolate(&last), &secret);
             let theirs: Vec<_> = last
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_thousand_holders_give_the_secret_back() {
         let secret = Secret::new(std::array::from_fn(|byte| byte.to_le_bytes()[0] * 7 + 3));
-        let shares = split(&secret, 667, 1000, &mut ChaCha20Rng::from_seed([2; 32]));
+        let shares = deal(&secret, 667, 1000, &mut ChaCha20Rng::from_seed([2; 32]));
         for skipped in [0, 100, 333] {
             let held: Vec<_> = shares.iter().enumerate().skip(skipped).take(667).collect();
             assert_eq!(interpolate(&held), secret);
@@ -153,7 +153,7 @@ mod tests {
     fn fewer_shares_fit_every_secret() {
         // With one share too few, each value of a byte comes from exactly one value of the missing share.
         let mut random = ChaCha20Rng::from_seed([1; 32]);
-        let shares = split(&Secret::new([7; 32]), 3, 5, &mut random);
+        let shares = deal(&Secret::new([7; 32]), 3, 5, &mut random);
         let mut seen = [false; 256];
         for guess in 0..=255 {
             let missing = Secret::new([guess; 32]);

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::context::Context;
 use crate::coordinator::{Aggregation, Effect, FromSite};
 use crate::message::Advert;
-use crate::site::{Floor, Identity, Refusal, Reply, Site, ToSite};
+use crate::site::{Floor, Refusal, Reply, Site, SiteIdentity, ToSite};
 
 /// Sites with identity keys, and an attempt.
 #[derive(Clone)]
@@ -90,7 +90,7 @@ impl Federation {
         Site::join(
             self.context.clone(),
             Floor { pinned: self.pinned.clone(), sites_min: 3 },
-            Identity { site: site.clone(), signer },
+            SiteIdentity { site: site.clone(), signer },
             Zeroizing::new(entropy),
         )
     }

@@ -3,7 +3,7 @@
 use fedtwin_plan::Plan;
 use fedtwin_privacy::accountant::Order;
 use fedtwin_privacy::histogram::release_event;
-use fedtwin_privacy::ledger::{Claim, Cost, Delta, Kind, Purpose};
+use fedtwin_privacy::ledger::{BudgetKind, Claim, Cost, Delta, Purpose};
 
 use fedtwin_research::calibration;
 
@@ -13,7 +13,7 @@ pub struct Budget {
     /// What it is for.
     pub purpose: Purpose,
     /// What it adds up.
-    pub kind: Kind,
+    pub kind: BudgetKind,
     /// The largest epsilon of all studies together.
     pub epsilon: f64,
     /// The delta at which it is stated.
@@ -34,11 +34,11 @@ impl Budget {
             deltas.fold(None, |least: Option<f64>, delta| Some(least.map_or(delta, |d| d.min(delta))));
         let delta =
             Delta::try_from(delta.unwrap_or(DELTA_WITHOUT_NOISE)).expect("a plan's delta is in (0, 1)");
-        let costs = Costs::of(plans, (Kind::Gdp, delta));
-        if costs.training.plus(costs.metrics).delta_ppm <= Kind::Gdp.slack_ppm_max() {
-            return costs.budgets((Kind::Gdp, delta));
+        let costs = Costs::of(plans, (BudgetKind::Gdp, delta));
+        if costs.training.plus(costs.metrics).delta_ppm <= BudgetKind::Gdp.slack_ppm_max() {
+            return costs.budgets((BudgetKind::Gdp, delta));
         }
-        let kinds = Order::grid().map(|order_milli| Kind::Rdp { order_milli });
+        let kinds = Order::grid().map(|order_milli| BudgetKind::Rdp { order_milli });
         let kind = kinds
             .map(|kind| (kind, kind.epsilon(Costs::of(plans, (kind, delta)).training, delta)))
             .min_by(|a, b| a.1.total_cmp(&b.1))
@@ -55,7 +55,7 @@ struct Costs {
 }
 
 impl Costs {
-    fn of(plans: &[&Plan], terms: (Kind, Delta)) -> Self {
+    fn of(plans: &[&Plan], terms: (BudgetKind, Delta)) -> Self {
         let training = |plan: &&Plan| {
             plan.privacy.delta()?;
             let event = calibration::attempt(plan).ok()?;
@@ -73,7 +73,7 @@ impl Costs {
         }
     }
 
-    fn budgets(self, terms: (Kind, Delta)) -> Vec<Budget> {
+    fn budgets(self, terms: (BudgetKind, Delta)) -> Vec<Budget> {
         let Self { training, metrics } = self;
         let mut budgets = vec![budget(Purpose::Training, training, terms)];
         if metrics != Cost::NONE {
@@ -84,7 +84,7 @@ impl Costs {
 }
 
 /// Adds a tenth to what a cost implies.
-fn budget(purpose: Purpose, cost: Cost, (kind, delta): (Kind, Delta)) -> Budget {
+fn budget(purpose: Purpose, cost: Cost, (kind, delta): (BudgetKind, Delta)) -> Budget {
     // A cap is computed for what certificates may leave of delta.
     let all = Cost { delta_ppm: kind.slack_ppm_max(), ..cost };
     let epsilon = if cost == Cost::NONE { EPSILON_WITHOUT_NOISE } else { kind.epsilon(all, delta) };
@@ -139,6 +139,6 @@ mod tests {
             ("slot_s = 0", "slot_s = 1"),
         ]);
         let twice = Budget::for_plans(&[&plan, &plan]);
-        assert!(matches!(twice[0].kind, Kind::Rdp { .. }), "{twice:?}");
+        assert!(matches!(twice[0].kind, BudgetKind::Rdp { .. }), "{twice:?}");
     }
 }

@@ -14,9 +14,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use fedtwin_certs::{Authority, Credentials, Role, Terms, folder};
+use fedtwin_certs::{Authority, CertificateTerms, Credentials, Role, folder};
 use fedtwin_plan::{CohortName, FederationName, SiteName, Timestamp};
-use fedtwin_privacy::ledger::{Kind, Purpose};
+use fedtwin_privacy::ledger::{BudgetKind, Purpose};
 
 use crate::budget::Budget;
 use crate::confinement::{Confinement, waived};
@@ -89,7 +89,7 @@ impl Federation {
         let authority = Authority::create(name, now, until)?;
         folder::create_authority(&credentials.join("ca"), &authority)?;
         let issue = |role: Role, name: &str, hosts: Vec<String>| -> anyhow::Result<Credentials> {
-            let terms = Terms { from: now, tls_until: until, identity_until: until, hosts };
+            let terms = CertificateTerms { from: now, tls_until: until, identity_until: until, hosts };
             let issued = authority.issue(role, &name.parse()?, &terms)?;
             folder::create_credentials(&credentials.join(name), &issued)?;
             Ok(issued)
@@ -168,8 +168,8 @@ impl Federation {
             Purpose::Metrics => "metrics",
         };
         let order = match kind {
-            Kind::Gdp => None,
-            Kind::Rdp { order_milli } => Some(order_milli.to_string()),
+            BudgetKind::Gdp => None,
+            BudgetKind::Rdp { order_milli } => Some(order_milli.to_string()),
         };
         let kind = match &order {
             None => vec!["--kind", "gdp"],

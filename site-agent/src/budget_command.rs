@@ -18,7 +18,7 @@ use fedtwin_privacy::ledger::body::Protection;
 use fedtwin_privacy::ledger::rekey::other_key;
 use fedtwin_privacy::ledger::witness::compare;
 use fedtwin_privacy::ledger::{
-    Body, CohortReport, Delta, Kind, Ledger, LedgerError, LedgerState, Opened, Purpose, Remark,
+    Body, BudgetKind, CohortReport, Delta, Ledger, LedgerError, LedgerState, Owner, Purpose, Remark,
 };
 
 use crate::config::SiteConfig;
@@ -113,10 +113,10 @@ impl Place<'_> {
         self.base.join(&self.config.state)
     }
 
-    pub(crate) fn owner(&self) -> anyhow::Result<Opened> {
+    pub(crate) fn owner(&self) -> anyhow::Result<Owner> {
         let identity = self.credentials.identity();
         let site = identity.site().with_context(|| format!("{identity} is not a site"))?;
-        Ok(Opened { federation: identity.federation.clone(), site })
+        Ok(Owner { federation: identity.federation.clone(), site })
     }
 
     /// Replays the ledger, which the running agent may hold; the state is that of a new one where there is
@@ -210,8 +210,8 @@ fn propose(place: Place<'_>, arguments: Propose, out: &mut dyn Write) -> anyhow:
             PurposeName::Metrics => Purpose::Metrics,
         },
         kind: match kind {
-            KindName::Gdp => Kind::Gdp,
-            KindName::Rdp => Kind::Rdp { order_milli: order_of(order)? },
+            KindName::Gdp => BudgetKind::Gdp,
+            KindName::Rdp => BudgetKind::Rdp { order_milli: order_of(order)? },
         },
         epsilon: Positive::try_from(epsilon).map_err(|error| anyhow::anyhow!("--epsilon: {error}"))?.get(),
         delta: Delta::try_from(delta)?,

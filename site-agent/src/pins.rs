@@ -86,7 +86,7 @@ mod tests {
     use std::time::Duration;
 
     use fedtwin_certs::folder::create_credentials;
-    use fedtwin_certs::{Authority, Role, Terms};
+    use fedtwin_certs::{Authority, CertificateTerms, Role};
     use fedtwin_plan::Timestamp;
 
     use super::*;
@@ -113,8 +113,12 @@ mod tests {
         /// Issues credentials, and pins them under a file name.
         fn pin(&self, role: Role, name: &str, file: &str) -> Arc<Credentials> {
             let until = Timestamp(0) + Duration::from_secs(1000);
-            let terms =
-                Terms { from: Timestamp(0), tls_until: until, identity_until: until, hosts: Vec::new() };
+            let terms = CertificateTerms {
+                from: Timestamp(0),
+                tls_until: until,
+                identity_until: until,
+                hosts: Vec::new(),
+            };
             let issued = self.authority.issue(role, &name.parse().unwrap(), &terms).unwrap();
             let folder = self.folder.path().join(file);
             create_credentials(&folder, &issued).unwrap();

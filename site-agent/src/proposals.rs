@@ -21,7 +21,7 @@ use std::sync::Arc;
 use fedtwin_certs::{Credentials, Signature};
 use fedtwin_plan::{CohortName, Digest, Timestamp};
 use fedtwin_privacy::ledger::{
-    Approval, BudgetRequest, Delta, Kind, Ledger, LedgerError, LedgerState, Purpose, Remark, Violation,
+    Approval, BudgetKind, BudgetRequest, Delta, Ledger, LedgerError, LedgerState, Purpose, Remark, Violation,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ pub struct Proposal {
     /// The cohort's declared size.
     pub patients: u32,
     /// What the budget adds up.
-    pub kind: Kind,
+    pub kind: BudgetKind,
     /// The largest epsilon of everything for this purpose together.
     pub epsilon: f64,
     /// The delta at which it is stated.

@@ -11,7 +11,7 @@
 #[cfg(test)]
 mod tests;
 
-use fedtwin_cohort::{Kind, Mismatch, Values};
+use fedtwin_cohort::{Mismatch, RecordKind, Values};
 use fedtwin_plan::cohort_need::{DataNeed, TableNeed};
 use fedtwin_plan::outcome::OutcomeKind;
 use fedtwin_plan::{CohortName, Digest, SiteName, StudyId, Timestamp};
@@ -266,8 +266,8 @@ fn secure(error: &SecureError) -> Why {
 fn misfit(mismatch: &Mismatch, need: &DataNeed) -> Misfit {
     let feature = |name: &str| PlanFeature::of(need, name);
     match mismatch {
-        Mismatch::Kind { plan: Kind::Table, cohort: _ } => Misfit::NoTable,
-        Mismatch::Kind { plan: Kind::Images, cohort: _ } => Misfit::NoImages,
+        Mismatch::Kind { plan: RecordKind::Table, cohort: _ } => Misfit::NoTable,
+        Mismatch::Kind { plan: RecordKind::Images, cohort: _ } => Misfit::NoImages,
         Mismatch::Outcome { .. } => Misfit::Outcome,
         &Mismatch::OutcomeKind { plan, .. } => Misfit::OutcomeKind(plan),
         Mismatch::Feature { plan, .. } => Misfit::NoFeature(feature(plan)),

@@ -6,7 +6,7 @@ use fedtwin_certs::LogSigner;
 use fedtwin_plan::{Digest, Plan, SiteName};
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
 use fedtwin_proto::domain::{AttemptKey, Invitation, SecureMessage, SecureStep};
-use fedtwin_secagg::site::{Floor, Identity, Refusal, Reply, Site, ToSite};
+use fedtwin_secagg::site::{Floor, Refusal, Reply, Site, SiteIdentity, ToSite};
 use fedtwin_secagg::{AttemptPlace, Context, SiteMask};
 use zeroize::Zeroizing;
 
@@ -80,7 +80,7 @@ impl SecureAttempt {
     ) -> Result<(Self, SecureMessage), SecureError> {
         let mut entropy = Zeroizing::new([0; 32]);
         random.fill(entropy.as_mut_slice())?;
-        let identity = Identity { site: me.site.clone(), signer: Arc::new(me.signer.clone()) };
+        let identity = SiteIdentity { site: me.site.clone(), signer: Arc::new(me.signer.clone()) };
         let (site, advert) = Site::join(context, me.floor.clone(), identity, entropy)?;
         let attempt = Self { key, site, last: None };
         let message = attempt.message(SecureStep::Advert(advert));

@@ -49,7 +49,7 @@ impl FakeCoordinator {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let config = tls::server_config(credentials, clock::for_tls())?;
-        let incoming = transport::accept(listener, Arc::new(config), transport::Limits::default());
+        let incoming = transport::accept(listener, Arc::new(config), transport::ConnectionLimits::default());
         let server = transport::tune_server(Server::builder())
             .add_service(SitesServer::new(Liar { lies, mirrored: AtomicU64::default() }));
         let serving = tokio::spawn(async move {

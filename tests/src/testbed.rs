@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use fedtwin_certs::{Credentials, Role, Terms, folder, tls};
+use fedtwin_certs::{CertificateTerms, Credentials, Role, folder, tls};
 use fedtwin_daemon::{clock, transport};
 use fedtwin_plan::{Digest, SiteName, StudyId};
-use fedtwin_privacy::ledger::{Kind, Purpose};
+use fedtwin_privacy::ledger::{BudgetKind, Purpose};
 use fedtwin_research::client::{Address, Client};
 use fedtwin_simulation::budget::Budget;
 use fedtwin_simulation::federation::{Federation, Programs, RESEARCHER};
@@ -184,7 +184,7 @@ impl Testbed {
         }
         let authority = self.authority()?;
         let (from, until) = authority.certificate().validity();
-        let terms = Terms { from, tls_until: until, identity_until: until, hosts: Vec::new() };
+        let terms = CertificateTerms { from, tls_until: until, identity_until: until, hosts: Vec::new() };
         let issued = authority.issue(role, &name.parse()?, &terms)?;
         folder::create_credentials(&self.credentials_folder(name), &issued)?;
         Ok(issued)
@@ -314,7 +314,7 @@ impl SiteTerms {
              [[cohort]]\nfile = \"cohort.toml\"\n"
         );
         let delta = 1e-5.try_into().expect("the delta is a constant");
-        let budget = Budget { purpose: Purpose::Training, kind: Kind::Gdp, epsilon: 4.0, delta };
+        let budget = Budget { purpose: Purpose::Training, kind: BudgetKind::Gdp, epsilon: 4.0, delta };
         Self { script: Script::good(number), cohort, config, budget, metrics_epsilon: None }
     }
 }

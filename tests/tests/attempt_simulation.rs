@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use fedtwin_coordinator::attempt::{Attempt, Effect, Input, Outcome, Terms};
+use fedtwin_coordinator::attempt::{Attempt, AttemptOutcome, AttemptTerms, Effect, Input};
 use fedtwin_plan::{Digest, SiteName, Timestamp};
 use fedtwin_tests::simulation::{Updates, site};
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ const COLLECT_MS: u64 = 3_000;
 
 /// One attempt, and what an observer of its effects knows about it.
 struct World {
-    terms: Terms,
+    terms: AttemptTerms,
     updates: Updates,
     attempt: Option<Attempt>,
     began: Timestamp,
@@ -43,7 +43,7 @@ struct World {
 
 impl World {
     fn begin(members: usize, sites_min: usize, present: &BTreeSet<usize>) -> Self {
-        let terms = Terms {
+        let terms = AttemptTerms {
             members: (0..members).map(site).collect(),
             sites_min,
             join: Duration::from_millis(JOIN_MS),
@@ -73,7 +73,7 @@ impl World {
         self.attempt.as_ref().expect("an attempt is in its place between two inputs")
     }
 
-    fn outcome(&self) -> Option<&Outcome> {
+    fn outcome(&self) -> Option<&AttemptOutcome> {
         match self.attempt() {
             Attempt::Closed(outcome) => Some(outcome),
             Attempt::Invite(_) | Attempt::Collect(_) | Attempt::Secure(_) => None,
@@ -203,7 +203,7 @@ fn invariant_rejects_never_fail_an_attempt(schedule: &Schedule) {
     assert_eq!((closed_at, outcome), (closed_at_without, outcome_without));
 }
 
-fn included(outcome: &Outcome) -> BTreeMap<SiteName, Digest> {
+fn included(outcome: &AttemptOutcome) -> BTreeMap<SiteName, Digest> {
     outcome.updates.iter().map(|(site, update)| (site.clone(), update.digest)).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fedtwin_certs::{Authority, Credentials, Role, Terms, folder, tls};
+use fedtwin_certs::{Authority, CertificateTerms, Credentials, Role, folder, tls};
 use fedtwin_daemon::{clock, transport};
 use fedtwin_proto::domain::{Event, StudyOutcome};
 use fedtwin_simulation::federation::RESEARCHER;
@@ -57,7 +57,7 @@ async fn a_client_with_a_foreign_certificate_is_told_so() {
         let testbed = Testbed::start(1)?;
         let (from, until) = (clock::now(), clock::now() + Duration::from_secs(3600));
         let foreign = Authority::create(&"testbed".parse()?, from, until)?;
-        let terms = Terms { from, tls_until: until, identity_until: until, hosts: Vec::new() };
+        let terms = CertificateTerms { from, tls_until: until, identity_until: until, hosts: Vec::new() };
         let site = foreign.issue(Role::Site, &"site-0".parse()?, &terms)?;
         let refusal = dial(&testbed, config(&testbed, Some(&site))?).await;
         assert!(refusal.contains("another federation"), "{refusal}");
@@ -72,7 +72,7 @@ async fn a_client_with_an_expired_certificate_is_told_so() {
         let testbed = Testbed::start(1)?;
         let (from, tls_until) = testbed.authority()?.certificate().validity();
         let now = clock::now();
-        let terms = Terms { from, tls_until: now, identity_until: tls_until, hosts: Vec::new() };
+        let terms = CertificateTerms { from, tls_until: now, identity_until: tls_until, hosts: Vec::new() };
         let site = testbed.authority()?.issue(Role::Site, &"site-0".parse()?, &terms)?;
         // Certificates count whole seconds: this one ends with the current one.
         tokio::time::sleep(Duration::from_millis(1100)).await;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use clap::Parser;
-use fedtwin_certs::{Role, Terms, folder};
+use fedtwin_certs::{CertificateTerms, Role, folder};
 use fedtwin_cli::cli::{Arguments, run};
 use fedtwin_daemon::clock;
 use fedtwin_plan::Timestamp;
@@ -30,7 +30,12 @@ async fn a_ledger_its_mirror_and_its_second_place_go_on_under_a_new_key() {
         fs::rename(&own, &old)?;
         let now = clock::now();
         let until_then = Timestamp(now.0 + 3_600_000);
-        let terms = Terms { from: now, tls_until: until_then, identity_until: until_then, hosts: Vec::new() };
+        let terms = CertificateTerms {
+            from: now,
+            tls_until: until_then,
+            identity_until: until_then,
+            hosts: Vec::new(),
+        };
         let issued = testbed.authority()?.issue(Role::Site, &"site-0".parse()?, &terms)?;
         folder::create_credentials(&own, &issued)?;
         // Whoever pins this site has to be given its new key, itself included.

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fedtwin_audit_log::{PublicKey, Signer};
-use fedtwin_coordinator::attempt::{Attempt, Effect, Input, Outcome, Terms};
+use fedtwin_coordinator::attempt::{Attempt, AttemptOutcome, AttemptTerms, Effect, Input};
 use fedtwin_coordinator::secure::SecureTerms;
 use fedtwin_plan::secure_group::threshold;
 use fedtwin_plan::{Digest, SiteName, Timestamp, WireBits};
 use fedtwin_privacy::wire_integers::{decode_add, encode};
 use fedtwin_secagg::Context;
 use fedtwin_secagg::coordinator::{FromSite, Reconstruction};
-use fedtwin_secagg::site::{Floor, Identity, Reply, Site, ToSite};
+use fedtwin_secagg::site::{Floor, Reply, Site, SiteIdentity, ToSite};
 use fedtwin_tests::simulation::{Updates, site};
 use proptest::prelude::*;
 use ring::signature::Ed25519KeyPair;
@@ -112,7 +112,7 @@ impl World {
             step: Duration::from_millis(STEP_MS),
             collect: Duration::from_millis(COLLECT_MS),
         };
-        let terms = Terms {
+        let terms = AttemptTerms {
             members: names.clone(),
             sites_min: survivors_min,
             join: Duration::from_millis(JOIN_MS),
@@ -135,7 +135,7 @@ impl World {
         self.members.get_mut(name).expect("every site is a member")
     }
 
-    fn outcome(&self) -> Option<&Outcome> {
+    fn outcome(&self) -> Option<&AttemptOutcome> {
         match self.attempt() {
             Attempt::Closed(outcome) => Some(outcome),
             Attempt::Invite(_) | Attempt::Collect(_) | Attempt::Secure(_) => None,
@@ -206,7 +206,7 @@ impl World {
                 let floor = Floor { pinned, sites_min: 3 };
                 let signer: Arc<dyn Signer + Send + Sync> = Arc::<Ed25519KeyPair>::clone(&member.key);
                 let entropy = Digest::of(format!("{name} {now}").as_bytes()).0;
-                let identity = Identity { site: name.clone(), signer };
+                let identity = SiteIdentity { site: name.clone(), signer };
                 let (half, advert) =
                     Site::join(context, floor, identity, entropy.into()).expect("all sites are pinned");
                 member.half = Some(half);
@@ -307,7 +307,7 @@ impl World {
     }
 
     fn invariant_the_sum_is_the_survivors(&self) {
-        let Some(Outcome { enough: true, updates, masks, .. }) = self.outcome() else { return };
+        let Some(AttemptOutcome { enough: true, updates, masks, .. }) = self.outcome() else { return };
         assert!(updates.len() >= self.context.survivors_min);
         let (mut sum, mut expected) = (vec![0; VALUES], vec![0; VALUES]);
         for (name, update) in updates {
@@ -321,7 +321,7 @@ impl World {
     }
 
     fn invariant_every_member_is_included_or_missing(&self) {
-        let Some(Outcome { updates, missing, .. }) = self.outcome() else { return };
+        let Some(AttemptOutcome { updates, missing, .. }) = self.outcome() else { return };
         let included: BTreeSet<_> = updates.keys().cloned().collect();
         assert!(included.is_disjoint(missing));
         let all: BTreeSet<_> = self.members.keys().cloned().collect();

@@ -88,7 +88,7 @@ async fn an_auditor_fetches_the_ledger_that_the_site_signed() {
         let study = VectorStudy::new("audited", &testbed.sites);
         testbed.open(&study).await?.finished().await?;
         let site = testbed.credentials("site-0")?;
-        let terms = fedtwin_certs::Terms {
+        let terms = fedtwin_certs::CertificateTerms {
             from: site.tls().from,
             tls_until: site.tls().until,
             identity_until: site.tls().until,

@@ -11,7 +11,7 @@ use fedtwin_plan::histogram::Histogram;
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::model_file::{VALUE_BYTES, is_weight, values_from_le};
 use fedtwin_plan::numbers::Positive;
-use fedtwin_plan::plan::NormSplit;
+use fedtwin_plan::plan::NormDivision;
 use fedtwin_plan::text_file::{self, TextError};
 use fedtwin_plan::{Digest, PatientId, Plan, Trained};
 use fedtwin_privacy::patient_sum::{BoundsError, PatientSum};
@@ -45,11 +45,11 @@ pub trait Files {
     ///
     /// # Errors
     /// Says why it cannot be read.
-    fn open(&mut self, load: &Load) -> Result<Opened, Box<dyn Error>>;
+    fn open(&mut self, load: &Load) -> Result<OpenCohort, Box<dyn Error>>;
 }
 
 /// A cohort that was read.
-pub struct Opened {
+pub struct OpenCohort {
     /// What computes on it.
     pub model: Box<dyn Model>,
     /// Of the files that it is made of.
@@ -75,7 +75,7 @@ struct Session {
     model: Box<dyn Model>,
     /// The parameters that the plan trains.
     trained: Trained,
-    split: NormSplit,
+    division: NormDivision,
     /// The cells of the plan's metrics.
     histogram: Option<Histogram>,
 }
@@ -140,12 +140,12 @@ fn answer(
 impl Session {
     fn open(load: &Load, files: &mut dyn Files) -> Result<(Self, Loaded), Refusal> {
         let plan = &load.plan;
-        let Opened { model, digest } = files.open(load).map_err(Refusal::Open)?;
+        let OpenCohort { model, digest } = files.open(load).map_err(Refusal::Open)?;
         let Patients { train, test } = model.patients();
         let session = Self {
             model,
             trained: plan.trained().clone(),
-            split: plan.norm_split(),
+            division: plan.norm_division(),
             histogram: plan.model.family.histogram(),
         };
         Ok((session, Loaded { train, test, digest }))
@@ -167,9 +167,9 @@ impl Session {
     fn sum(&mut self, batch: &SlotBatch, clip: Positive, payload: &[u8]) -> Result<Vec<u8>, Refusal> {
         let weights = self.weights(payload)?;
         let (values, clip) = (self.trained.values(), clip.get());
-        let mut sum = match self.split {
-            NormSplit { gradient, below: 0 } => PatientSum::new(values, clip, gradient)?,
-            split => PatientSum::with_indicator(values, clip, split)?,
+        let mut sum = match self.division {
+            NormDivision { gradient, below: 0 } => PatientSum::new(values, clip, gradient)?,
+            division => PatientSum::with_indicator(values, clip, division)?,
         };
         self.model.contributions(&weights, batch, &mut |patient, vector| sum.add(patient, vector))?;
         Ok(sum.finish().0.iter().flat_map(|value| value.to_le_bytes()).collect())
@@ -241,8 +241,8 @@ mod tests {
             Ok(inventory(Self::digest(cohort_file)?))
         }
 
-        fn open(&mut self, load: &Load) -> Result<Opened, Box<dyn Error>> {
-            Ok(Opened { model: Box::new(Scripted), digest: Self::digest(&load.cohort_file)? })
+        fn open(&mut self, load: &Load) -> Result<OpenCohort, Box<dyn Error>> {
+            Ok(OpenCohort { model: Box::new(Scripted), digest: Self::digest(&load.cohort_file)? })
         }
     }
 

@@ -2,7 +2,7 @@
 
 use fedtwin_attack::bounds::LowerBounds;
 use fedtwin_attack::canary::Canaries;
-use fedtwin_attack::claim::Claim;
+use fedtwin_attack::claim::ClaimedCost;
 use fedtwin_attack::step::{Chance, PrivateStep};
 use fedtwin_plan::{Ratio, WireBits};
 use fedtwin_privacy::accountant::GaussianEvent;
@@ -21,7 +21,7 @@ fn hunt(event: GaussianEvent, seed: u64) -> LowerBounds {
 
 /// Checks that an audit is not above the claim, and not below half of it. The noise is the system's own, and the two rates are
 /// off by more than their intervals in one of 300 audits: in both of two, in one of 90,000. What is wrong is wrong in both.
-fn one_of_two_holds(event: GaussianEvent, claim: &Claim, seed: u64) {
+fn one_of_two_holds(event: GaussianEvent, claim: &ClaimedCost, seed: u64) {
     let runs = [seed, seed + 1].map(|seed| hunt(event, seed));
     let holds = |run: &LowerBounds| {
         run.mu <= claim.mu
@@ -38,7 +38,7 @@ fn one_of_two_holds(event: GaussianEvent, claim: &Claim, seed: u64) {
 #[test]
 fn a_hundred_audits_stay_below_the_claim_and_above_half_of_it() {
     let event = full_batch(1.0, 20);
-    let claim = Claim::of(&event, 1e-5);
+    let claim = ClaimedCost::of(&event, 1e-5);
     let runs: Vec<_> = (0..100).map(|seed| hunt(event, seed)).collect();
     let above = runs.iter().filter(|run| run.mu > claim.mu).count();
     let below_half = runs.iter().filter(|run| run.mu < claim.mu / 2.0).count();
@@ -57,20 +57,20 @@ fn a_hundred_audits_stay_below_the_claim_and_above_half_of_it() {
 fn bounds_follow_the_claim_over_its_range() {
     for (mu, steps) in [(0.5, 1), (0.7, 50), (2.0, 30), (4.0, 20), (8.0, 10)] {
         let event = full_batch(mu, steps);
-        let claim = Claim::of(&event, 1e-5);
+        let claim = ClaimedCost::of(&event, 1e-5);
         one_of_two_holds(event, &claim, 7);
     }
 }
 
-/// The price of sampled steps is the certificate's mu: canaries find at least half of it too. Below a noise
-/// multiplier of 1 rare events decide the certificate, of which 4,096 canaries see too few.
+/// The price of sampled steps is the Gaussian bound's mu: canaries find at least half of it too. Below a noise
+/// multiplier of 1 rare events decide the Gaussian bound, of which 4,096 canaries see too few.
 #[test]
-fn sampled_steps_are_audited_against_their_certificate() {
+fn sampled_steps_are_audited_against_their_gaussian_bound() {
     for ((numerator, denominator), multiplier, steps) in
         [((1, 2), 3.0, 30), ((1, 10), 1.0, 100), ((1, 20), 1.0, 200)]
     {
         let event = event(Ratio::new(numerator, denominator).unwrap(), multiplier, steps);
-        let claim = Claim::of(&event, 1e-5);
+        let claim = ClaimedCost::of(&event, 1e-5);
         one_of_two_holds(event, &claim, 9);
     }
 }

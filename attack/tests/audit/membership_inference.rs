@@ -1,6 +1,6 @@
 //! Membership inference works where there is no noise, and stays within the claim where there is.
 
-use fedtwin_attack::claim::Claim;
+use fedtwin_attack::claim::ClaimedCost;
 use fedtwin_attack::membership::{Inference, OperatingPoint, Variant, Victim, Whom, infer_membership};
 use fedtwin_attack::planted::{Bug, Planted};
 use fedtwin_attack::step::{AttackError, Chance, Contributions, PrivateStep, Restricted, Step};
@@ -112,7 +112,7 @@ fn without_noise_outliers_are_found_out() {
 #[test]
 fn with_noise_nobody_is_found_out_beyond_the_claim() {
     for mu in [0.5, 1.0, 4.0] {
-        let claim = Claim::of(&full_batch(mu, ROUNDS), 1e-5);
+        let claim = ClaimedCost::of(&full_batch(mu, ROUNDS), 1e-5);
         let found = attack(mu, true);
         println!("claim {}", claim.mu);
         for variant in [Variant::Online, Variant::Offline] {

@@ -3,7 +3,7 @@
 use fedtwin_attack::attempts::{SharedDraws, compare_attempts};
 use fedtwin_attack::bounds::LowerBounds;
 use fedtwin_attack::canary::Canaries;
-use fedtwin_attack::claim::Claim;
+use fedtwin_attack::claim::ClaimedCost;
 use fedtwin_attack::neighbours::{Differences, compare_releases};
 use fedtwin_attack::planted::{Bug, Planted};
 use fedtwin_attack::sampling::{SamplingStatistics, watch_samples};
@@ -86,7 +86,7 @@ fn third() -> Ratio {
 #[test]
 fn the_sound_step_passes_every_detector() {
     let event = full_batch(1.0, 2);
-    assert!(hunt(event, None).mu <= Claim::of(&event, 1e-5).mu);
+    assert!(hunt(event, None).mu <= ClaimedCost::of(&event, 1e-5).mu);
     for sampling in [Ratio::ONE, third()] {
         assert!(compare(sampling, None).none_beyond_the_claim());
         assert!(watch(sampling, None).are_of_poisson_samples());
@@ -98,10 +98,10 @@ fn the_sound_step_passes_every_detector() {
 fn missing_noise_is_caught_by_canaries() {
     let event = full_batch(0.5, 2);
     let found = hunt(event, Some(Bug::NoNoise));
-    let claim = Claim::of(&event, 1e-5);
+    let claim = ClaimedCost::of(&event, 1e-5);
     assert!(found.mu > 10.0 * claim.mu && found.epsilon(1e-5) > 2.0 * claim.epsilon, "{found:?} {claim:?}");
     // The bound of one run pays 2 m delta for its generality: at 1e-5 that is a twelfth.
-    let claim = Claim::of(&event, 1e-7);
+    let claim = ClaimedCost::of(&event, 1e-7);
     assert!(found.one_run_epsilon(1e-7) > 1.2 * claim.epsilon, "{}", found.one_run_epsilon(1e-7));
 }
 
@@ -112,7 +112,7 @@ fn missing_noise_of_sampled_steps_is_caught_by_canaries() {
     for bug in [Bug::NoNoise, Bug::HalfNoise] {
         let found = hunt(event, Some(bug)).mu;
         println!("{bug}: {found}");
-        assert!(found > 1.1 * Claim::of(&event, 1e-5).mu, "{bug}: {found}");
+        assert!(found > 1.1 * ClaimedCost::of(&event, 1e-5).mu, "{bug}: {found}");
     }
 }
 
@@ -120,14 +120,14 @@ fn missing_noise_of_sampled_steps_is_caught_by_canaries() {
 fn half_the_noise_is_caught_by_canaries() {
     let event = full_batch(1.0, 2);
     let found = hunt(event, Some(Bug::HalfNoise));
-    assert!(found.mu > 1.5 * Claim::of(&event, 1e-5).mu, "{found:?}");
+    assert!(found.mu > 1.5 * ClaimedCost::of(&event, 1e-5).mu, "{found:?}");
 }
 
 #[test]
 fn twice_the_clip_is_caught_by_canaries_and_by_neighbours() {
     let event = full_batch(1.0, 2);
     let found = hunt(event, Some(Bug::DoubleClip));
-    assert!(found.mu > 1.5 * Claim::of(&event, 1e-5).mu, "{found:?}");
+    assert!(found.mu > 1.5 * ClaimedCost::of(&event, 1e-5).mu, "{found:?}");
     assert!(compare(Ratio::ONE, Some(Bug::DoubleClip)).too_far > 0);
 }
 
@@ -198,7 +198,7 @@ fn noise_weakened_by_missing_sites_is_caught_by_canaries() {
         noise_shares: shares(4),
         ..GaussianEvent::local(Ratio::ONE, 16, 1 << 17, 1).unwrap()
     };
-    let claim = Claim::of(&event, 1e-5).mu;
+    let claim = ClaimedCost::of(&event, 1e-5).mu;
     let found = |replies| {
         let mut random = Seeded::new(15);
         let site = PrivateStep { event, patients: CANARIES, bits: WireBits::B64 };
@@ -211,7 +211,7 @@ fn noise_weakened_by_missing_sites_is_caught_by_canaries() {
     assert!(all <= claim && one > 1.4 * claim);
     // The plan that counts on one of four claims what one reply costs.
     let honest = GaussianEvent { noise_shares: shares(1), ..event };
-    assert!(one <= Claim::of(&honest, 1e-5).mu);
+    assert!(one <= ClaimedCost::of(&honest, 1e-5).mu);
 }
 
 /// Two sums of the same patients at two attempts with the same noise bare the difference between them.

@@ -14,7 +14,9 @@ mod plan;
 use fedtwin_plan::{CohortName, Digest, FederationName, SiteName, StudyId};
 use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::ledger::report::ClaimReport;
-use fedtwin_privacy::ledger::{Claim, CohortReport, Cost, Delta, Kind, Purpose, Spend, Stage, StudyReport};
+use fedtwin_privacy::ledger::{
+    BudgetKind, Claim, CohortReport, Cost, Delta, Purpose, Spend, Stage, StudyReport,
+};
 use serde::Serialize;
 
 use crate::accounts::{Accounts, of_study, planned, spent};
@@ -88,7 +90,7 @@ pub struct CohortAccount {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Adaptive {
     /// What the budget adds up.
-    pub kind: Kind,
+    pub kind: BudgetKind,
     /// The delta at which epsilons are stated.
     pub delta: Delta,
     /// What the ledger charged.
@@ -213,7 +215,7 @@ fn cohort_account(report: &CohortReport) -> CohortAccount {
     }
 }
 
-fn study_account(study: &StudyReport, terms: Option<(Kind, Delta)>) -> StudyAccount {
+fn study_account(study: &StudyReport, terms: Option<(BudgetKind, Delta)>) -> StudyAccount {
     let accounts = |of_claim| {
         let (_, delta) = terms?;
         Some(Accounts::of(&of_study(study, of_claim)?, delta.value()))
@@ -229,7 +231,7 @@ fn study_account(study: &StudyReport, terms: Option<(Kind, Delta)>) -> StudyAcco
 }
 
 /// Prices a claim anew: what its opened blocks cost, and whether every charge that it makes is enough.
-fn claim_account(report: &ClaimReport, terms: Option<(Kind, Delta)>) -> ClaimAccount {
+fn claim_account(report: &ClaimReport, terms: Option<(BudgetKind, Delta)>) -> ClaimAccount {
     let ClaimReport { purpose, claim, blocks, .. } = report;
     let Some((event, terms)) = event_of(claim).zip(terms) else {
         return ClaimAccount { purpose: *purpose, charged: None, found: None, verdict: Verdict::Unbounded };

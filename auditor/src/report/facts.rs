@@ -7,7 +7,7 @@ use fedtwin_attack::report::AttackReport;
 use fedtwin_plan::{CohortName, Digest, FederationName, Ratio, SiteName, StudyId};
 use fedtwin_privacy::accountant::GaussianEvent;
 use fedtwin_privacy::ledger::budget::{Relation, Unit};
-use fedtwin_privacy::ledger::{BudgetReport, CohortReport, Delta, Kind, Purpose, Stage};
+use fedtwin_privacy::ledger::{BudgetKind, BudgetReport, CohortReport, Delta, Purpose, Stage};
 use serde::Serialize;
 
 /// One study at one site. Epsilons are of one patient at that site; absent where nothing bounds them.
@@ -163,7 +163,7 @@ pub struct Rates {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Total {
     /// What the budgets add up; absent without any.
-    pub kind: Option<Kind>,
+    pub kind: Option<BudgetKind>,
     /// The epsilon of all opened blocks together; absent where nothing bounds it.
     pub spent: Option<f64>,
     /// The epsilon of what running studies have set aside.

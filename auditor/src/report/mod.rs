@@ -10,8 +10,7 @@ use fedtwin_attack::normal::true_positive_rate_max;
 use fedtwin_attack::report::{RecordsUsed, VERSION as ATTACK_VERSION};
 use fedtwin_plan::{Digest, Plan, StudyId};
 use fedtwin_privacy::accountant::{
-    Event, GaussianEvent, NoiseShares, Relation as Neighbours, best_delta, certificate, gdp_cost,
-    published_noise,
+    Adjacency, Event, GaussianEvent, NoiseShares, best_delta, gaussian_bound, gdp_cost, published_noise,
 };
 use fedtwin_privacy::ledger::budget::{Relation, Unit};
 use fedtwin_privacy::ledger::report::ClaimReport;
@@ -191,7 +190,7 @@ fn own_noise(events: Vec<GaussianEvent>) -> Vec<GaussianEvent> {
     events.into_iter().map(|event| GaussianEvent { noise_shares: one, ..event }).collect()
 }
 
-/// Returns what a test can do, from an exact mu or a certificate; nothing where nothing bounds the events.
+/// Returns what a test can do, from an exact mu or a Gaussian bound; nothing where nothing bounds the events.
 fn trade_off(events: &[GaussianEvent], delta: Delta) -> Option<TradeOff> {
     let (mu, delta0) = mu_of(events, delta);
     let rates = |false_positives: f64| {
@@ -207,7 +206,7 @@ fn trade_off(events: &[GaussianEvent], delta: Delta) -> Option<TradeOff> {
 fn mu_of(events: &[GaussianEvent], delta: Delta) -> (f64, f64) {
     let exact = events.iter().all(|event| gdp_cost(event).is_some());
     let delta0 = if exact { 0.0 } else { delta.value() * CERTIFICATE_SHARE };
-    (certificate(events, delta0), delta0)
+    (gaussian_bound(events, delta0), delta0)
 }
 
 /// Returns the curve as far as it is of interest: to where delta is a ten-thousandth of the stated one.
@@ -216,7 +215,7 @@ fn curve(events: &[GaussianEvent], delta: Delta) -> Vec<CurvePoint> {
     let events: Vec<_> = events.iter().map(Event::from).collect();
     let point = |i: u32| {
         let epsilon = end * f64::from(i) / f64::from(CURVE_POINTS);
-        CurvePoint { epsilon, delta: best_delta(&events, epsilon, Neighbours::ZeroOut) }
+        CurvePoint { epsilon, delta: best_delta(&events, epsilon, Adjacency::ZeroOut) }
     };
     (0..=CURVE_POINTS).map(point).collect()
 }
@@ -239,7 +238,7 @@ fn source(ledger: &Ledger, heads: &[Continued]) -> Source {
 /// The form of the JSON.
 const VERSION: u32 = 1;
 
-/// The share of delta that a certificate may fail with: it moves no digit that is shown.
+/// The part of delta that a Gaussian bound may fail with: it moves no digit that is shown.
 const CERTIFICATE_SHARE: f64 = 1e-4;
 
 /// Where the curve ends, as a share of the stated delta.

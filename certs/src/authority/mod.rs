@@ -24,7 +24,7 @@ use crate::revocation::RevocationList;
 
 /// For how long, and at which addresses, a holder's certificates are good.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
+pub struct CertificateTerms {
     /// The first moment of validity of both certificates.
     pub from: Timestamp,
     /// The last moment of the TLS certificate: days to weeks.
@@ -93,7 +93,12 @@ impl Authority {
     ///
     /// # Errors
     /// Refuses terms that outlast the authority, hosts for anybody but a coordinator, and a coordinator without one.
-    pub fn issue(&self, role: Role, name: &HolderName, terms: &Terms) -> Result<Credentials, IssueError> {
+    pub fn issue(
+        &self,
+        role: Role,
+        name: &HolderName,
+        terms: &CertificateTerms,
+    ) -> Result<Credentials, IssueError> {
         self.check_terms(role, terms)?;
         let identity =
             Identity { federation: self.certificate.federation().clone(), role, name: name.clone() };
@@ -154,7 +159,7 @@ impl Authority {
         Ok(params.signed_by(&self.issuer)?.der().to_vec())
     }
 
-    fn check_terms(&self, role: Role, terms: &Terms) -> Result<(), IssueError> {
+    fn check_terms(&self, role: Role, terms: &CertificateTerms) -> Result<(), IssueError> {
         let (from, until) = self.certificate.validity();
         let last = terms.tls_until.max(terms.identity_until);
         // Certificates count whole seconds, and so does this comparison.

@@ -12,9 +12,9 @@ fn authority() -> Authority {
     Authority::create(&"heart".parse().unwrap(), FROM, UNTIL).unwrap()
 }
 
-fn terms(hosts: &[&str]) -> Terms {
+fn terms(hosts: &[&str]) -> CertificateTerms {
     let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
-    Terms { from: FROM, tls_until: Timestamp(1_800_000_000_000), identity_until: UNTIL, hosts }
+    CertificateTerms { from: FROM, tls_until: Timestamp(1_800_000_000_000), identity_until: UNTIL, hosts }
 }
 
 #[test]
@@ -113,16 +113,16 @@ fn no_altered_byte_changes_what_a_certificate_says() {
 #[test]
 fn terms_must_fit_authority_and_role() {
     let authority = authority();
-    let issue = |role, terms: &Terms| authority.issue(role, &"x".parse().unwrap(), terms);
-    let refused = |role, terms: &Terms| issue(role, terms).unwrap_err().to_string();
+    let issue = |role, terms: &CertificateTerms| authority.issue(role, &"x".parse().unwrap(), terms);
+    let refused = |role, terms: &CertificateTerms| issue(role, terms).unwrap_err().to_string();
     assert!(issue(Role::Coordinator, &terms(&["localhost", "127.0.0.1"])).is_ok());
-    let to_the_end = Terms { tls_until: Timestamp(UNTIL.0 + 999), ..terms(&[]) };
+    let to_the_end = CertificateTerms { tls_until: Timestamp(UNTIL.0 + 999), ..terms(&[]) };
     assert!(issue(Role::Site, &to_the_end).is_ok());
     assert!(refused(Role::Coordinator, &terms(&[])).contains("needs at least one DNS name"));
     assert!(refused(Role::Coordinator, &terms(&["not a host"])).contains("neither a DNS name"));
     assert!(refused(Role::Site, &terms(&["localhost"])).contains("a site only dials out"));
-    let late = Terms { tls_until: Timestamp(UNTIL.0 + 1000), ..terms(&[]) };
+    let late = CertificateTerms { tls_until: Timestamp(UNTIL.0 + 1000), ..terms(&[]) };
     assert!(refused(Role::Site, &late).contains("within the authority's own"));
-    let empty = Terms { tls_until: FROM, from: Timestamp(FROM.0 + 1), ..terms(&[]) };
+    let empty = CertificateTerms { tls_until: FROM, from: Timestamp(FROM.0 + 1), ..terms(&[]) };
     assert!(refused(Role::Site, &empty).contains("before it begins"));
 }

@@ -216,7 +216,7 @@ mod tests {
     use fedtwin_plan::time::Timestamp;
 
     use super::*;
-    use crate::{Role, Terms};
+    use crate::{CertificateTerms, Role};
 
     const FROM: Timestamp = Timestamp(1_700_000_000_000);
     const UNTIL: Timestamp = Timestamp(1_900_000_000_000);
@@ -226,7 +226,8 @@ mod tests {
     }
 
     fn issue(authority: &Authority) -> Credentials {
-        let terms = Terms { from: FROM, tls_until: UNTIL, identity_until: UNTIL, hosts: Vec::new() };
+        let terms =
+            CertificateTerms { from: FROM, tls_until: UNTIL, identity_until: UNTIL, hosts: Vec::new() };
         authority.issue(Role::Site, &"va".parse().unwrap(), &terms).unwrap()
     }
 

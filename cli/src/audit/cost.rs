@@ -115,7 +115,7 @@ impl From<Accountant> for cost::Accountant {
     }
 }
 
-impl From<Relation> for accountant::Relation {
+impl From<Relation> for accountant::Adjacency {
     fn from(relation: Relation) -> Self {
         match relation {
             Relation::ZeroOut => Self::ZeroOut,

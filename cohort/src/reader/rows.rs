@@ -11,7 +11,7 @@ use super::Reader;
 use crate::declared::Declared;
 use crate::error::CohortError;
 use crate::limits::Limits;
-use crate::mismatch::{Kind, Mismatch};
+use crate::mismatch::{Mismatch, RecordKind};
 use crate::split::Patient;
 use crate::split::identity::Place;
 use crate::split::list::Lines;
@@ -156,6 +156,6 @@ impl<S: RowSource> RowReader<S> {
 fn table(need: &DataNeed) -> Result<&TableNeed, Mismatch> {
     match need {
         DataNeed::Table(need) => Ok(need),
-        DataNeed::Images(_) => Err(Mismatch::Kind { plan: Kind::Images, cohort: Kind::Table }),
+        DataNeed::Images(_) => Err(Mismatch::Kind { plan: RecordKind::Images, cohort: RecordKind::Table }),
     }
 }

@@ -12,7 +12,7 @@ use crate::declared::Declared;
 use crate::error::CohortError;
 use crate::image::scan::{Found, Read, ScanRead, Visit};
 use crate::limits::{Limits, SliceSize, holds};
-use crate::mismatch::{Kind, Mismatch};
+use crate::mismatch::{Mismatch, RecordKind};
 use crate::split::Patient;
 use crate::split::identity::Place;
 use crate::split::pattern::PatientPattern;
@@ -130,7 +130,7 @@ impl<S: ScanSource> ScanReader<S> {
 fn images(need: &DataNeed) -> Result<ImageNeed, Mismatch> {
     match need {
         DataNeed::Images(need) => Ok(*need),
-        DataNeed::Table(_) => Err(Mismatch::Kind { plan: Kind::Table, cohort: Kind::Images }),
+        DataNeed::Table(_) => Err(Mismatch::Kind { plan: RecordKind::Table, cohort: RecordKind::Images }),
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::description::Description;
 use crate::error::CohortError;
-use crate::mismatch::Kind;
+use crate::mismatch::RecordKind;
 use crate::reader::Reader;
 use crate::reader::rows::RowReader;
 use crate::reader::scans::ScanReader;
@@ -46,11 +46,11 @@ pub enum Source {
 
 impl Source {
     /// Returns what kind of records there are.
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> RecordKind {
         match self {
-            Self::Table(_) | Self::JsonLines(_) | Self::SyntheticTable(_) => Kind::Table,
+            Self::Table(_) | Self::JsonLines(_) | Self::SyntheticTable(_) => RecordKind::Table,
             Self::Images(_) | Self::Pictures(_) | Self::SyntheticImages(_) | Self::SyntheticHippocampi(_) => {
-                Kind::Images
+                RecordKind::Images
             }
         }
     }

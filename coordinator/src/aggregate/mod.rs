@@ -83,7 +83,7 @@ impl Aggregation {
     #[must_use]
     pub fn new(plan: &Plan, job: Job) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "patients and grid units are far below 2^52")]
-        let (patients, below) = (job.patients as f64, plan.norm_split().below as f64);
+        let (patients, below) = (job.patients as f64, plan.norm_division().below as f64);
         let nominal_batch = patients * plan.training.sampling.to_f64();
         let scale = match &plan.training.site {
             SiteTraining::Gradient => -plan.update_unit(job.clip) / nominal_batch,

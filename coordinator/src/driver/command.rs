@@ -24,7 +24,7 @@ pub enum Command {
     /// The numbered subscription is over.
     Unsubscribe(SiteName, u64),
     /// A researcher opens a study.
-    Open(Box<Opening>, Reply<()>),
+    Open(Box<NewStudy>, Reply<()>),
     /// Somebody ends a study.
     Cancel(Identity, StudyId, Reply<()>),
     /// Somebody watches a study.
@@ -43,7 +43,7 @@ pub enum Command {
 
 /// A researcher's wish to open a study, with a verified plan.
 #[derive(Debug)]
-pub struct Opening {
+pub struct NewStudy {
     /// The plan.
     pub plan: Plan,
     /// As it came.

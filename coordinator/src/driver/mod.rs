@@ -20,12 +20,12 @@ use fedtwin_certs::{Identity, LogSigner};
 use fedtwin_daemon::clock;
 use fedtwin_plan::{SiteName, StudyId, Timestamp};
 use fedtwin_proto::domain::AttemptKey;
-use fedtwin_secagg::coordinator::{Failure, Opened};
+use fedtwin_secagg::coordinator::{Failure, Unmasking};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use self::command::{Command, Opening, Refused, Reply, Subscription};
+pub use self::command::{Command, NewStudy, Refused, Reply, Subscription};
 use self::ended::EndedStudies;
 use self::opening::{Prepared, Preparing};
 use crate::access::Call;
@@ -66,7 +66,7 @@ enum Done {
     Prepared(Box<Prepared>),
     Aggregated(StudyId, Result<Models, String>),
     /// Secrets were found, or not, in the attempt with that number.
-    Opened(StudyId, u32, Result<Opened, Failure>),
+    Opened(StudyId, u32, Result<Unmasking, Failure>),
     /// Files were removed.
     Swept,
 }

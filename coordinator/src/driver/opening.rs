@@ -11,7 +11,7 @@ use fedtwin_daemon::{clock, program};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, ResearcherName, StudyId};
 
-use super::{Done, Driver, Opening, Refused, Reply, answer, jobs};
+use super::{Done, Driver, NewStudy, Refused, Reply, answer, jobs};
 use crate::access::Call;
 use crate::initial;
 use crate::study::{Input, Study};
@@ -35,8 +35,8 @@ pub(super) struct Prepared {
 
 impl Driver {
     /// Begins to open a study; the answer comes when it is open.
-    pub(super) fn open_study(&mut self, opening: Opening, reply: Reply<()>) {
-        let Opening { plan, signed, caller } = opening;
+    pub(super) fn open_study(&mut self, opening: NewStudy, reply: Reply<()>) {
+        let NewStudy { plan, signed, caller } = opening;
         let opener = caller.researcher().expect("only researchers open studies");
         if let Err(refused) = self.register.admit(&plan, &opener, clock::now()) {
             tracing::warn!(%caller, study = %plan.study.id, %refused, "a study was not admitted");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fedtwin_certs::{Authority, Credentials, Role, Terms};
+use fedtwin_certs::{Authority, CertificateTerms, Credentials, Role};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, ResearcherName};
 use fedtwin_proto::domain::{Answer, Event, Notice, StudyOutcome};
@@ -76,7 +76,7 @@ impl Bench {
         let until = now + Duration::from_secs(1_000_000);
         let authority = Authority::create(&"fed".parse().unwrap(), now, until).unwrap();
         let hosts = vec!["localhost".to_owned()];
-        let terms = Terms { from: now, tls_until: until, identity_until: until, hosts };
+        let terms = CertificateTerms { from: now, tls_until: until, identity_until: until, hosts };
         let hub = authority.issue(Role::Coordinator, &"hub".parse().unwrap(), &terms).unwrap();
         Self { folder: tempfile::tempdir().unwrap(), hub: Arc::new(hub) }
     }

@@ -21,7 +21,7 @@ use fedtwin_audit_log::proof::consistency;
 use fedtwin_audit_log::{Checkpoint, Copied, NotContinued, PublicKey as LogKey};
 use fedtwin_certs::{Credentials, LogSigner, PublicKey};
 use fedtwin_plan::{SiteName, Timestamp};
-use fedtwin_privacy::ledger::Opened;
+use fedtwin_privacy::ledger::Owner;
 use fedtwin_privacy::ledger::witness::{RolledBack, compare, origin};
 use fedtwin_proto::domain::{Growth, LedgerEntries, MirrorState, Sighting};
 use fedtwin_proto::limits::{KEY_CHANGES_MAX, NOTE_BYTES_MAX, WITNESSED_MAX};
@@ -155,7 +155,7 @@ impl Mirrors {
         };
         self.store.save_ledger_key(site, copy.key()).map_err(storage)?;
         let federation = self.credentials.identity().federation.clone();
-        let origin = origin(&Opened { federation, site: site.clone() });
+        let origin = origin(&Owner { federation, site: site.clone() });
         let note = std::fs::read_to_string(self.store.checkpoint(site)).unwrap_or_default();
         let held = all_keys(&copy).find_map(|key| Held::read(&note, &origin, &key, &copy));
         let mut mirror = Mirror { subscriber, origin, copy, bytes, held, remembered: None };

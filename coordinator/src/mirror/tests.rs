@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fedtwin_audit_log::key_change::Old;
 use fedtwin_audit_log::{LogFile, Signer, succeeds};
-use fedtwin_certs::{Authority, Role, Terms};
+use fedtwin_certs::{Authority, CertificateTerms, Role};
 
 use super::*;
 
@@ -31,7 +31,7 @@ impl Bench {
         let authority = Authority::create(&"fed".parse().unwrap(), NOW, until).unwrap();
         let issue = |role, name: &str, hosts: &[&str]| {
             let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-            let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts };
+            let terms = CertificateTerms { from: NOW, tls_until: until, identity_until: until, hosts };
             Arc::new(authority.issue(role, &name.parse().unwrap(), &terms).unwrap())
         };
         let sites = [issue(Role::Site, "va", &[]), issue(Role::Site, "vb", &[])];
@@ -41,7 +41,8 @@ impl Bench {
 
     fn issue(&self, role: Role, name: &str) -> Arc<Credentials> {
         let until = NOW + Duration::from_secs(1_000_000);
-        let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
+        let terms =
+            CertificateTerms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
         Arc::new(self.authority.issue(role, &name.parse().unwrap(), &terms).unwrap())
     }
 

@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::Context;
 use super::files::{self, FileStream};
 use crate::access::Call;
-use crate::driver::{Command, Opening};
+use crate::driver::{Command, NewStudy};
 use crate::initial::{Incoming, InitialError};
 use crate::words;
 
@@ -122,7 +122,7 @@ impl Research for ResearchService {
         let signed = SignedPlan::try_from(request.into_inner())?;
         let plan = self.verified(&researcher, &signed)?;
         let digest = signed.digest();
-        let opening = Box::new(Opening { plan, signed, caller: researcher });
+        let opening = Box::new(NewStudy { plan, signed, caller: researcher });
         self.context.ask(|reply| Command::Open(opening, reply)).await?;
         Ok(Response::new(wire::StudyOpened { plan: bytes::Bytes::copy_from_slice(&digest.0) }))
     }

@@ -15,13 +15,13 @@ use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, ResearcherName, SiteName, Timestamp};
 use fedtwin_proto::domain::{Answer, AttemptKey, Event, Notice, StudyOutcome};
-use fedtwin_secagg::coordinator::{Failure, FromSite, Opened, Reconstruction};
+use fedtwin_secagg::coordinator::{Failure, FromSite, Reconstruction, Unmasking};
 use fedtwin_secagg::mask::Masks;
 
 use self::measurement::Measurement;
 use self::told::Told;
 use self::turn::Turn;
-use crate::attempt::{Attempt, Outcome};
+use crate::attempt::{Attempt, AttemptOutcome};
 use crate::record::Record;
 use crate::spool::Update;
 
@@ -49,7 +49,7 @@ struct Base {
 enum Phase {
     Joining { deadline: Timestamp, model: Digest },
     Running { open: OpenAttempt, attempt: Attempt },
-    Aggregating { key: AttemptKey, outcome: Outcome },
+    Aggregating { key: AttemptKey, outcome: AttemptOutcome },
     Measuring(Measurement),
     Closed(StudyOutcome),
 }
@@ -88,7 +88,7 @@ pub enum Input {
     /// Somebody who may ends the study; the text says who.
     Cancelled(String),
     /// What came of an [`Effect::Open`] of the attempt with that number.
-    Opened(u32, Result<Opened, Failure>),
+    Opened(u32, Result<Unmasking, Failure>),
     /// The round's updates became a model, or could not.
     Aggregated(Result<Models, String>),
     /// Time passed.
@@ -117,7 +117,7 @@ pub enum Effect {
     Accept,
     /// What was just given does not count.
     Reject(String),
-    /// Find the masks of an attempt's sum, off the driver's task, for [`Input::Opened`].
+    /// Find the masks of an attempt's sum, off the driver's task, for [`Input::Unmasking`].
     Open(u32, Box<Reconstruction>),
     /// Make the next global model of these updates.
     Aggregate(Job),

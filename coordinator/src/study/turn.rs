@@ -14,7 +14,7 @@ use fedtwin_secagg::{AttemptPlace, Context};
 
 use super::told::Told;
 use super::{Base, Effect, Input, Job, Models, OpenAttempt, Phase, join};
-use crate::attempt::{self, Attempt, Outcome, Terms};
+use crate::attempt::{self, Attempt, AttemptOutcome, AttemptTerms};
 use crate::record::Record;
 use crate::secure::SecureTerms;
 
@@ -216,7 +216,7 @@ impl Turn<'_> {
         let sites = members.keys().cloned().collect();
         self.effects.push(Effect::Publish(Event::AttemptStarted { round, attempt, sites }));
         let clip = models.clip.unwrap_or(self.base.plan.clip());
-        let terms = Terms {
+        let terms = AttemptTerms {
             members: members.keys().cloned().collect(),
             sites_min,
             join: join(&self.base.plan),
@@ -323,7 +323,7 @@ impl Turn<'_> {
         Phase::Closed(outcome)
     }
 
-    fn publish_closed(&mut self, key: AttemptKey, outcome: &Outcome, models: Option<Models>) {
+    fn publish_closed(&mut self, key: AttemptKey, outcome: &AttemptOutcome, models: Option<Models>) {
         let AttemptKey { study, round, attempt } = key;
         let updates = outcome.updates.iter().map(|(site, update)| (site.clone(), update.digest)).collect();
         let model = models.map(|models| models.global);

@@ -29,7 +29,7 @@ use super::tuning;
 
 /// What a listener takes at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// Handshakes under way.
     pub handshakes: usize,
     /// Open connections.
@@ -40,7 +40,7 @@ pub struct Limits {
     pub silence: Duration,
 }
 
-impl Default for Limits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             handshakes: HANDSHAKES_MAX,
@@ -153,7 +153,7 @@ impl Stream for Incoming {
 ///
 /// A failed handshake is logged with its reason and concerns nobody else.
 #[must_use]
-pub fn accept(listener: TcpListener, config: Arc<ServerConfig>, limits: Limits) -> Incoming {
+pub fn accept(listener: TcpListener, config: Arc<ServerConfig>, limits: ConnectionLimits) -> Incoming {
     let (ready, connections) = mpsc::channel(READY_MAX);
     let door = Door {
         acceptor: TlsAcceptor::from(config),

@@ -9,7 +9,7 @@ mod handshakes;
 mod places;
 mod tuning;
 
-pub use accept::{Incoming, Limits, Peer, PeerStream, accept};
+pub use accept::{ConnectionLimits, Incoming, Peer, PeerStream, accept};
 pub use calls::{Answered, CountCalls, Counted, holding};
 pub use connect::{ConnectError, connect};
 pub use places::{Full, Place, Places};

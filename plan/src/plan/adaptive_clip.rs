@@ -28,14 +28,14 @@ pub struct AdaptiveClip {
 
 /// How a contribution's integer norm is divided: `gradient^2 + below^2 <= C_int^2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NormSplit {
+pub struct NormDivision {
     /// The largest norm of the gradient's part, in grid units.
     pub gradient: u64,
     /// The magnitude of the indicator, in grid units; 0 without one.
     pub below: u64,
 }
 
-impl NormSplit {
+impl NormDivision {
     /// Leaves the whole norm to the gradient.
     #[must_use]
     pub fn whole(c_int: u64) -> Self {
@@ -46,7 +46,7 @@ impl NormSplit {
 impl AdaptiveClip {
     /// Divides `c_int`, which is below 2^31; both parts are rounded down.
     #[must_use]
-    pub fn split(&self, c_int: u64) -> NormSplit {
+    pub fn divide(&self, c_int: u64) -> NormDivision {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_precision_loss,
@@ -54,7 +54,7 @@ impl AdaptiveClip {
             reason = "C_int is below 2^31 and the share within (0, 1)"
         )]
         let below = (c_int as f64 * self.share.get()) as u64;
-        NormSplit { gradient: (c_int * c_int - below * below).isqrt(), below }
+        NormDivision { gradient: (c_int * c_int - below * below).isqrt(), below }
     }
 
     /// Returns the next clip after a round in which the fraction `below` of gradients, as the noisy sum says
@@ -85,13 +85,13 @@ mod tests {
     fn the_parts_never_exceed_the_whole_and_waste_little() {
         for c_int in [1, 2, 100, 65_536, (1 << 31) - 1] {
             for share in [1e-9, 0.1, 0.5, 0.71, 0.999_999] {
-                let NormSplit { gradient, below } = clip(share).split(c_int);
+                let NormDivision { gradient, below } = clip(share).divide(c_int);
                 let squares = |value: u64| u128::from(value).pow(2);
                 assert!(squares(gradient) + squares(below) <= squares(c_int), "{c_int} {share}");
                 assert!(squares(gradient + 1) + squares(below) > squares(c_int), "{c_int} {share}");
             }
         }
-        assert_eq!(clip(0.6).split(1000), NormSplit { gradient: 800, below: 600 });
+        assert_eq!(clip(0.6).divide(1000), NormDivision { gradient: 800, below: 600 });
     }
 
     #[test]

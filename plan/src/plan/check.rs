@@ -1,6 +1,6 @@
 //! What a plan's values must be in relation to each other.
 
-use super::{Calibrated, MetricsNoise, NormSplit, PlanFile, Privacy, Rounds, SharedNoise, SiteTraining};
+use super::{Calibrated, MetricsNoise, NormDivision, PlanFile, Privacy, Rounds, SharedNoise, SiteTraining};
 use crate::cohort_need::DataNeed;
 use crate::numbers::{Interval, Positive};
 use crate::secure_group;
@@ -190,7 +190,7 @@ impl PlanFile {
             );
             return Err(Problem::new("calibrated.c_int", message));
         }
-        let NormSplit { gradient, below } = self.norm_split();
+        let NormDivision { gradient, below } = self.norm_division();
         if gradient == 0 || (below == 0 && self.training.adaptive_clip.is_some()) {
             let message = "leaves no grid unit for the indicator, or none for the gradient";
             return Err(Problem::new("training.adaptive_clip.share", message));

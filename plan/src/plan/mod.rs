@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
-pub use self::adaptive_clip::{AdaptiveClip, NormSplit};
+pub use self::adaptive_clip::{AdaptiveClip, NormDivision};
 pub use self::augmentation::{Augmentation, Axis};
 pub use self::metrics::{Metrics, MetricsNoise};
 pub use self::privacy::{Calibrated, LocalNoise, Mode, NoNoise, Privacy, SharedNoise, Target};
@@ -293,10 +293,10 @@ impl<C> PlanFile<C> {
 impl PlanFile {
     /// Returns how the integer norm of a contribution is divided between its gradient and the indicator.
     #[must_use]
-    pub fn norm_split(&self) -> NormSplit {
+    pub fn norm_division(&self) -> NormDivision {
         let c_int = self.calibrated.c_int;
         let adaptive = self.training.adaptive_clip.as_ref();
-        adaptive.map_or(NormSplit::whole(c_int), |adaptive| adaptive.split(c_int))
+        adaptive.map_or(NormDivision::whole(c_int), |adaptive| adaptive.divide(c_int))
     }
 
     /// Returns the real value of one integer unit of a gradient in a round with this clip: the clip over
@@ -304,7 +304,7 @@ impl PlanFile {
     #[must_use]
     pub fn gradient_unit(&self, clip: Positive) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "the same rounding at every party")]
-        let gradient = self.norm_split().gradient as f64;
+        let gradient = self.norm_division().gradient as f64;
         clip.get() / gradient
     }
 

@@ -4,7 +4,7 @@ use crate::accountant::{GaussianEvent, Segment};
 
 /// What a neighbouring cohort is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Relation {
+pub enum Adjacency {
     /// One patient's contributions become zero; the cohort's size stays, and is public. What ledgers state.
     #[default]
     ZeroOut,
@@ -12,7 +12,7 @@ pub enum Relation {
     ReplaceOne,
 }
 
-impl std::fmt::Display for Relation {
+impl std::fmt::Display for Adjacency {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::ZeroOut => "zero-out",

@@ -1,25 +1,25 @@
 //! What a study costs: from events, which are integers, to epsilon at a delta.
 //!
-//! Relation: zero out one patient, with the cohort's size declared and public; [`Relation::ReplaceOne`] is for
+//! Relation: zero out one patient, with the cohort's size declared and public; [`Adjacency::ReplaceOne`] is for
 //! comparisons. Three accountants, each an upper bound: the exact curve of steps without sampling ([`gdp`]),
 //! privacy-loss distributions ([`pld`]) and dense Renyi orders ([`rdp`]). Every rounding goes towards spending more.
 //!
 //! What adds up over studies that were chosen after seeing earlier results is a Renyi divergence at one fixed order
-//! ([`rdp_cost`]) or the square of a [`certificate()`]'s mu, never an epsilon and never a privacy-loss distribution.
+//! ([`rdp_cost`]) or the square of a [`gaussian_bound()`]'s mu, never an epsilon and never a privacy-loss distribution.
 //! Left out on purpose: the central-limit approximation of Gaussian privacy, which understates.
 
 pub mod calibrate;
-pub mod certificate;
 pub mod event;
+pub mod gaussian_bound;
 pub mod gdp;
 pub mod mechanism;
 pub mod pld;
 pub mod rdp;
 
 pub use calibrate::{Calibration, CalibrationError, Target, calibrate, noise_multiplier};
-pub use certificate::certificate;
 pub use event::{GaussianEvent, IntegerClip, NoiseBits, NoiseShares, published_noise};
-pub use mechanism::{Event, Mechanism, Relation};
+pub use gaussian_bound::gaussian_bound;
+pub use mechanism::{Adjacency, Event, Mechanism};
 pub use rdp::Order;
 
 /// Steps of a Poisson-subsampled Gaussian mechanism with sensitivity 1.
@@ -118,12 +118,12 @@ pub fn epsilon(events: &[GaussianEvent], delta: f64) -> Epsilon {
 #[must_use]
 pub fn epsilon_of(segments: &[Segment], delta: f64) -> Epsilon {
     let events: Vec<_> = segments.iter().map(|&segment| Event::from(segment)).collect();
-    best_epsilon(&events, delta, Relation::ZeroOut)
+    best_epsilon(&events, delta, Adjacency::ZeroOut)
 }
 
 /// Returns the smallest valid epsilon of any events together at `delta`, in (0, 1); infinite where nothing is proven.
 #[must_use]
-pub fn best_epsilon(events: &[Event], delta: f64, relation: Relation) -> Epsilon {
+pub fn best_epsilon(events: &[Event], delta: f64, relation: Adjacency) -> Epsilon {
     if let Some(mu) = unsampled_mu(events, relation) {
         return Epsilon { value: gdp::epsilon(mu, delta), accountant: Accountant::Gdp };
     }
@@ -134,7 +134,7 @@ pub fn best_epsilon(events: &[Event], delta: f64, relation: Relation) -> Epsilon
 
 /// Returns the smallest valid delta of any events together at `epsilon`, at least 0.
 #[must_use]
-pub fn best_delta(events: &[Event], epsilon: f64, relation: Relation) -> f64 {
+pub fn best_delta(events: &[Event], epsilon: f64, relation: Adjacency) -> f64 {
     match unsampled_mu(events, relation) {
         Some(mu) => gdp::delta(epsilon, mu),
         None => pld::delta(events, epsilon, relation),
@@ -143,23 +143,23 @@ pub fn best_delta(events: &[Event], epsilon: f64, relation: Relation) -> f64 {
 
 /// Returns the mu of events that are all Gaussian, with all patients in every step; nothing for others.
 #[must_use]
-pub fn unsampled_mu(events: &[Event], relation: Relation) -> Option<f64> {
+pub fn unsampled_mu(events: &[Event], relation: Adjacency) -> Option<f64> {
     let segments: Option<Vec<_>> = events.iter().map(Event::segment).collect();
     let segments = segments.filter(|segments| segments.iter().all(Segment::is_unsampled))?;
     // Replacing a contribution moves a sum by twice what taking it away does.
     Some(match relation {
-        Relation::ZeroOut => mu(&segments),
-        Relation::ReplaceOne => 2.0 * mu(&segments),
+        Adjacency::ZeroOut => mu(&segments),
+        Adjacency::ReplaceOne => 2.0 * mu(&segments),
     })
 }
 
 /// Returns events as steps of the Poisson-subsampled Gaussian mechanism, whose Renyi divergences are known, or nothing
 /// where one is another mechanism or the relation is not the one of those divergences.
 #[must_use]
-pub fn segments_of(events: &[Event], relation: Relation) -> Option<Vec<Segment>> {
+pub fn segments_of(events: &[Event], relation: Adjacency) -> Option<Vec<Segment>> {
     match relation {
-        Relation::ZeroOut => events.iter().map(Event::segment).collect(),
-        Relation::ReplaceOne => None,
+        Adjacency::ZeroOut => events.iter().map(Event::segment).collect(),
+        Adjacency::ReplaceOne => None,
     }
 }
 

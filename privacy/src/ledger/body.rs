@@ -14,7 +14,7 @@ use crate::ledger::cost::Cost;
 #[serde(tag = "entry", rename_all = "kebab-case")]
 pub enum Body {
     /// The ledger begins.
-    Opened(Opened),
+    Opened(Owner),
     /// A person opened a cohort's budget for one purpose.
     BudgetOpened(BudgetOpened),
     /// A person raised a budget.
@@ -62,7 +62,7 @@ pub enum Protection {
 /// Whose ledger this is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Opened {
+pub struct Owner {
     /// The federation.
     pub federation: FederationName,
     /// The site.

@@ -3,11 +3,11 @@
 //! A budget adds up one of two quantities, both of which stay valid bounds when studies are chosen after
 //! seeing earlier results, as sums of privacy-loss distributions do not:
 //!
-//! - [`Kind::Rdp`]: the Renyi divergence at one order, fixed when the budget is opened (Feldman and
+//! - [`BudgetKind::Rdp`]: the Renyi divergence at one order, fixed when the budget is opened (Feldman and
 //!   Zrnic, "Individual Privacy Accounting via a Renyi Filter", 2021, arXiv 2008.11193, theorem 4.3).
-//! - [`Kind::Gdp`]: mu squared of Gaussian differential privacy (Smith and Thakurta, "Fully Adaptive
+//! - [`BudgetKind::Gdp`]: mu squared of Gaussian differential privacy (Smith and Thakurta, "Fully Adaptive
 //!   Composition for Gaussian Differential Privacy", 2022, arXiv 2210.17520, theorem 3.1). Steps with all
-//!   patients have an exact mu. A block of sampled steps has a certificate (mu, delta0): outside of an
+//!   patients have an exact mu. A block of sampled steps has a Gaussian bound (mu, delta0): outside of an
 //!   event of probability delta0 it is mu-GDP. Blocks compose to mu^2 = sum of mu_b^2 and a probability of
 //!   at most the sum of delta0_b, so the epsilon of a spend is that of mu at delta less that sum. Each such
 //!   block takes [`BLOCK_PPM`] parts per million of the budget's delta, and all blocks of a cohort together
@@ -21,7 +21,7 @@ use fedtwin_plan::CohortName;
 use serde::{Deserialize, Serialize};
 
 use crate::accountant::rdp::{from_epsilon, to_epsilon};
-use crate::accountant::{GaussianEvent, Order, certificate, gdp, gdp_cost, rdp_cost};
+use crate::accountant::{GaussianEvent, Order, gaussian_bound, gdp, gdp_cost, rdp_cost};
 use crate::ledger::cost::{Cost, NANO, ceil, floor, to_units};
 
 /// What a budget is for.
@@ -62,7 +62,7 @@ pub enum Relation {
 /// What a budget adds up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case")]
-pub enum Kind {
+pub enum BudgetKind {
     /// Mu squared.
     Gdp,
     /// The Renyi divergence at one order.
@@ -72,7 +72,7 @@ pub enum Kind {
     },
 }
 
-impl Kind {
+impl BudgetKind {
     /// Returns the largest amount in units of 1e-9 that keeps to `epsilon` at `delta`, rounded down; zero
     /// where there is none.
     #[must_use]
@@ -84,7 +84,7 @@ impl Kind {
         floor(amount * (1.0 - 4.0 * f64::EPSILON) * NANO)
     }
 
-    /// Returns the parts per million of delta that certificates of a cohort's blocks may take.
+    /// Returns the parts per million of delta that Gaussian bounds of a cohort's blocks may take.
     #[must_use]
     pub fn slack_ppm_max(self) -> u32 {
         match self {
@@ -101,7 +101,7 @@ impl Kind {
         let (amount, delta_ppm) = match self {
             Self::Gdp => match gdp_cost(&block) {
                 Some(exact) => (exact, 0),
-                None => (certificate(&[block], delta.part(BLOCK_PPM)).powi(2), BLOCK_PPM),
+                None => (gaussian_bound(&[block], delta.part(BLOCK_PPM)).powi(2), BLOCK_PPM),
             },
             Self::Rdp { order_milli } => (rdp_cost(&block, order_milli), 0),
         };
@@ -122,7 +122,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for BudgetKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gdp => f.write_str("mu squared of Gaussian differential privacy"),
@@ -146,7 +146,7 @@ pub struct BudgetOpened {
     /// What a neighbouring cohort is.
     pub relation: Relation,
     /// What it adds up.
-    pub kind: Kind,
+    pub kind: BudgetKind,
     /// The delta at which epsilon is stated.
     pub delta: Delta,
     /// The cap in units of 1e-9, rounded down.
@@ -284,10 +284,10 @@ impl fmt::Display for Delta {
     }
 }
 
-/// The share of a budget's delta that one certificate takes: a hundred-thousandth.
+/// The part of a budget's delta that one Gaussian bound takes: a hundred-thousandth.
 pub const BLOCK_PPM: u32 = 10;
 
-/// The share that all certificates of a cohort may take: one hundredth, a thousand blocks of sampled steps.
+/// The part that all Gaussian bounds of a cohort may take: one hundredth, a thousand blocks of sampled steps.
 /// A hundredth of delta moves an epsilon of 1 at delta 1e-5 by 0.1 %.
 pub const SLACK_PPM_MAX: u32 = 10_000;
 

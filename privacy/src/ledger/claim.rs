@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::accountant::GaussianEvent;
-use crate::ledger::budget::{Delta, Kind};
+use crate::ledger::budget::{BudgetKind, Delta};
 use crate::ledger::cost::Cost;
 
 /// What a study may do for one purpose.
@@ -45,7 +45,7 @@ pub struct BlockId(pub u32);
 impl Claim {
     /// Prices attempts of `event` block by block, rounded up, for a budget of this kind at this delta.
     #[must_use]
-    pub fn priced(event: GaussianEvent, attempts_max: u32, blocks: u32, terms: (Kind, Delta)) -> Self {
+    pub fn priced(event: GaussianEvent, attempts_max: u32, blocks: u32, terms: (BudgetKind, Delta)) -> Self {
         let (shape, (kind, delta)) = (Shape::new(attempts_max, blocks), terms);
         let price = |attempts| if attempts == 0 { Cost::NONE } else { kind.price(&event, attempts, delta) };
         let spend = Spend::Priced { event, block: price(shape.attempts), rest: price(shape.rest) };

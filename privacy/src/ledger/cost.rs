@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Cost {
     /// Of what the budget's kind adds up, in units of 1e-9, rounded up.
     pub nano: u64,
-    /// Of the budget's delta, in parts per million: what certificates of sampled steps take.
+    /// Of the budget's delta, in parts per million: what Gaussian bounds of sampled steps take.
     pub delta_ppm: u32,
 }
 

@@ -31,8 +31,8 @@ use fedtwin_audit_log::{Appended, LeafHash, LogError, LogFile, PublicKey, Signer
 use fedtwin_plan::time::Timestamp;
 use fedtwin_plan::{Digest, StudyId};
 
-pub use body::{Attempt, Body, ClosedBy, Opened, Outcome, Protection, Round};
-pub use budget::{Approval, BudgetOpened, BudgetRaised, Delta, Kind, Purpose, Remark};
+pub use body::{Attempt, Body, ClosedBy, Outcome, Owner, Protection, Round};
+pub use budget::{Approval, BudgetKind, BudgetOpened, BudgetRaised, Delta, Purpose, Remark};
 pub use claim::{BlockId, Claim, Spend};
 pub use cost::Cost;
 pub use grant::{BlockGrant, Receipt, Reservation};
@@ -76,7 +76,7 @@ pub enum LedgerError {
     Empty,
     /// The file belongs to another site.
     #[error("the ledger belongs to site {} of federation {}", .0.site, .0.federation)]
-    Foreign(Opened),
+    Foreign(Owner),
     /// The request breaks a rule; of a study, that is in the ledger too.
     #[error(transparent)]
     Refused(#[from] Violation),
@@ -98,7 +98,7 @@ impl Ledger {
     /// Refuses a file that is in use, altered, shorter than acknowledged, or of another site.
     pub fn open(
         path: &Path,
-        owner: &Opened,
+        owner: &Owner,
         signer: Box<dyn Signer + Send>,
         now: Timestamp,
     ) -> Result<Self, LedgerError> {
@@ -111,7 +111,7 @@ impl Ledger {
     /// As [`Ledger::open`].
     pub fn open_on(
         disk: Box<dyn Disk>,
-        owner: &Opened,
+        owner: &Owner,
         (path, signer): (&Path, Box<dyn Signer + Send>),
         now: Timestamp,
     ) -> Result<Self, LedgerError> {

@@ -12,7 +12,7 @@ use fedtwin_audit_log::{LogError, PublicKey, Signer};
 use fedtwin_plan::time::Timestamp;
 
 use super::body::{Body, KeyChanged};
-use super::{Ledger, LedgerError, Opened};
+use super::{Ledger, LedgerError, Owner};
 
 /// A change of key: the old one, and who says why.
 pub struct Rekey<'a> {
@@ -29,7 +29,7 @@ impl Ledger {
     /// Refuses what [`Ledger::open`] refuses, a ledger that the old key did not sign, and one that is under the new key.
     pub fn rekey(
         path: &Path,
-        owner: &Opened,
+        owner: &Owner,
         signer: Box<dyn Signer + Send>,
         rekey: Rekey<'_>,
         now: Timestamp,
@@ -59,7 +59,7 @@ impl<'a> UnderOldKey<'a> {
     /// As [`Ledger::rekey`].
     pub fn open(
         path: &Path,
-        owner: &Opened,
+        owner: &Owner,
         signer: Box<dyn Signer + Send>,
         old: Old<'a>,
     ) -> Result<Self, LedgerError> {

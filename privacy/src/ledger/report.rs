@@ -4,7 +4,7 @@ use fedtwin_plan::{CohortName, Digest, StudyId};
 use serde::Serialize;
 
 use crate::ledger::body::Outcome;
-use crate::ledger::budget::{BudgetOpened, BudgetRaised, Delta, Kind, Purpose};
+use crate::ledger::budget::{BudgetKind, BudgetOpened, BudgetRaised, Delta, Purpose};
 use crate::ledger::claim::{BlockId, Claim, Spend};
 use crate::ledger::cost::Cost;
 use crate::ledger::state::{BudgetState, CohortState, LedgerState, Progress, StudyState};
@@ -153,7 +153,7 @@ impl CohortReport {
 
     /// Returns the kind and the delta that all budgets have.
     #[must_use]
-    pub fn terms(&self) -> Option<(Kind, Delta)> {
+    pub fn terms(&self) -> Option<(BudgetKind, Delta)> {
         self.budgets.first().map(|budget| (budget.opened.kind, budget.opened.delta))
     }
 }
@@ -198,7 +198,7 @@ impl LedgerState {
 
 /// How a cohort's amounts imply epsilons.
 struct Pricing {
-    terms: Option<(Kind, Delta)>,
+    terms: Option<(BudgetKind, Delta)>,
     slack_left_ppm: u32,
 }
 

@@ -6,7 +6,9 @@ use fedtwin_plan::{CohortName, Digest, StudyId};
 
 use crate::accountant::GaussianEvent;
 use crate::ledger::body::{Body, StudyReserved};
-use crate::ledger::budget::{Approval, BudgetOpened, BudgetRaised, Delta, Kind, Purpose, Relation, Unit};
+use crate::ledger::budget::{
+    Approval, BudgetKind, BudgetOpened, BudgetRaised, Delta, Purpose, Relation, Unit,
+};
 use crate::ledger::claim::Claim;
 use crate::ledger::cost::floor;
 use crate::ledger::state::{LedgerState, same_terms};
@@ -22,7 +24,7 @@ pub struct BudgetRequest {
     /// The cohort's declared size.
     pub patients: u32,
     /// What it adds up.
-    pub kind: Kind,
+    pub kind: BudgetKind,
     /// The largest epsilon of everything for this purpose together.
     pub epsilon: f64,
     /// The delta at which it is stated.

@@ -76,7 +76,7 @@ pub enum Violation {
     /// The study does not fit.
     #[error("{0}")]
     OverBudget(Box<Shortfall>),
-    /// The certificates of sampled steps have used up their share of delta.
+    /// The Gaussian bounds of sampled steps have used up their part of delta.
     #[error(
         "blocks of sampled steps may take {SLACK_PPM_MAX} millionths of the delta of cohort {cohort}, {left_ppm} are left and study {study} asks for {asked_ppm}"
     )]

@@ -8,7 +8,7 @@
 use fedtwin_audit_log::checkpoint::CheckpointError;
 use fedtwin_audit_log::{Checkpoint, LeafHash, Tree};
 
-use crate::ledger::{Ledger, Opened};
+use crate::ledger::{Ledger, Owner};
 
 /// The ledger is not the one that this site signed before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +37,7 @@ pub enum RolledBack {
 
 /// Returns the name under which a site's ledger is signed: `<federation>/<site>/ledger`.
 #[must_use]
-pub fn origin(owner: &Opened) -> String {
+pub fn origin(owner: &Owner) -> String {
     format!("{}/{}/ledger", owner.federation, owner.site)
 }
 

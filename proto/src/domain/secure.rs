@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fedtwin_plan::SiteName;
-use fedtwin_secagg::message::{Advert, Consent, Opening, SealedShares, Share, Split};
+use fedtwin_secagg::message::{Advert, Consent, Opening, Partition, SealedShares, Share};
 use fedtwin_secagg::site::ToSite;
 use prost::Message as _;
 
@@ -114,9 +114,9 @@ impl TryFrom<wire::SecureNotice> for SecureNotice {
                 ToSite::Roster(Arc::new(roster.adverts.iter().map(read_advert).collect::<Result<_, _>>()?))
             }
             wire::secure_notice::Step::Shares(shares) => ToSite::Shares(read_shares(&shares)?),
-            wire::secure_notice::Step::Split(split) => ToSite::Split(Split {
-                survivors: site_names("survivors", &split.survivors)?,
-                dropped: site_names("dropped", &split.dropped)?,
+            wire::secure_notice::Step::Partition(partition) => ToSite::Partition(Partition {
+                survivors: site_names("survivors", &partition.survivors)?,
+                dropped: site_names("dropped", &partition.dropped)?,
             }),
             wire::secure_notice::Step::Consents(consents) => {
                 ToSite::Consents(consents.consents.iter().map(read_consent).collect::<Result<_, _>>()?)
@@ -133,10 +133,12 @@ impl From<SecureNotice> for wire::SecureNotice {
                 adverts: adverts.iter().map(write_advert).collect(),
             }),
             ToSite::Shares(shares) => wire::secure_notice::Step::Shares(write_shares(shares)),
-            ToSite::Split(Split { survivors, dropped }) => wire::secure_notice::Step::Split(wire::Split {
-                survivors: survivors.into_iter().map(String::from).collect(),
-                dropped: dropped.into_iter().map(String::from).collect(),
-            }),
+            ToSite::Partition(Partition { survivors, dropped }) => {
+                wire::secure_notice::Step::Partition(wire::Partition {
+                    survivors: survivors.into_iter().map(String::from).collect(),
+                    dropped: dropped.into_iter().map(String::from).collect(),
+                })
+            }
             ToSite::Consents(consents) => wire::secure_notice::Step::Consents(wire::Consents {
                 consents: consents.into_iter().map(write_consent).collect(),
             }),
@@ -270,11 +272,11 @@ mod tests {
             let message = SecureMessage { key: key(), step };
             assert_eq!(SecureMessage::decode(&message.clone().encode()), Ok(message));
         }
-        let split = Split { survivors: [site("a"), site("b")].into(), dropped: [site("c")].into() };
+        let partition = Partition { survivors: [site("a"), site("b")].into(), dropped: [site("c")].into() };
         for step in [
             ToSite::Roster(Arc::new(vec![advert()])),
             ToSite::Shares(sealed()),
-            ToSite::Split(split),
+            ToSite::Partition(partition),
             ToSite::Consents(vec![consent()]),
         ] {
             let notice = SecureNotice { key: key(), step };

@@ -183,7 +183,7 @@ mod tests {
         bench.sign(&offered, "ada").unwrap();
         let plan: Plan = parse("plan", &std::fs::read_to_string(bench.path("plan.toml")).unwrap()).unwrap();
         assert!(plan.trained().values() < plan.architecture().values() / 5);
-        assert!(plan.norm_split().below > 0);
+        assert!(plan.norm_division().below > 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fedtwin_certs::{Authority, Role, Terms, folder};
+use fedtwin_certs::{Authority, CertificateTerms, Role, folder};
 use fedtwin_plan::Timestamp;
 
 /// A draft whose privacy is `local`.
@@ -28,7 +28,8 @@ pub(crate) fn federation(parent: &Path) -> PathBuf {
     let authority = Authority::create(&"demo".parse().unwrap(), NOW, NOW + YEAR).unwrap();
     folder::create_authority(&ca, &authority).unwrap();
     std::fs::create_dir(&holders).unwrap();
-    let terms = Terms { from: NOW, tls_until: NOW + YEAR, identity_until: NOW + YEAR, hosts: Vec::new() };
+    let terms =
+        CertificateTerms { from: NOW, tls_until: NOW + YEAR, identity_until: NOW + YEAR, hosts: Vec::new() };
     for (role, name) in [(Role::Researcher, "ada"), (Role::Site, "va"), (Role::Auditor, "eve")] {
         let issued = authority.issue(role, &name.parse().unwrap(), &terms).unwrap();
         folder::create_credentials(&holders.join(name), &issued).unwrap();

@@ -6,7 +6,7 @@ use fedtwin_plan::SiteName;
 
 use super::sharing::Roster;
 use super::{Aggregation, Effect, Failure, Openings, awaited, failed};
-use crate::message::{Consent, Split};
+use crate::message::{Consent, Partition};
 use crate::site::ToSite;
 
 /// Waits for masked vectors.
@@ -41,15 +41,15 @@ impl Vectors {
             return failed(failure);
         }
         let dropped = sharing.difference(&survivors).cloned().collect();
-        let split = Split { survivors, dropped };
-        let effects = split
+        let partition = Partition { survivors, dropped };
+        let effects = partition
             .survivors
             .iter()
-            .map(|site| Effect::Send(site.clone(), ToSite::Split(split.clone())))
+            .map(|site| Effect::Send(site.clone(), ToSite::Partition(partition.clone())))
             .collect();
-        let waiting = split.survivors.clone();
-        let signed = split.signed(&roster.binding);
-        let consents = Consents { roster, split, signed, waiting, given: BTreeMap::new() };
+        let waiting = partition.survivors.clone();
+        let signed = partition.signed(&roster.binding);
+        let consents = Consents { roster, partition, signed, waiting, given: BTreeMap::new() };
         (Aggregation::Consents(Box::new(consents)), effects)
     }
 }
@@ -57,7 +57,7 @@ impl Vectors {
 /// Collects consents.
 pub struct Consents {
     roster: Roster,
-    split: Split,
+    partition: Partition,
     signed: Vec<u8>,
     pub(super) waiting: BTreeSet<SiteName>,
     given: BTreeMap<SiteName, Consent>,
@@ -68,7 +68,7 @@ impl Consents {
         let key = self.roster.identities.get(site);
         let valid = key.is_some_and(|key| key.verifies(&self.signed, &consent.signature));
         if consent.site != *site || !valid {
-            return Err("the consent is not signed by the site for this split");
+            return Err("the consent is not signed by the site for this partition");
         }
         awaited(&mut self.waiting, site)?;
         self.given.insert(site.clone(), consent);
@@ -76,7 +76,7 @@ impl Consents {
     }
 
     pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {
-        let Self { roster, split, given, .. } = self;
+        let Self { roster, partition, given, .. } = self;
         let (opening, least): (BTreeSet<_>, _) = (given.keys().cloned().collect(), roster.threshold);
         if opening.len() < least {
             return failed(Failure::TooFew { step: "consents", found: opening.len(), least });
@@ -87,6 +87,6 @@ impl Consents {
             Effect::Send(site.clone(), ToSite::Consents(consents))
         });
         let effects = effects.collect();
-        (Aggregation::Openings(Box::new(Openings::new(roster, split, opening))), effects)
+        (Aggregation::Openings(Box::new(Openings::new(roster, partition, opening))), effects)
     }
 }

@@ -39,7 +39,7 @@ pub enum Aggregation {
     /// Collects openings.
     Openings(Box<Openings>),
     /// Knows the masks of the survivors' sum.
-    Opened(Opened),
+    Opened(Unmasking),
     /// Over; nothing was opened.
     Failed(Failure),
 }
@@ -75,7 +75,7 @@ pub enum Effect {
 
 /// How an attempt ended that opened a sum.
 #[derive(Debug)]
-pub struct Opened {
+pub struct Unmasking {
     /// The sites whose vectors are in the sum.
     pub survivors: BTreeSet<SiteName>,
     /// The masks that are left in it; take them off.
@@ -149,7 +149,7 @@ impl Aggregation {
 
     /// Takes what came of an [`Effect::Open`].
     #[must_use]
-    pub fn opened(self, result: Result<Opened, Failure>) -> (Self, Vec<Effect>) {
+    pub fn opened(self, result: Result<Unmasking, Failure>) -> (Self, Vec<Effect>) {
         match self {
             Self::Openings(openings) => openings.opened(result),
             // Nothing is under way elsewhere.

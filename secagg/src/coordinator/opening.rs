@@ -10,17 +10,17 @@ use std::sync::Arc;
 use fedtwin_plan::SiteName;
 
 use super::sharing::Roster;
-use super::{Aggregation, Effect, Failure, Opened, awaited, failed};
+use super::{Aggregation, Effect, Failure, Unmasking, awaited, failed};
 use crate::decode::{Decoded, Decoder};
 use crate::keys::{KeyPair, KeyUse};
 use crate::mask::{Masks, Sign};
-use crate::message::{Opening, Split, commitment};
+use crate::message::{Opening, Partition, commitment};
 use crate::shamir::Secret;
 
 /// Collects openings.
 pub struct Openings {
     roster: Arc<Roster>,
-    split: Arc<Split>,
+    partition: Arc<Partition>,
     pub(super) waiting: BTreeSet<SiteName>,
     given: BTreeMap<SiteName, Arc<Opening>>,
     /// The openings that a reconstruction under way was begun with.
@@ -30,14 +30,14 @@ pub struct Openings {
 }
 
 impl Openings {
-    pub(super) fn new(roster: Roster, split: Split, waiting: BTreeSet<SiteName>) -> Self {
-        let (roster, split) = (Arc::new(roster), Arc::new(split));
-        Self { roster, split, waiting, given: BTreeMap::new(), solving: None, tried: 0 }
+    pub(super) fn new(roster: Roster, partition: Partition, waiting: BTreeSet<SiteName>) -> Self {
+        let (roster, partition) = (Arc::new(roster), Arc::new(partition));
+        Self { roster, partition, waiting, given: BTreeMap::new(), solving: None, tried: 0 }
     }
 
     pub(super) fn take(&mut self, site: &SiteName, opening: Opening) -> Result<(), &'static str> {
-        if !self.split.survivors.iter().eq(opening.seeds.keys())
-            || !self.split.dropped.iter().eq(opening.keys.keys())
+        if !self.partition.survivors.iter().eq(opening.seeds.keys())
+            || !self.partition.dropped.iter().eq(opening.keys.keys())
         {
             return Err("an opening has a share of each survivor's seed and of each other's key");
         }
@@ -51,9 +51,9 @@ impl Openings {
         let found = self.given.len();
         if self.solving.is_none() && found > self.tried && found >= self.roster.threshold {
             self.solving = Some(found);
-            let (roster, split) = (Arc::clone(&self.roster), Arc::clone(&self.split));
+            let (roster, partition) = (Arc::clone(&self.roster), Arc::clone(&self.partition));
             let given = self.given.clone();
-            let reconstruction = Box::new(Reconstruction { roster, split, given });
+            let reconstruction = Box::new(Reconstruction { roster, partition, given });
             return (Aggregation::Openings(Box::new(self)), vec![Effect::Open(reconstruction)]);
         }
         if self.solving.is_none() && self.waiting.is_empty() {
@@ -65,7 +65,7 @@ impl Openings {
     }
 
     /// Ends the attempt, or waits for others whose shares may fit.
-    pub(super) fn opened(mut self, result: Result<Opened, Failure>) -> (Aggregation, Vec<Effect>) {
+    pub(super) fn opened(mut self, result: Result<Unmasking, Failure>) -> (Aggregation, Vec<Effect>) {
         match result {
             Ok(opened) => (Aggregation::Opened(opened), Vec::new()),
             Err(_) => {
@@ -80,7 +80,7 @@ impl Openings {
 #[derive(Clone)]
 pub struct Reconstruction {
     roster: Arc<Roster>,
-    split: Arc<Split>,
+    partition: Arc<Partition>,
     given: BTreeMap<SiteName, Arc<Opening>>,
 }
 
@@ -94,18 +94,18 @@ impl Reconstruction {
     ///
     /// # Errors
     /// Says that the shares do not give the secrets back; with further openings they may.
-    pub fn solve(&self) -> Result<Opened, Failure> {
+    pub fn solve(&self) -> Result<Unmasking, Failure> {
         let Roster { terms, adverts, binding, .. } = &*self.roster;
         let mut signed = Vec::new();
         let mut finder = Finder::new(self);
-        for site in &self.split.survivors {
+        for site in &self.partition.survivors {
             let committed = adverts[site].seed;
             let fits = |seed: &Secret| commitment(&terms.digest, site, seed) == committed;
             let seed = finder.find(&|opening| &opening.seeds[site].0, &fits)?;
             signed.push((seed, Sign::Plus));
         }
         let mut dropped = Vec::new();
-        for site in &self.split.dropped {
+        for site in &self.partition.dropped {
             let public = adverts[site].masking;
             let fits = |key: &Secret| KeyPair::new(key).public() == public;
             let key = finder.find(&|opening| &opening.keys[site].0, &fits)?;
@@ -113,7 +113,7 @@ impl Reconstruction {
         }
         signed.extend(self.shared(&dropped)?);
         let masks = Masks::new(terms.context.bits, binding, &signed);
-        Ok(Opened { survivors: self.split.survivors.clone(), masks })
+        Ok(Unmasking { survivors: self.partition.survivors.clone(), masks })
     }
 
     /// Agrees with all survivors in the name of sites that dropped out: some 40 µs each, on all processors.
@@ -125,7 +125,7 @@ impl Reconstruction {
             let mask = mask.map_err(|_weak| Failure::SharesDoNotFit)?;
             Ok((mask, Sign::of(peer, site)))
         };
-        let survivors = &self.split.survivors;
+        let survivors = &self.partition.survivors;
         let of_part = |part: &[(&SiteName, KeyPair)]| -> Result<Vec<_>, Failure> {
             part.iter().flat_map(|one| survivors.iter().map(move |peer| shared(one, peer))).collect()
         };

@@ -1,7 +1,7 @@
-//! A coordinator that lies about the split, with sites on its side, among as many sites as a plan may have.
+//! A coordinator that lies about the partition, with sites on its side, among as many sites as a plan may have.
 //!
 //! The victim is shown to some as a survivor and to others as dropped out: whoever is on its side gives shares of both its
-//! seed and its key. Corrupt sites are played here: they sign every split, and what they hold of others is open.
+//! seed and its key. Corrupt sites are played here: they sign every partition, and what they hold of others is open.
 
 use fedtwin_plan::secure_group::{colluders_max, threshold};
 use proptest::prelude::*;
@@ -65,8 +65,8 @@ impl Attempt {
         let victim = &sites[0];
         let threshold = threshold(sites.len());
         let all: BTreeSet<SiteName> = sites.iter().cloned().collect();
-        let with = Split { survivors: all.clone(), dropped: BTreeSet::new() };
-        let without = Split {
+        let with = Partition { survivors: all.clone(), dropped: BTreeSet::new() };
+        let without = Partition {
             survivors: all.iter().filter(|site| *site != victim).cloned().collect(),
             dropped: BTreeSet::from([victim.clone()]),
         };
@@ -83,15 +83,15 @@ impl Attempt {
                 let Held { key, seed } = &state.held[victim];
                 seeds.push((number, seed.clone()));
                 keys.push((number, key.clone()));
-                for (side, split) in [&with, &without].into_iter().enumerate() {
-                    let signature = state.attempt.identity.signer.sign(&split.signed(&state.binding));
+                for (side, partition) in [&with, &without].into_iter().enumerate() {
+                    let signature = state.attempt.identity.signer.sign(&partition.signed(&state.binding));
                     consents[side].push(Consent { site: site.clone(), signature });
                 }
                 continue;
             }
             // The victim itself refuses to have dropped out.
             let side = usize::from(number > 0 && !survives(number));
-            let (state, consent) = state.split([&with, &without][side].clone()).unwrap();
+            let (state, consent) = state.partition([&with, &without][side].clone()).unwrap();
             consents[side].push(consent);
             agreed[side].push((number, state));
         }
@@ -123,7 +123,7 @@ fn best_attack(sites: usize, corrupt: usize) -> bool {
 }
 
 #[test]
-fn no_split_by_side_of_the_victim_bares_it_among_150_and_256_sites() {
+fn no_partition_by_side_of_the_victim_bares_it_among_150_and_256_sites() {
     for sites in [150, 256] {
         assert!(!best_attack(sites, colluders_max(sites, sites)), "{sites}");
     }

@@ -1,7 +1,7 @@
 //! A site's half: what it sends, in order, and what it refuses.
 //!
 //! Each state is used up by the next message, and a refusal uses it up too: secrets are opened at most once in an
-//! attempt, for one roster and one split.
+//! attempt, for one roster and one partition.
 
 #[cfg(test)]
 mod lying_tests;
@@ -23,8 +23,8 @@ use zeroize::Zeroizing;
 use crate::context::Context;
 use crate::keys::{KeyPair, KeyUse, seal, unseal};
 use crate::mask::{Masks, Sign};
-use crate::message::{Advert, Consent, Opening, SealedShares, Share, Split, binding, commitment};
-use crate::shamir::{Secret, split};
+use crate::message::{Advert, Consent, Opening, Partition, SealedShares, Share, binding, commitment};
+use crate::shamir::{Secret, deal};
 use crate::site_mask::SiteMask;
 
 pub use refusal::Refusal;
@@ -40,7 +40,7 @@ pub struct Floor {
 
 /// Who a site is.
 #[derive(Clone)]
-pub struct Identity {
+pub struct SiteIdentity {
     /// Its name.
     pub site: SiteName,
     /// Its identity key.
@@ -54,9 +54,9 @@ pub enum Site {
     Joined(Box<Joined>),
     /// Sent its shares; waits for those of the others.
     Sharing(Box<Sharing>),
-    /// Has its masks; waits for the split, once its vector is sent.
+    /// Has its masks; waits for the partition, once its vector is sent.
     Masked(Box<Masked>),
-    /// Signed the split; waits for the others' consents.
+    /// Signed the partition; waits for the others' consents.
     Agreed(Box<Agreed>),
     /// Opened what it has to, or refused.
     Over,
@@ -70,7 +70,7 @@ pub enum ToSite {
     /// The shares that are for the site, each with the site that they come from.
     Shares(Vec<SealedShares>),
     /// Whose vectors are in the sum.
-    Split(Split),
+    Partition(Partition),
     /// The consents of the others.
     Consents(Vec<Consent>),
 }
@@ -96,7 +96,7 @@ impl Site {
     pub fn join(
         context: Context,
         floor: Floor,
-        identity: Identity,
+        identity: SiteIdentity,
         entropy: Zeroizing<[u8; 32]>,
     ) -> Result<(Self, Advert), Refusal> {
         let joined = Joined::new(context, floor, identity, entropy)?;
@@ -116,13 +116,13 @@ impl Site {
             (Self::Sharing(sharing), ToSite::Shares(shares)) => {
                 sharing.shares(shares).map(|(next, mask)| (Self::Masked(next), Reply::Mask(mask)))
             }
-            (Self::Masked(masked), ToSite::Split(split)) => {
-                masked.split(split).map(|(next, consent)| (Self::Agreed(next), Reply::Consent(consent)))
-            }
+            (Self::Masked(masked), ToSite::Partition(partition)) => masked
+                .partition(partition)
+                .map(|(next, consent)| (Self::Agreed(next), Reply::Consent(consent))),
             (Self::Agreed(agreed), ToSite::Consents(consents)) => {
                 agreed.consents(&consents).map(|opening| (Self::Over, Reply::Opening(opening)))
             }
-            (state, ToSite::Roster(_) | ToSite::Shares(_) | ToSite::Split(_) | ToSite::Consents(_)) => {
+            (state, ToSite::Roster(_) | ToSite::Shares(_) | ToSite::Partition(_) | ToSite::Consents(_)) => {
                 Err(Refusal::OutOfOrder { state: state.describe() })
             }
         };
@@ -136,7 +136,7 @@ impl Site {
         match self {
             Self::Joined(_) => "the site waits for the roster",
             Self::Sharing(_) => "the site waits for shares",
-            Self::Masked(_) => "the site waits for the split",
+            Self::Masked(_) => "the site waits for the partition",
             Self::Agreed(_) => "the site waits for consents",
             Self::Over => "the attempt is over for the site",
         }
@@ -148,7 +148,7 @@ struct Attempt {
     context: Context,
     digest: Digest,
     floor: Floor,
-    identity: Identity,
+    identity: SiteIdentity,
     masking_secret: Secret,
     seed: Secret,
 }
@@ -165,7 +165,7 @@ impl Joined {
     fn new(
         context: Context,
         floor: Floor,
-        identity: Identity,
+        identity: SiteIdentity,
         entropy: Zeroizing<[u8; 32]>,
     ) -> Result<Self, Refusal> {
         if !context.members.contains(&identity.site) {
@@ -206,8 +206,8 @@ impl Joined {
         let binding = binding(&self.attempt.digest, adverts.values());
         let own = &self.attempt.identity.site;
         let (sites, threshold) = (adverts.len(), threshold(adverts.len()));
-        let keys = split(&self.attempt.masking_secret, threshold, sites, &mut self.random);
-        let seeds = split(&self.attempt.seed, threshold, sites, &mut self.random);
+        let keys = deal(&self.attempt.masking_secret, threshold, sites, &mut self.random);
+        let seeds = deal(&self.attempt.seed, threshold, sites, &mut self.random);
         let sealing = KeyPair::new(&self.sealing_secret);
         let (mut outgoing, mut held) = (Vec::new(), BTreeMap::new());
         let mut envelopes = BTreeMap::new();
@@ -306,49 +306,50 @@ pub struct Masked {
 }
 
 impl Masked {
-    fn split(self, split: Split) -> Result<(Box<Agreed>, Consent), Refusal> {
+    fn partition(self, partition: Partition) -> Result<(Box<Agreed>, Consent), Refusal> {
         let Attempt { context, identity, .. } = &self.attempt;
-        if let Some(both) = split.survivors.intersection(&split.dropped).next() {
+        if let Some(both) = partition.survivors.intersection(&partition.dropped).next() {
             return Err(Refusal::OnBothSides(both.clone()));
         }
-        if !split.survivors.contains(&identity.site) {
+        if !partition.survivors.contains(&identity.site) {
             return Err(Refusal::OnNeitherSide(identity.site.clone()));
         }
-        let named = || split.survivors.iter().chain(&split.dropped);
+        let named = || partition.survivors.iter().chain(&partition.dropped);
         let out_of_place =
             |site: &&SiteName| !self.adverts.contains_key(*site) || self.silent.contains(*site);
         if let Some(site) = named().find(out_of_place) {
             return Err(Refusal::Stranger(site.clone()));
         }
-        let unnamed = |site: &&SiteName| !split.survivors.contains(*site) && !split.dropped.contains(*site);
+        let unnamed =
+            |site: &&SiteName| !partition.survivors.contains(*site) && !partition.dropped.contains(*site);
         if let Some(site) = self.held.keys().find(unnamed) {
             return Err(Refusal::OnNeitherSide(site.clone()));
         }
-        enough(split.survivors.len(), context.survivors_min)?;
-        enough(self.held.keys().filter(|site| split.survivors.contains(*site)).count(), self.threshold)?;
-        let signed = split.signed(&self.binding);
+        enough(partition.survivors.len(), context.survivors_min)?;
+        enough(self.held.keys().filter(|site| partition.survivors.contains(*site)).count(), self.threshold)?;
+        let signed = partition.signed(&self.binding);
         let consent = Consent { site: identity.site.clone(), signature: identity.signer.sign(&signed) };
         let Self { attempt, threshold, held, .. } = self;
-        Ok((Box::new(Agreed { attempt, threshold, held, split, signed }), consent))
+        Ok((Box::new(Agreed { attempt, threshold, held, partition, signed }), consent))
     }
 }
 
-/// Signed the split.
+/// Signed the partition.
 pub struct Agreed {
     attempt: Attempt,
     threshold: usize,
     held: BTreeMap<SiteName, Held>,
-    split: Split,
+    partition: Partition,
     signed: Vec<u8>,
 }
 
 impl Agreed {
     fn consents(self, consents: &[Consent]) -> Result<Opening, Refusal> {
-        let Self { attempt, threshold, held, split, signed } = self;
+        let Self { attempt, threshold, held, partition, signed } = self;
         // This site's own consent is one.
         let mut agreed = BTreeSet::from([&attempt.identity.site]);
         for Consent { site, signature } in consents {
-            if !held.contains_key(site) || !split.survivors.contains(site) {
+            if !held.contains_key(site) || !partition.survivors.contains(site) {
                 return Err(Refusal::Stranger(site.clone()));
             }
             let key = attempt.floor.pinned.get(site);
@@ -362,7 +363,7 @@ impl Agreed {
         enough(agreed.len(), threshold)?;
         let (mut seeds, mut keys) = (BTreeMap::new(), BTreeMap::new());
         for (site, Held { key, seed }) in held {
-            if split.survivors.contains(&site) {
+            if partition.survivors.contains(&site) {
                 seeds.insert(site, Share(seed));
             } else {
                 keys.insert(site, Share(key));

@@ -53,8 +53,8 @@ pub enum Refusal {
     /// A site is said to have survived and to have dropped out.
     #[error("{0} is said to have survived and to have dropped out: both openings would bare its vector")]
     OnBothSides(SiteName),
-    /// A site that shared its secrets is on neither side of the split.
-    #[error("{0} took part and is on neither side of the split")]
+    /// A site that shared its secrets is on neither side of the partition.
+    #[error("{0} took part and is on neither side of the partition")]
     OnNeitherSide(SiteName),
     /// A message that is not the next one: replayed, reordered, or asking a second time.
     #[error("this message is not the next one: {state}")]

@@ -18,7 +18,7 @@ fn check(lie: impl FnOnce(&mut ToSite), at: usize, expected: Refusal) {
 
 const ROSTER: usize = 0;
 const SHARES: usize = 1;
-const SPLIT: usize = 2;
+const PARTITION: usize = 2;
 const CONSENTS: usize = 3;
 
 fn name(text: &str) -> SiteName {
@@ -35,9 +35,9 @@ fn shares(message: &mut ToSite) -> &mut Vec<SealedShares> {
     shares
 }
 
-fn split_of(message: &mut ToSite) -> &mut Split {
-    let ToSite::Split(split) = message else { panic!("expected a split") };
-    split
+fn partition_of(message: &mut ToSite) -> &mut Partition {
+    let ToSite::Partition(partition) = message else { panic!("expected a partition") };
+    partition
 }
 
 fn consents(message: &mut ToSite) -> &mut Vec<Consent> {
@@ -48,7 +48,7 @@ fn consents(message: &mut ToSite) -> &mut Vec<Consent> {
 #[test]
 fn an_honest_attempt_is_refused_nowhere() {
     let federation = Federation::new(&["a", "b", "c", "d"], 3);
-    for at in [ROSTER, SHARES, SPLIT, CONSENTS] {
+    for at in [ROSTER, SHARES, PARTITION, CONSENTS] {
         assert_eq!(refusal(&federation, |_| {}, at), None);
     }
 }
@@ -172,44 +172,44 @@ fn shares_that_were_changed_or_swapped_are_refused() {
 }
 
 #[test]
-fn a_site_on_both_sides_of_the_split_is_refused() {
+fn a_site_on_both_sides_of_the_partition_is_refused() {
     let both = |message: &mut ToSite| {
-        split_of(message).dropped.insert(name("b"));
+        partition_of(message).dropped.insert(name("b"));
     };
-    check(both, SPLIT, Refusal::OnBothSides(name("b")));
+    check(both, PARTITION, Refusal::OnBothSides(name("b")));
 }
 
 #[test]
-fn a_split_that_leaves_somebody_out_is_refused() {
+fn a_partition_that_leaves_somebody_out_is_refused() {
     let neither = |message: &mut ToSite| {
-        split_of(message).survivors.remove(&name("b"));
+        partition_of(message).survivors.remove(&name("b"));
     };
-    check(neither, SPLIT, Refusal::OnNeitherSide(name("b")));
+    check(neither, PARTITION, Refusal::OnNeitherSide(name("b")));
     let without_me = |message: &mut ToSite| {
-        split_of(message).survivors.remove(&name("a"));
-        split_of(message).dropped.insert(name("a"));
+        partition_of(message).survivors.remove(&name("a"));
+        partition_of(message).dropped.insert(name("a"));
     };
-    check(without_me, SPLIT, Refusal::OnNeitherSide(name("a")));
+    check(without_me, PARTITION, Refusal::OnNeitherSide(name("a")));
     let stranger = |message: &mut ToSite| {
-        split_of(message).dropped.insert(name("stranger"));
+        partition_of(message).dropped.insert(name("stranger"));
     };
-    check(stranger, SPLIT, Refusal::Stranger(name("stranger")));
+    check(stranger, PARTITION, Refusal::Stranger(name("stranger")));
 }
 
 #[test]
 fn a_sum_of_too_few_survivors_is_refused() {
     let fewer = |message: &mut ToSite| {
         for site in ["c", "d"] {
-            split_of(message).survivors.remove(&name(site));
-            split_of(message).dropped.insert(name(site));
+            partition_of(message).survivors.remove(&name(site));
+            partition_of(message).dropped.insert(name(site));
         }
     };
-    check(fewer, SPLIT, Refusal::TooFew { found: 2, least: 3 });
+    check(fewer, PARTITION, Refusal::TooFew { found: 2, least: 3 });
 }
 
 #[test]
-fn consents_to_another_split_are_refused() {
-    // The others were shown a split in which d had dropped out.
+fn consents_to_another_partition_are_refused() {
+    // The others were shown a partition in which d had dropped out.
     let federation = Federation::new(&["a", "b", "c", "d"], 3);
     let (_, mut theirs) = federation.run().without_vector_of("d").message_to("b", CONSENTS);
     let other = consents(&mut theirs).iter().find(|consent| consent.site == name("c")).unwrap().clone();
@@ -233,7 +233,7 @@ fn too_few_or_repeated_consents_are_refused() {
 #[test]
 fn every_message_is_refused_out_of_its_turn() {
     let federation = Federation::new(&["a", "b", "c", "d"], 3);
-    let steps = [ROSTER, SHARES, SPLIT, CONSENTS];
+    let steps = [ROSTER, SHARES, PARTITION, CONSENTS];
     for turn in steps {
         for other in steps.into_iter().filter(|&other| other != turn) {
             let (site, _) = federation.run().message_to("a", turn);
@@ -253,8 +253,8 @@ fn nothing_is_opened_a_second_time() {
     let (site, message) = federation.run().message_to("a", CONSENTS);
     let (site, opening) = site.step(message.clone());
     assert!(matches!(opening, Ok(Reply::Opening(_))));
-    let (_, split) = federation.run().without_vector_of("d").message_to("a", SPLIT);
-    for second in [message, split] {
+    let (_, partition) = federation.run().without_vector_of("d").message_to("a", PARTITION);
+    for second in [message, partition] {
         let (state, found) = match &site {
             Site::Over => Site::Over.step(second),
             other => panic!("{other:?}"),

@@ -2,14 +2,14 @@
 
 use fedtwin_attack::attempts::compare_attempts;
 use fedtwin_attack::canary::Canaries;
-use fedtwin_attack::claim::Claim;
+use fedtwin_attack::claim::ClaimedCost;
 use fedtwin_attack::inversion::{invert_releases, invert_sums};
 use fedtwin_attack::membership::infer_membership;
 use fedtwin_attack::neighbours::{Alterable, Differences, compare_cohorts, compare_releases};
 use fedtwin_attack::planted::{Bug, Planted};
 use fedtwin_attack::report::{
-    AttackReport, AttemptReport, CanaryReport, Control, InversionReport, MembershipReport, NeighbourReport,
-    Outcome, SamplingReport, VERSION,
+    AttackReport, AttemptReport, CanaryReport, Control, Finding, InversionReport, MembershipReport,
+    NeighbourReport, SamplingReport, VERSION,
 };
 use fedtwin_attack::sampling::watch_samples;
 use fedtwin_attack::step::{AttackError, Chance, Step};
@@ -63,18 +63,18 @@ impl<'a> Attacks<'a> {
             plan,
             records: target.records.clone(),
             event: priced.map(|(event, _delta)| event),
-            claim: priced.map(|(event, delta)| Claim::of(&event, delta)),
+            claim: priced.map(|(event, delta)| ClaimedCost::of(&event, delta)),
             canaries: self.where_noised(|event, delta| self.canaries(event, delta))?,
-            neighbours: Outcome::Done(self.neighbours(&mut cohort)?),
-            sampling: Outcome::Done(self.sampling()?),
+            neighbours: Finding::Done(self.neighbours(&mut cohort)?),
+            sampling: Finding::Done(self.sampling()?),
             attempts: self.where_noised(|event, _delta| self.attempts(event))?,
-            membership: Outcome::Skipped(NOT_LINEAR.to_owned()),
-            inversion: Outcome::Skipped(NOT_LINEAR.to_owned()),
+            membership: Finding::Skipped(NOT_LINEAR.to_owned()),
+            inversion: Finding::Skipped(NOT_LINEAR.to_owned()),
             findings: Vec::new(),
         };
         if let Some(probe) = &mut probe {
-            report.membership = Outcome::Done(self.membership(&mut cohort, probe)?);
-            report.inversion = Outcome::Done(self.inversion(&mut cohort, probe)?);
+            report.membership = Finding::Done(self.membership(&mut cohort, probe)?);
+            report.inversion = Finding::Done(self.inversion(&mut cohort, probe)?);
         }
         report.findings = findings(&report);
         Ok(report)
@@ -88,10 +88,10 @@ impl<'a> Attacks<'a> {
     fn where_noised<T>(
         &self,
         attack: impl FnOnce(GaussianEvent, f64) -> Result<T, AttackError>,
-    ) -> Result<Outcome<T>, AttackError> {
+    ) -> Result<Finding<T>, AttackError> {
         match self.priced {
-            Some((event, delta)) => attack(event, delta).map(Outcome::Done),
-            None => Ok(Outcome::Skipped("the plan adds no noise".to_owned())),
+            Some((event, delta)) => attack(event, delta).map(Finding::Done),
+            None => Ok(Finding::Skipped("the plan adds no noise".to_owned())),
         }
     }
 
@@ -125,7 +125,7 @@ impl<'a> Attacks<'a> {
     /// Seeks canaries in as many of the plan's steps as cost a mu of at most 2: more would claim what no
     /// such number of canaries can refute.
     fn canaries(&self, event: GaussianEvent, delta: f64) -> Result<CanaryReport, AttackError> {
-        let claim = |steps| Claim::of(&GaussianEvent { steps, ..event }, delta);
+        let claim = |steps| ClaimedCost::of(&GaussianEvent { steps, ..event }, delta);
         let mut steps = self.target.plan.steps().min(CANARY_STEPS_MAX);
         while steps > 1 && claim(steps).mu > 2.0 {
             steps /= 2;
@@ -223,7 +223,8 @@ impl<'a> Attacks<'a> {
         let plan = &self.target.plan;
         let rounds = plan.rounds.count.get().min((SHADOW_STEPS_MAX / plan.local_steps()).max(1));
         let steps = u64::from(rounds) * u64::from(plan.local_steps());
-        let claim = self.priced.map(|(event, delta)| Claim::of(&GaussianEvent { steps, ..event }, delta));
+        let claim =
+            self.priced.map(|(event, delta)| ClaimedCost::of(&GaussianEvent { steps, ..event }, delta));
         let patients = cohort.patients();
         let mut infer = |noise| {
             let slots = self.target.slots;
@@ -232,7 +233,7 @@ impl<'a> Attacks<'a> {
         };
         let without_noise = infer(None)?;
         let with_noise = if claim.is_some() { infer(Some(self.target.noise))? } else { Vec::new() };
-        let within = |claim: Claim| with_noise.iter().all(|inference| inference.is_within(claim.mu));
+        let within = |claim: ClaimedCost| with_noise.iter().all(|inference| inference.is_within(claim.mu));
         let holds = claim.is_none_or(within);
         Ok(MembershipReport { models: SHADOW_MODELS, patients, claim, with_noise, without_noise, holds })
     }

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use fedtwin_attack::claim::Claim;
+use fedtwin_attack::claim::ClaimedCost;
 use fedtwin_attack::membership::Inference;
-use fedtwin_attack::report::{AttackReport, Control, Outcome, RecordsUsed};
+use fedtwin_attack::report::{AttackReport, Control, Finding, RecordsUsed};
 
 /// Writes what was found, for hospital IT and an auditor to read.
 pub(super) fn write(out: &mut impl Write, report: &AttackReport) -> io::Result<()> {
@@ -80,17 +80,17 @@ pub(super) fn write(out: &mut impl Write, report: &AttackReport) -> io::Result<(
 fn part<W: Write, T>(
     out: &mut W,
     name: &str,
-    outcome: &Outcome<T>,
+    outcome: &Finding<T>,
     say: impl FnOnce(&mut W, &T) -> io::Result<()>,
 ) -> io::Result<()> {
     write!(out, "{name:<12}")?;
     match outcome {
-        Outcome::Done(found) => say(out, found),
-        Outcome::Skipped(why) => writeln!(out, "skipped: {why}"),
+        Finding::Done(found) => say(out, found),
+        Finding::Skipped(why) => writeln!(out, "skipped: {why}"),
     }
 }
 
-fn price(claim: &Claim) -> String {
+fn price(claim: &ClaimedCost) -> String {
     format!(
         "{} steps: mu {:.3}, epsilon {:.3} at delta {:e}",
         claim.steps, claim.mu, claim.epsilon, claim.delta

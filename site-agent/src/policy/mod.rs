@@ -48,7 +48,7 @@ pub struct Policy {
     /// The most attempts that a plan may ask for.
     pub attempts_max: u32,
     /// The most blocks that a plan may charge its budget in. Each block of sampled steps takes a part of the budget's
-    /// delta for its certificate, and a plan of many cheap ones could take it all.
+    /// delta for its Gaussian bound, and a plan of many cheap ones could take it all.
     #[serde(default = "blocks_max")]
     pub blocks_max: u32,
     /// The fewest seconds between the moments at which an update may leave, where who is in a step is secret.

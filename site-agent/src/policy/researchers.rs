@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use fedtwin_certs::{Credentials, HolderName, Role, Signer};
+use fedtwin_certs::{Credentials, HolderName, PlanSigner, Role};
 use fedtwin_plan::Digest;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -79,9 +79,9 @@ impl ResearcherKeys {
     ///
     /// # Errors
     /// Refuses everybody whose key is not pinned under the name in the certificate.
-    pub fn check(&self, signer: &Signer) -> Result<(), Denied> {
+    pub fn check(&self, signer: &PlanSigner) -> Result<(), Denied> {
         let Self::Pinned(keys) = self else { return Ok(()) };
-        let Signer { identity, key } = signer;
+        let PlanSigner { identity, key } = signer;
         let rule = match keys.get(&identity.name) {
             Some(pinned) if *pinned == key.fingerprint() => return Ok(()),
             Some(pinned) => {

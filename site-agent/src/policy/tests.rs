@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fedtwin_certs::{Authority, Credentials, PublicKey, Role, Signer, Terms};
+use fedtwin_certs::{Authority, CertificateTerms, Credentials, PlanSigner, PublicKey, Role};
 use fedtwin_plan::text_file::{Check, Problem, parse};
 use fedtwin_plan::{Plan, Timestamp};
 
@@ -261,9 +261,9 @@ impl Federation {
     }
 
     /// Issues credentials and returns the certificate's bytes on the way to a file, and who would sign.
-    fn researcher(&self, name: &str) -> (Credentials, Signer) {
+    fn researcher(&self, name: &str) -> (Credentials, PlanSigner) {
         let issued = issue(&self.authority, Role::Researcher, name);
-        let signer = Signer { identity: issued.identity().clone(), key: *issued.identity_key().public() };
+        let signer = PlanSigner { identity: issued.identity().clone(), key: *issued.identity_key().public() };
         (issued, signer)
     }
 
@@ -274,7 +274,8 @@ impl Federation {
 }
 
 fn issue(authority: &Authority, role: Role, name: &str) -> Credentials {
-    let terms = Terms { from: Timestamp(0), tls_until: UNTIL, identity_until: UNTIL, hosts: Vec::new() };
+    let terms =
+        CertificateTerms { from: Timestamp(0), tls_until: UNTIL, identity_until: UNTIL, hosts: Vec::new() };
     authority.issue(role, &name.parse().unwrap(), &terms).unwrap()
 }
 

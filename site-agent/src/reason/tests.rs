@@ -41,7 +41,7 @@ macro_rules! samples {
 }
 
 samples!(mismatches: Mismatch {
-    Mismatch::Kind { .. } => Mismatch::Kind { plan: Kind::Table, cohort: Kind::Images },
+    Mismatch::Kind { .. } => Mismatch::Kind { plan: RecordKind::Table, cohort: RecordKind::Images },
     Mismatch::Outcome { .. } => Mismatch::Outcome { plan: planted(), cohort: planted() },
     Mismatch::OutcomeKind { .. } => {
         Mismatch::OutcomeKind { plan: OutcomeKind::Count, cohort: OutcomeKind::YesNo }
@@ -68,7 +68,7 @@ samples!(ledgers: LedgerError {
     LedgerError::AnotherKey(_) => LedgerError::AnotherKey(LogError::Locked(planted().into())),
     LedgerError::SameKey => LedgerError::SameKey,
     LedgerError::Empty => LedgerError::Empty,
-    LedgerError::Foreign(_) => LedgerError::Foreign(fedtwin_privacy::ledger::Opened {
+    LedgerError::Foreign(_) => LedgerError::Foreign(fedtwin_privacy::ledger::Owner {
         federation: "fed".parse().unwrap(),
         site: "va".parse().unwrap(),
     }),

@@ -2,7 +2,7 @@
 
 use fedtwin_plan::WireBits;
 use fedtwin_privacy::accountant::Order;
-use fedtwin_privacy::ledger::{Approval, BudgetRequest, Delta, Kind};
+use fedtwin_privacy::ledger::{Approval, BudgetKind, BudgetRequest, Delta};
 
 use super::tests::{NOW, Site, grant, key, noisy_sums, release_of, resent};
 use super::*;
@@ -40,7 +40,7 @@ fn open_budget(session: &mut Session, epsilon: f64) {
         cohort: "heart".parse().unwrap(),
         purpose: Purpose::Metrics,
         patients: 80,
-        kind: Kind::Rdp { order_milli: Order::try_from(8000).unwrap() },
+        kind: BudgetKind::Rdp { order_milli: Order::try_from(8000).unwrap() },
         epsilon,
         delta: Delta::try_from(1e-3).unwrap(),
         approval: Approval { proposed_by: person("it"), confirmed_by: person("dpo"), why: person("test") },

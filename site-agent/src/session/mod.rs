@@ -38,7 +38,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fedtwin_certs::{Credentials, Signer};
+use fedtwin_certs::{Credentials, PlanSigner};
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, Plan, SiteName, StudyId, Timestamp};
@@ -165,7 +165,7 @@ impl Session {
     pub fn offered(
         &mut self,
         plan: Plan,
-        signer: &Signer,
+        signer: &PlanSigner,
         signed: &SignedPlan,
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
@@ -201,7 +201,7 @@ impl Session {
     fn decide(
         &mut self,
         plan: Plan,
-        signer: &Signer,
+        signer: &PlanSigner,
         signed: &SignedPlan,
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {

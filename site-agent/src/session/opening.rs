@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fedtwin_certs::{Credentials, LogSigner};
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::Timestamp;
-use fedtwin_privacy::ledger::{Ledger, Opened};
+use fedtwin_privacy::ledger::{Ledger, Owner};
 use fedtwin_secagg::site::Floor;
 
 use super::kept::Kept;
@@ -35,7 +35,7 @@ impl Session {
         let site = identity.site().ok_or_else(|| anyhow::anyhow!("{identity} is not a site"))?;
         let state = base.join(&config.state);
         state_folder::open(&state)?;
-        let owner = Opened { federation: identity.federation.clone(), site: site.clone() };
+        let owner = Owner { federation: identity.federation.clone(), site: site.clone() };
         let signer = Box::new(LogSigner(Arc::clone(credentials)));
         let ledger = Ledger::open(&ledger_path(&state), &owner, signer, now)?;
         let mut cohorts = BTreeMap::new();

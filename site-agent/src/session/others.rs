@@ -15,7 +15,7 @@ use fedtwin_audit_log::{Checkpoint, PublicKey, Succession, succeeds};
 use fedtwin_certs::certificate::CertificateError;
 use fedtwin_certs::{Credentials, Identity, LogSigner};
 use fedtwin_plan::{Digest, SiteName, Timestamp};
-use fedtwin_privacy::ledger::Opened;
+use fedtwin_privacy::ledger::Owner;
 use fedtwin_privacy::ledger::witness::origin;
 use fedtwin_proto::domain::{Growth, Sighting};
 use fedtwin_proto::limits::WITNESSED_MAX;
@@ -179,7 +179,7 @@ impl Others {
         key: &PublicKey,
     ) -> Result<(Checkpoint, String), Conflict> {
         let federation = self.credentials.identity().federation.clone();
-        let name = origin(&Opened { federation, site: site.clone() });
+        let name = origin(&Owner { federation, site: site.clone() });
         let opened = Checkpoint::open_note(note, &name, key);
         opened.map_err(|source| Conflict::Checkpoint { site: site.clone(), source })
     }
@@ -201,7 +201,7 @@ mod tests {
     use fedtwin_audit_log::merkle::Frontier;
     use fedtwin_audit_log::proof::consistency;
     use fedtwin_audit_log::{LeafHash, Signer};
-    use fedtwin_certs::{Authority, Role, Terms};
+    use fedtwin_certs::{Authority, CertificateTerms, Role};
 
     use super::*;
 
@@ -233,7 +233,8 @@ mod tests {
 
     fn issue(authority: &Authority, name: &str) -> Arc<Credentials> {
         let until = NOW + Duration::from_secs(1_000_000);
-        let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
+        let terms =
+            CertificateTerms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
         Arc::new(authority.issue(Role::Site, &name.parse().unwrap(), &terms).unwrap())
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fedtwin_certs::certificate::CertificateError;
 use fedtwin_certs::folder::create_credentials;
-use fedtwin_certs::{Authority, Revocation, Role, Terms, sign_plan, verify_plan};
+use fedtwin_certs::{Authority, CertificateTerms, Revocation, Role, sign_plan, verify_plan};
 use fedtwin_plan::Digest;
 use fedtwin_plan::text_file::parse;
 
@@ -79,7 +79,7 @@ impl Revocation for TakenBack {
 fn a_site_does_not_hide_behind_a_certificate_that_was_taken_back() {
     let until = NOW + Duration::from_secs(1_000_000);
     let authority = Authority::create(&"fed".parse().unwrap(), NOW, until).unwrap();
-    let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
+    let terms = CertificateTerms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
     let issue = |role, name: &str| authority.issue(role, &name.parse().unwrap(), &terms).unwrap();
     let (folder, taken_back) = (tempfile::tempdir().unwrap(), Arc::new(TakenBack::default()));
     let own = Arc::new(issue(Role::Site, "va").with_revocation(taken_back.clone()));

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use fedtwin_certs::{Authority, Credentials, Role, Terms, sign_plan, verify_plan};
+use fedtwin_certs::{Authority, CertificateTerms, Credentials, Role, sign_plan, verify_plan};
 use fedtwin_plan::WireBits;
 use fedtwin_plan::text_file::parse;
 use fedtwin_privacy::accountant::Order;
-use fedtwin_privacy::ledger::{Delta, Kind};
+use fedtwin_privacy::ledger::{BudgetKind, Delta};
 use fedtwin_privacy::noise::{NoiseError, OpendpNoise};
 use fedtwin_privacy::patient_sum::IntegerSum;
 use fedtwin_privacy::permit::Permit;
@@ -34,7 +34,8 @@ impl Site {
     pub(super) fn new() -> Self {
         let until = Timestamp(NOW.0 + 1_000_000_000);
         let authority = Authority::create(&"fed".parse().unwrap(), NOW, until).unwrap();
-        let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
+        let terms =
+            CertificateTerms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
         let issue = |role, name: &str| authority.issue(role, &name.parse().unwrap(), &terms).unwrap();
         let (own, researcher) = (issue(Role::Site, "va"), issue(Role::Researcher, "ada"));
         let folder = tempfile::tempdir().unwrap();
@@ -67,7 +68,7 @@ impl Site {
             cohort: "heart".parse().unwrap(),
             purpose: Purpose::Training,
             patients: 80,
-            kind: Kind::Rdp { order_milli: Order::try_from(8000).unwrap() },
+            kind: BudgetKind::Rdp { order_milli: Order::try_from(8000).unwrap() },
             epsilon,
             delta: Delta::try_from(1e-3).unwrap(),
             who: "Ada".parse().unwrap(),
@@ -138,7 +139,8 @@ impl Site {
     /// Returns new credentials of this site.
     pub(super) fn renewed(&self) -> Credentials {
         let until = Timestamp(NOW.0 + 1_000_000_000);
-        let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
+        let terms =
+            CertificateTerms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
         self.authority.issue(Role::Site, &"va".parse().unwrap(), &terms).unwrap()
     }
 
@@ -146,7 +148,8 @@ impl Site {
     pub(super) fn other(&self) -> Credentials {
         let until = Timestamp(NOW.0 + 1_000_000_000);
         let authority = Authority::create(&"fed".parse().unwrap(), NOW, until).unwrap();
-        let terms = Terms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
+        let terms =
+            CertificateTerms { from: NOW, tls_until: until, identity_until: until, hosts: Vec::new() };
         authority.issue(Role::Site, &"vb".parse().unwrap(), &terms).unwrap()
     }
 
@@ -169,7 +172,7 @@ impl Site {
         )
     }
 
-    pub(super) fn signed(&self, text: String) -> (Plan, Signer, SignedPlan) {
+    pub(super) fn signed(&self, text: String) -> (Plan, PlanSigner, SignedPlan) {
         let signed = sign_plan(&self.researcher, text.into_bytes());
         let (plan, signer) = verify_plan(&signed, self.credentials.authority(), NOW).unwrap();
         (plan, signer, signed)

@@ -388,5 +388,5 @@ impl Study {
 
 /// A coordinator that restarts needs about this long.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// The split and the consents, each once more after a lost connection.
+/// The partition and the consents, each once more after a lost connection.
 const EARLY_MAX: usize = 4;

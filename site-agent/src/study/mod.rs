@@ -13,7 +13,7 @@ mod stage;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fedtwin_certs::Signer;
+use fedtwin_certs::PlanSigner;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, StudyId, Timestamp};
 use fedtwin_privacy::ledger::Purpose;
@@ -53,7 +53,7 @@ pub struct Moment {
 /// What the study is told.
 pub enum Input {
     /// The coordinator offers the verified plan of this signer.
-    Offered(Box<Plan>, Signer, SignedPlan),
+    Offered(Box<Plan>, PlanSigner, SignedPlan),
     /// It invites to an attempt, or asks for metrics of the model that an attempt made.
     Invited(Purpose, Invitation),
     /// It passes on a message of an attempt under secure aggregation.
@@ -173,7 +173,7 @@ impl Study {
         &mut self,
         desk: &mut Desk<'_>,
         plan: Plan,
-        signer: &Signer,
+        signer: &PlanSigner,
         signed: &SignedPlan,
     ) -> Vec<Effect> {
         let taking_part = self.taking_part.as_ref().filter(|_| desk.session.takes_part(&self.id));

@@ -11,8 +11,8 @@ use fedtwin_certs::LogSigner;
 use fedtwin_plan::{Digest, SiteName};
 use fedtwin_proto::domain::{AttemptKey, Invitation, SecureNotice, SecureStep};
 use fedtwin_secagg::coordinator::{Aggregation, Effect, FromSite};
-use fedtwin_secagg::message::{Advert, Split};
-use fedtwin_secagg::site::{Floor, Identity, Refusal, Reply, Site, ToSite};
+use fedtwin_secagg::message::{Advert, Partition};
+use fedtwin_secagg::site::{Floor, Refusal, Reply, Site, SiteIdentity, ToSite};
 use fedtwin_secagg::{AttemptPlace, Context};
 use zeroize::Zeroizing;
 
@@ -125,10 +125,12 @@ impl Attempt {
         match lie {
             Lie::Again => self.last.clone(),
             Lie::NobodysRoster => Some(ToSite::Roster(Arc::default())),
-            Lie::AllSurvived => Some(ToSite::Split(Split { survivors: all, dropped: BTreeSet::new() })),
+            Lie::AllSurvived => {
+                Some(ToSite::Partition(Partition { survivors: all, dropped: BTreeSet::new() }))
+            }
             Lie::YouAreDropped => {
                 let survivors = all.into_iter().filter(|site| *site != own).collect();
-                Some(ToSite::Split(Split { survivors, dropped: [own].into() }))
+                Some(ToSite::Partition(Partition { survivors, dropped: [own].into() }))
             }
             Lie::NobodyConsents => Some(ToSite::Consents(Vec::new())),
         }
@@ -197,7 +199,7 @@ fn answer(reply: Result<Reply, Refusal>) -> FromSite {
 
 fn join(context: &Context, site: &SiteName) -> Result<(Site, Advert), Refusal> {
     let pinned = everybody().iter().map(|site| (site.clone(), identity_key(site))).collect();
-    let identity = Identity { site: site.clone(), signer: Arc::new(signer(site)) };
+    let identity = SiteIdentity { site: site.clone(), signer: Arc::new(signer(site)) };
     let entropy = Zeroizing::new(Digest::of(site.as_str().as_bytes()).0);
     Site::join(context.clone(), Floor { pinned, sites_min: 3 }, identity, entropy)
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use fedtwin_certs::Signer;
+use fedtwin_certs::PlanSigner;
 use fedtwin_plan::Plan;
 use fedtwin_plan::plan::Mode;
 use fedtwin_plan::signed::SignedPlan;
@@ -65,11 +65,11 @@ pub(crate) struct Invite {
 
 thread_local! {
     /// Plans that were signed and verified: there are few.
-    static PLANS: RefCell<HashMap<String, (Plan, Signer, SignedPlan)>> = RefCell::default();
+    static PLANS: RefCell<HashMap<String, (Plan, PlanSigner, SignedPlan)>> = RefCell::default();
 }
 
 impl Schedule {
-    pub(crate) fn plan(&self) -> (Plan, Signer, SignedPlan) {
+    pub(crate) fn plan(&self) -> (Plan, PlanSigner, SignedPlan) {
         let key = format!("{:?}", self.terms);
         PLANS.with_borrow_mut(|plans| plans.entry(key).or_insert_with(|| site::plan(self.terms)).clone())
     }

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use fedtwin_certs::folder::create_credentials;
-use fedtwin_certs::{Authority, Credentials, Role, Signer, Terms, sign_plan, verify_plan};
+use fedtwin_certs::{Authority, CertificateTerms, Credentials, PlanSigner, Role, sign_plan, verify_plan};
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::plan::Mode;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::text_file::parse;
 use fedtwin_plan::{Plan, SiteName, Timestamp};
 use fedtwin_privacy::accountant::Order;
-use fedtwin_privacy::ledger::{Delta, Kind, Purpose};
+use fedtwin_privacy::ledger::{BudgetKind, Delta, Purpose};
 use fedtwin_proto::domain::MirrorState;
 use fedtwin_site_agent::checked::Checked;
 use fedtwin_site_agent::config::SiteConfig;
@@ -63,7 +63,7 @@ struct People {
 static PEOPLE: LazyLock<People> = LazyLock::new(|| {
     let until = Timestamp(BEGINS.0 + 1_000_000_000);
     let authority = Authority::create(&"fed".parse().unwrap(), BEGINS, until).unwrap();
-    let terms = Terms { from: BEGINS, tls_until: until, identity_until: until, hosts: Vec::new() };
+    let terms = CertificateTerms { from: BEGINS, tls_until: until, identity_until: until, hosts: Vec::new() };
     let issue = |role, name: &str| authority.issue(role, &name.parse().unwrap(), &terms).unwrap();
     let (researcher, peers) = (issue(Role::Researcher, "ada"), tempfile::tempdir().unwrap());
     let sites = ["va", "vb", "vc", "vd"].map(|name| {
@@ -105,7 +105,7 @@ pub(crate) fn furnish(folder: &Path) {
             cohort: "heart".parse().unwrap(),
             purpose,
             patients: PATIENTS,
-            kind: Kind::Rdp { order_milli: Order::try_from(8000).unwrap() },
+            kind: BudgetKind::Rdp { order_milli: Order::try_from(8000).unwrap() },
             epsilon: 100.0,
             delta: Delta::try_from(1e-3).unwrap(),
             who: "Ada".parse().unwrap(),
@@ -136,7 +136,7 @@ pub(crate) fn open(folder: &Path, now: Timestamp) -> Session {
 }
 
 /// Signs a plan of three rounds and eight attempts.
-pub(crate) fn plan(terms: PlanTerms) -> (Plan, Signer, SignedPlan) {
+pub(crate) fn plan(terms: PlanTerms) -> (Plan, PlanSigner, SignedPlan) {
     let PlanTerms { mode, sampled, steps, metrics, slot_s } = terms;
     let sampling = if sampled { "1/2" } else { "1" };
     let (site, all) = if steps {

@@ -15,10 +15,10 @@ fn number(value: &Value) -> f64 {
 #[tokio::test]
 async fn honest_charges_are_found_again_to_the_last_unit() {
     for (kind, sampling) in [
-        (Kind::Gdp, "1"),
-        (Kind::Gdp, "1/5"),
-        (Kind::Rdp { order_milli: Order::try_from(8000).unwrap() }, "1"),
-        (Kind::Rdp { order_milli: Order::try_from(8000).unwrap() }, "1/5"),
+        (BudgetKind::Gdp, "1"),
+        (BudgetKind::Gdp, "1/5"),
+        (BudgetKind::Rdp { order_milli: Order::try_from(8000).unwrap() }, "1"),
+        (BudgetKind::Rdp { order_milli: Order::try_from(8000).unwrap() }, "1/5"),
     ] {
         let bench = Bench::with(kind, sampling.parse().unwrap());
         let json = bench.json("recompute", &["--json"]).await;
@@ -98,7 +98,7 @@ async fn a_claim_for_other_noise_than_the_plans_is_named_where_the_plan_is_given
             for claim in claims.values_mut() {
                 let Spend::Priced { event, .. } = claim.spend else { panic!("the plan has noise") };
                 let event = GaussianEvent { noise_shares: NoiseShares::try_from(2).unwrap(), ..event };
-                let kind = Kind::Rdp { order_milli: Order::try_from(8000).unwrap() };
+                let kind = BudgetKind::Rdp { order_milli: Order::try_from(8000).unwrap() };
                 let delta = budget(kind, Purpose::Training).delta;
                 *claim = Claim::priced(event, claim.attempts_max, claim.blocks, (kind, delta));
             }
@@ -127,7 +127,7 @@ async fn a_cap_above_what_a_person_asked_for_is_named() {
 
 #[tokio::test]
 async fn what_fits_is_what_the_ledger_would_reserve() {
-    for kind in [Kind::Gdp, Kind::Rdp { order_milli: Order::try_from(8000).unwrap() }] {
+    for kind in [BudgetKind::Gdp, BudgetKind::Rdp { order_milli: Order::try_from(8000).unwrap() }] {
         let bench = Bench::with(kind, Ratio::ONE);
         let json = bench.json("what-if", &["--like", "risk", "--rounds", "12", "--json"]).await;
         let budget = &json["budgets"][0];
@@ -206,7 +206,7 @@ async fn a_study_that_no_ledger_has_is_named() {
 
 #[tokio::test]
 async fn exported_events_are_those_of_opened_blocks() {
-    let bench = Bench::with(Kind::Gdp, "1/5".parse().unwrap());
+    let bench = Bench::with(BudgetKind::Gdp, "1/5".parse().unwrap());
     let json = bench.json("export", &["--study", "risk"]).await;
     let event = &json["events"][0];
     assert_eq!((&event["sampling"], &event["steps"]), (&"1/5".into(), &2.into()), "{json}");
@@ -238,7 +238,7 @@ fn dp_accounting(claim: &Value) -> Option<std::process::ExitStatus> {
 #[tokio::test]
 async fn googles_accounting_agrees_to_half_a_percent() {
     for sampling in ["1", "1/5"] {
-        let bench = Bench::with(Kind::Gdp, sampling.parse().unwrap());
+        let bench = Bench::with(BudgetKind::Gdp, sampling.parse().unwrap());
         let mut claim = bench.json("export", &["--study", "risk"]).await;
         let Some(status) = dp_accounting(&claim) else { return };
         assert_eq!(status.code(), Some(0), "{claim}");

@@ -15,8 +15,8 @@ use fedtwin_daemon::program;
 use fedtwin_plan::{Digest, Ratio};
 use fedtwin_privacy::accountant::{GaussianEvent, Order};
 use fedtwin_privacy::ledger::{
-    Approval, Attempt, AttemptCost, BudgetRequest, ClaimRequest, Delta, Kind, Ledger as SiteLedger, Opened,
-    Purpose, Round, StudyRequest,
+    Approval, Attempt, AttemptCost, BudgetKind, BudgetRequest, ClaimRequest, Delta, Ledger as SiteLedger,
+    Owner, Purpose, Round, StudyRequest,
 };
 
 use super::trust::Trust;
@@ -31,10 +31,10 @@ struct Bench {
 impl Bench {
     /// All patients in every step, and a budget of Renyi divergence.
     fn new() -> Self {
-        Self::with(Kind::Rdp { order_milli: Order::try_from(8000).unwrap() }, Ratio::ONE)
+        Self::with(BudgetKind::Rdp { order_milli: Order::try_from(8000).unwrap() }, Ratio::ONE)
     }
 
-    fn with(kind: Kind, sampling: Ratio) -> Self {
+    fn with(kind: BudgetKind, sampling: Ratio) -> Self {
         let folder = tempfile::tempdir().unwrap();
         federation(folder.path());
         let bench = Self { folder };
@@ -144,11 +144,11 @@ fn other_writers_keys_verify_nothing() {
     assert!(refusal.contains("line 1 (expected entry 0) is bad"), "{refusal}");
 }
 
-fn owner() -> Opened {
-    Opened { federation: "demo".parse().unwrap(), site: "va".parse().unwrap() }
+fn owner() -> Owner {
+    Owner { federation: "demo".parse().unwrap(), site: "va".parse().unwrap() }
 }
 
-fn budget(kind: Kind, purpose: Purpose) -> BudgetRequest {
+fn budget(kind: BudgetKind, purpose: Purpose) -> BudgetRequest {
     BudgetRequest {
         cohort: "heart".parse().unwrap(),
         patients: 100,

@@ -1,10 +1,10 @@
 //! The one-page report: its numbers are the ledger's, and what is missing is said.
 
 use fedtwin_attack::bounds::{LowerBounds, Trials};
-use fedtwin_attack::claim::Claim;
+use fedtwin_attack::claim::ClaimedCost;
 use fedtwin_attack::one_run::Guesses;
 use fedtwin_attack::planted::Bug;
-use fedtwin_attack::report::{AttackReport, CanaryReport, Control, Outcome, RecordsUsed};
+use fedtwin_attack::report::{AttackReport, CanaryReport, Control, Finding, RecordsUsed};
 use fedtwin_privacy::accountant::gdp;
 use fedtwin_research::calibration;
 use fedtwin_research::study::plan::sign_draft;
@@ -28,7 +28,7 @@ fn number(value: &Value) -> f64 {
 
 #[tokio::test]
 async fn a_report_states_the_ledgers_numbers() {
-    let bench = Bench::with(Kind::Gdp, Ratio::ONE);
+    let bench = Bench::with(BudgetKind::Gdp, Ratio::ONE);
     let (json, page) = report(&bench, &["--tuning", "five-fold <b>on training rows</b>"]).await.unwrap();
     let event = GaussianEvent::local(Ratio::ONE, 10, 102, 4).unwrap();
     let mu = 2.0 / event.noise_multiplier();
@@ -53,7 +53,7 @@ async fn a_report_states_the_ledgers_numbers() {
 
 #[tokio::test]
 async fn the_curve_passes_through_the_stated_point() {
-    let bench = Bench::with(Kind::Gdp, Ratio::ONE);
+    let bench = Bench::with(BudgetKind::Gdp, Ratio::ONE);
     let (json, _) = report(&bench, &[]).await.unwrap();
     let points: Vec<_> = json["curve"].as_array().unwrap().iter().collect();
     let epsilon = number(&json["promise"]["epsilon_planned"]);
@@ -124,7 +124,7 @@ async fn a_plan_adds_its_clip_and_what_users_of_its_models_learn() {
 #[tokio::test]
 async fn attacks_stand_beside_the_claim_and_missed_controls_stand_out() {
     let (bench, digest, event) = planned();
-    let claim = Claim::of(&event, 1e-3);
+    let claim = ClaimedCost::of(&event, 1e-3);
     let trials = Trials { inside: 2000, true_positives: 1000, outside: 2000, false_positives: 1000 };
     let bounds = LowerBounds::of(&trials, &Guesses { canaries: 4000, made: 400, right: 230 }, 0.05);
     let canaries = CanaryReport {
@@ -146,12 +146,12 @@ async fn attacks_stand_beside_the_claim_and_missed_controls_stand_out() {
         records: RecordsUsed::Synthetic,
         event: Some(event),
         claim: Some(claim),
-        canaries: Outcome::Done(canaries),
-        neighbours: Outcome::Skipped("a test".to_owned()),
-        sampling: Outcome::Skipped("a test".to_owned()),
-        attempts: Outcome::Skipped("a test".to_owned()),
-        membership: Outcome::Skipped("a test".to_owned()),
-        inversion: Outcome::Skipped("a test".to_owned()),
+        canaries: Finding::Done(canaries),
+        neighbours: Finding::Skipped("a test".to_owned()),
+        sampling: Finding::Skipped("a test".to_owned()),
+        attempts: Finding::Skipped("a test".to_owned()),
+        membership: Finding::Skipped("a test".to_owned()),
+        inversion: Finding::Skipped("a test".to_owned()),
         findings: Vec::new(),
     };
     let file = bench.folder.path().join("attack.json");

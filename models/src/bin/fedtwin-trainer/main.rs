@@ -16,7 +16,7 @@ use fedtwin_models::open::{self, Cohort};
 use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::record::Part;
 use fedtwin_trainer::sandbox::{self, Requirement, Sandbox};
-use fedtwin_trainer::serve::{Files, Load, Opened, serve};
+use fedtwin_trainer::serve::{Files, Load, OpenCohort, serve};
 use tracing::{info, warn};
 
 /// Computes clipped sums of patients' gradients for a site agent, which starts it and speaks with it
@@ -102,7 +102,7 @@ impl Files for HospitalFiles {
         Ok(self.cohort(cohort_file)?.take_inventory()?)
     }
 
-    fn open(&mut self, load: &Load) -> Result<Opened, Box<dyn Error>> {
+    fn open(&mut self, load: &Load) -> Result<OpenCohort, Box<dyn Error>> {
         let need = &load.plan.data;
         let file = self.cohort(&load.cohort_file)?;
         let mut train = file.read(need, Part::Train)?;
@@ -118,6 +118,6 @@ impl Files for HospitalFiles {
         let device = open::device(load.threads);
         let resources = Resources { device, threads: load.threads, memory_mb: self.memory_mb };
         info!(study = %load.plan.study.id, ?device, "cohort loaded");
-        Ok(Opened { model: open::model(&load.plan, cohort, &resources)?, digest })
+        Ok(OpenCohort { model: open::model(&load.plan, cohort, &resources)?, digest })
     }
 }

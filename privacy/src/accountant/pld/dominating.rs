@@ -5,7 +5,7 @@ use libm::{exp, lgamma, log, log1p, sqrt};
 use crate::accountant::mechanism::discrete_multiplier;
 use crate::accountant::pld::pair::Pair;
 use crate::accountant::pld::step::StepLoss;
-use crate::accountant::{Mechanism, Relation};
+use crate::accountant::{Adjacency, Mechanism};
 
 /// What one step is to a job.
 pub(crate) enum Step {
@@ -18,11 +18,11 @@ pub(crate) enum Step {
 }
 
 /// Returns a mechanism's loss under a relation, or nothing where there is no bound.
-pub(crate) fn step_loss(mechanism: Mechanism, relation: Relation) -> Option<Step> {
+pub(crate) fn step_loss(mechanism: Mechanism, relation: Adjacency) -> Option<Step> {
     // Replacing a contribution moves a sum by twice what taking it away does.
     let sensitivity = match relation {
-        Relation::ZeroOut => 1.0,
-        Relation::ReplaceOne => 2.0,
+        Adjacency::ZeroOut => 1.0,
+        Adjacency::ReplaceOne => 2.0,
     };
     let step = match mechanism {
         Mechanism::Gaussian { multiplier } => Step::Gaussian { multiplier: multiplier / sensitivity },
@@ -46,7 +46,7 @@ pub(crate) fn step_loss(mechanism: Mechanism, relation: Relation) -> Option<Step
             }
             let cut = Cut::of(rate, patients, cap);
             let within = sampled(rate, multiplier, relation);
-            let beyond = sampled(cut.rate, multiplier / 2.0, Relation::ReplaceOne);
+            let beyond = sampled(cut.rate, multiplier / 2.0, Adjacency::ReplaceOne);
             Step::Loss(if cut.probability <= 0.0 {
                 StepLoss::line(within)
             } else if cut.probability < 1.0 {
@@ -79,16 +79,18 @@ pub(crate) fn step_loss(mechanism: Mechanism, relation: Relation) -> Option<Step
 }
 
 /// Returns the pair of a Poisson sample; where noise is so small that sampling hardly matters, that without.
-fn sampled(rate: f64, multiplier: f64, relation: Relation) -> Pair {
+fn sampled(rate: f64, multiplier: f64, relation: Adjacency) -> Pair {
     // More of a sample and less noise cost more; beyond these nothing costs anything.
     let (rate, multiplier) = (rate.max(RATE_MIN), multiplier.min(MULTIPLIER_MAX));
     match relation {
-        Relation::ZeroOut if rate < 1.0 && multiplier >= MULTIPLIER_MIN => Pair::Sampled { rate, multiplier },
-        Relation::ReplaceOne if rate < 1.0 && multiplier >= MULTIPLIER_MIN => {
+        Adjacency::ZeroOut if rate < 1.0 && multiplier >= MULTIPLIER_MIN => {
+            Pair::Sampled { rate, multiplier }
+        }
+        Adjacency::ReplaceOne if rate < 1.0 && multiplier >= MULTIPLIER_MIN => {
             Pair::Replaced { rate, multiplier }
         }
-        Relation::ZeroOut => Pair::Gaussian { multiplier },
-        Relation::ReplaceOne => Pair::Gaussian { multiplier: multiplier / 2.0 },
+        Adjacency::ZeroOut => Pair::Gaussian { multiplier },
+        Adjacency::ReplaceOne => Pair::Gaussian { multiplier: multiplier / 2.0 },
     }
 }
 

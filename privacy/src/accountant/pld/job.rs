@@ -10,7 +10,7 @@ use crate::accountant::pld::dominating::{Step, step_loss};
 use crate::accountant::pld::lattice::{Grid, Lattice};
 use crate::accountant::pld::pair::Pair;
 use crate::accountant::pld::step::{StepLoss, reversed};
-use crate::accountant::{Event, Relation};
+use crate::accountant::{Adjacency, Event};
 
 /// All steps of some events.
 pub(crate) struct Job {
@@ -47,7 +47,7 @@ impl Job {
     /// Gathers the losses of events; nothing where one has no bound.
     ///
     /// Gaussian steps with all patients are one: their multipliers' inverse squares add up.
-    pub(crate) fn new(events: &[Event], relation: Relation) -> Option<Self> {
+    pub(crate) fn new(events: &[Event], relation: Adjacency) -> Option<Self> {
         let mut job = Self { steps: Vec::new() };
         let mut inverse_squares = 0.0;
         for event in events.iter().filter(|event| event.count > 0) {

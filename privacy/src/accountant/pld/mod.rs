@@ -7,7 +7,7 @@
 //! contribution taken away, and put back.
 //!
 //! Left out on purpose: sums over jobs of which one was chosen after seeing results of another. No
-//! privacy-loss distribution bounds those; certificates do.
+//! privacy-loss distribution bounds those; Gaussian bounds do.
 
 mod compose;
 mod cumulants;
@@ -19,7 +19,7 @@ mod lattice;
 mod pair;
 mod step;
 
-use crate::accountant::{Event, Relation};
+use crate::accountant::{Adjacency, Event};
 use job::Job;
 
 /// Returns the epsilon of all events together at `delta`, in (0, 1), rounded up; infinity where no bound is found.
@@ -27,7 +27,7 @@ use job::Job;
 /// Its excess over the truth is about 1e-5 relative for jobs up to 10^5 steps. Doroshenko et al., 2022, arXiv
 /// 2207.04380, and the sources of the parts.
 #[must_use]
-pub fn epsilon(events: &[Event], delta: f64, relation: Relation) -> f64 {
+pub fn epsilon(events: &[Event], delta: f64, relation: Adjacency) -> f64 {
     match Job::new(events, relation) {
         Some(job) if job.is_free() => 0.0,
         Some(job) => job.epsilon(delta),
@@ -37,7 +37,7 @@ pub fn epsilon(events: &[Event], delta: f64, relation: Relation) -> f64 {
 
 /// Returns the delta of all events together at `epsilon`, at least 0, rounded up.
 #[must_use]
-pub fn delta(events: &[Event], epsilon: f64, relation: Relation) -> f64 {
+pub fn delta(events: &[Event], epsilon: f64, relation: Adjacency) -> f64 {
     match Job::new(events, relation) {
         Some(job) if job.is_free() => 0.0,
         Some(job) => job.delta(epsilon),

@@ -25,24 +25,24 @@ fn events(text: &str) -> Vec<Event> {
 }
 
 /// Rows of `epsilon.csv`: events, relation, delta, dp-accounting's upper value, the lower bracket.
-const EPSILONS: [(&str, Relation, f64, f64, f64); 12] = [
-    ("0.01:1:1000", Relation::ZeroOut, 1e-5, 1.828_243_65, 1.823_236_7),
-    ("0.01:1:1", Relation::ZeroOut, 1e-5, 0.199_450_473, 0.199_445_448),
-    ("0.01:0.7:1000", Relation::ZeroOut, 1e-5, 4.618_291_45, 4.613_288_37),
-    ("0.001:0.6:10000", Relation::ZeroOut, 1e-6, 3.152_227_03, 3.131_91),
-    ("0.0001:0.5:10000", Relation::ZeroOut, 1e-6, 1.953_245_63, 1.932_9),
-    ("0.05:10:5000", Relation::ZeroOut, 1e-4, 1.149_863_56, 1.129_74),
-    ("0.5:3:200", Relation::ZeroOut, 1e-3, 9.722_779_65, 9.721_779_26),
-    ("0.01:1:2000;0.01:1.5:2000;0.01:2:2000", Relation::ZeroOut, 1e-5, 3.134_121_9, 3.113_91),
-    ("0.2:4:200;0.02:1:100;1:8:1;0.5:6:50", Relation::ZeroOut, 1e-3, 3.079_219_41, 3.077_463_28),
-    ("0.01:1:1000", Relation::ReplaceOne, 1e-5, 2.843_445_81, 2.838_440_28),
+const EPSILONS: [(&str, Adjacency, f64, f64, f64); 12] = [
+    ("0.01:1:1000", Adjacency::ZeroOut, 1e-5, 1.828_243_65, 1.823_236_7),
+    ("0.01:1:1", Adjacency::ZeroOut, 1e-5, 0.199_450_473, 0.199_445_448),
+    ("0.01:0.7:1000", Adjacency::ZeroOut, 1e-5, 4.618_291_45, 4.613_288_37),
+    ("0.001:0.6:10000", Adjacency::ZeroOut, 1e-6, 3.152_227_03, 3.131_91),
+    ("0.0001:0.5:10000", Adjacency::ZeroOut, 1e-6, 1.953_245_63, 1.932_9),
+    ("0.05:10:5000", Adjacency::ZeroOut, 1e-4, 1.149_863_56, 1.129_74),
+    ("0.5:3:200", Adjacency::ZeroOut, 1e-3, 9.722_779_65, 9.721_779_26),
+    ("0.01:1:2000;0.01:1.5:2000;0.01:2:2000", Adjacency::ZeroOut, 1e-5, 3.134_121_9, 3.113_91),
+    ("0.2:4:200;0.02:1:100;1:8:1;0.5:6:50", Adjacency::ZeroOut, 1e-3, 3.079_219_41, 3.077_463_28),
+    ("0.01:1:1000", Adjacency::ReplaceOne, 1e-5, 2.843_445_81, 2.838_440_28),
     // Truncated rows have no lower bracket, and are held to 0.2 %.
-    ("0.05:2:1000:1000:80", Relation::ZeroOut, 1e-4, 3.184_363_72, 3.178),
-    ("0.1:3:500:200:30", Relation::ZeroOut, 1e-4, 3.143_720_69, 3.138),
+    ("0.05:2:1000:1000:80", Adjacency::ZeroOut, 1e-4, 3.184_363_72, 3.178),
+    ("0.1:3:500:200:30", Adjacency::ZeroOut, 1e-4, 3.143_720_69, 3.138),
 ];
 
 /// What the reference's README accepts.
-fn check_epsilon(events: &[Event], relation: Relation, delta: f64, (upper, lower): (f64, f64)) {
+fn check_epsilon(events: &[Event], relation: Adjacency, delta: f64, (upper, lower): (f64, f64)) {
     let found = epsilon(events, delta, relation);
     assert!(found >= lower, "{events:?}: {found} is below the truth, {lower}");
     assert!(found <= upper * 1.0002 + 2e-6, "{events:?}: {found}, dp-accounting has {upper}");
@@ -63,7 +63,7 @@ fn epsilons_match_the_reference_file() {
             let after = row[13].split(key).nth(1).unwrap();
             after.split(|c: char| !c.is_ascii_digit()).next().unwrap().to_owned()
         };
-        let relation = if row[1] == "replace_one" { Relation::ReplaceOne } else { Relation::ZeroOut };
+        let relation = if row[1] == "replace_one" { Adjacency::ReplaceOne } else { Adjacency::ZeroOut };
         let upper = number(5).unwrap();
         let (text, lower) = if row[0].starts_with('T') {
             (format!("{}:{}:{}", row[2], note("dataset_size="), note("max_batch=")), upper * 0.998)
@@ -78,7 +78,7 @@ fn epsilons_match_the_reference_file() {
 fn deltas_match_the_reference_file() {
     for row in reference::rows("profile.csv").into_iter().flatten() {
         let (epsilon, upper): (f64, f64) = (row[2].parse().unwrap(), row[3].parse().unwrap());
-        let found = delta(&events(&row[1]), epsilon, Relation::ZeroOut);
+        let found = delta(&events(&row[1]), epsilon, Adjacency::ZeroOut);
         assert!((found / upper - 1.0).abs() < 2e-4, "{row:?}: {found}");
     }
 }
@@ -88,7 +88,7 @@ fn steps_with_all_patients_have_the_closed_form_and_no_less() {
     for (multiplier, steps, delta) in
         [(0.5, 1, 1e-5), (1.0, 10, 1e-5), (10.0, 100, 1e-6), (0.8, 3, 1e-12), (40.0, 9, 1e-3)]
     {
-        let found = epsilon(&events(&format!("1:{multiplier}:{steps}")), delta, Relation::ZeroOut);
+        let found = epsilon(&events(&format!("1:{multiplier}:{steps}")), delta, Adjacency::ZeroOut);
         let exact = gdp::epsilon(f64::from(steps).sqrt() / multiplier, delta);
         assert!(found >= exact && found <= exact * 1.0001 + 1e-7, "{multiplier} {steps}: {found} {exact}");
     }
@@ -117,7 +117,7 @@ fn one_step_is_the_hockey_stick_divergence_and_no_less() {
             let zero_out =
                 stick(&|x| (mixture(x, 1.0), normal(x, z))).max(stick(&|x| (normal(x, z), mixture(x, 1.0))));
             let replaced = stick(&|x| (mixture(x, 1.0), mixture(x, -1.0)));
-            for (relation, exact) in [(Relation::ZeroOut, zero_out), (Relation::ReplaceOne, replaced)] {
+            for (relation, exact) in [(Adjacency::ZeroOut, zero_out), (Adjacency::ReplaceOne, replaced)] {
                 let found = delta(&sampled, epsilon, relation);
                 // The sum's own error is about 1e-9.
                 let accurate = found >= exact - 1e-8 && found <= exact * 1.002 + 1e-8;
@@ -135,11 +135,11 @@ fn laplace_noise_has_its_closed_form() {
         for share in [0.0, 0.3, 0.9] {
             // Balle, Barthe and Gaboardi, 2018, arXiv 1807.01647, theorem 3: 1 - exp((epsilon - r) / 2).
             let (epsilon, exact) = (share * ratio, -((share - 1.0) * ratio / 2.0).exp_m1());
-            let found = delta(&event, epsilon, Relation::ZeroOut);
+            let found = delta(&event, epsilon, Adjacency::ZeroOut);
             assert!(found >= exact && found <= exact * 1.001, "{multiplier} {share}: {found} {exact}");
         }
-        assert!(delta(&event, ratio * 1.000_001, Relation::ZeroOut) <= 0.0);
-        assert!(epsilon(&event, 1e-12, Relation::ZeroOut) <= ratio * 1.000_001);
+        assert!(delta(&event, ratio * 1.000_001, Adjacency::ZeroOut) <= 0.0);
+        assert!(epsilon(&event, 1e-12, Adjacency::ZeroOut) <= ratio * 1.000_001);
     }
 }
 
@@ -153,7 +153,7 @@ fn geometric_noise_is_summed_point_by_point() {
             let shift = i32::try_from(sensitivity).unwrap();
             let exact: f64 =
                 (-2000..2000).map(|k| (mass(k) - f64::exp(epsilon) * mass(k - shift)).max(0.0)).sum();
-            let found = delta(&event, epsilon, Relation::ZeroOut);
+            let found = delta(&event, epsilon, Adjacency::ZeroOut);
             assert!(
                 found >= exact * (1.0 - 1e-12) && found <= exact * 1.001,
                 "{scale} {epsilon}: {found} {exact}"
@@ -175,22 +175,22 @@ fn pure_releases_compose_as_randomised_responses() {
             exact += mass * (1.0 - f64::exp(epsilon - loss)).max(0.0);
             binomial *= f64::from(count - k) / f64::from(k + 1);
         }
-        let found = delta(&event, epsilon, Relation::ZeroOut);
+        let found = delta(&event, epsilon, Adjacency::ZeroOut);
         assert!(found >= exact * (1.0 - 1e-12) && found <= exact * 1.01, "{epsilon}: {found} {exact}");
     }
 }
 
 #[test]
 fn a_cap_that_is_never_reached_changes_nothing() {
-    let plain = epsilon(&events("0.05:2:200"), 1e-5, Relation::ZeroOut);
-    let roomy = epsilon(&events("0.05:2:200:100:100"), 1e-5, Relation::ZeroOut);
-    let tight = epsilon(&events("0.05:2:200:1000:50"), 1e-5, Relation::ZeroOut);
+    let plain = epsilon(&events("0.05:2:200"), 1e-5, Adjacency::ZeroOut);
+    let roomy = epsilon(&events("0.05:2:200:100:100"), 1e-5, Adjacency::ZeroOut);
+    let tight = epsilon(&events("0.05:2:200:1000:50"), 1e-5, Adjacency::ZeroOut);
     assert!((roomy / plain - 1.0).abs() < 1e-9 && tight > plain * 1.05, "{plain} {roomy} {tight}");
 }
 
 #[test]
 fn edges_are_harmless() {
-    for relation in [Relation::ZeroOut, Relation::ReplaceOne] {
+    for relation in [Adjacency::ZeroOut, Adjacency::ReplaceOne] {
         assert!(epsilon(&[], 1e-5, relation) <= 0.0 && delta(&[], 0.0, relation) <= 0.0);
         assert!(epsilon(&events("0.1:1:0;0:1:10"), 1e-5, relation) <= 0.0);
         let quiet = epsilon(&events("0.000001:10000:1"), 1e-9, relation);
@@ -207,7 +207,7 @@ fn edges_are_harmless() {
         assert!(epsilon(&events("0.5:1:10"), 1e-300, relation).is_infinite());
     }
     let small = Event { mechanism: Mechanism::DiscreteGaussian { scale: 5.0, sensitivity: 1.0 }, count: 1 };
-    assert!(epsilon(&[small], 1e-5, Relation::ZeroOut).is_infinite());
+    assert!(epsilon(&[small], 1e-5, Adjacency::ZeroOut).is_infinite());
 }
 
 #[test]
@@ -222,15 +222,15 @@ fn impossible_numbers_end_in_bounds_that_hold() {
         Mechanism::TruncatedPoissonGaussian { rate: 0.5, multiplier: 1.0, patients: u32::MAX, cap: 1 },
         Mechanism::PoissonGaussian { rate: 1e-300, multiplier: 1e300 },
     ] {
-        let found = epsilon(&one(mechanism), 1e-5, Relation::ReplaceOne);
-        assert!(found >= 0.0 && delta(&one(mechanism), 1.0, Relation::ReplaceOne) >= 0.0, "{mechanism:?}");
+        let found = epsilon(&one(mechanism), 1e-5, Adjacency::ReplaceOne);
+        assert!(found >= 0.0 && delta(&one(mechanism), 1.0, Adjacency::ReplaceOne) >= 0.0, "{mechanism:?}");
     }
     let endless =
         [Event { mechanism: Mechanism::PoissonGaussian { rate: 0.5, multiplier: 1.0 }, count: u64::MAX }];
-    assert!(epsilon(&endless, 1e-5, Relation::ZeroOut) > 1e15);
+    assert!(epsilon(&endless, 1e-5, Adjacency::ZeroOut) > 1e15);
     // Losses of 1e-9 a step next to rare large ones: 1e-9 of the steps decide.
-    let rare = epsilon(&events("1e-9:0.5:1000000"), 1e-9, Relation::ZeroOut);
-    let replaced = epsilon(&events("1e-9:0.5:1000000"), 1e-9, Relation::ReplaceOne);
+    let rare = epsilon(&events("1e-9:0.5:1000000"), 1e-9, Adjacency::ZeroOut);
+    let replaced = epsilon(&events("1e-9:0.5:1000000"), 1e-9, Adjacency::ReplaceOne);
     assert!(rare > 0.0 && rare <= replaced * 1.01 && replaced < 0.3, "{rare} {replaced}");
 }
 
@@ -247,7 +247,7 @@ proptest! {
 
     #[test]
     fn epsilon_grows_with_steps_and_rate_and_shrinks_with_noise((rate, multiplier, count) in step(), factor in 1.1_f64..3.0) {
-        let by = |step| epsilon(&[sampled(step)], 1e-5, Relation::ZeroOut);
+        let by = |step| epsilon(&[sampled(step)], 1e-5, Adjacency::ZeroOut);
         let here = by((rate, multiplier, count));
         let slack = 1.0 + 5e-5;
         prop_assert!(by((rate, multiplier * factor, count)) <= here * slack + 1e-7);
@@ -258,9 +258,9 @@ proptest! {
     #[test]
     fn the_order_of_events_does_not_matter(parts in prop::collection::vec(step(), 2..4)) {
         let mut events: Vec<_> = parts.into_iter().map(sampled).collect();
-        let here = epsilon(&events, 1e-4, Relation::ZeroOut);
+        let here = epsilon(&events, 1e-4, Adjacency::ZeroOut);
         events.reverse();
-        let there = epsilon(&events, 1e-4, Relation::ZeroOut);
+        let there = epsilon(&events, 1e-4, Adjacency::ZeroOut);
         // Infinity both ways is the same, too, and has no ratio.
         let both_infinite = here.is_infinite() && there.is_infinite();
         prop_assert!(both_infinite || (here / there - 1.0).abs() < 1e-8, "{here} {there}");
@@ -268,7 +268,7 @@ proptest! {
 
     #[test]
     fn losses_bound_less_than_orders_and_more_than_no_sampling((rate, multiplier, count) in step()) {
-        let found = epsilon(&[sampled((rate, multiplier, count))], 1e-6, Relation::ZeroOut);
+        let found = epsilon(&[sampled((rate, multiplier, count))], 1e-6, Adjacency::ZeroOut);
         let segment = crate::accountant::Segment { rate, multiplier, steps: count };
         let orders = crate::accountant::rdp_epsilon(&[segment], 1e-6).value;
         let unsampled = gdp::epsilon(crate::accountant::mu(&[segment]), 1e-6);

@@ -14,7 +14,7 @@ use fedtwin_audit_log::Stamp;
 use fedtwin_plan::{CohortName, Digest, StudyId};
 
 use crate::ledger::body::{
-    Attempt, AttemptBegun, BlockOpened, Body, MirrorConfirmed, Opened, Outcome, Released, Round, StudyClosed,
+    Attempt, AttemptBegun, BlockOpened, Body, MirrorConfirmed, Outcome, Owner, Released, Round, StudyClosed,
     StudyReserved, Trainer,
 };
 use crate::ledger::budget::{BudgetOpened, BudgetRaised, Purpose};
@@ -27,7 +27,7 @@ pub use unprotected::Unprotected;
 /// What the entries so far amount to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LedgerState {
-    pub(crate) opened: Option<Opened>,
+    pub(crate) opened: Option<Owner>,
     pub(crate) cohorts: BTreeMap<CohortName, CohortState>,
     pub(crate) studies: BTreeMap<StudyId, StudyState>,
     plans: BTreeSet<Digest>,
@@ -173,7 +173,7 @@ impl BudgetState {
 }
 
 impl CohortState {
-    /// Returns the parts per million of delta that certificates may still take.
+    /// Returns the parts per million of delta that Gaussian bounds may still take.
     pub(crate) fn slack_left_ppm(&self) -> u32 {
         let limit = self.budgets.values().next().map_or(0, |budget| budget.opened.kind.slack_ppm_max());
         limit - self.budgets.values().map(BudgetState::used).sum::<Cost>().delta_ppm
@@ -203,7 +203,7 @@ impl LedgerState {
 
     /// Returns whose ledger this is, once it says so.
     #[must_use]
-    pub fn owner(&self) -> Option<&Opened> {
+    pub fn owner(&self) -> Option<&Owner> {
         self.opened.as_ref()
     }
 
@@ -361,7 +361,7 @@ impl LedgerState {
             }
             let used: Cost = cohort.budgets.values().map(BudgetState::used).sum();
             let limit = cohort.budgets.values().next().map_or(0, |budget| budget.opened.kind.slack_ppm_max());
-            assert!(used.delta_ppm <= limit, "{name} is over its share of delta");
+            assert!(used.delta_ppm <= limit, "{name} is over its part of delta");
         }
     }
 

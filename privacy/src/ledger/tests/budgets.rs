@@ -4,7 +4,7 @@ use super::*;
 use crate::accountant::epsilon;
 
 fn gdp(cohort: &str, epsilon: f64) -> BudgetRequest {
-    BudgetRequest { kind: Kind::Gdp, ..budget(cohort, epsilon) }
+    BudgetRequest { kind: BudgetKind::Gdp, ..budget(cohort, epsilon) }
 }
 
 fn metrics(request: BudgetRequest) -> BudgetRequest {
@@ -37,7 +37,7 @@ fn a_budgets_terms_are_fixed_for_ever() {
     for other in [
         BudgetRequest { patients: 101, ..good.clone() },
         BudgetRequest { delta: Delta::try_from(1e-2).unwrap(), ..good.clone() },
-        BudgetRequest { kind: Kind::Rdp { order_milli: Order::TWO }, epsilon: 9.0, ..good.clone() },
+        BudgetRequest { kind: BudgetKind::Rdp { order_milli: Order::TWO }, epsilon: 9.0, ..good.clone() },
         gdp("heart", 3.0),
         metrics(gdp("heart", 3.0)),
     ] {
@@ -59,9 +59,12 @@ fn budgets_that_leave_nothing_or_cannot_be_added_are_refused() {
 
 #[test]
 fn a_budget_filled_to_the_brim_keeps_its_epsilon() {
-    for (kind, epsilon_max, delta) in
-        [(rdp(), 2.0, 1e-3), (Kind::Gdp, 2.0, 1e-3), (Kind::Gdp, 0.5, 1e-5), (Kind::Gdp, 8.0, 1e-6)]
-    {
+    for (kind, epsilon_max, delta) in [
+        (rdp(), 2.0, 1e-3),
+        (BudgetKind::Gdp, 2.0, 1e-3),
+        (BudgetKind::Gdp, 0.5, 1e-5),
+        (BudgetKind::Gdp, 8.0, 1e-6),
+    ] {
         let delta = Delta::try_from(delta).unwrap();
         let request = BudgetRequest { kind, delta, ..budget("heart", epsilon_max) };
         let Site { mut ledger, _folder, .. } = site_with(&[request]);
@@ -90,19 +93,19 @@ fn request_of(attempts: u32) -> StudyRequest {
     request("a", "heart", attempts, 1)
 }
 
-/// The certificates' share of delta is set aside in the cap, so that blocks of sampled steps fit later.
+/// The Gaussian bounds' part of delta is set aside in the cap, so that blocks of sampled steps fit later.
 #[test]
-fn a_gaussian_cap_leaves_room_for_certificates() {
+fn a_gaussian_cap_leaves_room_for_gaussian_bounds() {
     let delta = Delta::try_from(1e-5).unwrap();
-    let amount = Kind::Gdp.amount(1.0, delta);
+    let amount = BudgetKind::Gdp.amount(1.0, delta);
     let full = Cost { nano: amount, delta_ppm: budget::SLACK_PPM_MAX };
     let bare = Cost { nano: amount, delta_ppm: 0 };
-    let (full, bare) = (Kind::Gdp.epsilon(full, delta), Kind::Gdp.epsilon(bare, delta));
+    let (full, bare) = (BudgetKind::Gdp.epsilon(full, delta), BudgetKind::Gdp.epsilon(bare, delta));
     assert!(full <= 1.0 && full > 1.0 - 1e-6, "{full}");
     assert!(bare < full && bare > 0.998 * full, "{bare}");
 }
 
-/// Sampled steps take a certificate, and with it a share of delta, for each block; other steps none.
+/// Sampled steps take a Gaussian bound, and with it a part of delta, for each block; other steps none.
 #[test]
 fn blocks_of_sampled_steps_take_a_share_of_delta() {
     let Site { mut ledger, _folder, .. } = site_with(&[gdp("heart", 2.0)]);
@@ -152,9 +155,9 @@ fn a_purpose_without_a_budget_is_refused() {
     assert!(matches!(refused, Violation::NoBudget { purpose: Purpose::Metrics, .. }), "{refused}");
 }
 
-/// Certificates of different studies and purposes draw on one share of the cohort's delta.
+/// Gaussian bounds of different studies and purposes draw on one part of the cohort's delta.
 #[test]
-fn the_share_of_delta_that_certificates_take_is_bounded() {
+fn the_part_of_delta_that_gaussian_bounds_take_is_bounded() {
     let mut state = LedgerState::default();
     let requests = [gdp("heart", 4.0), metrics(gdp("heart", 4.0))];
     state.apply(&Body::Opened(owner("va")), None).unwrap();

@@ -19,8 +19,8 @@ use crate::accountant::{GaussianEvent, NoiseShares, Order};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
-fn owner(site: &str) -> Opened {
-    Opened { federation: "north".parse().unwrap(), site: site.parse().unwrap() }
+fn owner(site: &str) -> Owner {
+    Owner { federation: "north".parse().unwrap(), site: site.parse().unwrap() }
 }
 
 fn open(path: &Path) -> Result<Ledger, LedgerError> {
@@ -30,8 +30,8 @@ fn open(path: &Path) -> Result<Ledger, LedgerError> {
 
 const ORDER_8: u32 = 8000;
 
-fn rdp() -> Kind {
-    Kind::Rdp { order_milli: Order::try_from(ORDER_8).unwrap() }
+fn rdp() -> BudgetKind {
+    BudgetKind::Rdp { order_milli: Order::try_from(ORDER_8).unwrap() }
 }
 
 fn approval() -> Approval {

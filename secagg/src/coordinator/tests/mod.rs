@@ -6,7 +6,7 @@ use fedtwin_plan::{Digest, SiteName};
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::Split;
+use crate::message::Partition;
 use crate::site::Reply;
 use crate::testing::Federation;
 
@@ -24,7 +24,7 @@ proptest! {
         world.settle();
     }
 
-    /// A server that shows each site one of two splits, and hands on whichever consents it likes.
+    /// A server that shows each site one of two partitions, and hands on whichever consents it likes.
     #[test]
     fn a_cheating_server_never_gets_both_secrets(
         sites in 4_usize..9,
@@ -34,19 +34,19 @@ proptest! {
     ) {
         let mut world = World::new(sites, sites);
         let members: Vec<SiteName> = world.federation.context.members.iter().cloned().collect();
-        let split = |kept: &[bool]| {
+        let partition = |kept: &[bool]| {
             let (survivors, dropped): (Vec<_>, Vec<_>) = members.iter().cloned().zip(kept).partition(|(_, kept)| **kept);
             let names = |sites: Vec<(SiteName, &bool)>| sites.into_iter().map(|(site, _)| site).collect();
-            Split { survivors: names(survivors), dropped: names(dropped) }
+            Partition { survivors: names(survivors), dropped: names(dropped) }
         };
-        let splits = [split(&first), split(&second)];
+        let partitions = [partition(&first), partition(&second)];
         let mut consents: Vec<(usize, Consent)> = Vec::new();
         while let Some(letter) = world.letters.pop() {
             match letter {
                 // Here the server leaves the protocol.
-                Letter::ToSite(site, ToSite::Split(_)) => {
+                Letter::ToSite(site, ToSite::Partition(_)) => {
                     let which = shown[members.iter().position(|member| *member == site).unwrap()];
-                    let (state, reply) = world.sites.remove(&site).unwrap().step(ToSite::Split(splits[which].clone()));
+                    let (state, reply) = world.sites.remove(&site).unwrap().step(ToSite::Partition(partitions[which].clone()));
                     world.sites.insert(site, state);
                     if let Ok(Reply::Consent(consent)) = reply {
                         consents.push((which, consent));
@@ -119,7 +119,7 @@ fn many_sites_survive_dropouts() {
     }
     world.settle();
     assert_eq!(survivors(&world), sites - 20);
-    let Some(Aggregation::Opened(Opened { masks, .. })) = &world.aggregation else { unreachable!() };
+    let Some(Aggregation::Opened(Unmasking { masks, .. })) = &world.aggregation else { unreachable!() };
     assert_eq!(masks.count(), 110 + 20 * 110, "everybody masks with everybody");
 }
 

@@ -7,7 +7,7 @@ use fedtwin_plan::SiteName;
 use fedtwin_plan::secure_group::threshold;
 use proptest::prelude::*;
 
-use crate::coordinator::{Aggregation, Effect, FromSite, Opened, Reconstruction};
+use crate::coordinator::{Aggregation, Effect, FromSite, Reconstruction, Unmasking};
 use crate::message::{Opening, Share};
 use crate::shamir::Secret;
 use crate::site::{Reply, Site, ToSite};
@@ -214,7 +214,7 @@ impl World {
 
     /// The sum without its masks is that of the survivors' inputs, bit by bit modulo 2^k, and of enough of them.
     pub(super) fn invariant_an_opened_sum_is_the_survivors(&self) {
-        let Some(Aggregation::Opened(Opened { survivors, masks })) = &self.aggregation else { return };
+        let Some(Aggregation::Opened(Unmasking { survivors, masks })) = &self.aggregation else { return };
         let context = &self.federation.context;
         assert!(survivors.len() >= context.survivors_min);
         let (mut sum, mut expected) = (vec![0_i64; VALUES], vec![0_i64; VALUES]);
@@ -262,10 +262,11 @@ pub(super) fn changed(letter: Letter, Lie { item, byte }: Lie) -> Letter {
                     let count = shares.len();
                     flip(&mut shares[item % count].bytes);
                 }
-                ToSite::Split(split) => {
-                    let moved = split.survivors.iter().nth(item % split.survivors.len()).cloned().unwrap();
-                    split.survivors.remove(&moved);
-                    split.dropped.insert(moved);
+                ToSite::Partition(partition) => {
+                    let moved =
+                        partition.survivors.iter().nth(item % partition.survivors.len()).cloned().unwrap();
+                    partition.survivors.remove(&moved);
+                    partition.dropped.insert(moved);
                 }
                 ToSite::Consents(consents) if !consents.is_empty() => {
                     let count = consents.len();

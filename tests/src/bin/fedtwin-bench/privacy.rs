@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use fedtwin_plan::Ratio;
-use fedtwin_privacy::accountant::certificate::certificate_of;
+use fedtwin_privacy::accountant::gaussian_bound::gaussian_bound_of;
 use fedtwin_privacy::accountant::{
-    Event, Mechanism, Relation, Segment, Target, best_epsilon, gdp, noise_multiplier, pld, rdp, rdp_epsilon,
+    Adjacency, Event, Mechanism, Segment, Target, best_epsilon, gdp, noise_multiplier, pld, rdp, rdp_epsilon,
     segments_of, unsampled_mu,
 };
 use serde::Serialize;
@@ -97,7 +97,7 @@ fn epsilons(rows: &[Vec<String>], results: &mut Vec<Figures>) -> anyhow::Result<
         let [id, relation, segments, delta, exact, upper, lower, ..] = row.as_slice() else {
             bail!("a row of epsilon.csv has {} fields", row.len());
         };
-        let relation = if relation == "replace_one" { Relation::ReplaceOne } else { Relation::ZeroOut };
+        let relation = if relation == "replace_one" { Adjacency::ReplaceOne } else { Adjacency::ZeroOut };
         let note = row.last().map_or("", String::as_str);
         let (events, delta, upper) = (events(segments, note)?, number(delta)?, number(upper)?);
         let truth = [exact, lower].into_iter().find_map(|text| text.parse().ok());
@@ -118,10 +118,10 @@ fn epsilons(rows: &[Vec<String>], results: &mut Vec<Figures>) -> anyhow::Result<
         if let Some(segments) = segments_of(&events, relation) {
             add("rdp", compared, &|| rdp_epsilon(&segments, delta).value);
         }
-        if relation == Relation::ZeroOut {
+        if relation == Adjacency::ZeroOut {
             let delta0 = delta / 100.0;
             let rest = (delta - delta0) / (1.0 - delta0);
-            add("certificate", compared, &|| gdp::epsilon(certificate_of(&events, delta0), rest));
+            add("certificate", compared, &|| gdp::epsilon(gaussian_bound_of(&events, delta0), rest));
         }
     }
     Ok(())
@@ -137,7 +137,7 @@ fn profiles(rows: &[Vec<String>], results: &mut Vec<Figures>) -> anyhow::Result<
         let steps = events.iter().map(|event| event.count).sum();
         let case = format!("{id} delta({epsilon})");
         results.push(measure((&case, "pld", steps), bounds, &|| {
-            pld::delta(&events, epsilon, Relation::ZeroOut)
+            pld::delta(&events, epsilon, Adjacency::ZeroOut)
         }));
     }
     Ok(())
@@ -157,7 +157,7 @@ fn calibrations(rows: &[Vec<String>], results: &mut Vec<Figures>) -> anyhow::Res
         let mut figures = measure((id, "best", steps), bounds, &found);
         let event = Segment { rate, multiplier: figures.value, steps };
         figures.accepted &=
-            best_epsilon(&[event.into()], target.delta, Relation::ZeroOut).value <= target.epsilon;
+            best_epsilon(&[event.into()], target.delta, Adjacency::ZeroOut).value <= target.epsilon;
         results.push(figures);
     }
     Ok(())
@@ -181,11 +181,11 @@ fn divergences(rows: &[Vec<String>], results: &mut Vec<Figures>) -> anyhow::Resu
 fn closed_forms(results: &mut Vec<Figures>) {
     for (multiplier, steps, delta) in [(0.5, 1, 1e-5), (1.0, 10, 1e-6), (10.0, 100, 1e-9), (5.0, 1, 1e-3)] {
         let events = [Segment { rate: 1.0, multiplier, steps }.into()];
-        let exact = unsampled_mu(&events, Relation::ZeroOut).map_or(f64::NAN, |mu| gdp::epsilon(mu, delta));
+        let exact = unsampled_mu(&events, Adjacency::ZeroOut).map_or(f64::NAN, |mu| gdp::epsilon(mu, delta));
         let bounds = Bounds { lower: exact * (1.0 - 1e-11), upper: Some(exact * 1.002 + 2e-4) };
         let case = format!("1:{multiplier}:{steps} at {delta:e}");
         results.push(measure((&case, "pld", steps), bounds, &|| {
-            pld::epsilon(&events, delta, Relation::ZeroOut)
+            pld::epsilon(&events, delta, Adjacency::ZeroOut)
         }));
     }
 }

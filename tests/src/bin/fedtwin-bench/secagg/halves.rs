@@ -8,7 +8,7 @@ use fedtwin_audit_log::Signer;
 use fedtwin_plan::secure_group::threshold;
 use fedtwin_plan::{Digest, SiteName, WireBits};
 use fedtwin_secagg::coordinator::FromSite;
-use fedtwin_secagg::site::{Floor, Identity, Reply, Site, ToSite};
+use fedtwin_secagg::site::{Floor, Reply, Site, SiteIdentity, ToSite};
 use fedtwin_secagg::{Context, SiteMask};
 use ring::signature::Ed25519KeyPair;
 
@@ -80,7 +80,7 @@ impl Halves {
         let mut run = Run { coordinator, queue: VecDeque::new(), bytes: BTreeMap::new() };
         let mut sites = BTreeMap::new();
         for (site, signer) in &self.keys {
-            let identity = Identity { site: site.clone(), signer: Arc::<Ed25519KeyPair>::clone(signer) };
+            let identity = SiteIdentity { site: site.clone(), signer: Arc::<Ed25519KeyPair>::clone(signer) };
             let entropy = Digest::of(format!("entropy of {site}").as_bytes()).0;
             let (state, advert) =
                 Site::join(self.context.clone(), self.floor.clone(), identity, entropy.into())?;

@@ -1,10 +1,10 @@
-//! Certificates: the mu of a Gaussian mechanism that costs at least as much as a whole job.
+//! Gaussian bounds: the mu of a Gaussian mechanism that costs at least as much as a whole job.
 //!
 //! Privacy-loss distributions of jobs that were chosen after seeing earlier results do not add up; Gaussian
-//! mechanisms do, by the squares of their mu (Smith and Thakurta, 2022, arXiv 2210.17520). A certificate
+//! mechanisms do, by the squares of their mu (Smith and Thakurta, 2022, arXiv 2210.17520). A Gaussian bound
 //! (mu, delta0) states delta(epsilon) <= delta0 + (1 - delta0) delta of mu-GDP at every epsilon >= 0, for zeroing
 //! out one patient and for the way back: the job is then nowhere less private than a mechanism that with probability
-//! delta0 tells everything and else is mu-GDP. Deltas of several certificates add up, mu as said.
+//! delta0 tells everything and else is mu-GDP. Deltas of several Gaussian bounds add up, mu as said.
 
 use std::collections::VecDeque;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
@@ -15,9 +15,9 @@ use libm::{erfc, exp, expm1, sqrt};
 use crate::accountant::gdp::{bisect, delta_below};
 use crate::accountant::pld::curve::Curve;
 use crate::accountant::pld::job::Job;
-use crate::accountant::{Event, GaussianEvent, NUMERICAL_ERROR, Relation, Segment, mu, segments_of};
+use crate::accountant::{Adjacency, Event, GaussianEvent, NUMERICAL_ERROR, Segment, mu, segments_of};
 
-/// Returns a mu for which all events together, with one fixed order and plan, have the certificate
+/// Returns a mu for which all events together, with one fixed order and plan, have the Gaussian bound
 /// (mu, `delta0`); rounded up.
 ///
 /// `delta0` is in [0, 1); a larger one allows a smaller mu: at rates from 0.05 and multipliers from 2, epsilon at delta is
@@ -25,7 +25,7 @@ use crate::accountant::{Event, GaussianEvent, NUMERICAL_ERROR, Relation, Segment
 /// steps with all patients, and never more than that for others. It is the same bits on each machine: functions of
 /// `libm`, one thread, no operation whose order depends on the processor.
 #[must_use]
-pub fn certificate(events: &[GaussianEvent], delta0: f64) -> f64 {
+pub fn gaussian_bound(events: &[GaussianEvent], delta0: f64) -> f64 {
     // A ledger prices the blocks of a study one after the other, and again at each replay.
     static RECENT: Mutex<VecDeque<Certified>> = Mutex::new(VecDeque::new());
     let recent = || RECENT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,32 +34,32 @@ pub fn certificate(events: &[GaussianEvent], delta0: f64) -> f64 {
         return certified.mu;
     }
     let all: Vec<_> = events.iter().map(Event::from).collect();
-    let mu = certificate_of(&all, delta0);
+    let mu = gaussian_bound_of(&all, delta0);
     let mut recent = recent();
     recent.truncate(RECENT_MAX - 1);
     recent.push_front(Certified { events: events.to_vec(), delta0: delta0.to_bits(), mu });
     mu
 }
 
-/// A certificate that was computed lately.
+/// A Gaussian bound that was computed lately.
 struct Certified {
     events: Vec<GaussianEvent>,
     delta0: u64,
     mu: f64,
 }
 
-/// Does what [`certificate`] does for any mechanisms; infinite where nothing bounds them.
+/// Does what [`gaussian_bound`] does for any mechanisms; infinite where nothing bounds them.
 #[must_use]
-pub fn certificate_of(events: &[Event], delta0: f64) -> f64 {
+pub fn gaussian_bound_of(events: &[Event], delta0: f64) -> f64 {
     assert!((0.0..1.0).contains(&delta0), "delta0 is a probability below 1");
     // Steps on a sample are mixtures of steps that tell nothing and of steps with the patient: the price without
     // sampling holds. (Dong, Roth and Su, 2019, arXiv 1905.02383, joint convexity of trade-off functions.)
-    let unsampled = segments_of(events, Relation::ZeroOut).map_or(f64::INFINITY, |segments| mu(&segments));
+    let unsampled = segments_of(events, Adjacency::ZeroOut).map_or(f64::INFINITY, |segments| mu(&segments));
     let sampled = events.iter().filter_map(Event::segment).any(|segment| !Segment::is_unsampled(&segment));
     if unsampled.is_finite() && !sampled {
         return unsampled;
     }
-    let Some(job) = Job::new(events, Relation::ZeroOut) else { return unsampled };
+    let Some(job) = Job::new(events, Adjacency::ZeroOut) else { return unsampled };
     if job.is_free() || delta0 < DELTA0_MIN {
         return if job.is_free() { 0.0 } else { unsampled };
     }
@@ -163,22 +163,22 @@ mod tests {
     #[test]
     fn all_patients_in_every_step_have_the_exact_mu() {
         let event = GaussianEvent::local(Ratio::ONE, 20, 1 << 20, 100).unwrap();
-        let found = certificate(&[event], 1e-9);
+        let found = gaussian_bound(&[event], 1e-9);
         let exact = 10.0 / event.noise_multiplier();
         assert!(found >= exact && found < exact * (1.0 + 1e-11), "{found} {exact}");
     }
 
     #[test]
-    fn certificates_cost_little_where_losses_are_nearly_gaussian() {
-        // Epsilon at delta of the certificate against that of the losses themselves.
+    fn gaussian_bounds_cost_little_where_losses_are_nearly_gaussian() {
+        // Epsilon at delta of the Gaussian bound against that of the losses themselves.
         for (rate, multiplier, steps, delta) in
             [(0.05, 2.0, 1000, 1e-5), (0.2, 4.0, 500, 1e-5), (0.5, 3.0, 200, 1e-3), (0.1, 5.0, 2000, 1e-6)]
         {
             let event = [sampled(rate, multiplier, steps)];
             let delta0 = delta / 100.0;
-            let mu = certificate_of(&event, delta0);
+            let mu = gaussian_bound_of(&event, delta0);
             let certified = gdp::epsilon(mu, (delta - delta0) / (1.0 - delta0));
-            let sharp = best_epsilon(&event, delta, Relation::ZeroOut).value;
+            let sharp = best_epsilon(&event, delta, Adjacency::ZeroOut).value;
             let price = certified / sharp - 1.0;
             assert!((0.0..0.002).contains(&price), "{rate} {multiplier} {steps}: {price}");
         }
@@ -190,11 +190,11 @@ mod tests {
             |i: u32| sampled(0.05 + 0.03 * f64::from(i), 2.5 + 0.4 * f64::from(i), 100 + 20 * u64::from(i));
         let jobs: Vec<_> = (0..10).map(job).collect();
         let delta0 = 5e-8;
-        let squares: f64 = jobs.iter().map(|&job| certificate_of(&[job], delta0).powi(2)).sum();
+        let squares: f64 = jobs.iter().map(|&job| gaussian_bound_of(&[job], delta0).powi(2)).sum();
         let all = gdp::epsilon(squares.sqrt(), 1e-5 - 10.0 * delta0);
-        let sum = best_epsilon(&jobs, 1e-5, Relation::ZeroOut).value;
+        let sum = best_epsilon(&jobs, 1e-5, Adjacency::ZeroOut).value;
         let by_orders =
-            crate::accountant::rdp_epsilon(&segments_of(&jobs, Relation::ZeroOut).unwrap(), 1e-5).value;
+            crate::accountant::rdp_epsilon(&segments_of(&jobs, Adjacency::ZeroOut).unwrap(), 1e-5).value;
         assert!(all >= sum && all < sum * 1.026, "{all} {sum}");
         assert!(by_orders > sum * 1.05, "{by_orders} {sum}");
     }
@@ -202,9 +202,9 @@ mod tests {
     #[test]
     fn a_larger_delta0_never_costs_more() {
         let event = [sampled(0.02, 1.2, 400)];
-        let mus: Vec<_> = [1e-12, 1e-9, 1e-6].map(|delta0| certificate_of(&event, delta0)).to_vec();
+        let mus: Vec<_> = [1e-12, 1e-9, 1e-6].map(|delta0| gaussian_bound_of(&event, delta0)).to_vec();
         assert!(mus.windows(2).all(|pair| pair[1] <= pair[0] * (1.0 + 1e-6)), "{mus:?}");
-        assert!(certificate_of(&event, 0.0) >= mus[0]);
+        assert!(gaussian_bound_of(&event, 0.0) >= mus[0]);
     }
 
     #[test]
@@ -266,9 +266,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// Any falling bounds on any lattice, however coarse: no chord is above the certificate's curve anywhere.
+        /// Any falling bounds on any lattice, however coarse: no chord is above the Gaussian bound's curve anywhere.
         #[test]
-        fn certificates_dominate_between_the_points_of_every_lattice(
+        fn gaussian_bounds_dominate_between_the_points_of_every_lattice(
             spacing in -3.0_f64..0.3,
             delta0 in -9.0_f64..-2.0,
             mu in -2.0_f64..1.0,
@@ -294,14 +294,14 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(12))]
 
-        /// The curve by another grid than the certificate's own: each epsilon chooses its spacing and tilt.
+        /// The curve by another grid than the Gaussian bound's own: each epsilon chooses its spacing and tilt.
         #[test]
-        fn certificates_dominate_at_each_epsilon(rate in 0.005_f64..0.9, multiplier in 0.7_f64..6.0, count in 1_u64..500, delta0 in -11_i32..-5) {
+        fn gaussian_bounds_dominate_at_each_epsilon(rate in 0.005_f64..0.9, multiplier in 0.7_f64..6.0, count in 1_u64..500, delta0 in -11_i32..-5) {
             let delta0 = 10_f64.powi(delta0);
             let event = [sampled(rate, multiplier, count)];
-            let mu = certificate_of(&event, delta0);
+            let mu = gaussian_bound_of(&event, delta0);
             for epsilon in [0.0, 0.013, 0.2, 0.71, 1.9, 4.0, 9.0] {
-                let sharp = pld::delta(&event, epsilon, Relation::ZeroOut);
+                let sharp = pld::delta(&event, epsilon, Adjacency::ZeroOut);
                 let certified = delta0 + (1.0 - delta0) * gdp::delta(epsilon, mu);
                 // Both are upper bounds on one truth; theirs is within a thousandth of it.
                 prop_assert!(sharp <= certified * 1.001 + 1e-14, "{epsilon}: {sharp} {certified}");
