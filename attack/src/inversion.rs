@@ -13,7 +13,7 @@ use crate::step::{AttackError, Chance, Contributions, Restricted, Step};
 
 /// A patient and the inputs that the model sees of it: what an attacker wants.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Target {
+pub struct AttackedPatient {
     /// The patient.
     pub patient: PatientId,
     /// `[inputs]`: the record as the model sees it.
@@ -41,7 +41,7 @@ pub struct Inversion {
 pub fn invert_sums(
     cohort: &mut dyn Contributions,
     weights: &[f32],
-    targets: &[Target],
+    targets: &[AttackedPatient],
 ) -> Result<Inversion, AttackError> {
     let mut correlations = Vec::new();
     for target in targets {
@@ -62,7 +62,7 @@ pub fn invert_releases(
     step: &mut dyn Step,
     steps: u64,
     cohort: &mut dyn Contributions,
-    (weights, targets): (&[f32], &[Target]),
+    (weights, targets): (&[f32], &[AttackedPatient]),
     chance: &mut Chance<'_>,
 ) -> Result<Inversion, AttackError> {
     let mut correlations = Vec::new();

@@ -1,7 +1,9 @@
 //! Costs of stated mechanisms, without any ledger.
 
 use fedtwin_plan::Ratio;
-use fedtwin_privacy::accountant::{self, Adjacency, CalibrationError, Event, Segment, Target, gdp, pld};
+use fedtwin_privacy::accountant::{
+    self, Adjacency, CalibrationError, EpsilonTarget, Event, Segment, gdp, pld,
+};
 use serde::Serialize;
 
 /// By which account events are priced.
@@ -121,7 +123,7 @@ fn by_losses(events: &[Event], delta: f64, relation: Adjacency) -> (f64, String)
 ///
 /// # Errors
 /// Refuses a target that no noise meets, or no step.
-pub fn calibrate(sampling: Ratio, fixed: Fixed, target: Target) -> Result<Calibrated, NoCost> {
+pub fn calibrate(sampling: Ratio, fixed: Fixed, target: EpsilonTarget) -> Result<Calibrated, NoCost> {
     let (steps, noise_multiplier) = match fixed {
         Fixed::Steps(steps) => (steps, accountant::noise_multiplier(sampling, steps, target)?),
         Fixed::NoiseMultiplier(multiplier) => {

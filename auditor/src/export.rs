@@ -6,7 +6,7 @@ use fedtwin_privacy::ledger::{CohortReport, Delta, Purpose, StudyReport};
 use serde::Serialize;
 
 use crate::accounts::{Accounts, spent};
-use crate::ledger::Ledger;
+use crate::ledger::CheckedLedger;
 
 /// Events and their price, in the form that `examples/dp_accounting_check.py` reads.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -65,7 +65,7 @@ pub enum NothingToExport {
 /// # Errors
 /// Refuses names that mean none or several, and releases without bound.
 pub fn export(
-    ledgers: &[Ledger],
+    ledgers: &[CheckedLedger],
     cohort: Option<&CohortName>,
     study: Option<&StudyId>,
 ) -> Result<Exported, NothingToExport> {
@@ -89,7 +89,7 @@ pub fn export(
 }
 
 fn of_cohort(
-    ledger: &Ledger,
+    ledger: &CheckedLedger,
     report: &CohortReport,
     delta: Delta,
     study: Option<&StudyId>,

@@ -5,15 +5,15 @@ use fedtwin_certs::Identity;
 
 /// Keys of known or unknown writers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Keys(Vec<(Option<Identity>, PublicKey)>);
+pub struct KnownKeys(Vec<(Option<Identity>, PublicKey)>);
 
-impl FromIterator<(Option<Identity>, PublicKey)> for Keys {
+impl FromIterator<(Option<Identity>, PublicKey)> for KnownKeys {
     fn from_iter<I: IntoIterator<Item = (Option<Identity>, PublicKey)>>(keys: I) -> Self {
         Self(keys.into_iter().collect())
     }
 }
 
-impl Keys {
+impl KnownKeys {
     /// Returns all keys of the writer `identity`, old ones included, and those whose holder is not stated.
     pub fn all_of<'a>(&'a self, identity: &'a Identity) -> impl Iterator<Item = PublicKey> + 'a {
         let matching =

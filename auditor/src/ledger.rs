@@ -6,11 +6,11 @@ use fedtwin_certs::{Identity, Role};
 use fedtwin_privacy::ledger::{Body, LedgerState, Owner, Violation};
 use serde::Deserialize;
 
-use crate::keys::Keys;
+use crate::keys::KnownKeys;
 
 /// A ledger whose entries keep the rules.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ledger {
+pub struct CheckedLedger {
     /// The file, or whose mirror it is, for messages.
     pub name: String,
     /// Whose it is, as its first entry says.
@@ -72,12 +72,12 @@ struct Unverified {
     body: Body,
 }
 
-impl Ledger {
+impl CheckedLedger {
     /// Verifies a ledger with its owner's key, where there is one, and replays it.
     ///
     /// # Errors
     /// Names the first entry that is altered or breaks a rule; `file` is for messages.
-    pub fn parse(file: &str, bytes: &[u8], keys: &Keys) -> Result<Self, LedgerRefused> {
+    pub fn parse(file: &str, bytes: &[u8], keys: &KnownKeys) -> Result<Self, LedgerRefused> {
         let owner = owner(bytes).ok_or_else(|| LedgerRefused::NotALedger(file.to_owned()))?;
         // With certificates of the old key and the new one, the one that the ledger ends under decides.
         let mut tried =

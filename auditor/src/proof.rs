@@ -9,8 +9,8 @@ use fedtwin_certs::{Identity, Role};
 use fedtwin_plan::Digest;
 use serde::Serialize;
 
-use crate::keys::Keys;
-use crate::ledger::{Ledger, json_of};
+use crate::keys::KnownKeys;
+use crate::ledger::{CheckedLedger, json_of};
 use crate::views::Continued;
 
 /// That an entry is under a ledger's root.
@@ -85,7 +85,7 @@ pub enum NotProven {
 ///
 /// # Errors
 /// Refuses an entry that is not there.
-pub fn prove(ledger: &Ledger, entry: u64) -> Result<Inclusion, NotProven> {
+pub fn prove(ledger: &CheckedLedger, entry: u64) -> Result<Inclusion, NotProven> {
     let place = usize::try_from(entry).unwrap_or(usize::MAX);
     let proof = inclusion(&ledger.leaves, place).zip(ledger.leaves.get(place));
     let (proof, leaf) = proof.ok_or_else(|| NotProven::NoEntry {
@@ -101,7 +101,7 @@ pub fn prove(ledger: &Ledger, entry: u64) -> Result<Inclusion, NotProven> {
 ///
 /// # Errors
 /// Refuses an entry that no head includes.
-pub fn export(ledger: &Ledger, heads: &[Continued], entry: u64) -> Result<String, NotProven> {
+pub fn export(ledger: &CheckedLedger, heads: &[Continued], entry: u64) -> Result<String, NotProven> {
     let head = heads.iter().max_by_key(|head| head.entries).filter(|head| head.entries > entry);
     let head = head.ok_or(NotProven::NoHead(entry))?;
     let size = usize::try_from(head.entries).expect("the ledger continues the head");
@@ -114,7 +114,11 @@ pub fn export(ledger: &Ledger, heads: &[Continued], entry: u64) -> Result<String
 ///
 /// # Errors
 /// Refuses a proof of another entry or ledger, or of an altered one.
-pub fn verify_entry(line: &[u8], (file, proof): (&str, &[u8]), keys: &Keys) -> Result<Proven, NotProven> {
+pub fn verify_entry(
+    line: &[u8],
+    (file, proof): (&str, &[u8]),
+    keys: &KnownKeys,
+) -> Result<Proven, NotProven> {
     let leaf = LeafHash::of(json_of(line.strip_suffix(b"\n").unwrap_or(line)));
     let not_a_proof = || NotProven::NotAProof(file.to_owned());
     let text = str::from_utf8(proof).map_err(|_not_text| not_a_proof())?;

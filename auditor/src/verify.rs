@@ -7,8 +7,8 @@ use fedtwin_plan::{Digest, SiteName};
 use serde::Serialize;
 
 use crate::given::Given;
-use crate::keys::Keys;
-use crate::ledger::{Ledger, LedgerRefused, owner};
+use crate::keys::KnownKeys;
+use crate::ledger::{CheckedLedger, LedgerRefused, owner};
 use crate::proof::{self, Inclusion, NotProven};
 use crate::views::{self, Continued, OtherView};
 
@@ -42,7 +42,7 @@ pub struct Verified {
     pub inclusion: Option<Inclusion>,
     /// The ledger, if it is one.
     #[serde(skip)]
-    pub ledger: Option<Box<Ledger>>,
+    pub ledger: Option<Box<CheckedLedger>>,
 }
 
 /// A change of the writer's key.
@@ -70,7 +70,7 @@ impl AllVerified {
     ///
     /// # Errors
     /// Says what shows that a log is not the one that others saw.
-    pub fn beside(mut logs: Vec<Verified>, heads: &[Given], keys: &Keys) -> Result<Self, NotVerified> {
+    pub fn beside(mut logs: Vec<Verified>, heads: &[Given], keys: &KnownKeys) -> Result<Self, NotVerified> {
         let ledgers: Vec<_> = logs.iter().filter_map(|log| log.ledger.as_deref()).cloned().collect();
         let mut continued = views::compare(&ledgers, heads, keys)?.into_iter();
         for log in logs.iter_mut().filter(|log| log.ledger.is_some()) {
@@ -100,7 +100,7 @@ impl AllVerified {
         Ok(proof::export(ledger, continues, entry)?)
     }
 
-    fn the_ledger(&self) -> Result<(&Ledger, &[Continued]), NotVerified> {
+    fn the_ledger(&self) -> Result<(&CheckedLedger, &[Continued]), NotVerified> {
         let ledgers =
             self.logs.iter().filter_map(|log| Some((log.ledger.as_deref()?, log.continues.as_slice())));
         match ledgers.collect::<Vec<_>>()[..] {
@@ -165,9 +165,9 @@ pub enum NotVerified {
 ///
 /// # Errors
 /// Names the first bad entry.
-pub fn verify(file: &str, bytes: &[u8], keys: &Keys) -> Result<Verified, NotVerified> {
+pub fn verify(file: &str, bytes: &[u8], keys: &KnownKeys) -> Result<Verified, NotVerified> {
     if owner(bytes).is_some() {
-        return Verified::of(Ledger::parse(file, bytes, keys)?);
+        return Verified::of(CheckedLedger::parse(file, bytes, keys)?);
     }
     let key = keys.only().ok_or_else(|| NotVerified::NotOneKey(file.to_owned()))?;
     let summary = fedtwin_audit_log::verify(bytes, &key)
@@ -180,7 +180,7 @@ impl Verified {
     ///
     /// # Errors
     /// Refuses a ledger for which no key was at hand.
-    pub fn of(ledger: Ledger) -> Result<Self, NotVerified> {
+    pub fn of(ledger: CheckedLedger) -> Result<Self, NotVerified> {
         let Some(summary) = ledger.verified.clone() else {
             return Err(NotVerified::NoKey { file: ledger.name, site: ledger.owner.site });
         };
@@ -188,7 +188,7 @@ impl Verified {
         Ok(Self::new(ledger.name.clone(), title, summary, Some(Box::new(ledger))))
     }
 
-    fn new(file: String, title: String, summary: Summary, ledger: Option<Box<Ledger>>) -> Self {
+    fn new(file: String, title: String, summary: Summary, ledger: Option<Box<CheckedLedger>>) -> Self {
         let Summary { entries, head, root, keys } = summary;
         let (head, root) = (head.to_string(), Digest(root).to_string());
         let spans = ledger.iter().flat_map(|ledger| ledger.state.unprotected());

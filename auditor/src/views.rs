@@ -12,8 +12,8 @@ use fedtwin_privacy::ledger::witness::{self, RolledBack, origin};
 use serde::Serialize;
 
 use crate::given::Given;
-use crate::keys::Keys;
-use crate::ledger::Ledger;
+use crate::keys::KnownKeys;
+use crate::ledger::CheckedLedger;
 
 /// A head that a ledger continues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -119,7 +119,11 @@ pub enum OtherView {
 ///
 /// # Errors
 /// Names the ledger that was rolled back or shown to others in another form, and how that is known.
-pub fn compare(ledgers: &[Ledger], heads: &[Given], keys: &Keys) -> Result<Vec<Vec<Continued>>, OtherView> {
+pub fn compare(
+    ledgers: &[CheckedLedger],
+    heads: &[Given],
+    keys: &KnownKeys,
+) -> Result<Vec<Vec<Continued>>, OtherView> {
     copies(ledgers)?;
     let mut continued = vec![Vec::new(); ledgers.len()];
     for Given { name: file, text: note } in heads {
@@ -144,7 +148,7 @@ pub fn compare(ledgers: &[Ledger], heads: &[Given], keys: &Keys) -> Result<Vec<V
     Ok(continued)
 }
 
-fn head(ledger: &Ledger, file: &str, note: &str, keys: &Keys) -> Result<Continued, OtherView> {
+fn head(ledger: &CheckedLedger, file: &str, note: &str, keys: &KnownKeys) -> Result<Continued, OtherView> {
     let origin = origin(&ledger.owner);
     // A head from before a change of key is signed by the old one.
     let identity = ledger.identity();
@@ -186,14 +190,14 @@ fn head(ledger: &Ledger, file: &str, note: &str, keys: &Keys) -> Result<Continue
 }
 
 /// Returns who cosigned, among those whose keys are known by name.
-fn cosigners(checkpoint: &Checkpoint, note: &str, keys: &Keys) -> Vec<Cosigned> {
+fn cosigners(checkpoint: &Checkpoint, note: &str, keys: &KnownKeys) -> Vec<Cosigned> {
     let witness =
         |(name, key): (String, _)| Some(Cosigned { time_s: cosigned(checkpoint, note, &name, &key)?, name });
     keys.cosigners().filter_map(witness).collect()
 }
 
 /// Compares copies of one site's ledger: one has to continue the other.
-fn copies(ledgers: &[Ledger]) -> Result<(), OtherView> {
+fn copies(ledgers: &[CheckedLedger]) -> Result<(), OtherView> {
     for (i, first) in ledgers.iter().enumerate() {
         for second in ledgers[i + 1..].iter().filter(|second| second.owner == first.owner) {
             if let Some(entry) = first.leaves.iter().zip(&second.leaves).position(|(a, b)| a != b) {

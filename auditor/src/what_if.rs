@@ -8,7 +8,7 @@ use fedtwin_privacy::ledger::{Amount, BudgetKind, Claim, CohortReport, Cost, Del
 use serde::Serialize;
 
 use crate::accounts::Accounts;
-use crate::ledger::Ledger;
+use crate::ledger::CheckedLedger;
 
 /// What might be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +16,7 @@ pub struct Question {
     /// The rounds, repeated ones included.
     pub rounds: u32,
     /// What one round does.
-    pub mechanism: Mechanism,
+    pub mechanism: RoundMechanism,
     /// The parts in which a budget is charged; parts that never start are given back.
     pub blocks: u32,
     /// Only budgets of this cohort.
@@ -29,7 +29,7 @@ pub struct Question {
 
 /// What one round does.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Mechanism {
+pub enum RoundMechanism {
     /// What this study in the ledgers does.
     Like(StudyId),
     /// Sums of samples with a site's own noise.
@@ -116,7 +116,7 @@ pub struct BudgetOutlook {
 ///
 /// # Errors
 /// Refuses a study or a budget that no ledger has.
-pub fn outlook(ledgers: &[Ledger], asked: &Question) -> Result<Outlook, NoAnswer> {
+pub fn outlook(ledgers: &[CheckedLedger], asked: &Question) -> Result<Outlook, NoAnswer> {
     let event = asked.event(ledgers)?;
     let alone = asked.alone.map(|(delta, epsilon)| asked.alone(&event, delta, epsilon));
     let mut budgets = Vec::new();
@@ -138,10 +138,10 @@ pub fn outlook(ledgers: &[Ledger], asked: &Question) -> Result<Outlook, NoAnswer
 
 impl Question {
     /// Returns what one round does.
-    fn event(&self, ledgers: &[Ledger]) -> Result<GaussianEvent, NoAnswer> {
+    fn event(&self, ledgers: &[CheckedLedger]) -> Result<GaussianEvent, NoAnswer> {
         let study = match &self.mechanism {
-            Mechanism::Like(study) => study,
-            &Mechanism::Own { noise_multiplier, sampling, local_steps } => {
+            RoundMechanism::Like(study) => study,
+            &RoundMechanism::Own { noise_multiplier, sampling, local_steps } => {
                 let multiplier = noise_multiplier.get();
                 let event = integers(sampling, multiplier, local_steps.into());
                 return event.ok_or(NoAnswer::Multiplier(multiplier));

@@ -112,13 +112,13 @@ fn open(path: &Path, named: &Digest, base: &Architecture) -> Result<File, Initia
 
 /// An initial model on its way in.
 #[derive(Debug)]
-pub struct Incoming {
+pub struct IncomingModel {
     named: Digest,
     checker: Checker,
     file: NewModel,
 }
 
-impl Incoming {
+impl IncomingModel {
     /// Starts the file that a verified plan names, or says that this researcher gave it already.
     ///
     /// # Errors
@@ -202,7 +202,7 @@ TRAINABLE
     }
 
     fn upload(store: &Store, plan: &Plan, file: &[u8], piece: usize) -> Result<(), InitialError> {
-        let mut incoming = Incoming::start(store, plan, &ada())?.expect("the model is not here yet");
+        let mut incoming = IncomingModel::start(store, plan, &ada())?.expect("the model is not here yet");
         file.chunks(piece).try_for_each(|piece| incoming.append(piece))?;
         incoming.finish()
     }
@@ -224,7 +224,7 @@ TRAINABLE
         assert!(matches!(begin(&store, &plan), Err(InitialError::NotGiven(_))));
         assert!(store.studies().is_empty(), "nothing stays of a study that did not begin");
         upload(&store, &plan, &file, 100).unwrap();
-        assert!(Incoming::start(&store, &plan, &ada()).unwrap().is_none(), "it need not come twice");
+        assert!(IncomingModel::start(&store, &plan, &ada()).unwrap().is_none(), "it need not come twice");
         let model = begin(&store, &plan).unwrap();
         let stored = std::fs::read(store.model(&plan.study.id, &model)).unwrap();
         assert_eq!((Some(model), stored), (plan.model.initial, file));
@@ -273,7 +273,7 @@ TRAINABLE
         not_finite[last - 3..].copy_from_slice(&f32::NAN.to_le_bytes());
         let refused = upload(&store, &plan, &not_finite, 33).unwrap_err();
         assert!(matches!(refused, InitialError::Model(ModelFileError::OutOfRange { .. })), "{refused}");
-        let nobody = Incoming::start(&store, &self::plan(None, ""), &ada()).unwrap_err();
+        let nobody = IncomingModel::start(&store, &self::plan(None, ""), &ada()).unwrap_err();
         assert!(matches!(nobody, InitialError::NotNamed));
     }
 

@@ -22,7 +22,7 @@ use crate::driver::Driver;
 use crate::gate::Gate;
 use crate::mirror::Mirrors;
 use crate::policy::Policy;
-use crate::services::{AuditService, Context, ResearchService, SitesService};
+use crate::services::{AuditService, ResearchService, ServiceContext, SitesService};
 use crate::store::Store;
 
 /// Serves until the token is cancelled.
@@ -41,7 +41,7 @@ pub async fn serve(
     let driver = Driver::open(store.clone(), LogSigner(Arc::clone(&credentials)), policy)?;
     let config = tls::server_config(&credentials, clock::for_tls())?;
     let (commands, queue) = mpsc::channel(COMMANDS_QUEUED);
-    let context = Context {
+    let context = ServiceContext {
         commands,
         mirrors: Mirrors::new(store.clone(), Arc::clone(&credentials), policy),
         store,

@@ -115,7 +115,7 @@ fn noised(draft: &Draft, delta: f64, target: Target) -> Result<Calibrated, Canno
     let (sampling, steps) = (draft.training.sampling, draft.steps());
     let multiplier = match target {
         Target::Epsilon(epsilon) => {
-            let target = accountant::Target { epsilon: epsilon.get(), delta };
+            let target = accountant::EpsilonTarget { epsilon: epsilon.get(), delta };
             accountant::noise_multiplier(sampling, steps, target)?
         }
         Target::NoiseMultiplier(multiplier) => multiplier.get(),
@@ -138,7 +138,7 @@ fn noised(draft: &Draft, delta: f64, target: Target) -> Result<Calibrated, Canno
     let event = match target {
         Target::Epsilon(epsilon) => {
             let fixed = Calibration { sampling, steps, m, noise_shares: shares };
-            accountant::calibrate(&fixed, accountant::Target { epsilon: epsilon.get(), delta })?
+            accountant::calibrate(&fixed, accountant::EpsilonTarget { epsilon: epsilon.get(), delta })?
         }
         Target::NoiseMultiplier(_) => {
             let event = GaussianEvent::local(sampling, m.get(), c_int(m), steps);
@@ -180,7 +180,7 @@ fn of_metrics(metrics: &Metrics, releases: u32) -> Result<MetricsNoise, CannotCa
         m: noise_bits(METRICS_M),
         noise_shares: NoiseShares::try_from(1).expect("1 is within range"),
     };
-    let target = accountant::Target { epsilon: metrics.epsilon.get(), delta };
+    let target = accountant::EpsilonTarget { epsilon: metrics.epsilon.get(), delta };
     let event = accountant::calibrate(&fixed, target).map_err(CannotCalibrate::Metrics)?;
     let cost = round_up(accountant::epsilon(&[event], delta).value).max(CLAIM_MIN);
     let epsilon = Positive::try_from(cost).map_err(|_infinite| CannotCalibrate::Unbounded(cost))?;

@@ -19,7 +19,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::budget::Budget;
 use crate::federation::{Federation, Programs, RESEARCHER};
 use crate::memory::MemoryWatch;
-use crate::outcome::{self, StudyOutcome};
+use crate::outcome::{self, FinishedStudy};
 use crate::results::{self, ArmName, Row};
 use crate::site_config::{self, SimulatedSite};
 
@@ -53,7 +53,7 @@ pub struct ArmOutcome {
     /// The federation.
     pub federation: FederationName,
     /// The studies, in the order of the drafts.
-    pub studies: Vec<StudyOutcome>,
+    pub studies: Vec<FinishedStudy>,
     /// The coordinator's peak memory in MiB.
     pub coordinator_mb: u64,
     /// The largest site's peak memory, agent and trainers, in MiB.
@@ -179,7 +179,7 @@ async fn follow_study(
     plan: &Plan,
     opened: Timestamp,
     bars: &MultiProgress,
-) -> anyhow::Result<StudyOutcome> {
+) -> anyhow::Result<FinishedStudy> {
     let mut events = researcher(federation).await?.watch_study(&plan.study.id).await?;
     let mut follow = Follow::new(plan, bars);
     let model = loop {
@@ -193,7 +193,7 @@ async fn follow_study(
         sites.push(outcome::of_site(federation.folder(), site, plan, SCORING_TIME_MAX).await?);
     }
     follow.bar.finish();
-    Ok(StudyOutcome {
+    Ok(FinishedStudy {
         plan: plan.clone(),
         model,
         seconds: clock::now().since(opened).as_secs_f64(),

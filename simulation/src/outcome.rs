@@ -14,7 +14,7 @@ use fedtwin_trainer::report::{Report, Scores};
 
 /// A study that ended.
 #[derive(Debug, Clone)]
-pub struct StudyOutcome {
+pub struct FinishedStudy {
     /// The plan.
     pub plan: Plan,
     /// The final model.

@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use fedtwin_daemon::table::Table;
-use fedtwin_research::study::report::{Epsilons, Price, Report};
+use fedtwin_research::study::report::{Epsilons, Price, PricedPlan};
 
 use crate::arm::ArmOutcome;
-use crate::outcome::StudyOutcome;
+use crate::outcome::FinishedStudy;
 use crate::results::{Pivot, Row, pivot};
 
 /// Prints one table per study, and what it took.
@@ -37,7 +37,7 @@ pub fn print(out: &mut dyn Write, arm: &ArmOutcome, rows: &[Row]) -> io::Result<
 
 /// Four metrics: accuracy, AUROC, Brier and ECE of a risk model; overlap, distance, size and missed organs of a
 /// segmentation.
-fn figures(study: &StudyOutcome, rows: &[Row]) -> Table<6> {
+fn figures(study: &FinishedStudy, rows: &[Row]) -> Table<6> {
     let Pivot { metrics, lines } = pivot(&study.plan.study.id, rows);
     let metric = |index: usize| metrics.get(index).map_or("", |metric| metric.as_ref());
     let mut table = Table::new(["site", "model", metric(0), metric(1), metric(2), metric(3)]);
@@ -48,8 +48,8 @@ fn figures(study: &StudyOutcome, rows: &[Row]) -> Table<6> {
     table
 }
 
-fn costs(out: &mut dyn Write, study: &StudyOutcome) -> io::Result<()> {
-    match Report::of(&study.plan).map(|report| report.price()) {
+fn costs(out: &mut dyn Write, study: &FinishedStudy) -> io::Result<()> {
+    match PricedPlan::of(&study.plan).map(|report| report.price()) {
         Ok(Price::Unbounded) => writeln!(out, "privacy: none; the sites' totals read `unbounded`")?,
         Ok(Price::Bounded(Epsilons { delta, alone, coordinator, model_users })) => {
             writeln!(

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{CallError, Client, Notices};
 use crate::config::SiteConfig;
-use crate::scoring::Room;
+use crate::scoring::ScoringRoom;
 use crate::session::Session;
 use crate::study::Input;
 use crate::study_task::StudyTask;
@@ -37,7 +37,7 @@ pub struct Shared {
     /// Makes a study's trainer.
     pub new_trainer: NewTrainer,
     /// Where models are scored for this site's own eyes.
-    pub scoring: Arc<Room>,
+    pub scoring: Arc<ScoringRoom>,
     /// Held while the others' ledgers are looked at: what is remembered must not change under a proof.
     pub witnessing: tokio::sync::Mutex<()>,
 }
@@ -64,7 +64,7 @@ pub async fn run(
     let session = Session::open(&config, base, &credentials, clock::now())?;
     let shared = Arc::new(Shared {
         session: Mutex::new(session),
-        scoring: Arc::new(Room::new(config.trainer.scorers_max.size())),
+        scoring: Arc::new(ScoringRoom::new(config.trainer.scorers_max.size())),
         config,
         credentials,
         new_trainer,

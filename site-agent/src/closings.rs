@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fedtwin_plan::{StudyId, Timestamp};
-use fedtwin_privacy::ledger::{ClosedBy, Ledger, LedgerError, Outcome, Remark};
+use fedtwin_privacy::ledger::{ClosedBy, Ledger, LedgerError, Remark, StudyEnd};
 use serde::{Deserialize, Serialize};
 
 use crate::{state_folder, whole_file};
@@ -82,7 +82,7 @@ impl Closings {
                 }
                 Err(error) => tracing::error!(path = %path.display(), %error, "a closing cannot be read"),
                 Ok(Closing { study, who, why }) => {
-                    match ledger.close(&study, (Outcome::Aborted, ClosedBy::Person { who, why }), now) {
+                    match ledger.close(&study, (StudyEnd::Aborted, ClosedBy::Person { who, why }), now) {
                         Ok(()) => closed.push(study),
                         Err(LedgerError::Refused(violation)) => {
                             tracing::warn!(%study, %violation, "a closing was not needed");

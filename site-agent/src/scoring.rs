@@ -33,13 +33,13 @@ pub(crate) enum ScoringError {
 
 /// Where this site's scorers have their places.
 #[derive(Debug)]
-pub struct Room {
+pub struct ScoringRoom {
     trainers: Arc<Semaphore>,
     /// Final models that wait in memory.
     finals: Semaphore,
 }
 
-impl Room {
+impl ScoringRoom {
     /// Makes places for so many trainers that score.
     #[must_use]
     pub fn new(trainers: usize) -> Self {
@@ -56,13 +56,13 @@ impl Room {
 /// Scores a study's models, one after another.
 pub(crate) struct Scorer {
     new_trainer: NewTrainer,
-    room: Arc<Room>,
+    room: Arc<ScoringRoom>,
     worker: Option<Worker>,
     running: JoinSet<()>,
 }
 
 impl Scorer {
-    pub(crate) fn new(new_trainer: NewTrainer, room: Arc<Room>) -> Self {
+    pub(crate) fn new(new_trainer: NewTrainer, room: Arc<ScoringRoom>) -> Self {
         Self { new_trainer, room, worker: None, running: JoinSet::new() }
     }
 

@@ -15,7 +15,7 @@ pub struct VectorStudy {
     /// The sites in its audience.
     pub sites: Vec<SiteName>,
     /// What the model is.
-    pub family: Family,
+    pub family: VectorModel,
     /// Weights of a vector.
     pub parameters: u32,
     /// Rounds until it is finished.
@@ -51,7 +51,7 @@ pub struct VectorMetrics {
 
 /// What a scripted study's model is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub enum VectorModel {
     /// A bare vector, which no site scores.
     Vector,
     /// A linear risk model over the features, with an intercept of each site's own.
@@ -92,7 +92,7 @@ impl VectorStudy {
         Self {
             id: id.to_owned(),
             sites: sites.to_vec(),
-            family: Family::Vector,
+            family: VectorModel::Vector,
             parameters: 1000,
             rounds: 2,
             attempts_max: 6,
@@ -109,8 +109,8 @@ impl VectorStudy {
     #[must_use]
     pub fn text(&self) -> String {
         let family = match self.family {
-            Family::Vector => format!("family.vector.parameters = {}", self.parameters),
-            Family::LinearRisk => "family = \"linear-risk\"".to_owned(),
+            VectorModel::Vector => format!("family.vector.parameters = {}", self.parameters),
+            VectorModel::LinearRisk => "family = \"linear-risk\"".to_owned(),
         };
         let Self { id, rounds, attempts_max, sites_min, deadline_s, features, .. } = self;
         let sites: Vec<_> = self.sites.iter().map(SiteName::as_str).collect();

@@ -11,14 +11,14 @@ use fedtwin_research::study::metrics::estimates;
 use fedtwin_tests::relay::Relay;
 use fedtwin_tests::script::{Behaviour, Script, predictions};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, until};
-use fedtwin_tests::vector_study::{C_INT, Family, VectorMetrics, VectorPrivacy, VectorStudy};
+use fedtwin_tests::vector_study::{C_INT, VectorMetrics, VectorModel, VectorPrivacy, VectorStudy};
 use fedtwin_tests::watch::Watch;
 use fedtwin_trainer::report::{Report, RiskReport};
 
 /// Two rounds with metrics after each; the noise of a site's count is half a patient.
 fn measured(testbed: &Testbed) -> VectorStudy {
     VectorStudy {
-        family: Family::LinearRisk,
+        family: VectorModel::LinearRisk,
         privacy: VectorPrivacy::Local { noise_multiplier: 8, epsilon: 2.0 },
         metrics: Some(VectorMetrics { every_rounds: 1, c_int: 1 << 21, releases: 2, epsilon: 40.0 }),
         ..VectorStudy::new("measured", &testbed.sites)

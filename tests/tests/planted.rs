@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fedtwin_simulation::federation::Programs;
 use fedtwin_tests::relay::{Capture, Relay};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, programs, programs_that_train};
-use fedtwin_tests::vector_study::{Family, VectorPrivacy, VectorStudy};
+use fedtwin_tests::vector_study::{VectorModel, VectorPrivacy, VectorStudy};
 
 /// A site with a planted table, checked and running behind a relay that sees every byte.
 struct Planted {
@@ -43,7 +43,7 @@ impl Planted {
 
     /// Opens a study that comes to nothing, and returns what this site says of why.
     async fn fails(&self, study: VectorStudy) -> anyhow::Result<String> {
-        let study = VectorStudy { family: Family::LinearRisk, rounds: 1, attempts_max: 1, ..study };
+        let study = VectorStudy { family: VectorModel::LinearRisk, rounds: 1, attempts_max: 1, ..study };
         let mut watch = self.testbed.open(&study).await?;
         let reason = watch.refusal("site-0").await?;
         watch.outcome().await?;

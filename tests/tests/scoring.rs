@@ -2,7 +2,7 @@
 
 use fedtwin_tests::script::{Behaviour, Script};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, until};
-use fedtwin_tests::vector_study::{Family, VectorStudy};
+use fedtwin_tests::vector_study::{VectorModel, VectorStudy};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trainer_scores_at_a_time_however_many_studies_end() {
@@ -10,8 +10,10 @@ async fn one_trainer_scores_at_a_time_however_many_studies_end() {
         let mut testbed = Testbed::start(1)?;
         let script = Script { behaviour: Behaviour::ScoresAlone, ..Script::good(0) };
         testbed.start_site(0, &SiteTerms { script, ..SiteTerms::good(0) })?;
-        let risk =
-            |id: &str| VectorStudy { family: Family::LinearRisk, ..VectorStudy::new(id, &testbed.sites) };
+        let risk = |id: &str| VectorStudy {
+            family: VectorModel::LinearRisk,
+            ..VectorStudy::new(id, &testbed.sites)
+        };
         let mut watches = Vec::new();
         for id in ["first", "second", "third", "fourth"] {
             watches.push((id, testbed.open(&risk(id)).await?));

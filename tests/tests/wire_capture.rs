@@ -7,7 +7,7 @@ use fedtwin_simulation::federation::Programs;
 use fedtwin_tests::relay::{Capture, Relay};
 use fedtwin_tests::script::{Behaviour, Script};
 use fedtwin_tests::testbed::{SiteTerms, Testbed, in_time, programs, programs_that_train, until};
-use fedtwin_tests::vector_study::{C_INT, Family, VectorPrivacy, VectorStudy};
+use fedtwin_tests::vector_study::{C_INT, VectorModel, VectorPrivacy, VectorStudy};
 use fedtwin_trainer::report::Scores;
 use fedtwin_trainer::report::{Report, RiskReport};
 
@@ -45,7 +45,7 @@ fn read_report(file: &Path) -> Option<RiskReport> {
 }
 
 fn linear_risk(testbed: &Testbed) -> VectorStudy {
-    VectorStudy { family: Family::LinearRisk, ..VectorStudy::new("captured", &testbed.sites) }
+    VectorStudy { family: VectorModel::LinearRisk, ..VectorStudy::new("captured", &testbed.sites) }
 }
 
 /// A study whose sums have room for a number of 32 bits: an agent refuses longer ones than its patients can make.

@@ -1,6 +1,6 @@
 //! Records are read off exact contributions, and not off releases at a plan's noise.
 
-use fedtwin_attack::inversion::{Target, invert_releases, invert_sums};
+use fedtwin_attack::inversion::{AttackedPatient, invert_releases, invert_sums};
 use fedtwin_attack::step::{Chance, Contributions, PrivateStep};
 use fedtwin_plan::{PatientId, WireBits};
 use fedtwin_privacy::noise::FastNoise;
@@ -15,7 +15,7 @@ fn records_are_reconstructed_without_noise_and_not_with_it() {
     let weights = vec![0.1; cohort.values()];
     let targets: Vec<_> = (0..60)
         .map(PatientId)
-        .map(|patient| Target {
+        .map(|patient| AttackedPatient {
             patient,
             inputs: cohort.inputs(patient).into_iter().map(f64::from).collect(),
         })

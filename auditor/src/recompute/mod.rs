@@ -20,7 +20,7 @@ use fedtwin_privacy::ledger::{
 use serde::Serialize;
 
 use crate::accounts::{Accounts, of_study, planned, spent};
-use crate::ledger::Ledger;
+use crate::ledger::CheckedLedger;
 use crate::plans::{NoPlan, Plans};
 
 /// What was found in all ledgers.
@@ -153,7 +153,7 @@ pub enum Verdict {
 ///
 /// # Errors
 /// Refuses a plan that no study ran.
-pub fn recompute(ledgers: &[Ledger], plans: &Plans) -> Result<Recomputed, NoPlan> {
+pub fn recompute(ledgers: &[CheckedLedger], plans: &Plans) -> Result<Recomputed, NoPlan> {
     let mut findings = Vec::new();
     let ledgers: Vec<_> = ledgers.iter().map(|ledger| account(ledger, plans, &mut findings)).collect();
     let cohorts = || ledgers.iter().flat_map(|ledger| &ledger.cohorts);
@@ -164,7 +164,7 @@ pub fn recompute(ledgers: &[Ledger], plans: &Plans) -> Result<Recomputed, NoPlan
     Ok(Recomputed { ledgers, findings })
 }
 
-fn account(ledger: &Ledger, plans: &Plans, findings: &mut Vec<String>) -> LedgerAccount {
+fn account(ledger: &CheckedLedger, plans: &Plans, findings: &mut Vec<String>) -> LedgerAccount {
     let site = &ledger.owner.site;
     let reports = ledger.state.report();
     let cohorts: Vec<_> = reports.iter().map(cohort_account).collect();

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 /// One study at one site. Epsilons are of one patient at that site; absent where nothing bounds them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct StudyFacts {
     /// The form of this report: 1.
     pub version: u32,
     /// The federation.
@@ -30,9 +30,9 @@ pub struct Report {
     /// What is promised.
     pub promise: Promise,
     /// What is released and how that is kept, by purpose.
-    pub mechanisms: Vec<Mechanism>,
+    pub mechanisms: Vec<PurposeFacts>,
     /// Against whom.
-    pub trust: Trust,
+    pub trust: ObserverFacts,
     /// Points of the curve of delta over epsilon of the whole plan, by growing epsilon.
     pub curve: Vec<CurvePoint>,
     /// What the whole plan leaves to a test for one patient.
@@ -48,7 +48,7 @@ pub struct Report {
     /// Whether nothing here is of patients without noise, as what attacks found on a site's own cohort is.
     pub publishable: bool,
     /// What all of this is taken from.
-    pub ledger: Source,
+    pub ledger: LedgerFacts,
 }
 
 /// What is promised to a patient.
@@ -74,7 +74,7 @@ pub struct Promise {
 
 /// What is released for one purpose.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Mechanism {
+pub struct PurposeFacts {
     /// The purpose.
     pub purpose: Purpose,
     /// Why nothing bounds it, as the site's policy calls that; or what an attempt does.
@@ -95,14 +95,14 @@ pub struct Mechanism {
 #[serde(rename_all = "kebab-case")]
 pub enum What {
     /// Sums with discrete Gaussian noise.
-    Noised(Noised),
+    Noised(NoisedFacts),
     /// Something that no epsilon describes.
     Unbounded(String),
 }
 
 /// Sums with discrete Gaussian noise.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Noised {
+pub struct NoisedFacts {
     /// The probability with which each patient is in a sum.
     pub sampling: Ratio,
     /// The largest L2 norm of a patient's contribution, before it is quantised; absent without the plan.
@@ -121,7 +121,7 @@ pub struct Noised {
 
 /// The same releases against three observers, for the whole plan.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Trust {
+pub struct ObserverFacts {
     /// Everybody else colludes against the patient's site.
     pub alone: Option<f64>,
     /// The coordinator, which keeps to the protocol; this one is charged.
@@ -187,7 +187,7 @@ pub struct Code {
 
 /// A ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Source {
+pub struct LedgerFacts {
     /// Whether every entry's signature was verified with the site's key.
     pub verified: bool,
     /// The number of entries.
@@ -211,7 +211,7 @@ pub struct Witnessed {
     pub witnesses: Vec<String>,
 }
 
-impl Noised {
+impl NoisedFacts {
     /// States an event's integers.
     #[must_use]
     pub fn of(event: &GaussianEvent, clip: Option<f64>) -> Self {

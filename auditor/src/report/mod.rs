@@ -18,13 +18,13 @@ use fedtwin_privacy::ledger::{CohortReport, Delta, Purpose, Spend, StudyReport};
 
 pub use beside::Beside;
 pub use facts::{
-    Code, CurvePoint, Mechanism, Noised, Promise, Rates, Report, Source, Total, TradeOff, Trust, What,
-    Witnessed,
+    Code, CurvePoint, LedgerFacts, NoisedFacts, ObserverFacts, Promise, PurposeFacts, Rates, StudyFacts,
+    Total, TradeOff, What, Witnessed,
 };
 pub use page::render;
 
 use crate::accounts::{Accounts, of_study, planned, spent};
-use crate::ledger::Ledger;
+use crate::ledger::CheckedLedger;
 use crate::plans::NoPlan;
 use crate::views::Continued;
 
@@ -78,7 +78,11 @@ pub enum NoReport {
 ///
 /// # Errors
 /// Refuses a study that no ledger has, and plans and attacks that belong to none.
-pub fn reports(ledgers: &[Ledger], heads: &[Vec<Continued>], asked: &Asked) -> Result<Vec<Report>, NoReport> {
+pub fn reports(
+    ledgers: &[CheckedLedger],
+    heads: &[Vec<Continued>],
+    asked: &Asked,
+) -> Result<Vec<StudyFacts>, NoReport> {
     let mut reports = Vec::new();
     for (ledger, heads) in ledgers.iter().zip(heads) {
         for cohort in ledger.state.report() {
@@ -99,11 +103,11 @@ pub fn reports(ledgers: &[Ledger], heads: &[Vec<Continued>], asked: &Asked) -> R
 }
 
 fn report(
-    (ledger, heads): (&Ledger, &[Continued]),
+    (ledger, heads): (&CheckedLedger, &[Continued]),
     cohort: &CohortReport,
     study: &StudyReport,
     Asked { beside, tuning, .. }: &Asked,
-) -> Report {
+) -> StudyFacts {
     let plan = beside.plan(study.plan);
     let delta = cohort.terms().map(|(_, delta)| delta);
     let whole = of_study(study, planned);
@@ -113,7 +117,7 @@ fn report(
     let best = |events: Option<Vec<GaussianEvent>>| Accounts::of(&events?, delta?.value()).best();
     let epsilon_planned = best(whole.clone());
     let bounded = whole.clone().zip(delta);
-    Report {
+    StudyFacts {
         version: VERSION,
         federation: ledger.owner.federation.clone(),
         site: ledger.owner.site.clone(),
@@ -132,7 +136,7 @@ fn report(
             not_private_since: cohort.not_private_since,
         },
         mechanisms: study.claims.iter().map(|claim| mechanism(claim, clip)).collect(),
-        trust: Trust {
+        trust: ObserverFacts {
             alone: best(whole.map(own_noise)),
             coordinator: epsilon_planned,
             model_users: plan.and_then(|plan| best(published(study, plan))),
@@ -167,13 +171,13 @@ fn published(study: &StudyReport, plan: &Plan) -> Option<Vec<GaussianEvent>> {
     study.claims.iter().map(event).collect()
 }
 
-fn mechanism(report: &ClaimReport, clip: Option<f64>) -> Mechanism {
-    Mechanism {
+fn mechanism(report: &ClaimReport, clip: Option<f64>) -> PurposeFacts {
+    PurposeFacts {
         purpose: report.purpose,
         what: match &report.claim.spend {
             // A plan's clip is that of its updates; other releases count patients.
             Spend::Priced { event, .. } => {
-                What::Noised(Noised::of(event, clip.filter(|_| report.purpose == Purpose::Training)))
+                What::Noised(NoisedFacts::of(event, clip.filter(|_| report.purpose == Purpose::Training)))
             }
             Spend::Unbounded { reason } => What::Unbounded(reason.clone()),
         },
@@ -220,12 +224,12 @@ fn curve(events: &[GaussianEvent], delta: Delta) -> Vec<CurvePoint> {
     (0..=CURVE_POINTS).map(point).collect()
 }
 
-fn source(ledger: &Ledger, heads: &[Continued]) -> Source {
+fn source(ledger: &CheckedLedger, heads: &[Continued]) -> LedgerFacts {
     let witnessed = |head: &Continued| Witnessed {
         entries: head.entries,
         witnesses: head.cosigned.iter().map(|cosigner| cosigner.name.clone()).collect(),
     };
-    Source {
+    LedgerFacts {
         verified: ledger.verified.is_some(),
         entries: ledger.leaves.len() as u64,
         head: ledger.leaves.last().map(ToString::to_string).unwrap_or_default(),

@@ -8,13 +8,13 @@ use maud::{Markup, html};
 
 use super::attacked::attacked;
 use super::chart;
-use super::facts::{Mechanism, Noised, Promise, Report, Total, TradeOff, What};
+use super::facts::{NoisedFacts, Promise, PurposeFacts, StudyFacts, Total, TradeOff, What};
 use crate::words::{kind_name, stage_name};
 
 /// Renders a report.
 #[must_use]
-pub fn render(report: &Report) -> String {
-    let Report { federation, site, cohort, study, plan, .. } = report;
+pub fn render(report: &StudyFacts) -> String {
+    let StudyFacts { federation, site, cohort, study, plan, .. } = report;
     let body = html! {
         h1 { "Privacy of study " code { (study) } " at " (site) }
         p class="meta" {
@@ -56,7 +56,7 @@ pub fn render(report: &Report) -> String {
 }
 
 /// The top of the pyramid: the numbers, the unit, and against whom.
-fn promise(report: &Report) -> Markup {
+fn promise(report: &StudyFacts) -> Markup {
     let Promise { patients, delta, epsilon_planned, epsilon_spent, .. } = &report.promise;
     let patients = patients.map_or("so many".to_owned(), |patients| patients.to_string());
     let delta = delta.map_or("no budget states a delta".to_owned(), |delta| format!("delta {delta}"));
@@ -91,8 +91,9 @@ fn promise(report: &Report) -> Markup {
     }
 }
 
-fn kept(mechanism: &Mechanism) -> Markup {
-    let Mechanism { purpose, what, attempts_planned, attempts_spent, attempts_failed, releases } = mechanism;
+fn kept(mechanism: &PurposeFacts) -> Markup {
+    let PurposeFacts { purpose, what, attempts_planned, attempts_spent, attempts_failed, releases } =
+        mechanism;
     html! {
         dl {
             dt { "purpose" }
@@ -113,7 +114,9 @@ fn kept(mechanism: &Mechanism) -> Markup {
     }
 }
 
-fn noised(Noised { sampling, clip, c_int, m, noise_shares, noise_multiplier, sums }: &Noised) -> Markup {
+fn noised(
+    NoisedFacts { sampling, clip, c_int, m, noise_shares, noise_multiplier, sums }: &NoisedFacts,
+) -> Markup {
     let sampled = match sampling.is_one() {
         true => "all patients in every sum".to_owned(),
         false => format!("Poisson: each patient in a sum with probability {sampling}"),
@@ -135,7 +138,7 @@ fn noised(Noised { sampling, clip, c_int, m, noise_shares, noise_multiplier, sum
 }
 
 /// The curve and what it means for a test.
-fn risk(report: &Report) -> Markup {
+fn risk(report: &StudyFacts) -> Markup {
     let Some(TradeOff { mu, delta0, true_positives }) = &report.trade_off else {
         return html! {
             (chart::curve(&report.curve, &report.promise))
@@ -221,7 +224,7 @@ fn shares(total: &Total) -> Bars {
 }
 
 /// The base of the pyramid: code, randomness, and the ledger that all numbers are from.
-fn rests_on(report: &Report) -> Markup {
+fn rests_on(report: &StudyFacts) -> Markup {
     let ledger = &report.ledger;
     let nobody = || "nobody".to_owned();
     html! {

@@ -1,7 +1,7 @@
 //! `fedtwin audit budgets`: what is spent, reserved and left, by cohort, purpose and study.
 
 use clap::Args;
-use fedtwin_auditor::ledger::Ledger;
+use fedtwin_auditor::ledger::CheckedLedger;
 use fedtwin_auditor::words::{kind_name, stage_name};
 use fedtwin_daemon::table::Table;
 use fedtwin_privacy::ledger::{Amount, BudgetReport, CAP_AND_SPEND, CohortReport, StudyReport};
@@ -22,8 +22,8 @@ pub struct Budgets {
 
 /// Writes ledgers' budgets as JSON.
 #[must_use]
-pub fn json(ledgers: &[Ledger]) -> String {
-    let ledger = |ledger: &Ledger| {
+pub fn json(ledgers: &[CheckedLedger]) -> String {
+    let ledger = |ledger: &CheckedLedger| {
         json!({
             "federation": ledger.owner.federation,
             "site": ledger.owner.site,
@@ -37,7 +37,7 @@ pub fn json(ledgers: &[Ledger]) -> String {
 
 /// Writes ledgers' budgets as a table.
 #[must_use]
-pub fn text(ledgers: &[Ledger]) -> String {
+pub fn text(ledgers: &[CheckedLedger]) -> String {
     let mut table = Table::new(["site", "cohort", "what", "state", "spent", "reserved", "left"]);
     let mut notes = Vec::new();
     for ledger in ledgers {
@@ -56,7 +56,7 @@ pub fn text(ledgers: &[Ledger]) -> String {
     let mut text = table.to_string();
     text += "Epsilons of each line alone, at the cohort's delta; they do not add up, the amounts behind them do.\n";
     text += CAP_AND_SPEND;
-    notes.extend(ledgers.iter().filter_map(Ledger::caution));
+    notes.extend(ledgers.iter().filter_map(CheckedLedger::caution));
     for ledger in ledgers {
         let unprotected = ledger.state.unprotected().iter();
         notes.extend(unprotected.map(|span| format!("{}: {span}", ledger.owner.site)));

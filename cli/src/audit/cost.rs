@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use fedtwin_auditor::cost::{self, Calibrated, Fixed, NoCost, Priced};
 use fedtwin_plan::numbers::{Positive, Probability};
-use fedtwin_privacy::accountant::{self, Target};
+use fedtwin_privacy::accountant::{self, EpsilonTarget};
 
 use super::events::{Events, Rate, positive, probability};
 use super::to_json;
@@ -94,7 +94,7 @@ pub fn calibrate(arguments: &Calibrate) -> Result<String, NoCost> {
             Fixed::NoiseMultiplier(multiplier.get())
         }
     };
-    let target = Target { epsilon: epsilon.get(), delta: delta.get() };
+    let target = EpsilonTarget { epsilon: epsilon.get(), delta: delta.get() };
     let found = cost::calibrate(sampling.0, fixed, target)?;
     let Calibrated { accountant, delta, epsilon, noise_multiplier, relation, steps } = &found;
     let text = || {

@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use clap::Subcommand;
 use fedtwin_auditor::cost::NoCost;
 use fedtwin_auditor::export::NothingToExport;
-use fedtwin_auditor::ledger::Ledger;
+use fedtwin_auditor::ledger::CheckedLedger;
 use fedtwin_auditor::plans::{NoPlan, Plans};
 use fedtwin_auditor::report::NoReport;
 use fedtwin_auditor::verify::NotVerified;
@@ -156,7 +156,7 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
     Ok(writeln!(out, "{answer}")?)
 }
 
-async fn optional(sources: &Sources) -> Result<Vec<Ledger>, NoLedger> {
+async fn optional(sources: &Sources) -> Result<Vec<CheckedLedger>, NoLedger> {
     if sources.is_empty() { Ok(Vec::new()) } else { sources.load().await }
 }
 

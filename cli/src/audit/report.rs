@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fedtwin_auditor::ledger::Ledger;
-use fedtwin_auditor::report::{self, Asked, Beside, Report};
+use fedtwin_auditor::ledger::CheckedLedger;
+use fedtwin_auditor::report::{self, Asked, Beside, StudyFacts};
 use fedtwin_auditor::views;
 use fedtwin_plan::StudyId;
 
@@ -43,7 +43,7 @@ pub struct ReportOn {
 ///
 /// # Errors
 /// Refuses a study that no ledger has, and plans and attacks that belong to none.
-pub fn reports(ledgers: &[Ledger], asked: &ReportOn) -> Result<Vec<Report>, AuditError> {
+pub fn reports(ledgers: &[CheckedLedger], asked: &ReportOn) -> Result<Vec<StudyFacts>, AuditError> {
     let beside = Beside::parse(&files::texts(&asked.plan)?, &files::texts(&asked.attack)?)?;
     let heads = files::texts(&asked.heads.checkpoint)?;
     let continued = views::compare(ledgers, &heads, &asked.sources.trust.load()?)?;
@@ -55,7 +55,7 @@ pub fn reports(ledgers: &[Ledger], asked: &ReportOn) -> Result<Vec<Report>, Audi
 ///
 /// # Errors
 /// Passes on what the disk says.
-pub fn write(reports: &[Report], folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+pub fn write(reports: &[StudyFacts], folder: &Path) -> Result<Vec<PathBuf>, FileError> {
     std::fs::create_dir_all(folder).map_err(|source| FileError {
         file: folder.to_owned(),
         action: "written",

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fedtwin_auditor::keys::Keys;
-use fedtwin_auditor::ledger::{Ledger, LedgerRefused};
+use fedtwin_auditor::keys::KnownKeys;
+use fedtwin_auditor::ledger::{CheckedLedger, LedgerRefused};
 use fedtwin_certs::folder::FolderError;
 use fedtwin_research::client::{Address, Client, ClientError};
 
@@ -62,7 +62,7 @@ impl Sources {
     ///
     /// # Errors
     /// Refuses a ledger that is altered or breaks a rule, and names its first bad entry.
-    pub async fn load(&self) -> Result<Vec<Ledger>, NoLedger> {
+    pub async fn load(&self) -> Result<Vec<CheckedLedger>, NoLedger> {
         let Self { ledgers, coordinator, credentials, server_name, trust } = self;
         let keys = trust.load()?;
         match coordinator.clone().zip(credentials.clone()) {
@@ -77,11 +77,11 @@ impl Sources {
     }
 }
 
-fn read(file: &Path, keys: &Keys) -> Result<Ledger, NoLedger> {
-    Ok(Ledger::parse(&file.display().to_string(), &files::read(file)?, keys)?)
+fn read(file: &Path, keys: &KnownKeys) -> Result<CheckedLedger, NoLedger> {
+    Ok(CheckedLedger::parse(&file.display().to_string(), &files::read(file)?, keys)?)
 }
 
-async fn mirrors(address: &Address, keys: &Keys) -> Result<Vec<Ledger>, NoLedger> {
+async fn mirrors(address: &Address, keys: &KnownKeys) -> Result<Vec<CheckedLedger>, NoLedger> {
     let client = Client::connect(address).await?;
     let mut mirrors = Vec::new();
     for site in client.ledgers().await? {
@@ -92,8 +92,8 @@ async fn mirrors(address: &Address, keys: &Keys) -> Result<Vec<Ledger>, NoLedger
             Err(error) => return Err(error.into()),
         };
         let bytes = client.fetch_ledger(&site).await?;
-        let ledger = Ledger::parse(&format!("the mirror of {site}"), &bytes, keys)?;
-        mirrors.push(Ledger { note, ..ledger });
+        let ledger = CheckedLedger::parse(&format!("the mirror of {site}"), &bytes, keys)?;
+        mirrors.push(CheckedLedger { note, ..ledger });
     }
     Ok(mirrors)
 }

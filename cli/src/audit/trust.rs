@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use fedtwin_audit_log::PublicKey;
-use fedtwin_auditor::keys::Keys;
+use fedtwin_auditor::keys::KnownKeys;
 use fedtwin_certs::folder::{self, FolderError, Revocations};
 use fedtwin_daemon::clock;
 use fedtwin_plan::Digest;
@@ -35,7 +35,7 @@ impl Trust {
     ///
     /// # Errors
     /// Refuses certificates that the authority did not issue for signing, or has taken back.
-    pub fn load(&self) -> Result<Keys, FolderError> {
+    pub fn load(&self) -> Result<KnownKeys, FolderError> {
         let mut keys: Vec<_> = self.key.iter().map(|key| (None, *key)).collect();
         if let Some(ca) = &self.ca {
             let mut authority = folder::load_authority_certificate(ca)?;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use fedtwin_auditor::accounts::Accounts;
-use fedtwin_auditor::what_if::{Alone, BudgetOutlook, Mechanism, Outlook, Question, ROUNDS_MAX};
+use fedtwin_auditor::what_if::{Alone, BudgetOutlook, Outlook, Question, ROUNDS_MAX, RoundMechanism};
 use fedtwin_auditor::words::kind_name;
 use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::{CohortName, StudyId};
@@ -57,8 +57,8 @@ impl WhatIf {
     #[must_use]
     pub fn question(&self) -> Question {
         let mechanism = match (&self.like, self.noise_multiplier) {
-            (Some(study), _) => Mechanism::Like(study.clone()),
-            (None, multiplier) => Mechanism::Own {
+            (Some(study), _) => RoundMechanism::Like(study.clone()),
+            (None, multiplier) => RoundMechanism::Own {
                 noise_multiplier: multiplier.expect("the arguments have one or the other"),
                 sampling: self.sampling.0,
                 local_steps: self.local_steps,

@@ -24,11 +24,11 @@ use tower::ServiceExt;
 use self::terms::{Kept, Message, Terms};
 use crate::access::Call;
 use crate::policy::Policy;
-use crate::services::Context;
+use crate::services::ServiceContext;
 
 /// The gate before all services.
 pub struct Gate {
-    context: Context,
+    context: ServiceContext,
     /// Places in memory for messages, in bytes.
     messages: Places,
     updates: Places,
@@ -60,7 +60,7 @@ impl Room {
 impl Gate {
     /// Makes the gate, with places for so many files under way.
     #[must_use]
-    pub fn new(context: Context, files: usize) -> Self {
+    pub fn new(context: ServiceContext, files: usize) -> Self {
         let Policy {
             uploads_per_peer_max,
             downloads_per_peer_max,

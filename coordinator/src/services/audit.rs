@@ -6,17 +6,17 @@ use fedtwin_proto::wire;
 use fedtwin_proto::wire::audit_server::Audit;
 use tonic::{Request, Response, Status};
 
-use super::Context;
+use super::ServiceContext;
 use super::files::{self, FileStream};
 use crate::access::Call;
 
 /// Serves auditors.
-pub struct AuditService(Context);
+pub struct AuditService(ServiceContext);
 
 impl AuditService {
     /// Makes the service.
     #[must_use]
-    pub fn new(context: Context) -> Self {
+    pub fn new(context: ServiceContext) -> Self {
         Self(context)
     }
 }

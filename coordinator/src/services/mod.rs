@@ -27,7 +27,7 @@ use crate::store::Store;
 
 /// What every service needs.
 #[derive(Clone)]
-pub struct Context {
+pub struct ServiceContext {
     /// The driver's queue.
     pub commands: mpsc::Sender<Command>,
     /// The mirrors of the sites' ledgers.
@@ -40,7 +40,7 @@ pub struct Context {
     pub policy: Policy,
 }
 
-impl Context {
+impl ServiceContext {
     /// Sends a command to the driver and waits for its answer.
     async fn ask<T>(
         &self,

@@ -15,22 +15,22 @@ use tokio::time::timeout;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Context;
+use super::ServiceContext;
 use super::files::{self, FileStream};
 use crate::access::Call;
 use crate::driver::{Command, NewStudy};
-use crate::initial::{Incoming, InitialError};
+use crate::initial::{IncomingModel, InitialError};
 use crate::words;
 
 /// Serves researchers.
 pub struct ResearchService {
-    context: Context,
+    context: ServiceContext,
 }
 
 impl ResearchService {
     /// Makes the service.
     #[must_use]
-    pub fn new(context: Context) -> Self {
+    pub fn new(context: ServiceContext) -> Self {
         Self { context }
     }
 
@@ -54,10 +54,10 @@ impl ResearchService {
         researcher: &Identity,
         messages: &mut Streaming<wire::ModelMessage>,
     ) -> Result<(), Status> {
-        let Context { store, policy, .. } = &self.context;
+        let ServiceContext { store, policy, .. } = &self.context;
         policy.allows(plan).map_err(|too_much| Status::failed_precondition(too_much.to_string()))?;
         let by = researcher.researcher().expect("the caller's role was checked");
-        let Some(mut incoming) = Incoming::start(store, plan, &by).map_err(refused)? else {
+        let Some(mut incoming) = IncomingModel::start(store, plan, &by).map_err(refused)? else {
             return Ok(());
         };
         while let Some(message) = next(messages).await? {

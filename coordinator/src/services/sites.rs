@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Context;
+use super::ServiceContext;
 use super::files::{self, FileStream};
 use crate::access::Call;
 use crate::driver::{Command, Subscription};
@@ -33,7 +33,7 @@ use crate::words;
 
 /// Serves site agents.
 pub struct SitesService {
-    context: Context,
+    context: ServiceContext,
     subscriptions: AtomicU64,
     spools: AtomicU64,
 }
@@ -41,7 +41,7 @@ pub struct SitesService {
 impl SitesService {
     /// Makes the service.
     #[must_use]
-    pub fn new(context: Context) -> Self {
+    pub fn new(context: ServiceContext) -> Self {
         Self { context, subscriptions: AtomicU64::new(0), spools: AtomicU64::new(0) }
     }
 

@@ -6,13 +6,13 @@ use anyhow::Context;
 use fedtwin_plan::SiteName;
 use fedtwin_simulation::arm::{Arm, ArmDraft, ArmOutcome};
 use fedtwin_simulation::federation::Programs;
-use fedtwin_simulation::outcome::StudyOutcome;
+use fedtwin_simulation::outcome::FinishedStudy;
 use fedtwin_simulation::results::{self, ArmName, Label, Row};
 use fedtwin_simulation::site_config::SimulatedSite;
 use indicatif::MultiProgress;
 
 use super::cohorts::{Cohort, Data};
-use super::drafts::{self, ArmTerms, Protection, StudyTerms};
+use super::drafts::{self, ArmPrivacy, ArmTerms, DraftTerms};
 use super::pretrained;
 use super::score::score;
 
@@ -49,7 +49,7 @@ impl<'a> Stage<'a> {
     ///
     /// # Errors
     /// Fails where the data are not there.
-    pub fn draft(&self, cohort: Cohort, study: &StudyTerms<'_>) -> anyhow::Result<ArmDraft> {
+    pub fn draft(&self, cohort: Cohort, study: &DraftTerms<'_>) -> anyhow::Result<ArmDraft> {
         self.draft_for(cohort, &cohort.write(self.data, &self.folder.join("cohorts"))?, study)
     }
 
@@ -61,7 +61,7 @@ impl<'a> Stage<'a> {
         &self,
         cohort: Cohort,
         sites: &[SimulatedSite],
-        study: &StudyTerms<'_>,
+        study: &DraftTerms<'_>,
     ) -> anyhow::Result<ArmDraft> {
         let patients = declared_patients(sites)?;
         let sites = sites.iter().map(|site| site.name.clone()).collect();
@@ -84,7 +84,7 @@ impl<'a> Stage<'a> {
     pub async fn reference(&self, cohorts: &[Cohort]) -> anyhow::Result<ArmOutcome> {
         let draft = |&cohort: &Cohort| {
             let id = format!("{}-none", cohort.name());
-            self.draft(cohort, &StudyTerms::new(&id, cohort.rounds(), Protection::None))
+            self.draft(cohort, &DraftTerms::new(&id, cohort.rounds(), ArmPrivacy::None))
         };
         let group = cohorts.iter().map(draft).collect::<anyhow::Result<_>>()?;
         self.federation("reference-run", cohorts, vec![group], 25).await
@@ -98,8 +98,8 @@ impl<'a> Stage<'a> {
         let group = |&epsilon: &f64| {
             let draft = |&cohort: &Cohort| {
                 let id = format!("{}-e{epsilon}", cohort.name());
-                let protection = Protection::shared(cohort, epsilon);
-                self.draft(cohort, &StudyTerms::new(&id, cohort.private_rounds(), protection))
+                let protection = ArmPrivacy::shared(cohort, epsilon);
+                self.draft(cohort, &DraftTerms::new(&id, cohort.private_rounds(), protection))
             };
             cohorts.iter().map(draft).collect()
         };
@@ -140,7 +140,7 @@ impl<'a> Stage<'a> {
             drafts: vec![vec![self.draft_for(
                 cohort,
                 sites,
-                &StudyTerms::new(&id, rounds, Protection::None),
+                &DraftTerms::new(&id, rounds, ArmPrivacy::None),
             )?]],
             score_every_rounds: 0,
         };
@@ -228,7 +228,7 @@ impl<'a> Stage<'a> {
 #[derive(Debug)]
 pub struct Finished {
     /// The study.
-    pub study: StudyOutcome,
+    pub study: FinishedStudy,
     /// The folder.
     pub federation: PathBuf,
 }

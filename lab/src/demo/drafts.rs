@@ -6,7 +6,7 @@ use super::cohorts::Cohort;
 
 /// How an arm protects patients.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Protection {
+pub enum ArmPrivacy {
     /// Not at all: a reference run.
     None,
     /// Without noise, but the coordinator sees nothing but sums.
@@ -27,7 +27,7 @@ pub enum Protection {
     },
 }
 
-impl Protection {
+impl ArmPrivacy {
     /// Shares the noise of a cohort's sites, one of which may collude with the coordinator.
     #[must_use]
     pub fn shared(cohort: Cohort, epsilon: f64) -> Self {
@@ -37,19 +37,19 @@ impl Protection {
 
 /// What is said of a study beside its cohort and its sites.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StudyTerms<'a> {
+pub struct DraftTerms<'a> {
     /// Its identifier.
     pub id: &'a str,
     /// Its rounds, one step each.
     pub rounds: u32,
     /// Its noise.
-    pub protection: Protection,
+    pub protection: ArmPrivacy,
 }
 
-impl<'a> StudyTerms<'a> {
+impl<'a> DraftTerms<'a> {
     /// Says what is said of a study.
     #[must_use]
-    pub fn new(id: &'a str, rounds: u32, protection: Protection) -> Self {
+    pub fn new(id: &'a str, rounds: u32, protection: ArmPrivacy) -> Self {
         Self { id, rounds, protection }
     }
 }
@@ -58,7 +58,7 @@ impl<'a> StudyTerms<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArmTerms<'a> {
     /// What is said of the study.
-    pub study: StudyTerms<'a>,
+    pub study: DraftTerms<'a>,
     /// The sites.
     pub sites: Vec<SiteName>,
     /// Training patients of all sites together.
@@ -74,8 +74,8 @@ pub const DELTA: f64 = 1e-3;
 #[must_use]
 pub fn heart(terms: &ArmTerms<'_>) -> String {
     let (clip, rate) = match terms.study.protection {
-        Protection::None | Protection::SumsOnly => (10.0, "0.2"),
-        Protection::Local { .. } | Protection::Shared { .. } => (1.0, "1.0"),
+        ArmPrivacy::None | ArmPrivacy::SumsOnly => (10.0, "0.2"),
+        ArmPrivacy::Local { .. } | ArmPrivacy::Shared { .. } => (1.0, "1.0"),
     };
     let title = "Risk of narrowed coronary vessels from routine findings";
     fill(include_str!("drafts/heart.toml"), terms, title)
@@ -90,11 +90,11 @@ pub fn heart(terms: &ArmTerms<'_>) -> String {
 #[must_use]
 pub fn hippocampus(terms: &ArmTerms<'_>) -> String {
     let (clip, sampling, optimiser) = match terms.study.protection {
-        Protection::None | Protection::SumsOnly => {
+        ArmPrivacy::None | ArmPrivacy::SumsOnly => {
             (10.0, few_patients(terms), "learning_rate = 0.002\ntau = 0.000001")
         }
         // With so large a tau the step is one along the momentum, whatever noise is in the second moment.
-        Protection::Local { epsilon } | Protection::Shared { epsilon, .. } => {
+        ArmPrivacy::Local { epsilon } | ArmPrivacy::Shared { epsilon, .. } => {
             let clip = if epsilon < 4.0 { 0.25 } else { 0.5 };
             (clip, "1".to_owned(), "learning_rate = 1.0\ntau = 1.0")
         }
@@ -111,8 +111,8 @@ pub fn hippocampus(terms: &ArmTerms<'_>) -> String {
 pub fn nuclei(terms: &ArmTerms<'_>) -> String {
     // With noise, the time of an update must not tell how many patients were in the step.
     let slot = match terms.study.protection {
-        Protection::None | Protection::SumsOnly => "0",
-        Protection::Local { .. } | Protection::Shared { .. } => "10",
+        ArmPrivacy::None | ArmPrivacy::SumsOnly => "0",
+        ArmPrivacy::Local { .. } | ArmPrivacy::Shared { .. } => "10",
     };
     fill(include_str!("drafts/nuclei.toml"), terms, "Outlining nuclei in micrographs")
         .replace("{slot}", slot)
@@ -126,13 +126,13 @@ fn few_patients(terms: &ArmTerms<'_>) -> String {
 }
 
 /// Writes the rest of a draft's section `[privacy.`.
-fn noise(clip: f64, protection: Protection) -> String {
+fn noise(clip: f64, protection: ArmPrivacy) -> String {
     let noised = |epsilon: f64| format!("delta = {DELTA:?}\ntarget.epsilon = {epsilon:?}\n");
     match protection {
-        Protection::None => format!("none]\nclip = {clip:?}\n"),
-        Protection::SumsOnly => format!("none]\nclip = {clip:?}\nsums_only = true\n"),
-        Protection::Local { epsilon } => format!("local]\nclip = {clip:?}\n{}", noised(epsilon)),
-        Protection::Shared { epsilon, colluders, dropouts } => format!(
+        ArmPrivacy::None => format!("none]\nclip = {clip:?}\n"),
+        ArmPrivacy::SumsOnly => format!("none]\nclip = {clip:?}\nsums_only = true\n"),
+        ArmPrivacy::Local { epsilon } => format!("local]\nclip = {clip:?}\n{}", noised(epsilon)),
+        ArmPrivacy::Shared { epsilon, colluders, dropouts } => format!(
             "shared]\nclip = {clip:?}\ncolluders = {colluders}\ndropouts = {dropouts}\n{}",
             noised(epsilon)
         ),
@@ -143,9 +143,9 @@ fn fill(template: &str, terms: &ArmTerms<'_>, title: &str) -> String {
     let sites: Vec<_> = terms.sites.iter().map(SiteName::as_str).collect();
     let away = match terms.study.protection {
         // One site may be away in a round of many.
-        Protection::None | Protection::SumsOnly | Protection::Local { .. } => 1,
+        ArmPrivacy::None | ArmPrivacy::SumsOnly | ArmPrivacy::Local { .. } => 1,
         // The noise of all others has to be in the sum.
-        Protection::Shared { dropouts, .. } => dropouts,
+        ArmPrivacy::Shared { dropouts, .. } => dropouts,
     };
     let sites_min = terms.sites.len().saturating_sub(away).max(1);
     template
@@ -165,21 +165,21 @@ mod tests {
 
     #[test]
     fn every_arm_is_a_draft() {
-        let local = Protection::Local { epsilon: 8.0 };
+        let local = ArmPrivacy::Local { epsilon: 8.0 };
         let (one, three, four) = (vec!["a"], vec!["a", "b", "c"], vec!["a", "b", "c", "d"]);
         // Nobody hides alone.
-        let shared = (Protection::shared(Cohort::Hippocampus, 8.0), &three);
-        let sums = (Protection::SumsOnly, &four);
+        let shared = (ArmPrivacy::shared(Cohort::Hippocampus, 8.0), &three);
+        let sums = (ArmPrivacy::SumsOnly, &four);
         for (protection, sites) in [
-            (Protection::None, &one),
-            (Protection::None, &three),
+            (ArmPrivacy::None, &one),
+            (ArmPrivacy::None, &three),
             (local, &one),
             (local, &three),
             shared,
             sums,
         ] {
             let terms = ArmTerms {
-                study: StudyTerms::new("demo", 20, protection),
+                study: DraftTerms::new("demo", 20, protection),
                 sites: sites.iter().map(|site| site.parse().unwrap()).collect(),
                 patients: 160,
             };

@@ -12,7 +12,7 @@ use fedtwin_plan::SiteName;
 use fedtwin_plan::numbers::Positive;
 use fedtwin_simulation::arm::ArmOutcome;
 use fedtwin_simulation::federation::Programs;
-use fedtwin_simulation::outcome::StudyOutcome;
+use fedtwin_simulation::outcome::FinishedStudy;
 use fedtwin_trainer::middle_slice::MiddleSlice;
 use fedtwin_trainer::report::Report;
 
@@ -32,7 +32,7 @@ pub struct Outlined {
 pub fn outlined(programs: &Programs, arms: &[&ArmOutcome], folder: &Path) -> anyhow::Result<Vec<Outlined>> {
     let mut all = Vec::<Outlined>::new();
     for arm in arms {
-        let studies: Vec<&StudyOutcome> = arm.studies.iter().filter(|study| has_images(study)).collect();
+        let studies: Vec<&FinishedStudy> = arm.studies.iter().filter(|study| has_images(study)).collect();
         let mut sites: Vec<&SiteName> = studies.iter().flat_map(|study| &study.plan.study.sites).collect();
         sites.sort();
         sites.dedup();
@@ -49,7 +49,7 @@ pub fn outlined(programs: &Programs, arms: &[&ArmOutcome], folder: &Path) -> any
     Ok(all)
 }
 
-fn has_images(study: &StudyOutcome) -> bool {
+fn has_images(study: &FinishedStudy) -> bool {
     study.sites.iter().any(|site| matches!(site.report, Report::Segmentation(_)))
 }
 
@@ -57,7 +57,7 @@ fn has_images(study: &StudyOutcome) -> bool {
 fn pictures(
     programs: &Programs,
     arm: &ArmOutcome,
-    studies: &[&StudyOutcome],
+    studies: &[&FinishedStudy],
     (site, folder): (&SiteName, &Path),
 ) -> anyhow::Result<Vec<Picture>> {
     let program = programs.trainer().with_file_name("fedtwin-outline");
@@ -72,7 +72,7 @@ fn pictures(
     Ok(studies.iter().zip(slices).map(|(study, slice)| picture(study, slice)).collect())
 }
 
-fn picture(study: &StudyOutcome, slice: MiddleSlice) -> Picture {
+fn picture(study: &FinishedStudy, slice: MiddleSlice) -> Picture {
     let MiddleSlice { width, pixels, truth, predicted } = slice;
     let title = match study.plan.calibrated.epsilon.map(Positive::get) {
         Some(epsilon) => format!("epsilon {epsilon:.0}"),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use fedtwin_plan::StudyId;
 use fedtwin_simulation::arm::ArmOutcome;
-use fedtwin_simulation::outcome::StudyOutcome;
+use fedtwin_simulation::outcome::FinishedStudy;
 use fedtwin_simulation::results::Row;
 use fedtwin_simulation::summary::megabytes;
 use serde::{Deserialize, Serialize};
@@ -69,7 +69,7 @@ impl Measured {
 impl Took {
     /// Returns what an arm's studies took; of many of one kind, the first two.
     pub(super) fn of(run: &str, arm: &ArmOutcome) -> Vec<Self> {
-        let took = |study: &StudyOutcome| Self {
+        let took = |study: &FinishedStudy| Self {
             run: run.to_owned(),
             study: study.plan.study.id.clone(),
             rounds: study.plan.rounds.count.get(),

@@ -23,7 +23,7 @@ use indicatif::MultiProgress;
 use crate::demo::arms::{Finished, Stage};
 use crate::demo::cohorts::{Cohort, Data};
 use crate::demo::command::compare_cohort;
-use crate::demo::drafts::{Protection, StudyTerms};
+use crate::demo::drafts::{ArmPrivacy, DraftTerms};
 use benches::Benches;
 use measured::{Measured, Part, Took};
 use utility::{Grid, Scheme};
@@ -131,7 +131,7 @@ async fn hippocampus_without_noise(
     writeln!(out, "hippocampus without noise, as in the demonstration")?;
     measured.add("no noise", &stage.reference(&[cohort]).await?);
     writeln!(out, "hippocampus for {rounds} rounds: together, each site alone, and pooled")?;
-    let long = stage.draft(cohort, &StudyTerms::new("hippocampus-long", rounds, Protection::None))?;
+    let long = stage.draft(cohort, &DraftTerms::new("hippocampus-long", rounds, ArmPrivacy::None))?;
     measured.add("long run", &stage.federation("long", &[cohort], vec![vec![long]], 0).await?);
     measured.results.extend(compare_cohort(stage, cohort, rounds).await?);
     Ok(())
@@ -144,10 +144,10 @@ async fn hippocampus_weights(
     measured: &mut Measured,
 ) -> anyhow::Result<()> {
     writeln!(out, "hippocampus from random weights, and the pre-trained ones alone")?;
-    let shared = Protection::Shared { epsilon: 8.0, colluders: 0, dropouts: 0 };
+    let shared = ArmPrivacy::Shared { epsilon: 8.0, colluders: 0, dropouts: 0 };
     let cohort = Cohort::Hippocampus;
     let random =
-        stage.draft(cohort, &StudyTerms::new(lines::FROM_RANDOM, cohort.private_rounds(), shared))?;
+        stage.draft(cohort, &DraftTerms::new(lines::FROM_RANDOM, cohort.private_rounds(), shared))?;
     let random = ArmDraft { initial_model: None, ..random };
     let random = stage.federation("from-random", &[cohort], vec![vec![random]], 0).await?;
     measured.results.extend(random.rows());
@@ -161,7 +161,7 @@ async fn hippocampus_weights(
 async fn nuclei(stage: &Stage<'_>, out: &mut dyn Write, measured: &mut Measured) -> anyhow::Result<()> {
     let cohort = Cohort::Nuclei;
     writeln!(out, "nuclei: together under secure aggregation, each laboratory alone, and pooled")?;
-    let study = StudyTerms::new(lines::NUCLEI, cohort.rounds(), Protection::SumsOnly);
+    let study = DraftTerms::new(lines::NUCLEI, cohort.rounds(), ArmPrivacy::SumsOnly);
     let together = stage.draft(cohort, &study)?;
     measured
         .add("secure sums, no noise", &stage.federation("nuclei", &[cohort], vec![vec![together]], 0).await?);

@@ -7,7 +7,7 @@ use fedtwin_simulation::site_config::SimulatedSite;
 use super::draws;
 use crate::demo::arms::{Finished, Stage};
 use crate::demo::cohorts::Cohort;
-use crate::demo::drafts::{Protection, StudyTerms};
+use crate::demo::drafts::{ArmPrivacy, DraftTerms};
 
 /// Who trains, and whose noise hides a patient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +26,10 @@ pub(super) enum Scheme {
 }
 
 impl Scheme {
-    fn protection(self, epsilon: f64) -> Protection {
+    fn protection(self, epsilon: f64) -> ArmPrivacy {
         match self {
-            Self::Alone | Self::Local => Protection::Local { epsilon },
-            Self::Shared { colluders, dropouts } => Protection::Shared { epsilon, colluders, dropouts },
+            Self::Alone | Self::Local => ArmPrivacy::Local { epsilon },
+            Self::Shared { colluders, dropouts } => ArmPrivacy::Shared { epsilon, colluders, dropouts },
         }
     }
 }
@@ -85,7 +85,7 @@ impl Grid {
         let draft = |(index, job): (usize, &Job)| {
             let sites = job.site.as_ref().map_or(&sites[..], std::slice::from_ref);
             let id = format!("{}-{index}", at(self.cohort, epsilon));
-            let study = StudyTerms::new(&id, self.cohort.private_rounds(), job.scheme.protection(epsilon));
+            let study = DraftTerms::new(&id, self.cohort.private_rounds(), job.scheme.protection(epsilon));
             stage.draft_for(self.cohort, sites, &study)
         };
         let drafts = jobs.iter().enumerate().map(draft).collect::<anyhow::Result<Vec<_>>>()?;

@@ -7,7 +7,7 @@ use crate::accountant::{Segment, epsilon, epsilon_of, gdp};
 
 /// What a study may cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Target {
+pub struct EpsilonTarget {
     /// The largest epsilon, above 0.
     pub epsilon: f64,
     /// The delta at which it holds, in (0, 1).
@@ -32,7 +32,7 @@ pub struct Calibration {
 pub enum CalibrationError {
     /// Epsilon or delta is out of range.
     #[error("the target is epsilon {} at delta {}, expected epsilon above 0 and delta between 0 and 1", .0.epsilon, .0.delta)]
-    Target(Target),
+    Target(EpsilonTarget),
     /// No grid of this noise is fine enough.
     #[error(
         "noise of 2^{m} grid units leaves no grid unit for the clip at a noise multiplier of {multiplier}: choose a larger m"
@@ -50,7 +50,7 @@ pub enum CalibrationError {
 ///
 /// # Errors
 /// Refuses an epsilon or a delta out of range, and a target that no noise meets.
-pub fn noise_multiplier(sampling: Ratio, steps: u64, target: Target) -> Result<f64, CalibrationError> {
+pub fn noise_multiplier(sampling: Ratio, steps: u64, target: EpsilonTarget) -> Result<f64, CalibrationError> {
     target.check()?;
     let multiplier = if sampling.is_one() {
         // T steps are one with mu = sqrt(T) / z.
@@ -66,7 +66,7 @@ pub fn noise_multiplier(sampling: Ratio, steps: u64, target: Target) -> Result<f
 ///
 /// # Errors
 /// Refuses an epsilon or a delta out of range.
-pub fn steps_max(sampling: Ratio, multiplier: f64, target: Target) -> Result<u64, CalibrationError> {
+pub fn steps_max(sampling: Ratio, multiplier: f64, target: EpsilonTarget) -> Result<u64, CalibrationError> {
     target.check()?;
     let meets = |steps: u64| {
         cost(Segment { rate: sampling.to_f64(), multiplier, steps }, target.delta) <= target.epsilon
@@ -94,7 +94,7 @@ pub fn steps_max(sampling: Ratio, multiplier: f64, target: Target) -> Result<u64
 ///
 /// # Errors
 /// Refuses a target out of range, and one for which `m` is too small.
-pub fn calibrate(fixed: &Calibration, target: Target) -> Result<GaussianEvent, CalibrationError> {
+pub fn calibrate(fixed: &Calibration, target: EpsilonTarget) -> Result<GaussianEvent, CalibrationError> {
     let Calibration { sampling, steps, m, noise_shares } = *fixed;
     let multiplier = noise_multiplier(sampling, steps, target)?;
     let mut c_int = c_int_for(m, noise_shares, multiplier);
@@ -109,7 +109,7 @@ pub fn calibrate(fixed: &Calibration, target: Target) -> Result<GaussianEvent, C
     }
 }
 
-impl Target {
+impl EpsilonTarget {
     fn check(self) -> Result<(), CalibrationError> {
         let Self { epsilon, delta } = self;
         let sensible = epsilon.is_finite() && epsilon > 0.0 && delta > 0.0 && delta < 1.0;

@@ -16,7 +16,7 @@ pub mod mechanism;
 pub mod pld;
 pub mod rdp;
 
-pub use calibrate::{Calibration, CalibrationError, Target, calibrate, noise_multiplier};
+pub use calibrate::{Calibration, CalibrationError, EpsilonTarget, calibrate, noise_multiplier};
 pub use event::{GaussianEvent, IntegerClip, NoiseBits, NoiseShares, published_noise};
 pub use gaussian_bound::gaussian_bound;
 pub use mechanism::{Adjacency, Event, Mechanism};

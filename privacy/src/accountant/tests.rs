@@ -71,7 +71,7 @@ fn calibration_meets_the_target_with_no_more_noise_than_default_orders_need() {
         (Ratio::new(1, 10).unwrap(), 500, 8.0, 1e-3, 1.375_284 * 1.001),
         (Ratio::new(1, 1000).unwrap(), 100_000, 1.0, 1e-6, 1.594_841 * 1.001),
     ] {
-        let found = noise_multiplier(rate, steps, Target { epsilon, delta }).unwrap();
+        let found = noise_multiplier(rate, steps, EpsilonTarget { epsilon, delta }).unwrap();
         let reached = epsilon_of(&[Segment { rate: rate.to_f64(), multiplier: found, steps }], delta).value;
         assert!(reached <= epsilon && found <= enough, "{rate} {steps}: {found} {reached}");
     }
@@ -84,7 +84,7 @@ fn calibrated_integers_meet_the_target_and_one_more_grid_unit_does_not() {
     {
         let (sampling, noise_shares) = (sampling.parse().unwrap(), NoiseShares::try_from(1).unwrap());
         let fixed = Calibration { sampling, steps, m: NoiseBits::try_from(16).unwrap(), noise_shares };
-        let event = calibrate(&fixed, Target { epsilon: epsilon_max, delta }).unwrap();
+        let event = calibrate(&fixed, EpsilonTarget { epsilon: epsilon_max, delta }).unwrap();
         assert!(epsilon(&[event], delta).value <= epsilon_max);
         let c_int = IntegerClip::try_from(i64::from(event.c_int.get()) + 2).unwrap();
         assert!(epsilon(&[GaussianEvent { c_int, ..event }], delta).value > epsilon_max);
@@ -96,7 +96,10 @@ fn impossible_targets_are_refused() {
     for (epsilon, delta) in
         [(0.0, 1e-5), (-1.0, 1e-5), (f64::NAN, 1e-5), (1.0, 0.0), (1.0, 1.0), (f64::INFINITY, 0.5)]
     {
-        assert!(noise_multiplier(Ratio::ONE, 1, Target { epsilon, delta }).is_err(), "{epsilon} {delta}");
+        assert!(
+            noise_multiplier(Ratio::ONE, 1, EpsilonTarget { epsilon, delta }).is_err(),
+            "{epsilon} {delta}"
+        );
     }
     let fixed = Calibration {
         sampling: Ratio::ONE,
@@ -104,7 +107,7 @@ fn impossible_targets_are_refused() {
         m: NoiseBits::try_from(10).unwrap(),
         noise_shares: NoiseShares::try_from(1).unwrap(),
     };
-    let refused = calibrate(&fixed, Target { epsilon: 0.1, delta: 1e-5 });
+    let refused = calibrate(&fixed, EpsilonTarget { epsilon: 0.1, delta: 1e-5 });
     assert!(matches!(refused, Err(CalibrationError::TooMuchNoise { m: 10, .. })), "{refused:?}");
 }
 

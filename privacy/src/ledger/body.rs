@@ -36,7 +36,7 @@ pub enum Body {
     /// From this entry on another identity key signs; the entry itself says which, and whether the old one agreed.
     KeyChanged(KeyChanged),
     /// From here on the process that reads patients is confined, or people at the site do not ask for it.
-    Trainer(Trainer),
+    Trainer(TrainerProtection),
     /// A person confirmed that the coordinator's copy of this ledger is short for a reason.
     MirrorConfirmed(MirrorConfirmed),
 }
@@ -44,7 +44,7 @@ pub enum Body {
 /// Whether the kernel confines the process that reads patients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Trainer {
+pub struct TrainerProtection {
     /// What the site's configuration says.
     pub protection: Protection,
 }
@@ -168,7 +168,7 @@ pub struct StudyClosed {
     /// The study.
     pub study: StudyId,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: StudyEnd,
     /// Who ended it.
     pub by: ClosedBy,
     /// What its blocks that were never opened would have cost, over all purposes.
@@ -195,7 +195,7 @@ pub enum ClosedBy {
 /// How a study ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum StudyEnd {
     /// All rounds were done.
     Committed,
     /// It ended early.

@@ -31,7 +31,7 @@ use fedtwin_audit_log::{Appended, LeafHash, LogError, LogFile, PublicKey, Signer
 use fedtwin_plan::time::Timestamp;
 use fedtwin_plan::{Digest, StudyId};
 
-pub use body::{Attempt, Body, ClosedBy, Outcome, Owner, Protection, Round};
+pub use body::{Attempt, Body, ClosedBy, Owner, Protection, Round, StudyEnd};
 pub use budget::{Approval, BudgetKind, BudgetOpened, BudgetRaised, Delta, Purpose, Remark};
 pub use claim::{BlockId, Claim, Spend};
 pub use cost::Cost;
@@ -43,7 +43,8 @@ pub use violation::{Shortfall, Violation};
 pub use witness::RolledBack;
 
 use body::{
-    AttemptBegun, AttemptRefused, BlockOpened, MirrorConfirmed, Released, StudyClosed, StudyRefused, Trainer,
+    AttemptBegun, AttemptRefused, BlockOpened, MirrorConfirmed, Released, StudyClosed, StudyRefused,
+    TrainerProtection,
 };
 use state::StudyState;
 
@@ -192,7 +193,7 @@ impl Ledger {
         if self.state.protection() == protection {
             return Ok(());
         }
-        self.append(&Body::Trainer(Trainer { protection }), now)
+        self.append(&Body::Trainer(TrainerProtection { protection }), now)
     }
 
     /// Logs that an attempt of a running study was refused, unless many of its attempts were: who asks
@@ -328,7 +329,7 @@ impl Ledger {
     pub fn close(
         &mut self,
         study: &StudyId,
-        (outcome, by): (Outcome, ClosedBy),
+        (outcome, by): (StudyEnd, ClosedBy),
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let refunded = self.state.running(study)?.unspent();

@@ -3,7 +3,7 @@
 use fedtwin_plan::{CohortName, Digest, StudyId};
 use serde::Serialize;
 
-use crate::ledger::body::Outcome;
+use crate::ledger::body::StudyEnd;
 use crate::ledger::budget::{BudgetKind, BudgetOpened, BudgetRaised, Delta, Purpose};
 use crate::ledger::claim::{BlockId, Claim, Spend};
 use crate::ledger::cost::Cost;
@@ -257,8 +257,8 @@ impl Pricing {
 impl StudyState {
     fn stage(&self) -> Stage {
         match self.closed {
-            Some(Outcome::Committed) => Stage::Committed,
-            Some(Outcome::Aborted) => Stage::Aborted,
+            Some(StudyEnd::Committed) => Stage::Committed,
+            Some(StudyEnd::Aborted) => Stage::Aborted,
             None if self.progress.values().all(|progress| progress.blocks.is_empty()) => Stage::Reserved,
             None => Stage::Running,
         }

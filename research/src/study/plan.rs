@@ -11,7 +11,7 @@ use fedtwin_plan::{Plan, Timestamp};
 
 use super::file::{self, FileError};
 use super::initial::{InitialModelError, name_in};
-use super::report::{Report, Untenable};
+use super::report::{PricedPlan, Untenable};
 use crate::calibration::{self, CannotCalibrate};
 
 /// Why there is no signed plan.
@@ -61,14 +61,14 @@ pub fn new(
     credentials: &Path,
     out: &Path,
     now: Timestamp,
-) -> Result<Report, PlanError> {
+) -> Result<PricedPlan, PlanError> {
     let (name, mut text) = (draft.display().to_string(), read_text(draft)?);
     if let Some(initial) = initial {
         text = name_in(&name, &text, initial)?;
     }
     let credentials = folder::load_credentials(credentials)?;
     let (signed, plan) = sign_draft(&name, &text, &credentials, now)?;
-    let report = Report::of(&plan)?;
+    let report = PricedPlan::of(&plan)?;
     file::write(out, &signed)?;
     Ok(report)
 }
@@ -103,7 +103,7 @@ pub fn check(
     file: &Path,
     authority: Option<&Path>,
     now: Timestamp,
-) -> Result<(Report, Option<Identity>), PlanError> {
+) -> Result<(PricedPlan, Option<Identity>), PlanError> {
     let (plan, signer) = match authority {
         Some(authority) => {
             let authority = folder::load_authority_certificate(authority)?;
@@ -112,7 +112,7 @@ pub fn check(
         }
         None => (parse(&file.display().to_string(), &read_text(file)?)?, None),
     };
-    Ok((Report::of(&plan)?, signer))
+    Ok((PricedPlan::of(&plan)?, signer))
 }
 
 fn read_text(file: &Path) -> Result<String, PlanError> {
@@ -144,13 +144,13 @@ mod tests {
             self.folder.path().join(name)
         }
 
-        fn sign(&self, draft: &str, holder: &str) -> Result<Report, PlanError> {
+        fn sign(&self, draft: &str, holder: &str) -> Result<PricedPlan, PlanError> {
             std::fs::write(self.path("draft.toml"), draft).unwrap();
             let credentials = self.path("holders").join(holder);
             new(&self.path("draft.toml"), None, &credentials, &self.path("plan.toml"), NOW)
         }
 
-        fn check(&self) -> Result<(Report, Option<Identity>), PlanError> {
+        fn check(&self) -> Result<(PricedPlan, Option<Identity>), PlanError> {
             check(&self.path("plan.toml"), Some(&self.path("ca/ca.pem")), NOW)
         }
     }

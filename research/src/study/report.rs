@@ -10,7 +10,7 @@ use crate::calibration;
 
 /// A plan's integers and their price.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct PricedPlan {
     study: StudyId,
     event: GaussianEvent,
     noise_shares: u32,
@@ -58,7 +58,7 @@ pub enum Untenable {
     Integers(#[from] OutOfRange),
 }
 
-impl Report {
+impl PricedPlan {
     /// Derives the price from the plan's integers.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ fn hold(claimed: Option<Positive>, found: f64) -> Result<f64, Untenable> {
     if found > claimed { Err(Untenable::Understated { claimed, found }) } else { Ok(found) }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for PricedPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let GaussianEvent { sampling, m, c_int, steps, .. } = self.event;
         writeln!(f, "study {}", self.study)?;
@@ -151,12 +151,12 @@ mod tests {
     use super::*;
     use crate::study::testing::{HEART, draft_with};
 
-    fn report(changes: &[(&str, &str)]) -> Report {
+    fn report(changes: &[(&str, &str)]) -> PricedPlan {
         let text = draft_with(HEART, changes);
         let draft = parse("draft.toml", &text).unwrap();
         let calibrated = calibration::calibrate(&draft).unwrap();
         let text = format!("{text}\n{}", calibration::section(&calibrated));
-        Report::of(&parse("plan.toml", &text).unwrap()).unwrap()
+        PricedPlan::of(&parse("plan.toml", &text).unwrap()).unwrap()
     }
 
     fn epsilons(changes: &[(&str, &str)]) -> Epsilons {

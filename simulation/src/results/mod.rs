@@ -9,7 +9,7 @@ use fedtwin_plan::numbers::Positive;
 use fedtwin_trainer::report::{CountRow, Report, RiskReport, SegmentationReport};
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{SiteOutcome, StudyOutcome};
+use crate::outcome::{FinishedStudy, SiteOutcome};
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ pub struct Label {
 impl Label {
     /// Labels a study's figures.
     #[must_use]
-    pub fn of(outcome: &StudyOutcome) -> Self {
+    pub fn of(outcome: &FinishedStudy) -> Self {
         let plan = &outcome.plan;
         let privacy = plan.privacy.mode().as_str();
         let epsilon = plan.calibrated.epsilon.map(Positive::get);
@@ -124,7 +124,7 @@ pub struct Figure {
 
 /// Returns a study's figures; `arm` says who trained.
 #[must_use]
-pub fn rows(outcome: &StudyOutcome, arm: ArmName) -> Vec<Row> {
+pub fn rows(outcome: &FinishedStudy, arm: ArmName) -> Vec<Row> {
     reports(&Label::of(outcome), arm, &outcome.sites.iter().map(named).collect::<Vec<_>>())
 }
 

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use fedtwin_attack::inversion::Target;
+use fedtwin_attack::inversion::AttackedPatient;
 use fedtwin_attack::neighbours::Alterable;
 use fedtwin_attack::step::{AttackError, Contributions};
 use fedtwin_plan::family::Family;
@@ -66,7 +66,11 @@ impl Probe {
     }
 
     /// Returns the records of at most `count` targets, as the model sees them.
-    pub(super) fn records(&mut self, weights: usize, count: u32) -> Result<Vec<Target>, AttackError> {
+    pub(super) fn records(
+        &mut self,
+        weights: usize,
+        count: u32,
+    ) -> Result<Vec<AttackedPatient>, AttackError> {
         let zeros = vec![0.0; weights];
         let mut records = Vec::new();
         for patient in (0..self.targets.min(count)).map(PatientId) {
@@ -74,7 +78,7 @@ impl Probe {
             let Some((&bias, slopes)) = gradient.split_last() else { continue };
             let residual = if bias > 0 { 0.5 } else { -0.5 };
             let inputs = slopes.iter().map(|&slope| slope as f64 * self.unit / residual).collect();
-            records.push(Target { patient, inputs });
+            records.push(AttackedPatient { patient, inputs });
         }
         Ok(records)
     }

@@ -1,7 +1,7 @@
 //! How a study ends at this site: because the coordinator says so, because too much of it failed, or by a person.
 
 use fedtwin_plan::{StudyId, Timestamp};
-use fedtwin_privacy::ledger::{ClosedBy, LedgerError, Outcome};
+use fedtwin_privacy::ledger::{ClosedBy, LedgerError, StudyEnd};
 
 use super::Session;
 use crate::closings::{ClosingError, Closings};
@@ -20,7 +20,7 @@ impl Session {
         }
         // There is room for another: what was refused for that is considered anew.
         self.refused.clear();
-        let outcome = if committed { Outcome::Committed } else { Outcome::Aborted };
+        let outcome = if committed { StudyEnd::Committed } else { StudyEnd::Aborted };
         self.ledger.close(study, (outcome, ClosedBy::Coordinator), now)
     }
 
@@ -48,7 +48,7 @@ impl Session {
         if self.check_standing().is_err() {
             return Ok(());
         }
-        self.ledger.close(study, (Outcome::Aborted, ClosedBy::Failures), now)
+        self.ledger.close(study, (StudyEnd::Aborted, ClosedBy::Failures), now)
     }
 
     /// Closes the studies that people at the site want closed, while this agent holds the ledger. What reads data at

@@ -125,7 +125,7 @@ fn the_first_bad_entry_is_named() {
     assert!(refusal.contains("the signature does not fit"), "{refusal}");
     // Without a key the rules still hold it to its own numbers.
     let bytes = std::fs::read(bench.ledger()).unwrap();
-    let unverified = Ledger::parse("ledger", &bytes, &Trust::default().load().unwrap());
+    let unverified = CheckedLedger::parse("ledger", &bytes, &Trust::default().load().unwrap());
     let refusal = program::describe(&unverified.unwrap_err());
     assert!(refusal.contains("line 3 (entry 2) breaks a rule"), "{refusal}");
 }

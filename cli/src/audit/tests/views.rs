@@ -158,7 +158,7 @@ async fn every_flipped_bit_of_a_ledger_is_refused_with_its_line() {
     for (turn, at) in (0..whole.len()).step_by(9).enumerate() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (turn % 8);
-        match Ledger::parse("ledger", &bytes, &keys) {
+        match CheckedLedger::parse("ledger", &bytes, &keys) {
             Err(error) => {
                 let refused = program::describe(&error);
                 let named = refused.contains(&format!("line {} ", line_of(at)));
@@ -168,7 +168,7 @@ async fn every_flipped_bit_of_a_ledger_is_refused_with_its_line() {
             Ok(ledger) => assert!(ledger.verified.is_none() && line_of(at) == 1, "byte {at}"),
         }
     }
-    assert!(Ledger::parse("ledger", &whole, &keys).is_ok());
+    assert!(CheckedLedger::parse("ledger", &whole, &keys).is_ok());
 }
 
 /// Gives site `va` a new identity key; the ledger goes on under it.

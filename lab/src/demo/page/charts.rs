@@ -7,13 +7,13 @@ use fedtwin_metrics::{Prediction, accuracy};
 use fedtwin_page::chart::{Axis, Bar, Bars, Guide, Lines, Point, Scale, Series};
 use fedtwin_privacy::ledger::CohortReport;
 use fedtwin_simulation::arm::ArmOutcome;
-use fedtwin_simulation::outcome::StudyOutcome;
+use fedtwin_simulation::outcome::FinishedStudy;
 use fedtwin_simulation::results::{ArmName, Row, mean};
 use fedtwin_trainer::report::{Report, RiskReport, RiskRow};
 
 /// Returns a study's charts: scores by round, and of a risk model how it ranks patients and how far its numbers can be
 /// taken at their word.
-pub(super) fn of_study(study: &StudyOutcome) -> Vec<Lines> {
+pub(super) fn of_study(study: &FinishedStudy) -> Vec<Lines> {
     let mut charts = vec![by_round(study)];
     let risk = |report: &Report| match report {
         Report::Risk(risk) => Some(risk.clone()),
@@ -28,7 +28,7 @@ pub(super) fn of_study(study: &StudyOutcome) -> Vec<Lines> {
 }
 
 /// Each site's score along the rounds, in [0, 1].
-fn by_round(study: &StudyOutcome) -> Lines {
+fn by_round(study: &FinishedStudy) -> Lines {
     let rounds = f64::from(study.plan.rounds.count.get());
     let series = study.sites.iter().map(|site| {
         let along = site.curve.iter().map(|scores| (f64::from(scores.rounds), headline(&scores.report)));

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use fedtwin_page::frame;
 use fedtwin_page::table::{Column, Row as TableRow, Table};
-use fedtwin_research::study::report::{Epsilons, Price, Report as PlanReport};
+use fedtwin_research::study::report::{Epsilons, Price, PricedPlan as PlanReport};
 use fedtwin_simulation::arm::ArmOutcome;
-use fedtwin_simulation::outcome::{SiteOutcome, StudyOutcome};
+use fedtwin_simulation::outcome::{FinishedStudy, SiteOutcome};
 use fedtwin_simulation::results::{ArmName, Pivot, Row, pivot};
 use fedtwin_simulation::summary::megabytes;
 use maud::{Markup, html};
@@ -64,7 +64,7 @@ fn federation(arm: &ArmOutcome, figures: &[Row], folder: &Path) -> Markup {
     }
 }
 
-fn section(arm: &ArmOutcome, study: &StudyOutcome, figures: &[Row], folder: &Path) -> Markup {
+fn section(arm: &ArmOutcome, study: &FinishedStudy, figures: &[Row], folder: &Path) -> Markup {
     let plan = &study.plan.study;
     let (updates, seconds) = (megabytes(study.update_bytes), study.training_seconds);
     html! {
@@ -82,7 +82,7 @@ fn section(arm: &ArmOutcome, study: &StudyOutcome, figures: &[Row], folder: &Pat
     }
 }
 
-fn scores(study: &StudyOutcome, figures: &[Row]) -> Table {
+fn scores(study: &FinishedStudy, figures: &[Row]) -> Table {
     let Pivot { metrics, lines } = pivot(&study.plan.study.id, figures);
     let row = |(site, arm, values): (String, ArmName, Vec<String>)| {
         let is_total = site == "mean" || site == "pooled";
@@ -97,7 +97,7 @@ fn scores(study: &StudyOutcome, figures: &[Row]) -> Table {
     }
 }
 
-fn ledgers(arm: &ArmOutcome, study: &StudyOutcome, folder: &Path) -> Table {
+fn ledgers(arm: &ArmOutcome, study: &FinishedStudy, folder: &Path) -> Table {
     let numbers = ["cap", "spent", "reserved", "left"].map(Column::number);
     let files = ["ledger", "model"].map(Column::text);
     Table {
@@ -107,7 +107,7 @@ fn ledgers(arm: &ArmOutcome, study: &StudyOutcome, folder: &Path) -> Table {
     }
 }
 
-fn ledger(arm: &ArmOutcome, study: &StudyOutcome, site: &SiteOutcome, folder: &Path) -> TableRow {
+fn ledger(arm: &ArmOutcome, study: &FinishedStudy, site: &SiteOutcome, folder: &Path) -> TableRow {
     let SiteOutcome { site, ledger, .. } = site;
     let cohort = &ledger.cohort;
     let path = ledger.path.strip_prefix(folder).unwrap_or(&ledger.path).display().to_string();
@@ -129,7 +129,7 @@ fn ledger(arm: &ArmOutcome, study: &StudyOutcome, site: &SiteOutcome, folder: &P
     TableRow { cells, is_total: false }
 }
 
-fn price(study: &StudyOutcome) -> Markup {
+fn price(study: &FinishedStudy) -> Markup {
     match PlanReport::of(&study.plan).map(|report| report.price()) {
         Ok(Price::Unbounded) => html! {
             "No privacy: the ledgers of these sites read " b { "unbounded" } " from here on."

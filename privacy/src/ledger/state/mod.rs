@@ -14,8 +14,8 @@ use fedtwin_audit_log::Stamp;
 use fedtwin_plan::{CohortName, Digest, StudyId};
 
 use crate::ledger::body::{
-    Attempt, AttemptBegun, BlockOpened, Body, MirrorConfirmed, Outcome, Owner, Released, Round, StudyClosed,
-    StudyReserved, Trainer,
+    Attempt, AttemptBegun, BlockOpened, Body, MirrorConfirmed, Owner, Released, Round, StudyClosed, StudyEnd,
+    StudyReserved, TrainerProtection,
 };
 use crate::ledger::budget::{BudgetOpened, BudgetRaised, Purpose};
 use crate::ledger::claim::{BlockId, Claim, Spend};
@@ -72,7 +72,7 @@ pub(crate) struct StudyState {
     pub(crate) progress: BTreeMap<Purpose, Progress>,
     /// Attempts that were refused.
     pub(crate) refused: u32,
-    pub(crate) closed: Option<Outcome>,
+    pub(crate) closed: Option<StudyEnd>,
 }
 
 /// How far a claim is.
@@ -246,7 +246,7 @@ impl LedgerState {
             Body::AttemptRefused(refused) => self.study_mut(&refused.study).refused += 1,
             Body::StudyClosed(closed) => self.close(closed),
             Body::StudyRefused(_) | Body::KeyChanged(_) => {}
-            Body::Trainer(Trainer { protection }) => self.set_protection(*protection),
+            Body::Trainer(TrainerProtection { protection }) => self.set_protection(*protection),
             Body::MirrorConfirmed(MirrorConfirmed { held, .. }) => {
                 self.confirmed_mirror = Some(ConfirmedMirror { held: *held, entries: self.entries });
             }

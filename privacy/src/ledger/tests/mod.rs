@@ -93,8 +93,8 @@ fn key(round: u32, attempt: u32) -> (Round, Attempt) {
     (Round(round), Attempt(attempt))
 }
 
-const ABORTED: (Outcome, ClosedBy) = (Outcome::Aborted, ClosedBy::Coordinator);
-const COMMITTED: (Outcome, ClosedBy) = (Outcome::Committed, ClosedBy::Coordinator);
+const ABORTED: (StudyEnd, ClosedBy) = (StudyEnd::Aborted, ClosedBy::Coordinator);
+const COMMITTED: (StudyEnd, ClosedBy) = (StudyEnd::Committed, ClosedBy::Coordinator);
 
 struct Site {
     _folder: tempfile::TempDir,

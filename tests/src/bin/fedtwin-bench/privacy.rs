@@ -10,8 +10,8 @@ use anyhow::{Context, bail};
 use fedtwin_plan::Ratio;
 use fedtwin_privacy::accountant::gaussian_bound::gaussian_bound_of;
 use fedtwin_privacy::accountant::{
-    Adjacency, Event, Mechanism, Segment, Target, best_epsilon, gdp, noise_multiplier, pld, rdp, rdp_epsilon,
-    segments_of, unsampled_mu,
+    Adjacency, EpsilonTarget, Event, Mechanism, Segment, best_epsilon, gdp, noise_multiplier, pld, rdp,
+    rdp_epsilon, segments_of, unsampled_mu,
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -151,7 +151,7 @@ fn calibrations(rows: &[Vec<String>], results: &mut Vec<Figures>) -> anyhow::Res
         let (rate, steps): (f64, u64) = (number(rate)?, steps.parse()?);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates of few decimals")]
         let sampling = Ratio::new((rate * 1e9).round() as u32, 1_000_000_000)?;
-        let target = Target { epsilon: number(epsilon)?, delta: number(delta)? };
+        let target = EpsilonTarget { epsilon: number(epsilon)?, delta: number(delta)? };
         let bounds = Bounds { lower: 0.0, upper: Some(number(sigma)? * 1.002) };
         let found = || noise_multiplier(sampling, steps, target).unwrap_or(f64::INFINITY);
         let mut figures = measure((id, "best", steps), bounds, &found);
