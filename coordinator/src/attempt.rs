@@ -14,6 +14,7 @@ use fedtwin_secagg::site::ToSite;
 
 use crate::secure::{Secure, SecureTerms};
 use crate::spool::Update;
+use crate::study_error::{Misbehaviour, MovedOn, StudyError};
 
 /// The states of an attempt.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ pub enum Effect {
     /// The site's update is part of the attempt.
     Accept(SiteName, u64),
     /// The site's message does not count; drop what came with it.
-    Reject(SiteName, &'static str),
+    Reject(SiteName, StudyError),
     /// An invited site will send no update, and says why.
     Decline(SiteName, String),
     /// Find the sum's masks, which may take its time, and give them to [`Input::Unmasking`].
@@ -134,10 +135,10 @@ impl Attempt {
             Self::Secure(secure) => secure.step(input, now),
             Self::Closed(outcome) => {
                 let caused = match input {
-                    Input::Updated(site, _) => vec![Effect::Reject(site, CLOSED)],
+                    Input::Updated(site, _) => vec![Effect::Reject(site, MovedOn::AttemptClosed.into())],
                     // The sum was opened without it.
                     Input::Secure(_, FromSite::Opening(_)) => Vec::new(),
-                    Input::Secure(site, _) => vec![Effect::Reject(site, CLOSED)],
+                    Input::Secure(site, _) => vec![Effect::Reject(site, MovedOn::AttemptClosed.into())],
                     Input::Present(_)
                     | Input::Absent(_)
                     | Input::Opened(_)
@@ -182,7 +183,7 @@ impl Invite {
                 self.present.remove(&site);
             }
             Input::Updated(site, _) | Input::Secure(site, _) => {
-                return (Attempt::Invite(self), vec![Effect::Reject(site, "the attempt has not begun")]);
+                return (Attempt::Invite(self), vec![Effect::Reject(site, Misbehaviour::NotBegun.into())]);
             }
             Input::Present(_) | Input::Opened(_) | Input::Declined(..) | Input::Tick => {}
         }
@@ -238,7 +239,7 @@ impl Collect {
             }
             Input::Updated(site, update) => vec![self.receive(site, update)],
             Input::Secure(site, _) => {
-                vec![Effect::Reject(site, "the attempt is without secure aggregation")]
+                vec![Effect::Reject(site, Misbehaviour::NotMasked.into())]
             }
             Input::Declined(site, reason) => {
                 if self.waiting.remove(&site) {
@@ -265,8 +266,8 @@ impl Collect {
         match self.updates.get(&site) {
             // The same bytes again: the acknowledgement was lost on its way.
             Some(first) if first.digest == update.digest => Effect::Accept(site, update.bytes),
-            Some(_) => Effect::Reject(site, "another update of this site is part of the attempt already"),
-            None => Effect::Reject(site, "the site was not invited to this attempt"),
+            Some(_) => Effect::Reject(site, Misbehaviour::AnotherUpdate.into()),
+            None => Effect::Reject(site, Misbehaviour::NotInvited.into()),
         }
     }
 
@@ -277,5 +278,3 @@ impl Collect {
         AttemptOutcome { enough, updates: self.updates, missing, masks: None }
     }
 }
-
-const CLOSED: &str = "the attempt is closed";

@@ -25,13 +25,17 @@ pub enum InitialError {
     )]
     NotGiven(Digest),
     /// A model was given that no plan asks for.
-    #[error("the plan names no initial model")]
+    #[error(
+        "the plan names no initial model: leave out `--initial-model`, or write its digest as training.initial"
+    )]
     NotNamed,
     /// The file is no model of the plan.
     #[error("the plan's initial model is refused")]
     Model(#[from] ModelFileError),
     /// The file is another one.
-    #[error("the file's digest is {found}, the plan's initial model is {named}")]
+    #[error(
+        "the file's digest is {found}, the plan's initial model is {named}: give that file, or name this one in the plan"
+    )]
     OtherModel {
         /// What came.
         found: Digest,

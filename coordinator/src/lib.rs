@@ -30,4 +30,5 @@ pub mod services;
 pub mod spool;
 pub mod store;
 pub mod study;
+pub mod study_error;
 pub mod words;

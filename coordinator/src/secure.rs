@@ -14,6 +14,7 @@ use fedtwin_secagg::site::ToSite;
 
 use crate::attempt::{Attempt, AttemptOutcome, Effect, Input};
 use crate::spool::Update;
+use crate::study_error::{Misbehaviour, MovedOn};
 
 /// What secure aggregation needs to know of an attempt.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,7 +152,7 @@ impl Secure {
             let effect = if first.digest == update.digest {
                 Effect::Accept(site, update.bytes)
             } else {
-                Effect::Reject(site, "another update of this site is part of the attempt already")
+                Effect::Reject(site, Misbehaviour::AnotherUpdate.into())
             };
             return (Attempt::Secure(Box::new(self)), vec![effect]);
         }
@@ -159,7 +160,7 @@ impl Secure {
         if !waits {
             return (
                 Attempt::Secure(Box::new(self)),
-                vec![Effect::Reject(site, "no vector of the site is awaited")],
+                vec![Effect::Reject(site, MovedOn::VectorNotAwaited.into())],
             );
         }
         let accepted = Effect::Accept(site.clone(), update.bytes);
@@ -182,7 +183,7 @@ impl Secure {
                     self.told.insert(site.clone(), message.clone());
                     Effect::Tell(site, message)
                 }
-                secagg::Effect::Reject(site, reason) => Effect::Reject(site, reason),
+                secagg::Effect::Reject(site, error) => Effect::Reject(site, error.into()),
                 secagg::Effect::Open(reconstruction) => Effect::Open(reconstruction),
             });
         }

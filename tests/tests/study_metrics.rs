@@ -85,7 +85,7 @@ impl Bench {
                     );
                     self.released.push(released);
                 }
-                Effect::Reject(reason) => self.rejection = Some(reason),
+                Effect::Reject(error) => self.rejection = Some(error.to_string()),
                 Effect::Notify(_, Notice::Offer(_) | Notice::Secure(_))
                 | Effect::Publish(_)
                 | Effect::Accept

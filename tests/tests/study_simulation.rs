@@ -158,7 +158,10 @@ fn update_of_an_earlier_attempt_is_rejected() {
     world.happen(DEADLINE_S * 1000, &What::Tick);
     assert_eq!(world.attempts(), 2, "one update of two needed");
     world.happen(10, &What::Update(1, 1, 7));
-    assert_eq!(world.last_rejection(), Some("attempt 1 of three is not open"));
+    assert_eq!(
+        world.last_rejection(),
+        Some("attempt 1 of three is not open; the next invitation names the one that is")
+    );
     updates_of(&mut world, &[0, 1]);
     assert_eq!(world.last_rejection(), None);
 }
@@ -218,7 +221,7 @@ fn answer_to_a_closed_study_is_rejected_and_not_recorded() {
     updates_of(&mut world, &[0, 1, 2]);
     world.happen(10, &What::Aggregate);
     world.happen(10, &What::Accept(0, 5));
-    assert_eq!(world.last_rejection(), Some("the study three is closed"));
+    assert_eq!(world.last_rejection(), Some("the study three is over"));
     assert!(matches!(world.records().last(), Some(Record::StudyClosed { .. })));
 }
 
@@ -270,7 +273,10 @@ fn site_that_changes_its_answer_without_end_fills_no_log() {
         world.happen(0, &What::Refuse(0));
     }
     world.happen(0, &What::Accept(0, 50));
-    assert_eq!(world.last_rejection(), Some("site site-0 has changed its answer 16 times"));
+    assert_eq!(
+        world.last_rejection(),
+        Some("site misbehaved: site site-0 has changed its answer 16 times; its last one counts")
+    );
     assert_eq!(world.records().len(), 1 + 16);
 }
 

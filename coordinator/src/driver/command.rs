@@ -12,6 +12,7 @@ use crate::access::Call;
 use crate::feed::Follower;
 use crate::register::{Denied, NotAdmitted};
 use crate::study::Input;
+use crate::study_error::StudyError;
 
 /// Where an answer goes.
 pub type Reply<T> = oneshot::Sender<Result<T, Refused>>;
@@ -80,7 +81,7 @@ pub enum Refused {
          credentials of its own"
     )]
     OtherAgent(SiteName),
-    /// It cannot be done as things are.
-    #[error("{0}")]
-    Not(String),
+    /// The study does not take it as things are.
+    #[error(transparent)]
+    Study(#[from] StudyError),
 }

@@ -11,6 +11,7 @@ use crate::aggregate::{Aggregation, aggregate};
 use crate::feed::Feed;
 use crate::record::Record;
 use crate::study::{Effect, Input, Job, Study};
+use crate::study_error::{MovedOn, StudyError};
 use crate::words;
 
 impl Driver {
@@ -27,9 +28,9 @@ impl Driver {
     }
 
     /// Steps one study and performs what it asks for; returns why the input was refused, if it was.
-    pub(super) fn feed(&mut self, id: &StudyId, input: Input) -> Result<Option<String>, LogError> {
+    pub(super) fn feed(&mut self, id: &StudyId, input: Input) -> Result<Option<StudyError>, LogError> {
         let Some(running) = self.studies.get_mut(id) else {
-            return Ok(Some(format!("the study {id} is not open")));
+            return Ok(Some(MovedOn::StudyOver(id.clone()).into()));
         };
         let study = running.study.take().expect("a study is in its place between two inputs");
         let (study, effects) = study.step(input, clock::steady());
@@ -39,7 +40,11 @@ impl Driver {
         Ok(refusal)
     }
 
-    pub(super) fn perform(&mut self, id: &StudyId, effects: Vec<Effect>) -> Result<Option<String>, LogError> {
+    pub(super) fn perform(
+        &mut self,
+        id: &StudyId,
+        effects: Vec<Effect>,
+    ) -> Result<Option<StudyError>, LogError> {
         let mut refusal = None;
         for effect in effects {
             match effect {
@@ -47,7 +52,7 @@ impl Driver {
                 Effect::Notify(site, notice) => self.notify(&site, notice),
                 Effect::Publish(event) => self.publish(id, event),
                 Effect::Accept => {}
-                Effect::Reject(reason) => refusal = Some(reason),
+                Effect::Reject(error) => refusal = Some(error),
                 Effect::Open(attempt, reconstruction) => {
                     let solve = jobs::abandonable("opening a sum", move || reconstruction.solve());
                     let id = id.clone();

@@ -36,6 +36,7 @@ use crate::refusals::Refusals;
 use crate::register::Register;
 use crate::store::Store;
 use crate::study::{Input, Models, Study};
+use crate::study_error::{MovedOn, StudyError};
 
 /// The driver's state.
 pub struct Driver {
@@ -189,7 +190,7 @@ impl Driver {
             Command::Tell(caller, call, study, input, reply) => {
                 let taken = match self.register.authorize(&caller, call, &study) {
                     Ok(()) if input.may_come_late() && !self.studies.contains_key(&study) => Ok(()),
-                    Ok(()) => self.feed(&study, *input)?.map_or(Ok(()), |reason| Err(Refused::Not(reason))),
+                    Ok(()) => self.feed(&study, *input)?.map_or(Ok(()), |error| Err(error.into())),
                     Err(denied) => Err(denied.into()),
                 };
                 self.answer_site(&caller, reply, taken);
@@ -252,8 +253,7 @@ impl Driver {
         self.register.authorize(caller, Call::WatchStudy, id)?;
         let open = self.studies.get(id).map(|running| running.feed.follow());
         let follower = open.or_else(|| self.ended.follow(id));
-        follower
-            .ok_or_else(|| Refused::Not(format!("the study {id} is being prepared; watch it in a moment")))
+        follower.ok_or_else(|| StudyError::from(MovedOn::Preparing(id.clone())).into())
     }
 
     /// Only a site whose update the open attempt wants may fill the disk with it.
@@ -263,7 +263,10 @@ impl Driver {
         let site = caller.site();
         match study.zip(site) {
             Some((study, site)) if study.awaits(&site, key) => Ok(study.plan().update_bytes()),
-            Some(_) | None => Err(Refused::Not(format!("{key} is not open for this site"))),
+            Some(_) | None => {
+                let AttemptKey { study, attempt, .. } = key.clone();
+                Err(StudyError::from(MovedOn::AttemptNotOpen { study, attempt }).into())
+            }
         }
     }
 

@@ -13,8 +13,9 @@ use fedtwin_plan::{Digest, Plan, ResearcherName, StudyId};
 
 use super::{Done, Driver, NewStudy, Refused, Reply, answer, jobs};
 use crate::access::Call;
-use crate::initial;
+use crate::initial::{self, InitialError};
 use crate::study::{Input, Study};
+use crate::study_error::{MovedOn, StudyError};
 use crate::words;
 
 /// A study whose first model is in the making.
@@ -30,7 +31,7 @@ pub(super) struct Prepared {
     plan: Plan,
     signed: SignedPlan,
     opener: ResearcherName,
-    model: Result<Digest, String>,
+    model: Result<Digest, StudyError>,
 }
 
 impl Driver {
@@ -53,10 +54,17 @@ impl Driver {
                 let model = jobs::caught("making a first model", made).map(|made| {
                     made.map_err(|error| {
                         tracing::warn!(study = %plan.study.id, error = %program::describe(&error), "not prepared");
-                        words::for_others(&error)
+                        let words = words::for_others(&error);
+                        match error {
+                            InitialError::Storage(_) => StudyError::Coordinator(words),
+                            InitialError::NotGiven(_)
+                            | InitialError::NotNamed
+                            | InitialError::Model(_)
+                            | InitialError::OtherModel { .. } => StudyError::Researcher(words),
+                        }
                     })
                 });
-                let model = model.unwrap_or_else(|| Err(words::FAULT.to_owned()));
+                let model = model.unwrap_or_else(|| Err(StudyError::Coordinator(words::FAULT.to_owned())));
                 Prepared { plan, signed, opener, model }
             };
             let prepared = tokio::task::spawn_blocking(prepare).await.expect("its panics are caught");
@@ -70,14 +78,14 @@ impl Driver {
         let id = plan.study.id.clone();
         let preparing = self.preparing.remove(&id).expect("a study is prepared once");
         let Preparing { caller, reply, cancelled } = preparing;
-        let model = match (model, cancelled) {
-            (Ok(model), None) => model,
-            (Ok(_) | Err(_), Some(reason)) | (Err(reason), None) => {
+        let model = match cancelled.map_or(model, |reason| Err(StudyError::Cancelled(reason))) {
+            Ok(model) => model,
+            Err(error) => {
                 self.register.withdraw(&id);
                 let store = self.store.clone();
                 // In order with whatever is done to a study of this name afterwards.
                 tokio::task::block_in_place(|| store.remove_study(&id));
-                self.answer(&caller, reply, Err(Refused::Not(reason)));
+                self.answer(&caller, reply, Err(error.into()));
                 return Ok(());
             }
         };
@@ -113,9 +121,9 @@ impl Driver {
             return Ok(Ok(()));
         }
         if !self.studies.contains_key(id) {
-            return Ok(Err(Refused::Not(format!("the study {id} is over"))));
+            return Ok(Err(StudyError::from(MovedOn::StudyOver(id.clone())).into()));
         }
         let refusal = self.feed(id, Input::Cancelled(reason))?;
-        Ok(refusal.map_or(Ok(()), |reason| Err(Refused::Not(reason))))
+        Ok(refusal.map_or(Ok(()), |error| Err(error.into())))
     }
 }

@@ -75,7 +75,7 @@ impl From<Refused> for Status {
             Refused::Denied(Denied::NoStudy { .. } | Denied::NoModel { .. }) => Self::not_found(text),
             Refused::Denied(Denied::NotYours(_)) => Self::permission_denied(text),
             Refused::OtherAgent(_) => Self::already_exists(text),
-            Refused::NotAdmitted(_) | Refused::Not(_) => Self::failed_precondition(text),
+            Refused::NotAdmitted(_) | Refused::Study(_) => Self::failed_precondition(text),
         }
     }
 }

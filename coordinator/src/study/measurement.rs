@@ -11,6 +11,7 @@ use fedtwin_plan::{Digest, SiteName, Timestamp};
 use fedtwin_proto::domain::{AttemptKey, Invitation, Notice};
 
 use super::Models;
+use crate::study_error::{Misbehaviour, StudyError};
 
 /// A measurement that is open.
 #[derive(Debug)]
@@ -55,9 +56,9 @@ impl Measurement {
     }
 
     /// Takes a site's counts; the same ones again are fine, as their acknowledgement may have been lost.
-    pub(super) fn take(&mut self, site: SiteName, counts: Vec<i64>) -> Result<(), String> {
+    pub(super) fn take(&mut self, site: SiteName, counts: Vec<i64>) -> Result<(), StudyError> {
         if counts.len() != self.cells {
-            return Err(format!("{} counts, expected {}", counts.len(), self.cells));
+            return Err(Misbehaviour::Counts { found: counts.len(), expected: self.cells }.into());
         }
         if self.pending.remove(&site) {
             self.received.insert(site, counts);
@@ -65,8 +66,8 @@ impl Measurement {
         }
         match self.received.get(&site) {
             Some(first) if *first == counts => Ok(()),
-            Some(_) => Err("other counts of this site are in already".to_owned()),
-            None => Err("the site was not asked for metrics".to_owned()),
+            Some(_) => Err(Misbehaviour::OtherCounts.into()),
+            None => Err(Misbehaviour::NotAskedForMetrics.into()),
         }
     }
 
@@ -144,11 +145,11 @@ mod tests {
     #[test]
     fn counts_are_taken_once_and_of_those_who_were_asked() {
         let mut open = measurement(&["a"]);
-        assert_eq!(open.take(site("a"), vec![1]), Err("1 counts, expected 2".to_owned()));
+        assert_eq!(open.take(site("a"), vec![1]), Err(Misbehaviour::Counts { found: 1, expected: 2 }.into()));
         assert_eq!(open.take(site("a"), vec![1, 2]), Ok(()));
         assert_eq!(open.take(site("a"), vec![1, 2]), Ok(()), "the acknowledgement was lost");
-        assert!(open.take(site("a"), vec![1, 3]).unwrap_err().contains("in already"));
-        assert!(open.take(site("b"), vec![1, 2]).unwrap_err().contains("was not asked"));
+        assert_eq!(open.take(site("a"), vec![1, 3]), Err(Misbehaviour::OtherCounts.into()));
+        assert_eq!(open.take(site("b"), vec![1, 2]), Err(Misbehaviour::NotAskedForMetrics.into()));
         assert!(open.ask(site("a"), clip(), NOW).is_none(), "its counts are there");
         assert_eq!(open.total(), Some((vec![site("a")], vec![1, 2])));
     }

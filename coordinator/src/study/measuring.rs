@@ -7,6 +7,7 @@ use super::measurement::Measurement;
 use super::turn::Turn;
 use super::{Effect, Models, Phase};
 use crate::record::Record;
+use crate::study_error::MovedOn;
 
 impl Turn<'_> {
     /// Measures the model of a finished round, or goes on.
@@ -61,7 +62,7 @@ impl Turn<'_> {
             | Phase::Running { .. }
             | Phase::Aggregating { .. }
             | Phase::Measuring(_)
-            | Phase::Closed(_)) => (other, Err(format!("metrics of {key} are not wanted now"))),
+            | Phase::Closed(_)) => (other, Err(MovedOn::MetricsNotWanted(key.clone()).into())),
         };
         self.effects.push(taken.map_or_else(Effect::Reject, |()| Effect::Accept));
         self.end_if_measured(phase)

@@ -2,6 +2,7 @@
 //!
 //! Joining (sites answer the plan) → running (attempts at a round) ⇄ aggregating (→ measuring) → closed.
 
+mod failure;
 mod measurement;
 mod measuring;
 mod told;
@@ -24,6 +25,7 @@ use self::turn::Turn;
 use crate::attempt::{Attempt, AttemptOutcome};
 use crate::record::Record;
 use crate::spool::Update;
+use crate::study_error::StudyError;
 
 /// A study in one of its phases.
 #[derive(Debug)]
@@ -116,7 +118,7 @@ pub enum Effect {
     /// The update that was just given is part of its attempt.
     Accept,
     /// What was just given does not count.
-    Reject(String),
+    Reject(StudyError),
     /// Find the masks of an attempt's sum, off the driver's task, for [`Input::Unmasking`].
     Open(u32, Box<Reconstruction>),
     /// Make the next global model of these updates.

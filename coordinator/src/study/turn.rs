@@ -12,11 +12,13 @@ use fedtwin_proto::domain::{
 use fedtwin_secagg::coordinator::FromSite;
 use fedtwin_secagg::{AttemptPlace, Context};
 
+use super::failure::StudyFailure;
 use super::told::Told;
 use super::{Base, Effect, Input, Job, Models, OpenAttempt, Phase, join};
 use crate::attempt::{self, Attempt, AttemptOutcome, AttemptTerms};
 use crate::record::Record;
 use crate::secure::SecureTerms;
+use crate::study_error::{Misbehaviour, MovedOn, StudyError};
 
 /// The study while it takes one input.
 pub(super) struct Turn<'a> {
@@ -40,8 +42,7 @@ impl Turn<'_> {
             }
             Input::Answered(site, answer) => {
                 if matches!(phase, Phase::Closed(_)) {
-                    let reason = format!("the study {} is closed", self.base.plan.study.id);
-                    self.effects.push(Effect::Reject(reason));
+                    self.reject(MovedOn::StudyOver(self.base.plan.study.id.clone()));
                     return phase;
                 }
                 self.answered(site, answer);
@@ -56,8 +57,8 @@ impl Turn<'_> {
                 | Phase::Aggregating { .. }
                 | Phase::Measuring(_)
                 | Phase::Closed(_) => {
-                    let reason = format!("attempt {number} of {} is not open", self.base.plan.study.id);
-                    self.effects.push(Effect::Reject(reason));
+                    let study = self.base.plan.study.id.clone();
+                    self.reject(MovedOn::AttemptNotOpen { study, attempt: number });
                     phase
                 }
             },
@@ -73,7 +74,8 @@ impl Turn<'_> {
                 | Phase::Closed(_) => {
                     // A sum is opened as soon as enough openings are in; the others come later.
                     if !matches!(message, FromSite::Opening(_)) {
-                        self.effects.push(Effect::Reject(format!("{key} is not open")));
+                        let AttemptKey { study, attempt, .. } = key;
+                        self.reject(MovedOn::AttemptNotOpen { study, attempt });
                     }
                     phase
                 }
@@ -94,6 +96,10 @@ impl Turn<'_> {
             Input::Aggregated(result) => self.aggregated(phase, result),
             Input::Tick => phase,
         }
+    }
+
+    fn reject(&mut self, error: impl Into<StudyError>) {
+        self.effects.push(Effect::Reject(error.into()));
     }
 
     fn present(&mut self, phase: Phase, site: SiteName) -> Phase {
@@ -147,15 +153,13 @@ impl Turn<'_> {
 
     fn answered(&mut self, site: SiteName, answer: Answer) {
         if !self.base.plan.study.sites.contains(&site) {
-            self.effects.push(Effect::Reject(format!("site {site} is not in the plan's audience")));
+            self.reject(Misbehaviour::NotInAudience(site));
             return;
         }
         let patients_max = self.base.plan.cohort.patients_max.get();
         let (patients, refused) = match answer {
             Answer::Accepted { patients } if patients > patients_max => {
-                let reason =
-                    format!("{patients} patients are more than the plan's patients_max ({patients_max})");
-                self.effects.push(Effect::Reject(reason));
+                self.reject(Misbehaviour::TooManyPatients { declared: patients, patients_max });
                 return;
             }
             Answer::Accepted { patients } => (Some(patients), None),
@@ -165,8 +169,7 @@ impl Turn<'_> {
         if self.base.answers.get(&site) != Some(&patients) {
             let changes = self.base.changes.entry(site.clone()).or_default();
             if *changes >= CHANGES_MAX {
-                let reason = format!("site {site} has changed its answer {CHANGES_MAX} times");
-                self.effects.push(Effect::Reject(reason));
+                self.reject(Misbehaviour::ChangesItsAnswer { site, changes: CHANGES_MAX });
                 return;
             }
             *changes += 1;
@@ -203,12 +206,10 @@ impl Turn<'_> {
         let members = self.base.members();
         let sites_min = self.base.plan.rounds.sites_min.size();
         if members.len() < sites_min {
-            let reason = format!("{} sites accepted the plan, it needs {sites_min}", members.len());
-            return self.close(StudyOutcome::Failed { reason });
+            return self.fail(&StudyFailure::TooFewSites { accepted: members.len(), sites_min });
         }
         if self.base.attempts >= self.base.plan.rounds.attempts_max.get() {
-            let reason = format!("all {} attempts are used, {rounds} rounds are done", self.base.attempts);
-            return self.close(StudyOutcome::Failed { reason });
+            return self.fail(&StudyFailure::AttemptsUsed { attempts: self.base.attempts, rounds });
         }
         self.base.attempts += 1;
         let (study, round, attempt) = (self.base.plan.study.id.clone(), rounds + 1, self.base.attempts);
@@ -283,7 +284,7 @@ impl Turn<'_> {
                 self.publish_closed(key.clone(), &outcome, Some(models));
                 self.after_round(key, models)
             }
-            (Phase::Aggregating { .. }, Err(reason)) => self.close(StudyOutcome::Failed { reason }),
+            (Phase::Aggregating { .. }, Err(reason)) => self.fail(&StudyFailure::Coordinator(reason)),
             (
                 other @ (Phase::Joining { .. }
                 | Phase::Running { .. }
@@ -297,13 +298,17 @@ impl Turn<'_> {
     /// Ends the study wherever it stands; an aggregation that is under way comes to nothing.
     fn cancelled(&mut self, phase: Phase, reason: String) -> Phase {
         if matches!(phase, Phase::Closed(_)) {
-            self.effects.push(Effect::Reject(format!("the study {} is over", self.base.plan.study.id)));
+            self.reject(MovedOn::StudyOver(self.base.plan.study.id.clone()));
             return phase;
         }
         // At its deadline a round is summed up before the cancellation is heard; nobody shall do that
         // any more, and the updates go with the phase.
         self.effects.retain(|effect| !matches!(effect, Effect::Aggregate(_)));
-        self.close(StudyOutcome::Failed { reason })
+        self.fail(&StudyFailure::Cancelled(reason))
+    }
+
+    fn fail(&mut self, failure: &StudyFailure) -> Phase {
+        self.close(StudyOutcome::Failed { reason: failure.to_string() })
     }
 
     fn close(&mut self, outcome: StudyOutcome) -> Phase {
@@ -354,9 +359,9 @@ fn translate(effect: attempt::Effect, open: &mut OpenAttempt) -> Vec<Effect> {
             let received = open.told.received(site, bytes).map(Effect::Publish);
             [Effect::Accept].into_iter().chain(received).collect()
         }
-        attempt::Effect::Reject(site, reason) => {
-            let failed = open.told.failure(site, reason.to_owned()).map(Effect::Publish);
-            [Effect::Reject(reason.to_owned())].into_iter().chain(failed).collect()
+        attempt::Effect::Reject(site, error) => {
+            let failed = open.told.failure(site, error.to_string()).map(Effect::Publish);
+            [Effect::Reject(error)].into_iter().chain(failed).collect()
         }
         attempt::Effect::Decline(site, reason) => {
             open.told.failure(site, reason).map(Effect::Publish).into_iter().collect()

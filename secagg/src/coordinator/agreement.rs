@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fedtwin_plan::SiteName;
 
 use super::sharing::Roster;
-use super::{Aggregation, Effect, Failure, Openings, awaited, failed};
+use super::{Aggregation, Effect, Failure, MessageError, Misbehaviour, Openings, Step, awaited, failed};
 use crate::message::{Consent, Partition};
 use crate::site::ToSite;
 
@@ -29,7 +29,7 @@ impl Vectors {
         self.waiting.contains(site)
     }
 
-    pub(super) fn take(&mut self, site: &SiteName) -> Result<(), &'static str> {
+    pub(super) fn take(&mut self, site: &SiteName) -> Result<(), MessageError> {
         awaited(&mut self.waiting, site)?;
         self.survivors.insert(site.clone());
         Ok(())
@@ -37,7 +37,7 @@ impl Vectors {
 
     pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {
         let Self { roster, sharing, survivors, .. } = self;
-        if let Err(failure) = roster.terms.enough("vectors", survivors.len()) {
+        if let Err(failure) = roster.terms.enough(Step::Vectors, survivors.len()) {
             return failed(failure);
         }
         let dropped = sharing.difference(&survivors).cloned().collect();
@@ -64,11 +64,11 @@ pub struct Consents {
 }
 
 impl Consents {
-    pub(super) fn take(&mut self, site: &SiteName, consent: Consent) -> Result<(), &'static str> {
+    pub(super) fn take(&mut self, site: &SiteName, consent: Consent) -> Result<(), MessageError> {
         let key = self.roster.identities.get(site);
         let valid = key.is_some_and(|key| key.verifies(&self.signed, &consent.signature));
         if consent.site != *site || !valid {
-            return Err("the consent is not signed by the site for this partition");
+            return Err(MessageError::SiteMisbehaved(Misbehaviour::ConsentNotSigned));
         }
         awaited(&mut self.waiting, site)?;
         self.given.insert(site.clone(), consent);
@@ -79,7 +79,7 @@ impl Consents {
         let Self { roster, partition, given, .. } = self;
         let (opening, least): (BTreeSet<_>, _) = (given.keys().cloned().collect(), roster.threshold);
         if opening.len() < least {
-            return failed(Failure::TooFew { step: "consents", found: opening.len(), least });
+            return failed(Failure::TooFew { step: Step::Consents, found: opening.len(), least });
         }
         let effects = opening.iter().map(|site| {
             let others = given.iter().filter(|(peer, _)| *peer != site);

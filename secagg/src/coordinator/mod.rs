@@ -5,6 +5,7 @@
 
 mod agreement;
 mod heard;
+mod message_error;
 mod opening;
 mod sharing;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::message::{Advert, Consent, Opening, SealedShares};
 use crate::site::ToSite;
 
 pub use agreement::{Consents, Vectors};
+pub use message_error::{MessageError, Misbehaviour, Step};
 pub use opening::{Openings, Reconstruction};
 pub use sharing::{Keys, Shares};
 
@@ -67,7 +69,7 @@ pub enum Effect {
     /// Tell a site.
     Send(SiteName, ToSite),
     /// The site's message does not count.
-    Reject(SiteName, &'static str),
+    Reject(SiteName, MessageError),
     /// Call [`Reconstruction::solve`], which may take its time on another thread, and give the result to
     /// [`Aggregation::opened`].
     Open(Box<Reconstruction>),
@@ -89,7 +91,7 @@ pub enum Failure {
     #[error("{found} sites were left when {step} were collected, and {least} are needed")]
     TooFew {
         /// What was collected.
-        step: &'static str,
+        step: Step,
         /// Sites left.
         found: usize,
         /// What the plan's noise or the threshold asks for.
@@ -125,7 +127,7 @@ impl Aggregation {
     }
 
     /// Keeps what the step collects, or says why the message does not count.
-    fn take(&mut self, site: &SiteName, message: FromSite) -> Result<(), &'static str> {
+    fn take(&mut self, site: &SiteName, message: FromSite) -> Result<(), MessageError> {
         match (self, message) {
             (state, FromSite::Gone) => {
                 state.waiting().map(|waiting| waiting.remove(site));
@@ -138,12 +140,12 @@ impl Aggregation {
             (Self::Openings(openings), FromSite::Opening(opening)) => openings.take(site, opening),
             // Openings beyond those that sufficed are as good as the others.
             (Self::Opened(_) | Self::Failed(_), FromSite::Opening(_)) => Ok(()),
-            (Self::Keys(_), _) => Err("keys are collected"),
-            (Self::Shares(_), _) => Err("shares are collected"),
-            (Self::Vectors(_), _) => Err("masked vectors are collected"),
-            (Self::Consents(_), _) => Err("consents are collected"),
-            (Self::Openings(_), _) => Err("openings are collected"),
-            (Self::Opened(_) | Self::Failed(_), _) => Err(OVER),
+            (Self::Keys(_), _) => Err(MessageError::OutOfStep(Step::Keys)),
+            (Self::Shares(_), _) => Err(MessageError::OutOfStep(Step::Shares)),
+            (Self::Vectors(_), _) => Err(MessageError::OutOfStep(Step::Vectors)),
+            (Self::Consents(_), _) => Err(MessageError::OutOfStep(Step::Consents)),
+            (Self::Openings(_), _) => Err(MessageError::OutOfStep(Step::Openings)),
+            (Self::Opened(_) | Self::Failed(_), _) => Err(MessageError::Over),
         }
     }
 
@@ -211,7 +213,7 @@ struct Terms {
 }
 
 impl Terms {
-    fn enough(&self, step: &'static str, found: usize) -> Result<(), Failure> {
+    fn enough(&self, step: Step, found: usize) -> Result<(), Failure> {
         let least = self.context.survivors_min;
         if found < least { Err(Failure::TooFew { step, found, least }) } else { Ok(()) }
     }
@@ -222,8 +224,8 @@ fn failed(failure: Failure) -> (Aggregation, Vec<Effect>) {
 }
 
 /// Takes an awaited site off the list, or says why it is not on it.
-fn awaited(waiting: &mut BTreeSet<SiteName>, site: &SiteName) -> Result<(), &'static str> {
-    if waiting.remove(site) { Ok(()) } else { Err(NOT_AWAITED) }
+fn awaited(waiting: &mut BTreeSet<SiteName>, site: &SiteName) -> Result<(), MessageError> {
+    if waiting.remove(site) { Ok(()) } else { Err(MessageError::NotAwaited) }
 }
 
 macro_rules! debug_without_secrets {
@@ -237,6 +239,3 @@ macro_rules! debug_without_secrets {
 }
 
 debug_without_secrets!(Keys, Shares, Vectors, Consents, Openings);
-
-const NOT_AWAITED: &str = "nothing is awaited from the site";
-const OVER: &str = "the attempt is over";

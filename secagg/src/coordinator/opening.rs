@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fedtwin_plan::SiteName;
 
 use super::sharing::Roster;
-use super::{Aggregation, Effect, Failure, Unmasking, awaited, failed};
+use super::{Aggregation, Effect, Failure, MessageError, Misbehaviour, Step, Unmasking, awaited, failed};
 use crate::decode::{Decoded, Decoder};
 use crate::keys::{KeyPair, KeyUse};
 use crate::mask::{Masks, Sign};
@@ -35,11 +35,11 @@ impl Openings {
         Self { roster, partition, waiting, given: BTreeMap::new(), solving: None, tried: 0 }
     }
 
-    pub(super) fn take(&mut self, site: &SiteName, opening: Opening) -> Result<(), &'static str> {
+    pub(super) fn take(&mut self, site: &SiteName, opening: Opening) -> Result<(), MessageError> {
         if !self.partition.survivors.iter().eq(opening.seeds.keys())
             || !self.partition.dropped.iter().eq(opening.keys.keys())
         {
-            return Err("an opening has a share of each survivor's seed and of each other's key");
+            return Err(MessageError::SiteMisbehaved(Misbehaviour::OpeningNotWhole));
         }
         awaited(&mut self.waiting, site)?;
         self.given.insert(site.clone(), Arc::new(opening));
@@ -58,7 +58,7 @@ impl Openings {
         }
         if self.solving.is_none() && self.waiting.is_empty() {
             let least = self.roster.threshold;
-            let too_few = Failure::TooFew { step: "openings", found, least };
+            let too_few = Failure::TooFew { step: Step::Openings, found, least };
             return failed(if found < least { too_few } else { Failure::SharesDoNotFit });
         }
         (Aggregation::Openings(Box::new(self)), Vec::new())

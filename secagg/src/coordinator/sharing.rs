@@ -7,7 +7,7 @@ use fedtwin_audit_log::PublicKey;
 use fedtwin_plan::secure_group::threshold;
 use fedtwin_plan::{Digest, SiteName};
 
-use super::{Aggregation, Effect, NOT_AWAITED, Terms, Vectors, awaited, failed};
+use super::{Aggregation, Effect, MessageError, Misbehaviour, Step, Terms, Vectors, awaited, failed};
 use crate::keys::SEALED_BYTES;
 use crate::message::{Advert, SealedShares, binding};
 use crate::site::ToSite;
@@ -31,9 +31,9 @@ impl Keys {
         site: &SiteName,
         advert: Advert,
         key: PublicKey,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), MessageError> {
         if advert.site != *site || !advert.is_by(&key, &self.terms.digest) {
-            return Err("the advert is not signed by the site for this attempt");
+            return Err(MessageError::SiteMisbehaved(Misbehaviour::AdvertNotSigned));
         }
         awaited(&mut self.waiting, site)?;
         self.adverts.insert(site.clone(), advert);
@@ -43,7 +43,7 @@ impl Keys {
 
     pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {
         let Self { terms, adverts, identities, .. } = self;
-        if let Err(failure) = terms.enough("keys", adverts.len()) {
+        if let Err(failure) = terms.enough(Step::Keys, adverts.len()) {
             return failed(failure);
         }
         let all: Arc<Vec<_>> = Arc::new(adverts.values().cloned().collect());
@@ -88,13 +88,13 @@ pub struct Shares {
 }
 
 impl Shares {
-    pub(super) fn take(&mut self, site: &SiteName, shares: Vec<SealedShares>) -> Result<(), &'static str> {
+    pub(super) fn take(&mut self, site: &SiteName, shares: Vec<SealedShares>) -> Result<(), MessageError> {
         let count = shares.len();
-        let own = self.roster.place(site).ok_or(NOT_AWAITED)?;
+        let own = self.roster.place(site).ok_or(MessageError::NotAwaited)?;
         let shares: BTreeMap<_, _> = shares.into_iter().map(|sealed| (sealed.peer, sealed.bytes)).collect();
         let others = self.roster.sites.iter().filter(|other| *other != site);
         if count != shares.len() || !others.eq(shares.keys()) {
-            return Err("shares have to be for each other site once");
+            return Err(MessageError::SiteMisbehaved(Misbehaviour::SharesNotForEachOther));
         }
         let mut envelopes: Envelopes = shares.into_values().collect();
         envelopes.insert(own, [0; SEALED_BYTES]);
@@ -105,7 +105,7 @@ impl Shares {
 
     pub(super) fn close(self) -> (Aggregation, Vec<Effect>) {
         let Self { roster, sent, .. } = self;
-        if let Err(failure) = roster.terms.enough("shares", sent.len()) {
+        if let Err(failure) = roster.terms.enough(Step::Shares, sent.len()) {
             return failed(failure);
         }
         let sharing: BTreeSet<_> = sent.keys().cloned().collect();

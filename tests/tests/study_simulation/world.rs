@@ -241,7 +241,7 @@ impl World {
                     let first = *self.seen.accepted.entry(site).or_insert(digest);
                     assert_eq!(first, digest, "invariant_one_update_per_site");
                 }
-                Effect::Reject(reason) => self.seen.rejection = Some(reason),
+                Effect::Reject(error) => self.seen.rejection = Some(error.to_string()),
                 Effect::Open(..) => unreachable!("the studies are without secure aggregation"),
                 Effect::Aggregate(job) => self.aggregate(job),
             }
