@@ -27,7 +27,7 @@ pub struct CheckedLedger {
 
 /// Why a ledger is not shown.
 #[derive(Debug, thiserror::Error)]
-pub enum LedgerRefused {
+pub enum LedgerFileError {
     /// The text does not begin as a ledger does.
     #[error("{0} does not begin like a site's ledger")]
     NotALedger(String),
@@ -77,8 +77,8 @@ impl CheckedLedger {
     ///
     /// # Errors
     /// Names the first entry that is altered or breaks a rule; `file` is for messages.
-    pub fn parse(file: &str, bytes: &[u8], keys: &KnownKeys) -> Result<Self, LedgerRefused> {
-        let owner = owner(bytes).ok_or_else(|| LedgerRefused::NotALedger(file.to_owned()))?;
+    pub fn parse(file: &str, bytes: &[u8], keys: &KnownKeys) -> Result<Self, LedgerFileError> {
+        let owner = owner(bytes).ok_or_else(|| LedgerFileError::NotALedger(file.to_owned()))?;
         // With certificates of the old key and the new one, the one that the ledger ends under decides.
         let mut tried =
             keys.all_of(&identity(&owner)).map(|key| (key, entries::<Body>(bytes, &key))).collect::<Vec<_>>();
@@ -86,14 +86,14 @@ impl CheckedLedger {
         let (bodies, verified): (Vec<_>, _) = match good.map(|place| tried.swap_remove(place)) {
             Some((_, read)) => {
                 let (entries, summary) =
-                    read.map_err(|source| LedgerRefused::Bad { file: file.to_owned(), source })?;
+                    read.map_err(|source| LedgerFileError::Bad { file: file.to_owned(), source })?;
                 (entries.into_iter().map(|entry| (entry.body, entry.stamp)).collect(), Some(summary))
             }
             None => (unverified(file, bytes)?, None),
         };
         let leaves = lines(bytes).map(LeafHash::of).collect();
         let replayed = LedgerState::replay(bodies.iter().map(|(body, stamp)| (body, *stamp)));
-        let state = replayed.map_err(|(sequence, source)| LedgerRefused::Rule {
+        let state = replayed.map_err(|(sequence, source)| LedgerFileError::Rule {
             file: file.to_owned(),
             line: sequence + 1,
             sequence,
@@ -162,11 +162,11 @@ pub(crate) fn owner(bytes: &[u8]) -> Option<Owner> {
     }
 }
 
-fn unverified(file: &str, bytes: &[u8]) -> Result<Vec<(Body, Option<Stamp>)>, LedgerRefused> {
+fn unverified(file: &str, bytes: &[u8]) -> Result<Vec<(Body, Option<Stamp>)>, LedgerFileError> {
     let body = |(sequence, line)| match serde_json::from_slice::<Unverified>(line) {
         Ok(entry) => Ok((entry.body, entry.stamp)),
         Err(source) => {
-            Err(LedgerRefused::Unreadable { file: file.to_owned(), line: sequence + 1, sequence, source })
+            Err(LedgerFileError::Unreadable { file: file.to_owned(), line: sequence + 1, sequence, source })
         }
     };
     (0..).zip(lines(bytes)).map(body).collect()

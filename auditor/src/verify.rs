@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::given::Given;
 use crate::keys::KnownKeys;
-use crate::ledger::{CheckedLedger, LedgerRefused, owner};
+use crate::ledger::{CheckedLedger, LedgerFileError, owner};
 use crate::proof::{self, Inclusion, NotProven};
 use crate::views::{self, Continued, OtherView};
 
@@ -130,7 +130,7 @@ impl AllVerified {
 pub enum NotVerified {
     /// A site's ledger is altered or breaks its rules.
     #[error(transparent)]
-    Ledger(#[from] LedgerRefused),
+    Ledger(#[from] LedgerFileError),
     /// Another log is altered.
     #[error("{file} is not as its writer left it")]
     Bad {

@@ -15,7 +15,7 @@ use rustls::{
     SupportedProtocolVersion,
 };
 
-use crate::{Authority, CertificateTerms, Credentials, HolderName, Refusal, Role, tls};
+use crate::{Authority, CertificateTerms, Credentials, HandshakeError, HolderName, Role, tls};
 
 pub(crate) const FROM: u64 = 1_700_000_000;
 pub(crate) const NOW: u64 = 1_700_100_000;
@@ -104,8 +104,8 @@ fn odd_certificate(authority: &Authority, uris: &[&str]) -> (Vec<u8>, Vec<u8>) {
 /// What each side says at the end.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
-    pub(crate) client: Option<Refusal>,
-    pub(crate) server: Option<Refusal>,
+    pub(crate) client: Option<HandshakeError>,
+    pub(crate) server: Option<HandshakeError>,
 }
 
 pub(crate) fn shake(client: ClientConfig, server: ServerConfig) -> Outcome {
@@ -122,7 +122,7 @@ pub(crate) fn shake(client: ClientConfig, server: ServerConfig) -> Outcome {
     outcome
 }
 
-fn pass<A, B>(from: &mut ConnectionCommon<A>, to: &mut ConnectionCommon<B>) -> Option<Refusal> {
+fn pass<A, B>(from: &mut ConnectionCommon<A>, to: &mut ConnectionCommon<B>) -> Option<HandshakeError> {
     let mut bytes = Vec::new();
     while from.wants_write() {
         from.write_tls(&mut bytes).unwrap();
@@ -131,13 +131,13 @@ fn pass<A, B>(from: &mut ConnectionCommon<A>, to: &mut ConnectionCommon<B>) -> O
     while !rest.is_empty() {
         to.read_tls(&mut rest).unwrap();
         if let Err(error) = to.process_new_packets() {
-            return Some(Refusal::from(&error));
+            return Some(HandshakeError::from(&error));
         }
     }
     None
 }
 
-fn both(client: Refusal, server: Refusal) -> Outcome {
+fn both(client: HandshakeError, server: HandshakeError) -> Outcome {
     Outcome { client: Some(client), server: Some(server) }
 }
 
@@ -157,7 +157,10 @@ fn every_role_of_the_federation_gets_through() {
 fn a_client_without_a_certificate_is_refused() {
     let heart = authority("heart");
     let outcome = shake(bare_client(&heart, None, &TLS13), server(&heart));
-    assert_eq!(outcome, both(Refusal::RefusedWithoutCertificate, Refusal::PeerWithoutCertificate));
+    assert_eq!(
+        outcome,
+        both(HandshakeError::RefusedWithoutCertificate, HandshakeError::PeerWithoutCertificate)
+    );
 }
 
 #[test]
@@ -172,8 +175,14 @@ fn an_expired_client_is_refused() {
         shake(client, server)
     };
     assert_eq!(long_lived(Role::Site, TLS_UNTIL), Outcome { client: None, server: None });
-    assert_eq!(long_lived(Role::Site, TLS_UNTIL + 1), both(Refusal::RefusedTime, Refusal::PeerExpired));
-    assert_eq!(long_lived(Role::Site, FROM - 1), both(Refusal::RefusedTime, Refusal::PeerNotYetValid));
+    assert_eq!(
+        long_lived(Role::Site, TLS_UNTIL + 1),
+        both(HandshakeError::RefusedTime, HandshakeError::PeerExpired)
+    );
+    assert_eq!(
+        long_lived(Role::Site, FROM - 1),
+        both(HandshakeError::RefusedTime, HandshakeError::PeerNotYetValid)
+    );
 }
 
 #[test]
@@ -181,7 +190,7 @@ fn an_expired_coordinator_is_refused() {
     let heart = authority("heart");
     let mut client = client(&heart, Role::Site);
     client.time_provider = at(TLS_UNTIL + 1);
-    assert_eq!(shake(client, server(&heart)), both(Refusal::PeerExpired, Refusal::RefusedTime));
+    assert_eq!(shake(client, server(&heart)), both(HandshakeError::PeerExpired, HandshakeError::RefusedTime));
 }
 
 #[test]
@@ -193,7 +202,7 @@ fn a_foreign_client_is_refused_even_under_the_same_federation_name() {
         let shown = (credentials.tls_der().to_vec(), credentials.tls_key().as_pkcs8().to_vec());
         // It trusts the right authority, so that its own certificate is what fails.
         let outcome = shake(bare_client(&heart, Some(shown), &TLS13), server(&heart));
-        assert_eq!(outcome, both(Refusal::RefusedForeign, Refusal::PeerForeign));
+        assert_eq!(outcome, both(HandshakeError::RefusedForeign, HandshakeError::PeerForeign));
     }
 }
 
@@ -201,7 +210,7 @@ fn a_foreign_client_is_refused_even_under_the_same_federation_name() {
 fn a_foreign_coordinator_is_refused_before_the_client_shows_itself() {
     let (heart, lung) = (authority("heart"), authority("lung"));
     let outcome = shake(client(&heart, Role::Site), server(&lung));
-    assert_eq!(outcome, both(Refusal::PeerForeign, Refusal::RefusedForeign));
+    assert_eq!(outcome, both(HandshakeError::PeerForeign, HandshakeError::RefusedForeign));
 }
 
 #[test]
@@ -210,7 +219,7 @@ fn an_identity_certificate_opens_no_connection() {
     let credentials = issue(&heart, Role::Site);
     let shown = (credentials.identity_der().to_vec(), credentials.identity_key().as_pkcs8().to_vec());
     let outcome = shake(bare_client(&heart, Some(shown), &TLS13), server(&heart));
-    assert_eq!(outcome, both(Refusal::RefusedPurpose, Refusal::PeerWrongPurpose));
+    assert_eq!(outcome, both(HandshakeError::RefusedPurpose, HandshakeError::PeerWrongPurpose));
 }
 
 #[test]
@@ -219,8 +228,8 @@ fn nothing_older_than_tls_1_3_is_accepted() {
     let credentials = issue(&heart, Role::Site);
     let shown = (credentials.tls_der().to_vec(), credentials.tls_key().as_pkcs8().to_vec());
     let outcome = shake(bare_client(&heart, Some(shown), &TLS12), server(&heart));
-    assert_eq!(outcome.server, Some(Refusal::PeerTooOld));
-    assert_eq!(outcome.client, Some(Refusal::RefusedVersion));
+    assert_eq!(outcome.server, Some(HandshakeError::PeerTooOld));
+    assert_eq!(outcome.client, Some(HandshakeError::RefusedVersion));
 }
 
 #[test]
@@ -234,7 +243,7 @@ fn a_certificate_must_carry_exactly_one_name_of_this_federation() {
     ] {
         let shown = odd_certificate(&heart, uris);
         let outcome = shake(bare_client(&heart, Some(shown), &TLS13), server(&heart));
-        assert!(matches!(outcome.server, Some(Refusal::PeerCertificate(_))), "{uris:?}: {outcome:?}");
+        assert!(matches!(outcome.server, Some(HandshakeError::PeerCertificate(_))), "{uris:?}: {outcome:?}");
     }
 }
 
@@ -253,7 +262,7 @@ fn only_a_coordinator_is_taken_for_one() {
     let site = issue(&heart, Role::Site);
     let shown = (site.tls_der().to_vec(), site.tls_key().as_pkcs8().to_vec());
     let outcome = shake(client(&heart, Role::Site), bare_server(shown.0, shown.1));
-    assert_eq!(outcome.client, Some(Refusal::PeerWrongPurpose));
+    assert_eq!(outcome.client, Some(HandshakeError::PeerWrongPurpose));
     assert!(tls::server_config(&site, at(NOW)).unwrap_err().to_string().contains("needs a coordinator's"));
 }
 
@@ -265,5 +274,5 @@ fn a_coordinator_under_another_host_name_is_refused() {
     let (mut client, mut server) =
         (client.unwrap(), ServerConnection::new(Arc::new(server(&heart))).unwrap());
     assert_eq!(pass(&mut *client, &mut *server), None);
-    assert_eq!(pass(&mut *server, &mut *client), Some(Refusal::PeerAnotherHost));
+    assert_eq!(pass(&mut *server, &mut *client), Some(HandshakeError::PeerAnotherHost));
 }

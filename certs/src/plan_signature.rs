@@ -11,7 +11,7 @@ use crate::signature::{BadSignature, PublicKey, Signature};
 
 /// Why a signed plan is not one to act on.
 #[derive(Debug, thiserror::Error)]
-pub enum PlanRefused {
+pub enum PlanSignatureError {
     /// The signer's certificate does not hold.
     #[error("the signer's certificate is not accepted")]
     Certificate(#[from] CertificateError),
@@ -60,16 +60,16 @@ pub fn verify_plan(
     signed: &SignedPlan,
     authority: &AuthorityCertificate,
     now: Timestamp,
-) -> Result<(Plan, PlanSigner), PlanRefused> {
+) -> Result<(Plan, PlanSigner), PlanSignatureError> {
     let (identity, key) = authority.verify_identity(&signed.certificate, now)?;
     if identity.role != Role::Researcher {
-        return Err(PlanRefused::Role(identity));
+        return Err(PlanSignatureError::Role(identity));
     }
     key.verify(PLAN_DOMAIN, &signed.text, &Signature::try_from(signed.signature.as_slice())?)?;
     let text = str::from_utf8(&signed.text)?;
     let plan: Plan = parse("the signed plan", text)?;
     if now >= plan.study.expires.end() {
-        return Err(PlanRefused::Expired(plan.study.expires));
+        return Err(PlanSignatureError::Expired(plan.study.expires));
     }
     Ok((plan, PlanSigner { identity, key }))
 }

@@ -11,7 +11,8 @@ use crate::folder::{Revocations, load_revocation_list, write_revocation_list};
 use crate::handshake_tests::{FROM, NOW, at, authority, issue, shake};
 use crate::revocation::NotAList;
 use crate::{
-    Authority, Credentials, PlanRefused, Refusal, RevocationList, Role, sign_plan, tls, verify_plan,
+    Authority, Credentials, HandshakeError, PlanSignatureError, RevocationList, Role, sign_plan, tls,
+    verify_plan,
 };
 
 fn s(unix_s: u64) -> Timestamp {
@@ -55,7 +56,11 @@ impl Bench {
         issue(&self.authority, role).with_revocation(self.reader())
     }
 
-    fn connects(&self, client: &Credentials, server: &Credentials) -> (Option<Refusal>, Option<Refusal>) {
+    fn connects(
+        &self,
+        client: &Credentials,
+        server: &Credentials,
+    ) -> (Option<HandshakeError>, Option<HandshakeError>) {
         let client = tls::client_config(client, at(NOW)).unwrap();
         let outcome = shake(client, tls::server_config(server, at(NOW)).unwrap());
         (outcome.client, outcome.server)
@@ -73,7 +78,7 @@ fn a_revoked_client_is_refused_at_the_next_handshake() {
     bench.publish(1, &[]);
     assert_eq!(bench.connects(&site, &hub), (None, None));
     bench.publish(2, &[&site.tls().serial]);
-    let refused = (Some(Refusal::RefusedRevoked), Some(Refusal::PeerRevoked));
+    let refused = (Some(HandshakeError::RefusedRevoked), Some(HandshakeError::PeerRevoked));
     assert_eq!(bench.connects(&site, &hub), refused);
     assert_eq!(bench.connects(&other, &hub), (None, None), "nobody else is");
 }
@@ -85,7 +90,7 @@ fn a_revoked_coordinator_is_refused_by_its_clients() {
     bench.publish(1, &[]);
     assert_eq!(bench.connects(&site, &hub), (None, None));
     bench.publish(2, &[&hub.tls().serial]);
-    let refused = (Some(Refusal::PeerRevoked), Some(Refusal::RefusedRevoked));
+    let refused = (Some(HandshakeError::PeerRevoked), Some(HandshakeError::RefusedRevoked));
     assert_eq!(bench.connects(&site, &hub), refused);
 }
 
@@ -148,11 +153,11 @@ fn a_plan_of_a_revoked_researcher_is_refused() {
     let signed = sign_plan(&ada, b"no plan".to_vec());
     let verify = || verify_plan(&signed, site.authority(), s(NOW)).unwrap_err();
     bench.publish(1, &[]);
-    assert!(matches!(verify(), PlanRefused::Text(_)), "the signature is good");
+    assert!(matches!(verify(), PlanSignatureError::Text(_)), "the signature is good");
     bench.publish(2, &[&serial]);
-    assert!(matches!(verify(), PlanRefused::Certificate(CertificateError::Revoked { .. })));
+    assert!(matches!(verify(), PlanSignatureError::Certificate(CertificateError::Revoked { .. })));
     std::fs::remove_file(bench.file()).unwrap();
-    assert!(matches!(verify(), PlanRefused::Certificate(CertificateError::NoList(_))));
+    assert!(matches!(verify(), PlanSignatureError::Certificate(CertificateError::NoList(_))));
 }
 
 #[test]

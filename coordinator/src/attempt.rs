@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fedtwin_plan::{SiteName, Timestamp};
-use fedtwin_secagg::coordinator::{Failure, FromSite, Reconstruction, Unmasking};
+use fedtwin_secagg::coordinator::{FromSite, Reconstruction, Unmasking, UnmaskingError};
 use fedtwin_secagg::mask::Masks;
 use fedtwin_secagg::site::ToSite;
 
@@ -87,7 +87,7 @@ pub enum Input {
     /// A site's message under secure aggregation.
     Secure(SiteName, FromSite),
     /// What came of an [`Effect::Open`].
-    Opened(Result<Unmasking, Failure>),
+    Opened(Result<Unmasking, UnmaskingError>),
     /// A site says that it will send none, and why.
     Declined(SiteName, String),
     /// Time passed.

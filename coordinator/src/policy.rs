@@ -61,7 +61,7 @@ impl Default for Policy {
 
 /// A plan that asks for more than the coordinator's operator allows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TooMuch {
+pub enum PolicyError {
     /// The model is too large.
     #[error("the model has {weights} weights, this coordinator takes {max} (policy.parameters_max)")]
     Weights {
@@ -85,14 +85,14 @@ impl Policy {
     ///
     /// # Errors
     /// Names the first that is too large.
-    pub fn allows(&self, plan: &Plan) -> Result<(), TooMuch> {
+    pub fn allows(&self, plan: &Plan) -> Result<(), PolicyError> {
         let weights = plan.architecture().values() as u64;
         if weights > self.parameters_max {
-            return Err(TooMuch::Weights { weights, max: self.parameters_max });
+            return Err(PolicyError::Weights { weights, max: self.parameters_max });
         }
         let join_s = plan.rounds.join_s.get();
         if join_s > self.join_s_max {
-            return Err(TooMuch::Join { join_s, max: self.join_s_max });
+            return Err(PolicyError::Join { join_s, max: self.join_s_max });
         }
         Ok(())
     }

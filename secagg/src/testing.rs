@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::context::Context;
 use crate::coordinator::{Aggregation, Effect, FromSite};
 use crate::message::Advert;
-use crate::site::{Floor, Refusal, Reply, Site, SiteIdentity, ToSite};
+use crate::site::{Floor, Reply, Site, SiteIdentity, StepError, ToSite};
 
 /// Sites with identity keys, and an attempt.
 #[derive(Clone)]
@@ -80,11 +80,11 @@ impl Federation {
         Signer::public_key(&*self.signers[site])
     }
 
-    pub(crate) fn join(&self, site: &str) -> Result<(Site, Advert), Refusal> {
+    pub(crate) fn join(&self, site: &str) -> Result<(Site, Advert), StepError> {
         self.join_as(&site.parse().unwrap())
     }
 
-    pub(crate) fn join_as(&self, site: &SiteName) -> Result<(Site, Advert), Refusal> {
+    pub(crate) fn join_as(&self, site: &SiteName) -> Result<(Site, Advert), StepError> {
         let signer = Arc::clone(&self.signers[site]);
         let entropy = Digest::of(&[&[self.entropy], site.as_str().as_bytes()].concat()).0;
         Site::join(
@@ -159,7 +159,7 @@ impl Run {
 }
 
 /// What a site says to the coordinator after a reply; a refusal leaves the attempt.
-pub(crate) fn answer(reply: Result<Reply, Refusal>) -> FromSite {
+pub(crate) fn answer(reply: Result<Reply, StepError>) -> FromSite {
     match reply {
         Ok(Reply::Shares(shares)) => FromSite::Shares(shares),
         Ok(Reply::Mask(_)) => FromSite::Vector,

@@ -48,7 +48,7 @@ pub enum NotBegun {
 
 /// Why an attempt that began released nothing: for this site's own eyes.
 #[derive(Debug, thiserror::Error)]
-pub enum Failed {
+pub enum AttemptError {
     /// The cohort cannot be loaded, or the update cannot be computed.
     #[error(transparent)]
     Training(#[from] TrainingError),
@@ -63,7 +63,7 @@ pub enum Failed {
     Session(#[from] SessionError),
 }
 
-impl From<TrainerError> for Failed {
+impl From<TrainerError> for AttemptError {
     fn from(error: TrainerError) -> Self {
         Self::Training(error.into())
     }

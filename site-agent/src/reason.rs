@@ -17,12 +17,12 @@ use fedtwin_plan::outcome::OutcomeKind;
 use fedtwin_plan::{CohortName, Digest, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::ledger::{Attempt, Ledger, LedgerError, Round, Violation};
 use fedtwin_proto::domain::as_reason;
-use fedtwin_secagg::site::Refusal as NotHidden;
+use fedtwin_secagg::site::StepError as NotHidden;
 
-use crate::attempt_error::{Failed, NotBegun};
+use crate::attempt_error::{AttemptError, NotBegun};
 use crate::policy::PlanLine;
 use crate::secure::SecureError;
-use crate::session::{NotWhole, Refusal, SessionError};
+use crate::session::{NotWhole, OfferError, SessionError};
 use crate::witnessing::WitnessError;
 
 /// A reason that may leave the hospital.
@@ -170,23 +170,23 @@ impl PublicReason {
     }
 }
 
-impl From<&Refusal> for PublicReason {
-    fn from(refusal: &Refusal) -> Self {
+impl From<&OfferError> for PublicReason {
+    fn from(refusal: &OfferError) -> Self {
         let why = match refusal {
-            Refusal::Denied(denied) => Why::Policy(denied.line),
-            Refusal::NotPinned(site) => Why::NotPinned(site.clone()),
-            Refusal::PeerRevoked { site, source: _ } => Why::PeerRevoked(site.clone()),
-            Refusal::NoCohort(name) => Why::NoCohort(name.clone()),
-            Refusal::NotOpen(_) => Why::NotOpen,
-            &Refusal::TooManyPatients { declared, room } => Why::TooManyPatients { declared, room },
-            Refusal::Misfit { mismatch, need } => Why::Misfit(misfit(mismatch, need)),
-            Refusal::Storage(_) => Why::NotNow,
-            Refusal::NoEpsilon | Refusal::Calibration(_) => Why::Calibration,
-            &Refusal::Claim { claimed, found, delta } => Why::Claim { claimed, found, delta },
-            Refusal::Ledger(error) => ledger(error),
-            Refusal::NotWhole(not_whole) => Why::NotWhole(*not_whole),
-            Refusal::Budgets(_) | Refusal::Closings(_) => Why::LedgerUnusable,
-            Refusal::Before(reason) => return reason.clone(),
+            OfferError::Denied(denied) => Why::Policy(denied.line),
+            OfferError::NotPinned(site) => Why::NotPinned(site.clone()),
+            OfferError::PeerRevoked { site, source: _ } => Why::PeerRevoked(site.clone()),
+            OfferError::NoCohort(name) => Why::NoCohort(name.clone()),
+            OfferError::NotOpen(_) => Why::NotOpen,
+            &OfferError::TooManyPatients { declared, room } => Why::TooManyPatients { declared, room },
+            OfferError::Misfit { mismatch, need } => Why::Misfit(misfit(mismatch, need)),
+            OfferError::Storage(_) => Why::NotNow,
+            OfferError::NoEpsilon | OfferError::Calibration(_) => Why::Calibration,
+            &OfferError::Claim { claimed, found, delta } => Why::Claim { claimed, found, delta },
+            OfferError::Ledger(error) => ledger(error),
+            OfferError::NotWhole(not_whole) => Why::NotWhole(*not_whole),
+            OfferError::Budgets(_) | OfferError::Closings(_) => Why::LedgerUnusable,
+            OfferError::Before(reason) => return reason.clone(),
         };
         Self { why }
     }
@@ -215,9 +215,9 @@ impl From<&NotBegun> for PublicReason {
     }
 }
 
-impl From<&Failed> for PublicReason {
+impl From<&AttemptError> for PublicReason {
     /// One reason for all: after an attempt began, what went wrong may depend on patients.
-    fn from(_whatever: &Failed) -> Self {
+    fn from(_whatever: &AttemptError) -> Self {
         Self { why: Why::Failed }
     }
 }

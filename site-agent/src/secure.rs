@@ -6,7 +6,7 @@ use fedtwin_certs::LogSigner;
 use fedtwin_plan::{Digest, Plan, SiteName};
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
 use fedtwin_proto::domain::{AttemptKey, Invitation, SecureMessage, SecureStep};
-use fedtwin_secagg::site::{Floor, Refusal, Reply, Site, SiteIdentity, ToSite};
+use fedtwin_secagg::site::{Floor, Reply, Site, SiteIdentity, StepError, ToSite};
 use fedtwin_secagg::{AttemptPlace, Context, SiteMask};
 use zeroize::Zeroizing;
 
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 pub enum SecureError {
     /// The coordinator, or a site through it, did what an honest one would not, or less than this site asks for.
     #[error("secure aggregation: {0}")]
-    Refused(#[from] Refusal),
+    Refused(#[from] StepError),
     /// There is no randomness to be had.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
@@ -36,7 +36,7 @@ pub(crate) fn context(
         invitation;
     debug_assert_eq!(*study, plan.study.id, "invitations go to their study's task");
     if let Some(stranger) = members.iter().find(|member| !plan.study.sites.contains(member)) {
-        return Err(Refusal::NotInThePlan(stranger.clone()).into());
+        return Err(StepError::NotInThePlan(stranger.clone()).into());
     }
     let (round, attempt, model, clip) = (*round, *attempt, *model, *clip);
     Ok(Context::of(plan, digest, AttemptPlace { round, attempt, model, clip, members: members.clone() }))

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::agent::Shared;
-use crate::attempt_error::Failed;
+use crate::attempt_error::AttemptError;
 use crate::client::Client;
 use crate::computation::Computation;
 use crate::reason::PublicReason;
@@ -149,7 +149,7 @@ impl StudyTask {
         let answer = self.worker.as_ref().map(|worker| {
             worker.ask(move |trainer| {
                 let release = computation.run(trainer?, sampler.source(), &mut SecureRandom::new())?;
-                Ok::<_, Failed>(release)
+                Ok::<_, AttemptError>(release)
             })
         });
         let started = self.started;
@@ -158,7 +158,7 @@ impl StudyTask {
                 Some(answer) => answer.await.ok(),
                 None => None,
             };
-            let (ready, result) = answered.unwrap_or_else(|| (Instant::now(), Err(Failed::Ended)));
+            let (ready, result) = answered.unwrap_or_else(|| (Instant::now(), Err(AttemptError::Ended)));
             Input::Computed((purpose, key), ready.saturating_duration_since(started), result)
         });
     }

@@ -82,7 +82,7 @@ struct Session {
 
 /// Why a request is answered with a failure.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum RequestError {
     #[error("no cohort is loaded")]
     NotLoaded,
     #[error("the plan is refused")]
@@ -102,34 +102,34 @@ fn answer(
     request: Request,
     payload: &[u8],
     files: &mut dyn Files,
-) -> Result<(Response, Vec<u8>), Refusal> {
+) -> Result<(Response, Vec<u8>), RequestError> {
     match request {
         Request::Check { cohort_file } => {
-            let inventory = files.check(&cohort_file).map_err(Refusal::Open)?;
+            let inventory = files.check(&cohort_file).map_err(RequestError::Open)?;
             Ok((Response::Checked(Box::new(inventory)), Vec::new()))
         }
         Request::Load { plan, cohort_file, threads, altered } => {
             // A failed load leaves no cohort of another plan behind.
             *session = None;
-            let plan: Plan = text_file::parse("plan", &plan).map_err(Refusal::Plan)?;
+            let plan: Plan = text_file::parse("plan", &plan).map_err(RequestError::Plan)?;
             let (opened, loaded) = Session::open(&Load { plan, cohort_file, threads, altered }, files)?;
             *session = Some(opened);
             Ok((Response::Ready(loaded), Vec::new()))
         }
         Request::Sum { sampled, slice_seed, clip } => {
-            let session = session.as_mut().ok_or(Refusal::NotLoaded)?;
+            let session = session.as_mut().ok_or(RequestError::NotLoaded)?;
             let batch = SlotBatch::new(sampled, slice_seed)?;
             Ok((Response::Sum, session.sum(&batch, clip, payload)?))
         }
         Request::Measure => {
-            let session = session.as_mut().ok_or(Refusal::NotLoaded)?;
-            let histogram = session.histogram.ok_or(Refusal::NoMetrics)?;
+            let session = session.as_mut().ok_or(RequestError::NotLoaded)?;
+            let histogram = session.histogram.ok_or(RequestError::NoMetrics)?;
             let weights = session.weights(payload)?;
             let counts = session.model.score(&weights, false)?.counts(histogram);
             Ok((Response::Measured, counts.iter().flat_map(|count| count.to_le_bytes()).collect()))
         }
         Request::Score { fit_intercept } => {
-            let session = session.as_mut().ok_or(Refusal::NotLoaded)?;
+            let session = session.as_mut().ok_or(RequestError::NotLoaded)?;
             let weights = session.weights(payload)?;
             let report = session.model.score(&weights, fit_intercept)?;
             Ok((Response::Scored(Box::new(report)), Vec::new()))
@@ -138,9 +138,9 @@ fn answer(
 }
 
 impl Session {
-    fn open(load: &Load, files: &mut dyn Files) -> Result<(Self, Loaded), Refusal> {
+    fn open(load: &Load, files: &mut dyn Files) -> Result<(Self, Loaded), RequestError> {
         let plan = &load.plan;
-        let OpenCohort { model, digest } = files.open(load).map_err(Refusal::Open)?;
+        let OpenCohort { model, digest } = files.open(load).map_err(RequestError::Open)?;
         let Patients { train, test } = model.patients();
         let session = Self {
             model,
@@ -164,7 +164,7 @@ impl Session {
         }
     }
 
-    fn sum(&mut self, batch: &SlotBatch, clip: Positive, payload: &[u8]) -> Result<Vec<u8>, Refusal> {
+    fn sum(&mut self, batch: &SlotBatch, clip: Positive, payload: &[u8]) -> Result<Vec<u8>, RequestError> {
         let weights = self.weights(payload)?;
         let (values, clip) = (self.trained.values(), clip.get());
         let mut sum = match self.division {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fedtwin_auditor::keys::KnownKeys;
-use fedtwin_auditor::ledger::{CheckedLedger, LedgerRefused};
+use fedtwin_auditor::ledger::{CheckedLedger, LedgerFileError};
 use fedtwin_certs::folder::FolderError;
 use fedtwin_research::client::{Address, Client, ClientError};
 
@@ -45,7 +45,7 @@ pub enum NoLedger {
     File(#[from] FileError),
     /// A ledger is not shown.
     #[error(transparent)]
-    Ledger(#[from] LedgerRefused),
+    Ledger(#[from] LedgerFileError),
     /// The mirrors are not to be had.
     #[error("the coordinator's mirrors were not downloaded")]
     Mirrors(#[from] ClientError),

@@ -10,12 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::access::Call;
 use crate::feed::Follower;
-use crate::register::{Denied, NotAdmitted};
+use crate::register::{AccessError, AdmissionError};
 use crate::study::Input;
 use crate::study_error::StudyError;
 
 /// Where an answer goes.
-pub type Reply<T> = oneshot::Sender<Result<T, Refused>>;
+pub type Reply<T> = oneshot::Sender<Result<T, CommandError>>;
 
 /// What a service asks of the driver.
 #[derive(Debug)]
@@ -68,13 +68,13 @@ pub struct Subscription {
 
 /// Why something was not done, in words for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum CommandError {
     /// The caller may not, or there is no such thing for it.
     #[error(transparent)]
-    Denied(#[from] Denied),
+    Denied(#[from] AccessError),
     /// There is no room for it.
     #[error(transparent)]
-    NotAdmitted(#[from] NotAdmitted),
+    NotAdmitted(#[from] AdmissionError),
     /// Another agent has the site's certificate, and is connected.
     #[error(
         "another agent of site {0} is connected with the same certificate: stop one of the two; each site needs \

@@ -4,7 +4,7 @@ use fedtwin_audit_log::LogError;
 use fedtwin_daemon::{clock, program};
 use fedtwin_plan::{SiteName, StudyId};
 use fedtwin_proto::domain::{Event, Notice};
-use fedtwin_secagg::coordinator::Failure;
+use fedtwin_secagg::coordinator::UnmaskingError;
 
 use super::{Done, Driver, Running, jobs};
 use crate::aggregate::{Aggregation, aggregate};
@@ -57,7 +57,7 @@ impl Driver {
                     let solve = jobs::abandonable("opening a sum", move || reconstruction.solve());
                     let id = id.clone();
                     self.jobs.spawn(async move {
-                        let solved = solve.await.unwrap_or(Err(Failure::SharesDoNotFit));
+                        let solved = solve.await.unwrap_or(Err(UnmaskingError::SharesDoNotFit));
                         Done::Opened(id, attempt, solved)
                     });
                 }

@@ -20,12 +20,12 @@ use fedtwin_certs::{Identity, LogSigner};
 use fedtwin_daemon::clock;
 use fedtwin_plan::{SiteName, StudyId, Timestamp};
 use fedtwin_proto::domain::AttemptKey;
-use fedtwin_secagg::coordinator::{Failure, Unmasking};
+use fedtwin_secagg::coordinator::{Unmasking, UnmaskingError};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use self::command::{Command, NewStudy, Refused, Reply, Subscription};
+pub use self::command::{Command, CommandError, NewStudy, Reply, Subscription};
 use self::ended::EndedStudies;
 use self::opening::{Prepared, Preparing};
 use crate::access::Call;
@@ -67,7 +67,7 @@ enum Done {
     Prepared(Box<Prepared>),
     Aggregated(StudyId, Result<Models, String>),
     /// Secrets were found, or not, in the attempt with that number.
-    Opened(StudyId, u32, Result<Unmasking, Failure>),
+    Opened(StudyId, u32, Result<Unmasking, UnmaskingError>),
     /// Files were removed.
     Swept,
 }
@@ -180,7 +180,7 @@ impl Driver {
             }
             Command::Model(caller, call, model, reply) => {
                 let study = self.register.study_of_model(&caller, call, model);
-                let file = study.map(|study| self.store.model(&study, &model)).map_err(Refused::from);
+                let file = study.map(|study| self.store.model(&study, &model)).map_err(CommandError::from);
                 self.answer(&caller, reply, file);
             }
             Command::Expect(caller, key, reply) => {
@@ -237,7 +237,7 @@ impl Driver {
         let current = self.sites.get(&site).filter(|current| !current.notices.is_closed());
         if current.is_some_and(|current| current.agent != new.agent) {
             tracing::warn!(%site, "another agent with the certificate of a connected one was refused");
-            answer(reply, Err(Refused::OtherAgent(site)));
+            answer(reply, Err(CommandError::OtherAgent(site)));
             return Ok(());
         }
         tracing::info!(%site, "subscribed");
@@ -249,7 +249,7 @@ impl Driver {
         Ok(())
     }
 
-    fn watch(&self, caller: &Identity, id: &StudyId) -> Result<Follower, Refused> {
+    fn watch(&self, caller: &Identity, id: &StudyId) -> Result<Follower, CommandError> {
         self.register.authorize(caller, Call::WatchStudy, id)?;
         let open = self.studies.get(id).map(|running| running.feed.follow());
         let follower = open.or_else(|| self.ended.follow(id));
@@ -257,7 +257,7 @@ impl Driver {
     }
 
     /// Only a site whose update the open attempt wants may fill the disk with it.
-    fn expected_bytes(&self, caller: &Identity, key: &AttemptKey) -> Result<u64, Refused> {
+    fn expected_bytes(&self, caller: &Identity, key: &AttemptKey) -> Result<u64, CommandError> {
         self.register.authorize(caller, Call::SendUpdate, &key.study)?;
         let study = self.studies.get(&key.study).and_then(|running| running.study.as_ref());
         let site = caller.site();
@@ -271,7 +271,7 @@ impl Driver {
     }
 
     /// Answers somebody, and counts a refusal.
-    fn answer<T>(&mut self, caller: &Identity, reply: Reply<T>, result: Result<T, Refused>) {
+    fn answer<T>(&mut self, caller: &Identity, reply: Reply<T>, result: Result<T, CommandError>) {
         if let Err(refused) = &result {
             self.refusals.note(&caller.to_string(), &refused.to_string());
         }
@@ -279,8 +279,8 @@ impl Driver {
     }
 
     /// Answers a site, and counts what it may not; what its own study does not take is the study's matter.
-    fn answer_site<T>(&mut self, caller: &Identity, reply: Reply<T>, result: Result<T, Refused>) {
-        if let Err(Refused::Denied(denied)) = &result {
+    fn answer_site<T>(&mut self, caller: &Identity, reply: Reply<T>, result: Result<T, CommandError>) {
+        if let Err(CommandError::Denied(denied)) = &result {
             self.refusals.note(&caller.to_string(), &denied.to_string());
         }
         answer(reply, result);

@@ -11,7 +11,7 @@ use fedtwin_daemon::{clock, program};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, ResearcherName, StudyId};
 
-use super::{Done, Driver, NewStudy, Refused, Reply, answer, jobs};
+use super::{CommandError, Done, Driver, NewStudy, Reply, answer, jobs};
 use crate::access::Call;
 use crate::initial::{self, InitialError};
 use crate::study::{Input, Study};
@@ -106,7 +106,7 @@ impl Driver {
         &mut self,
         caller: &Identity,
         id: &StudyId,
-    ) -> Result<Result<(), Refused>, LogError> {
+    ) -> Result<Result<(), CommandError>, LogError> {
         if let Err(denied) = self.register.authorize(caller, Call::CancelStudy, id) {
             return Ok(Err(denied.into()));
         }

@@ -35,7 +35,7 @@ impl Run {
         Self { commands, stop, task }
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refused> {
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.unwrap();
         answer.await.unwrap()
@@ -53,7 +53,7 @@ impl Run {
     }
 
     /// A site says something.
-    async fn tell(&self, site: &str, call: Call, study: &StudyId, input: Input) -> Result<(), Refused> {
+    async fn tell(&self, site: &str, call: Call, study: &StudyId, input: Input) -> Result<(), CommandError> {
         let (caller, study, input) = (who(&format!("site/{site}")), study.clone(), Box::new(input));
         self.ask(|reply| Command::Tell(caller, call, study, input, reply)).await
     }
@@ -272,7 +272,7 @@ async fn work_that_panics_fails_alone() {
     driver.sweep(|| panic!("a fault"));
     driver.jobs.spawn(async {
         let solved = jobs::abandonable("opening a sum", || panic!("a fault")).await;
-        Done::Opened(id("fine"), 1, solved.unwrap_or(Err(Failure::SharesDoNotFit)))
+        Done::Opened(id("fine"), 1, solved.unwrap_or(Err(UnmaskingError::SharesDoNotFit)))
     });
     // What is done is taken in until nothing is left, and the study is still there.
     while let Some(done) = driver.jobs.join_next().await {

@@ -12,7 +12,7 @@ use fedtwin_plan::{Digest, Plan, ResearcherName, SiteName, StudyId, Timestamp};
 use serde::Deserialize;
 
 use crate::access::{Call, Relation, allows};
-use crate::policy::{Policy, TooMuch};
+use crate::policy::{Policy, PolicyError};
 use crate::study::Models;
 
 /// All studies of the coordinator.
@@ -56,7 +56,7 @@ enum Standing {
 
 /// Why a study is not opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAdmitted {
+pub enum AdmissionError {
     /// The identifier was used.
     #[error("a study {0} exists already; a changed plan needs another study.id")]
     Exists(StudyId),
@@ -88,12 +88,12 @@ pub enum NotAdmitted {
     },
     /// The plan is too large.
     #[error(transparent)]
-    TooMuch(#[from] TooMuch),
+    TooMuch(#[from] PolicyError),
 }
 
 /// Why a call about a study is refused. What is not there and what one may not see are told apart by nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
+pub enum AccessError {
     /// The caller sees no such study.
     #[error(
         "there is no study {study} for {caller}: it is seen by the researcher who opened it, by those whom its \
@@ -135,23 +135,28 @@ impl Register {
     ///
     /// # Errors
     /// Refuses an identifier that was used, and what is beyond the policy.
-    pub fn admit(&mut self, plan: &Plan, opener: &ResearcherName, now: Timestamp) -> Result<(), NotAdmitted> {
+    pub fn admit(
+        &mut self,
+        plan: &Plan,
+        opener: &ResearcherName,
+        now: Timestamp,
+    ) -> Result<(), AdmissionError> {
         let id = &plan.study.id;
         if self.knows(id) {
-            return Err(NotAdmitted::Exists(id.clone()));
+            return Err(AdmissionError::Exists(id.clone()));
         }
         let Policy { studies_max, studies_per_researcher_max, openings_per_day_max, .. } = self.policy;
         let open = || self.studies.values().filter(|entry| !matches!(entry.standing, Standing::Ended(_)));
         if open().count() >= studies_max as usize {
-            return Err(NotAdmitted::Many(studies_max));
+            return Err(AdmissionError::Many(studies_max));
         }
         let opener = opener.clone();
         if open().filter(|entry| entry.opener == opener).count() >= studies_per_researcher_max as usize {
-            return Err(NotAdmitted::ManyOfOne { opener, max: studies_per_researcher_max });
+            return Err(AdmissionError::ManyOfOne { opener, max: studies_per_researcher_max });
         }
         self.policy.allows(plan)?;
         if *self.opened_today(&opener, now) >= openings_per_day_max {
-            return Err(NotAdmitted::ManyToday { opener, max: openings_per_day_max });
+            return Err(AdmissionError::ManyToday { opener, max: openings_per_day_max });
         }
         self.insert(id, Named::by(plan), opener, Standing::Preparing);
         Ok(())
@@ -238,7 +243,7 @@ impl Register {
     ///
     /// # Errors
     /// Refuses what [`allows`] does not.
-    pub fn authorize(&self, caller: &Identity, call: Call, id: &StudyId) -> Result<(), Denied> {
+    pub fn authorize(&self, caller: &Identity, call: Call, id: &StudyId) -> Result<(), AccessError> {
         let may = |call| {
             let entry = self.studies.get(id);
             entry.is_some_and(|entry| allows(caller.role, call, entry.relation(caller)))
@@ -246,9 +251,9 @@ impl Register {
         if may(call) {
             Ok(())
         } else if may(Call::WatchStudy) {
-            Err(Denied::NotYours(id.clone()))
+            Err(AccessError::NotYours(id.clone()))
         } else {
-            Err(Denied::NoStudy { study: id.clone(), caller: caller.clone() })
+            Err(AccessError::NoStudy { study: id.clone(), caller: caller.clone() })
         }
     }
 
@@ -262,10 +267,15 @@ impl Register {
     ///
     /// # Errors
     /// Refuses what [`allows`] does not.
-    pub fn study_of_model(&self, caller: &Identity, call: Call, model: Digest) -> Result<StudyId, Denied> {
+    pub fn study_of_model(
+        &self,
+        caller: &Identity,
+        call: Call,
+        model: Digest,
+    ) -> Result<StudyId, AccessError> {
         let mut holders = self.studies.iter().filter(|(_, entry)| entry.models.contains(&model));
         let found = holders.find(|(_, entry)| allows(caller.role, call, entry.relation(caller)));
-        found.map(|(id, _)| id.clone()).ok_or_else(|| Denied::NoModel { model, caller: caller.clone() })
+        found.map(|(id, _)| id.clone()).ok_or_else(|| AccessError::NoModel { model, caller: caller.clone() })
     }
 
     /// Returns a study's models that are needed.

@@ -48,13 +48,13 @@ fn one_researcher_leaves_room_for_others_and_all_together_are_bounded() {
     register.admit(&plan("a"), &name("ada"), NOW).unwrap();
     register.admit(&plan("b"), &name("ada"), NOW).unwrap();
     let many = register.admit(&plan("c"), &name("ada"), NOW).unwrap_err();
-    assert!(matches!(many, NotAdmitted::ManyOfOne { max: 2, .. }), "{many}");
+    assert!(matches!(many, AdmissionError::ManyOfOne { max: 2, .. }), "{many}");
     register.admit(&plan("c"), &name("ben"), NOW).unwrap();
-    assert_eq!(register.admit(&plan("d"), &name("cleo"), NOW), Err(NotAdmitted::Many(3)));
+    assert_eq!(register.admit(&plan("d"), &name("cleo"), NOW), Err(AdmissionError::Many(3)));
     register.withdraw(&"b".parse().unwrap());
     register.admit(&plan("d"), &name("cleo"), NOW).unwrap();
     let again = register.admit(&plan("a"), &name("cleo"), NOW).unwrap_err();
-    assert!(matches!(again, NotAdmitted::Exists(_)), "{again}");
+    assert!(matches!(again, AdmissionError::Exists(_)), "{again}");
 }
 
 #[test]
@@ -62,9 +62,9 @@ fn what_a_plan_asks_for_is_compared_before_it_has_a_place() {
     let limits = Policy { parameters_max: 1000, join_s_max: 60, ..Policy::default() };
     let mut register = Register::new(limits);
     let large = register.admit(&plan_of("a", "1_000_000_000", "30"), &name("ada"), NOW).unwrap_err();
-    assert_eq!(large, NotAdmitted::TooMuch(TooMuch::Weights { weights: 1_000_000_000, max: 1000 }));
+    assert_eq!(large, AdmissionError::TooMuch(PolicyError::Weights { weights: 1_000_000_000, max: 1000 }));
     let long = register.admit(&plan_of("a", "4", "86_400"), &name("ada"), NOW).unwrap_err();
-    assert_eq!(long, NotAdmitted::TooMuch(TooMuch::Join { join_s: 86_400, max: 60 }));
+    assert_eq!(long, AdmissionError::TooMuch(PolicyError::Join { join_s: 86_400, max: 60 }));
     assert!(!register.knows(&"a".parse().unwrap()), "a refused identifier is free");
     register.admit(&plan_of("a", "1000", "60"), &name("ada"), NOW).unwrap();
 }
@@ -79,7 +79,7 @@ fn a_day_has_so_many_openings() {
         Ok(())
     };
     assert_eq!((open("a", NOW), open("b", NOW)), (Ok(()), Ok(())));
-    assert_eq!(open("c", NOW), Err(NotAdmitted::ManyToday { opener: name("ada"), max: 2 }));
+    assert_eq!(open("c", NOW), Err(AdmissionError::ManyToday { opener: name("ada"), max: 2 }));
     assert_eq!(open("c", Timestamp(NOW.0 + DAY_MS)), Ok(()));
 }
 
@@ -95,7 +95,11 @@ fn a_restart_counts_the_openings_of_today_alone_in_whichever_order_they_come() {
             openings.iter().for_each(|at| register.count_opening(&name("ada"), *at, NOW));
             register.admit(&plan("new"), &name("ada"), NOW)
         };
-        assert_eq!(admitted(2), Err(NotAdmitted::ManyToday { opener: name("ada"), max: 2 }), "{openings:?}");
+        assert_eq!(
+            admitted(2),
+            Err(AdmissionError::ManyToday { opener: name("ada"), max: 2 }),
+            "{openings:?}"
+        );
         assert_eq!(admitted(3), Ok(()), "{openings:?}");
     }
 }
@@ -109,7 +113,7 @@ fn a_clock_that_ran_ahead_and_came_back_locks_nobody_out() {
         register.end(&plan(id).study.id, None);
         Ok(())
     };
-    let many = Err(NotAdmitted::ManyToday { opener: name("ada"), max: 1 });
+    let many = Err(AdmissionError::ManyToday { opener: name("ada"), max: 1 });
     assert_eq!(open("a", Timestamp(NOW.0 + 365 * DAY_MS)), Ok(()));
     assert_eq!(open("b", NOW), Ok(()));
     assert_eq!(open("c", NOW), many, "the day counts from anew");

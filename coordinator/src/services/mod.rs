@@ -18,11 +18,11 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Status};
 
 use crate::access::Call;
-use crate::driver::{Command, Refused};
+use crate::driver::{Command, CommandError};
 use crate::gate::Admitted;
 use crate::mirror::Mirrors;
 use crate::policy::Policy;
-use crate::register::Denied;
+use crate::register::AccessError;
 use crate::store::Store;
 
 /// What every service needs.
@@ -44,7 +44,7 @@ impl ServiceContext {
     /// Sends a command to the driver and waits for its answer.
     async fn ask<T>(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, Refused>>) -> Command,
+        command: impl FnOnce(oneshot::Sender<Result<T, CommandError>>) -> Command,
     ) -> Result<T, Status> {
         let (reply, answer) = oneshot::channel();
         self.tell(command(reply)).await?;
@@ -68,14 +68,16 @@ impl ServiceContext {
     }
 }
 
-impl From<Refused> for Status {
-    fn from(refused: Refused) -> Self {
+impl From<CommandError> for Status {
+    fn from(refused: CommandError) -> Self {
         let text = refused.to_string();
         match refused {
-            Refused::Denied(Denied::NoStudy { .. } | Denied::NoModel { .. }) => Self::not_found(text),
-            Refused::Denied(Denied::NotYours(_)) => Self::permission_denied(text),
-            Refused::OtherAgent(_) => Self::already_exists(text),
-            Refused::NotAdmitted(_) | Refused::Study(_) => Self::failed_precondition(text),
+            CommandError::Denied(AccessError::NoStudy { .. } | AccessError::NoModel { .. }) => {
+                Self::not_found(text)
+            }
+            CommandError::Denied(AccessError::NotYours(_)) => Self::permission_denied(text),
+            CommandError::OtherAgent(_) => Self::already_exists(text),
+            CommandError::NotAdmitted(_) | CommandError::Study(_) => Self::failed_precondition(text),
         }
     }
 }

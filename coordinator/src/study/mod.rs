@@ -16,7 +16,7 @@ use fedtwin_plan::numbers::Positive;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, ResearcherName, SiteName, Timestamp};
 use fedtwin_proto::domain::{Answer, AttemptKey, Event, Notice, StudyOutcome};
-use fedtwin_secagg::coordinator::{Failure, FromSite, Reconstruction, Unmasking};
+use fedtwin_secagg::coordinator::{FromSite, Reconstruction, Unmasking, UnmaskingError};
 use fedtwin_secagg::mask::Masks;
 
 use self::measurement::Measurement;
@@ -90,7 +90,7 @@ pub enum Input {
     /// Somebody who may ends the study; the text says who.
     Cancelled(String),
     /// What came of an [`Effect::Open`] of the attempt with that number.
-    Opened(u32, Result<Unmasking, Failure>),
+    Opened(u32, Result<Unmasking, UnmaskingError>),
     /// The round's updates became a model, or could not.
     Aggregated(Result<Models, String>),
     /// Time passed.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fedtwin_certs::{Certificate, Identity, Refusal};
+use fedtwin_certs::{Certificate, HandshakeError, Identity};
 use fedtwin_plan::time::Timestamp;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
@@ -222,7 +222,7 @@ enum AcceptError {
     #[error("no handshake within {} s", HANDSHAKE_TIME_MAX.as_secs())]
     Slow,
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(HandshakeError),
     #[error("{identity} finds no place: {}", in_words(*full))]
     Full { identity: Identity, full: Full },
     #[error("the connection broke: {0}")]

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use fedtwin_certs::Refusal;
+use fedtwin_certs::HandshakeError;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -81,7 +81,7 @@ pub enum ConnectError {
         /// The address dialled.
         address: Arc<str>,
         /// Which side, and why.
-        refusal: Refusal,
+        refusal: HandshakeError,
     },
     /// The connection broke before it was of use.
     #[error(

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use fedtwin_certs::Refusal;
+use fedtwin_certs::HandshakeError;
 use tonic::transport::{Endpoint, Server};
 use tower::layer::util::{Identity, Stack};
 
@@ -34,8 +34,8 @@ pub(super) fn tune_endpoint(endpoint: Endpoint) -> Endpoint {
 }
 
 /// Finds what rustls says inside of an IO error.
-pub(super) fn refusal(error: &io::Error) -> Option<Refusal> {
-    error.get_ref()?.downcast_ref::<rustls::Error>().map(Refusal::from)
+pub(super) fn refusal(error: &io::Error) -> Option<HandshakeError> {
+    error.get_ref()?.downcast_ref::<rustls::Error>().map(HandshakeError::from)
 }
 
 // Medians of four streams of 1 MiB messages over loopback TLS, both ends on 2 busy cores: 375 MB/s with the

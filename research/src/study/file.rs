@@ -12,7 +12,7 @@ use pem::Pem;
 
 /// Why a signed plan was not read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
+pub enum StudyFileError {
     /// Signed plans are never overwritten.
     #[error("{0} exists already; remove it, or choose another name with --out")]
     Exists(PathBuf),
@@ -46,10 +46,10 @@ pub fn signature_file(file: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Refuses files that exist; passes on what the disk says.
-pub fn write(file: &Path, signed: &SignedPlan) -> Result<(), FileError> {
+pub fn write(file: &Path, signed: &SignedPlan) -> Result<(), StudyFileError> {
     let signature_file = signature_file(file);
     if signature_file.exists() {
-        return Err(FileError::Exists(signature_file));
+        return Err(StudyFileError::Exists(signature_file));
     }
     let blocks = [
         Pem::new(SIGNATURE, signed.signature.as_slice()),
@@ -63,7 +63,7 @@ pub fn write(file: &Path, signed: &SignedPlan) -> Result<(), FileError> {
 ///
 /// # Errors
 /// Names the file that is missing, too long or no signature.
-pub fn read(file: &Path) -> Result<SignedPlan, FileError> {
+pub fn read(file: &Path) -> Result<SignedPlan, StudyFileError> {
     let text = read_bounded(file)?;
     let signature_file = signature_file(file);
     let blocks = pem::parse_many(read_bounded(&signature_file)?);
@@ -78,27 +78,27 @@ pub fn read(file: &Path) -> Result<SignedPlan, FileError> {
                 certificate: certificate.into_contents(),
             })
         }
-        Some(_) | None => Err(FileError::NotASignature(signature_file)),
+        Some(_) | None => Err(StudyFileError::NotASignature(signature_file)),
     }
 }
 
 /// Reads a file that should hold a plan or a draft.
-pub(super) fn read_bounded(file: &Path) -> Result<Vec<u8>, FileError> {
+pub(super) fn read_bounded(file: &Path) -> Result<Vec<u8>, StudyFileError> {
     let mut bytes = Vec::new();
     File::open(file)
         .and_then(|handle| handle.take(PLAN_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|source| FileError::Io { file: file.to_owned(), action: "read", source })?;
-    if bytes.len() > PLAN_BYTES_MAX { Err(FileError::TooLong(file.to_owned())) } else { Ok(bytes) }
+        .map_err(|source| StudyFileError::Io { file: file.to_owned(), action: "read", source })?;
+    if bytes.len() > PLAN_BYTES_MAX { Err(StudyFileError::TooLong(file.to_owned())) } else { Ok(bytes) }
 }
 
-fn write_new(file: &Path, bytes: &[u8]) -> Result<(), FileError> {
+fn write_new(file: &Path, bytes: &[u8]) -> Result<(), StudyFileError> {
     let written = OpenOptions::new().write(true).create_new(true).open(file).and_then(|mut handle| {
         handle.write_all(bytes)?;
         handle.sync_all()
     });
     written.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => FileError::Exists(file.to_owned()),
-        _ => FileError::Io { file: file.to_owned(), action: "written", source },
+        io::ErrorKind::AlreadyExists => StudyFileError::Exists(file.to_owned()),
+        _ => StudyFileError::Io { file: file.to_owned(), action: "written", source },
     })
 }
 

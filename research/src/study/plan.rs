@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use fedtwin_certs::folder::{self, FolderError};
-use fedtwin_certs::{Credentials, Identity, PlanRefused, sign_plan, verify_plan};
+use fedtwin_certs::{Credentials, Identity, PlanSignatureError, sign_plan, verify_plan};
 use fedtwin_plan::plan::Draft;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::text_file::{TextError, parse};
 use fedtwin_plan::{Plan, Timestamp};
 
-use super::file::{self, FileError};
+use super::file::{self, StudyFileError};
 use super::initial::{InitialModelError, name_in};
 use super::report::{PricedPlan, Untenable};
 use crate::calibration::{self, CannotCalibrate};
@@ -19,7 +19,7 @@ use crate::calibration::{self, CannotCalibrate};
 pub enum PlanError {
     /// A file cannot be read or written.
     #[error(transparent)]
-    File(#[from] FileError),
+    File(#[from] StudyFileError),
     /// The researcher's credentials, or the authority's certificate, cannot be read.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -42,7 +42,7 @@ pub enum PlanError {
     },
     /// Nobody would accept the signed plan.
     #[error("the plan is not one that a federation accepts")]
-    Refused(#[from] PlanRefused),
+    Refused(#[from] PlanSignatureError),
     /// The plan claims less than it costs.
     #[error(transparent)]
     Untenable(#[from] Untenable),

@@ -7,7 +7,7 @@ use fedtwin_plan::text_file::{TextError, parse};
 use fedtwin_plan::{Digest, Plan, StudyId};
 use fedtwin_proto::domain::{Event, StudyEvent, StudyOutcome};
 
-use super::file::{self, FileError};
+use super::file::{self, StudyFileError};
 use super::initial::{self, InitialModelError};
 use super::progress::Progress;
 use super::refusals::Refusals;
@@ -33,7 +33,7 @@ impl fmt::Display for Finished {
 pub enum RunError {
     /// The plan cannot be read.
     #[error(transparent)]
-    File(#[from] FileError),
+    File(#[from] StudyFileError),
     /// The plan is no text.
     #[error("the signed plan is not UTF-8 text")]
     Encoding(#[from] std::str::Utf8Error),

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use fedtwin_plan::SiteName;
 
 use super::sharing::Roster;
-use super::{Aggregation, Effect, Failure, MessageError, Misbehaviour, Openings, Step, awaited, failed};
+use super::{
+    Aggregation, Effect, MessageError, Misbehaviour, Openings, Step, UnmaskingError, awaited, failed,
+};
 use crate::message::{Consent, Partition};
 use crate::site::ToSite;
 
@@ -79,7 +81,7 @@ impl Consents {
         let Self { roster, partition, given, .. } = self;
         let (opening, least): (BTreeSet<_>, _) = (given.keys().cloned().collect(), roster.threshold);
         if opening.len() < least {
-            return failed(Failure::TooFew { step: Step::Consents, found: opening.len(), least });
+            return failed(UnmaskingError::TooFew { step: Step::Consents, found: opening.len(), least });
         }
         let effects = opening.iter().map(|site| {
             let others = given.iter().filter(|(peer, _)| *peer != site);

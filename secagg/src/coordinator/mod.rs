@@ -43,7 +43,7 @@ pub enum Aggregation {
     /// Knows the masks of the survivors' sum.
     Opened(Unmasking),
     /// Over; nothing was opened.
-    Failed(Failure),
+    Failed(UnmaskingError),
 }
 
 /// What a site says to the coordinator.
@@ -86,7 +86,7 @@ pub struct Unmasking {
 
 /// Why nothing was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum UnmaskingError {
     /// Too few sites were left.
     #[error("{found} sites were left when {step} were collected, and {least} are needed")]
     TooFew {
@@ -151,7 +151,7 @@ impl Aggregation {
 
     /// Takes what came of an [`Effect::Open`].
     #[must_use]
-    pub fn opened(self, result: Result<Unmasking, Failure>) -> (Self, Vec<Effect>) {
+    pub fn opened(self, result: Result<Unmasking, UnmaskingError>) -> (Self, Vec<Effect>) {
         match self {
             Self::Openings(openings) => openings.opened(result),
             // Nothing is under way elsewhere.
@@ -213,13 +213,13 @@ struct Terms {
 }
 
 impl Terms {
-    fn enough(&self, step: Step, found: usize) -> Result<(), Failure> {
+    fn enough(&self, step: Step, found: usize) -> Result<(), UnmaskingError> {
         let least = self.context.survivors_min;
-        if found < least { Err(Failure::TooFew { step, found, least }) } else { Ok(()) }
+        if found < least { Err(UnmaskingError::TooFew { step, found, least }) } else { Ok(()) }
     }
 }
 
-fn failed(failure: Failure) -> (Aggregation, Vec<Effect>) {
+fn failed(failure: UnmaskingError) -> (Aggregation, Vec<Effect>) {
     (Aggregation::Failed(failure), Vec::new())
 }
 

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use fedtwin_plan::SiteName;
 
 use super::sharing::Roster;
-use super::{Aggregation, Effect, Failure, MessageError, Misbehaviour, Step, Unmasking, awaited, failed};
+use super::{
+    Aggregation, Effect, MessageError, Misbehaviour, Step, Unmasking, UnmaskingError, awaited, failed,
+};
 use crate::decode::{Decoded, Decoder};
 use crate::keys::{KeyPair, KeyUse};
 use crate::mask::{Masks, Sign};
@@ -58,14 +60,14 @@ impl Openings {
         }
         if self.solving.is_none() && self.waiting.is_empty() {
             let least = self.roster.threshold;
-            let too_few = Failure::TooFew { step: Step::Openings, found, least };
-            return failed(if found < least { too_few } else { Failure::SharesDoNotFit });
+            let too_few = UnmaskingError::TooFew { step: Step::Openings, found, least };
+            return failed(if found < least { too_few } else { UnmaskingError::SharesDoNotFit });
         }
         (Aggregation::Openings(Box::new(self)), Vec::new())
     }
 
     /// Ends the attempt, or waits for others whose shares may fit.
-    pub(super) fn opened(mut self, result: Result<Unmasking, Failure>) -> (Aggregation, Vec<Effect>) {
+    pub(super) fn opened(mut self, result: Result<Unmasking, UnmaskingError>) -> (Aggregation, Vec<Effect>) {
         match result {
             Ok(opened) => (Aggregation::Opened(opened), Vec::new()),
             Err(_) => {
@@ -94,7 +96,7 @@ impl Reconstruction {
     ///
     /// # Errors
     /// Says that the shares do not give the secrets back; with further openings they may.
-    pub fn solve(&self) -> Result<Unmasking, Failure> {
+    pub fn solve(&self) -> Result<Unmasking, UnmaskingError> {
         let Roster { terms, adverts, binding, .. } = &*self.roster;
         let mut signed = Vec::new();
         let mut finder = Finder::new(self);
@@ -117,16 +119,16 @@ impl Reconstruction {
     }
 
     /// Agrees with all survivors in the name of sites that dropped out: some 40 µs each, on all processors.
-    fn shared(&self, dropped: &[(&SiteName, KeyPair)]) -> Result<Vec<(Secret, Sign)>, Failure> {
+    fn shared(&self, dropped: &[(&SiteName, KeyPair)]) -> Result<Vec<(Secret, Sign)>, UnmaskingError> {
         let Roster { adverts, binding, .. } = &*self.roster;
         let shared = |(site, pair): &(&SiteName, KeyPair), peer: &SiteName| {
             let mask = pair.agree(adverts[peer].masking, &KeyUse::mask(binding, site, peer));
             // A survivor refuses to mask with such a key, so that none is here.
-            let mask = mask.map_err(|_weak| Failure::SharesDoNotFit)?;
+            let mask = mask.map_err(|_weak| UnmaskingError::SharesDoNotFit)?;
             Ok((mask, Sign::of(peer, site)))
         };
         let survivors = &self.partition.survivors;
-        let of_part = |part: &[(&SiteName, KeyPair)]| -> Result<Vec<_>, Failure> {
+        let of_part = |part: &[(&SiteName, KeyPair)]| -> Result<Vec<_>, UnmaskingError> {
             part.iter().flat_map(|one| survivors.iter().map(move |peer| shared(one, peer))).collect()
         };
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -169,7 +171,7 @@ impl<'a> Finder<'a> {
         &mut self,
         share: &dyn Fn(&'a Opening) -> &'a Secret,
         fits: &dyn Fn(&Secret) -> bool,
-    ) -> Result<Secret, Failure> {
+    ) -> Result<Secret, UnmaskingError> {
         let shares: Vec<&Secret> = self.given.iter().map(|(_, opening)| share(opening)).collect();
         let (numbers, found) = match &self.honest {
             None => ((0..shares.len()).collect(), self.all.decode(&shares, fits)),
@@ -181,7 +183,7 @@ impl<'a> Finder<'a> {
         let Some(Decoded { secret, wrong }) = found else {
             // Somebody lied elsewhere and is honest here.
             let found = self.honest.as_ref().and_then(|_| self.all.decode(&shares, fits));
-            return found.map(|found| found.secret).ok_or(Failure::SharesDoNotFit);
+            return found.map(|found| found.secret).ok_or(UnmaskingError::SharesDoNotFit);
         };
         if !wrong.is_empty() {
             let honest: Vec<usize> = numbers

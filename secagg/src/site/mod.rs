@@ -5,7 +5,7 @@
 
 #[cfg(test)]
 mod lying_tests;
-mod refusal;
+mod step_error;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +27,7 @@ use crate::message::{Advert, Consent, Opening, Partition, SealedShares, Share, b
 use crate::shamir::{Secret, deal};
 use crate::site_mask::SiteMask;
 
-pub use refusal::Refusal;
+pub use step_error::StepError;
 
 /// What a site insists on, whatever the coordinator says.
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ impl Site {
         floor: Floor,
         identity: SiteIdentity,
         entropy: Zeroizing<[u8; 32]>,
-    ) -> Result<(Self, Advert), Refusal> {
+    ) -> Result<(Self, Advert), StepError> {
         let joined = Joined::new(context, floor, identity, entropy)?;
         let advert = joined.advert.clone();
         Ok((Self::Joined(Box::new(joined)), advert))
@@ -108,7 +108,7 @@ impl Site {
     ///
     /// # Errors
     /// Refuses what an honest coordinator would not send; the attempt is over for the site then.
-    pub fn step(self, message: ToSite) -> (Self, Result<Reply, Refusal>) {
+    pub fn step(self, message: ToSite) -> (Self, Result<Reply, StepError>) {
         let next = match (self, message) {
             (Self::Joined(joined), ToSite::Roster(adverts)) => {
                 joined.roster(&adverts).map(|(next, shares)| (Self::Sharing(next), Reply::Shares(shares)))
@@ -123,7 +123,7 @@ impl Site {
                 agreed.consents(&consents).map(|opening| (Self::Over, Reply::Opening(opening)))
             }
             (state, ToSite::Roster(_) | ToSite::Shares(_) | ToSite::Partition(_) | ToSite::Consents(_)) => {
-                Err(Refusal::OutOfOrder { state: state.describe() })
+                Err(StepError::OutOfOrder { state: state.describe() })
             }
         };
         match next {
@@ -167,19 +167,19 @@ impl Joined {
         floor: Floor,
         identity: SiteIdentity,
         entropy: Zeroizing<[u8; 32]>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, StepError> {
         if !context.members.contains(&identity.site) {
-            return Err(Refusal::NotAMember);
+            return Err(StepError::NotAMember);
         }
         if let Some(stranger) = context.members.iter().find(|member| !floor.pinned.contains_key(*member)) {
-            return Err(Refusal::NotPinned(stranger.clone()));
+            return Err(StepError::NotPinned(stranger.clone()));
         }
         let (sites, found) = (context.members.len(), context.survivors_min);
         if sites < floor.sites_min.max(found) {
-            return Err(Refusal::TooFew { found: sites, least: floor.sites_min.max(found) });
+            return Err(StepError::TooFew { found: sites, least: floor.sites_min.max(found) });
         }
         if found < threshold(sites) {
-            return Err(Refusal::ThresholdTooLow { found, sites, least: threshold(sites) });
+            return Err(StepError::ThresholdTooLow { found, sites, least: threshold(sites) });
         }
         let mut random = ChaCha20Rng::from_seed(*entropy);
         let mut secret = || {
@@ -201,7 +201,7 @@ impl Joined {
         Ok(Self { attempt, sealing_secret, random, advert })
     }
 
-    fn roster(mut self, adverts: &[Advert]) -> Result<(Box<Sharing>, Vec<SealedShares>), Refusal> {
+    fn roster(mut self, adverts: &[Advert]) -> Result<(Box<Sharing>, Vec<SealedShares>), StepError> {
         let adverts = self.checked(adverts)?;
         let binding = binding(&self.attempt.digest, adverts.values());
         let own = &self.attempt.identity.site;
@@ -216,7 +216,7 @@ impl Joined {
                 held.insert(holder.clone(), Held { key, seed });
                 continue;
             }
-            let weak = |_weak| Refusal::WeakKey(holder.clone());
+            let weak = |_weak| StepError::WeakKey(holder.clone());
             let agreed = sealing.agreed(advert.sealing).map_err(weak)?;
             let envelope = agreed.key(&KeyUse::share(&binding, own, holder));
             let back = agreed.key(&KeyUse::share(&binding, holder, own));
@@ -228,23 +228,23 @@ impl Joined {
     }
 
     /// Checks that each advert is of a member, who is pinned, and signed by it.
-    fn checked(&self, adverts: &[Advert]) -> Result<BTreeMap<SiteName, Advert>, Refusal> {
+    fn checked(&self, adverts: &[Advert]) -> Result<BTreeMap<SiteName, Advert>, StepError> {
         let Attempt { context, digest, floor, identity, .. } = &self.attempt;
         let mut roster = BTreeMap::new();
         for advert in adverts {
             let site = advert.site.clone();
             if !context.members.contains(&site) {
-                return Err(Refusal::Stranger(site));
+                return Err(StepError::Stranger(site));
             }
             if !floor.pinned.get(&site).is_some_and(|key| advert.is_by(key, digest)) {
-                return Err(Refusal::BadSignature(site));
+                return Err(StepError::BadSignature(site));
             }
             if roster.insert(site.clone(), advert.clone()).is_some() {
-                return Err(Refusal::Twice(site));
+                return Err(StepError::Twice(site));
             }
         }
         if roster.get(&identity.site) != Some(&self.advert) {
-            return Err(Refusal::OwnKeysSwapped);
+            return Err(StepError::OwnKeysSwapped);
         }
         enough(roster.len(), floor.sites_min.max(context.survivors_min))?;
         Ok(roster)
@@ -269,20 +269,20 @@ pub struct Sharing {
 }
 
 impl Sharing {
-    fn shares(mut self, shares: Vec<SealedShares>) -> Result<(Box<Masked>, SiteMask), Refusal> {
+    fn shares(mut self, shares: Vec<SealedShares>) -> Result<(Box<Masked>, SiteMask), StepError> {
         let own = &self.attempt.identity.site;
         let masking = KeyPair::new(&self.attempt.masking_secret);
         let mut signed = vec![(self.attempt.seed.clone(), Sign::Plus)];
         for SealedShares { peer, bytes } in shares {
-            let Some(envelope) = self.envelopes.get(&peer) else { return Err(Refusal::Stranger(peer)) };
+            let Some(envelope) = self.envelopes.get(&peer) else { return Err(StepError::Stranger(peer)) };
             let Some([key, seed]) = unseal(envelope, &bytes) else {
-                return Err(Refusal::SharesDoNotOpen(peer));
+                return Err(StepError::SharesDoNotOpen(peer));
             };
             let mask = masking.agree(self.adverts[&peer].masking, &KeyUse::mask(&self.binding, own, &peer));
-            let Ok(mask) = mask else { return Err(Refusal::WeakKey(peer)) };
+            let Ok(mask) = mask else { return Err(StepError::WeakKey(peer)) };
             signed.push((mask, Sign::of(own, &peer)));
             if self.held.insert(peer.clone(), Held { key, seed }).is_some() {
-                return Err(Refusal::Twice(peer));
+                return Err(StepError::Twice(peer));
             }
         }
         enough(self.held.len(), self.threshold)?;
@@ -306,24 +306,24 @@ pub struct Masked {
 }
 
 impl Masked {
-    fn partition(self, partition: Partition) -> Result<(Box<Agreed>, Consent), Refusal> {
+    fn partition(self, partition: Partition) -> Result<(Box<Agreed>, Consent), StepError> {
         let Attempt { context, identity, .. } = &self.attempt;
         if let Some(both) = partition.survivors.intersection(&partition.dropped).next() {
-            return Err(Refusal::OnBothSides(both.clone()));
+            return Err(StepError::OnBothSides(both.clone()));
         }
         if !partition.survivors.contains(&identity.site) {
-            return Err(Refusal::OnNeitherSide(identity.site.clone()));
+            return Err(StepError::OnNeitherSide(identity.site.clone()));
         }
         let named = || partition.survivors.iter().chain(&partition.dropped);
         let out_of_place =
             |site: &&SiteName| !self.adverts.contains_key(*site) || self.silent.contains(*site);
         if let Some(site) = named().find(out_of_place) {
-            return Err(Refusal::Stranger(site.clone()));
+            return Err(StepError::Stranger(site.clone()));
         }
         let unnamed =
             |site: &&SiteName| !partition.survivors.contains(*site) && !partition.dropped.contains(*site);
         if let Some(site) = self.held.keys().find(unnamed) {
-            return Err(Refusal::OnNeitherSide(site.clone()));
+            return Err(StepError::OnNeitherSide(site.clone()));
         }
         enough(partition.survivors.len(), context.survivors_min)?;
         enough(self.held.keys().filter(|site| partition.survivors.contains(*site)).count(), self.threshold)?;
@@ -344,20 +344,20 @@ pub struct Agreed {
 }
 
 impl Agreed {
-    fn consents(self, consents: &[Consent]) -> Result<Opening, Refusal> {
+    fn consents(self, consents: &[Consent]) -> Result<Opening, StepError> {
         let Self { attempt, threshold, held, partition, signed } = self;
         // This site's own consent is one.
         let mut agreed = BTreeSet::from([&attempt.identity.site]);
         for Consent { site, signature } in consents {
             if !held.contains_key(site) || !partition.survivors.contains(site) {
-                return Err(Refusal::Stranger(site.clone()));
+                return Err(StepError::Stranger(site.clone()));
             }
             let key = attempt.floor.pinned.get(site);
             if !key.is_some_and(|key| key.verifies(&signed, signature)) {
-                return Err(Refusal::BadSignature(site.clone()));
+                return Err(StepError::BadSignature(site.clone()));
             }
             if !agreed.insert(site) {
-                return Err(Refusal::Twice(site.clone()));
+                return Err(StepError::Twice(site.clone()));
             }
         }
         enough(agreed.len(), threshold)?;
@@ -373,8 +373,8 @@ impl Agreed {
     }
 }
 
-fn enough(found: usize, least: usize) -> Result<(), Refusal> {
-    if found < least { Err(Refusal::TooFew { found, least }) } else { Ok(()) }
+fn enough(found: usize, least: usize) -> Result<(), StepError> {
+    if found < least { Err(StepError::TooFew { found, least }) } else { Ok(()) }
 }
 
 macro_rules! debug_without_secrets {

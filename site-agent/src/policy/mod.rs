@@ -3,7 +3,7 @@
 //! This file is what a hospital writes; `rules` hold plans against it, `denied` is what a refusal says, and
 //! [`researchers`] are whose plans count.
 
-pub mod denied;
+pub mod policy_error;
 pub mod researchers;
 mod rules;
 #[cfg(test)]
@@ -18,7 +18,7 @@ use fedtwin_plan::plan::Mode;
 use fedtwin_plan::text_file::Problem;
 use serde::Deserialize;
 
-pub use denied::{Denied, PlanLine};
+pub use policy_error::{PlanLine, PolicyError};
 pub use researchers::{ResearcherKeys, Researchers};
 
 /// The site's own rules; the coordinator can neither see nor change them.

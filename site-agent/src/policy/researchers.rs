@@ -11,7 +11,7 @@ use fedtwin_plan::Digest;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{Denied, PlanLine};
+use super::{PlanLine, PolicyError};
 use crate::pins::{self, Pinned};
 
 /// The line `researchers` of a policy.
@@ -79,7 +79,7 @@ impl ResearcherKeys {
     ///
     /// # Errors
     /// Refuses everybody whose key is not pinned under the name in the certificate.
-    pub fn check(&self, signer: &PlanSigner) -> Result<(), Denied> {
+    pub fn check(&self, signer: &PlanSigner) -> Result<(), PolicyError> {
         let Self::Pinned(keys) = self else { return Ok(()) };
         let PlanSigner { identity, key } = signer;
         let rule = match keys.get(&identity.name) {
@@ -94,7 +94,7 @@ impl ResearcherKeys {
             ),
         };
         let asked = format!("researcher {} with the identity key {}", identity.name, key.fingerprint());
-        Err(Denied { line: PlanLine::Signer, rule, asked })
+        Err(PolicyError { line: PlanLine::Signer, rule, asked })
     }
 }
 

@@ -5,14 +5,14 @@ use std::fmt;
 use fedtwin_plan::plan::{Privacy, SharedNoise};
 use fedtwin_plan::{Plan, SiteName};
 
-use super::{Denied, MetricsPolicy, PlanLine, Policy, SecurePolicy};
+use super::{MetricsPolicy, PlanLine, Policy, PolicyError, SecurePolicy};
 
 impl Policy {
     /// Checks a verified plan. Whose it is, [`ResearcherKeys`](super::ResearcherKeys) say.
     ///
     /// # Errors
     /// Returns the first rule that the plan breaks.
-    pub fn check(&self, plan: &Plan, site: &SiteName) -> Result<(), Denied> {
+    pub fn check(&self, plan: &Plan, site: &SiteName) -> Result<(), PolicyError> {
         let audience = &plan.study.sites;
         let asked = || format!("the sites {}", list(audience));
         rule(audience.contains(site), PlanLine::Sites, || (format!("is that of {site}"), asked()))?;
@@ -28,13 +28,13 @@ impl Policy {
     ///
     /// # Errors
     /// Refuses a study too many.
-    pub fn check_room(&self, running: usize) -> Result<(), Denied> {
+    pub fn check_room(&self, running: usize) -> Result<(), PolicyError> {
         let most = self.studies_max.size();
         let asked = || "one more beside those that run here".to_owned();
         rule(running < most, PlanLine::OneMore, || (format!("allows {most} studies at one time"), asked()))
     }
 
-    fn check_size(&self, plan: &Plan) -> Result<(), Denied> {
+    fn check_size(&self, plan: &Plan) -> Result<(), PolicyError> {
         let (family, values) = (plan.model.family.name(), plan.architecture().values());
         let cohort = &plan.cohort.name;
         rule(self.models.contains(family), PlanLine::ModelFamily, || {
@@ -48,7 +48,7 @@ impl Policy {
         })
     }
 
-    fn check_rounds(&self, plan: &Plan) -> Result<(), Denied> {
+    fn check_rounds(&self, plan: &Plan) -> Result<(), PolicyError> {
         let rounds = &plan.rounds;
         let (attempts, blocks) = (rounds.attempts_max.get(), rounds.blocks.get());
         rule(attempts <= self.attempts_max, PlanLine::Attempts, || {
@@ -67,12 +67,12 @@ impl Policy {
         })
     }
 
-    fn check_metrics(&self, plan: &Plan) -> Result<(), Denied> {
+    fn check_metrics(&self, plan: &Plan) -> Result<(), PolicyError> {
         let Some(noise) = &plan.calibrated.metrics else { return Ok(()) };
         let Some(MetricsPolicy { noise_patients_min, releases_max }) = &self.metrics else {
             let rule = "has no line `metrics`: no score leaves, noised or not".to_owned();
             let asked = format!("{} releases of metrics", noise.releases);
-            return Err(Denied { line: PlanLine::Metrics, rule, asked });
+            return Err(PolicyError { line: PlanLine::Metrics, rule, asked });
         };
         rule(noise.releases <= *releases_max, PlanLine::Metrics, || {
             (format!("allows {releases_max} releases of metrics"), noise.releases.to_string())
@@ -84,7 +84,7 @@ impl Policy {
         })
     }
 
-    fn check_noise(&self, plan: &Plan) -> Result<(), Denied> {
+    fn check_noise(&self, plan: &Plan) -> Result<(), PolicyError> {
         let mode = plan.privacy.mode();
         rule(self.modes.contains(&mode), PlanLine::Mode, || {
             (format!("allows the privacy modes {}", list(&self.modes)), mode.to_string())
@@ -100,14 +100,14 @@ impl Policy {
         })
     }
 
-    fn check_secure_aggregation(&self, plan: &Plan) -> Result<(), Denied> {
+    fn check_secure_aggregation(&self, plan: &Plan) -> Result<(), PolicyError> {
         if !plan.privacy.is_secure() {
             return Ok(());
         }
         let Some(SecurePolicy { sites_min, .. }) = &self.secure_aggregation else {
             let rule = "has no line `secure_aggregation`: there is nobody to hide among".to_owned();
             let asked = "secure aggregation".to_owned();
-            return Err(Denied { line: PlanLine::Mode, rule, asked });
+            return Err(PolicyError { line: PlanLine::Mode, rule, asked });
         };
         let (least, asked) = (sites_min.get(), plan.rounds.sites_min.get());
         rule(asked >= least, PlanLine::Hiding, || {
@@ -116,9 +116,9 @@ impl Policy {
     }
 
     /// A researcher who says that nobody colludes gets by with little noise at each site.
-    fn check_shared_noise(&self, plan: &Plan) -> Result<(), Denied> {
+    fn check_shared_noise(&self, plan: &Plan) -> Result<(), PolicyError> {
         let Privacy::Shared(SharedNoise { colluders, .. }) = &plan.privacy else { return Ok(()) };
-        let missing = |line: PlanLine, key: &str| Denied {
+        let missing = |line: PlanLine, key: &str| PolicyError {
             line,
             rule: format!("has no line `{key}`, which shared noise needs"),
             asked: "shared noise".to_owned(),
@@ -145,12 +145,12 @@ fn own_noise_multiplier(plan: &Plan) -> f64 {
     f64::from(plan.calibrated.m.get()).exp2() / c_int
 }
 
-fn rule(holds: bool, line: PlanLine, words: impl FnOnce() -> (String, String)) -> Result<(), Denied> {
+fn rule(holds: bool, line: PlanLine, words: impl FnOnce() -> (String, String)) -> Result<(), PolicyError> {
     if holds {
         return Ok(());
     }
     let (rule, asked) = words();
-    Err(Denied { line, rule, asked })
+    Err(PolicyError { line, rule, asked })
 }
 
 fn list<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {

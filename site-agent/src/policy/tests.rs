@@ -8,7 +8,7 @@ use fedtwin_plan::{Plan, Timestamp};
 
 use super::*;
 use crate::reason::PublicReason;
-use crate::session::Refusal;
+use crate::session::OfferError;
 
 const PLAN: &str = r#"
     [study]
@@ -63,14 +63,14 @@ const POLICY: &str = r#"
 
 /// Returns what a refusal says at home, once it is seen that others hear of the plan's line and of nothing that the policy
 /// allows.
-fn told(denied: &Denied) -> String {
+fn told(denied: &PolicyError) -> String {
     let public = public(denied);
     assert!(public.ends_with(&denied.line.to_string()) && !public.contains(&denied.rule), "{public}");
     denied.to_string()
 }
 
-fn public(denied: &Denied) -> String {
-    PublicReason::from(&Refusal::Denied(denied.clone())).to_string()
+fn public(denied: &PolicyError) -> String {
+    PublicReason::from(&OfferError::Denied(denied.clone())).to_string()
 }
 
 /// Replaces one text of the policy or the plan, and returns what the policy says.

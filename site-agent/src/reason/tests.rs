@@ -16,7 +16,7 @@ use crate::checked::NotOpen;
 use crate::client::CallError;
 use crate::closings::ClosingError;
 use crate::local_training::TrainingError;
-use crate::policy::Denied;
+use crate::policy::PolicyError;
 use crate::proposals::{EnterError, ProposalError};
 use crate::session::KeptError;
 
@@ -75,41 +75,41 @@ samples!(ledgers: LedgerError {
     LedgerError::Refused(_) => LedgerError::Refused(Violation::StudyExists("s".parse().unwrap())),
 });
 
-samples!(refusals: Refusal {
-    Refusal::Denied(_) => {
-        Refusal::Denied(Denied { line: PlanLine::Attempts, rule: planted(), asked: planted() })
+samples!(refusals: OfferError {
+    OfferError::Denied(_) => {
+        OfferError::Denied(PolicyError { line: PlanLine::Attempts, rule: planted(), asked: planted() })
     },
-    Refusal::NotPinned(_) => Refusal::NotPinned("vb".parse().unwrap()),
-    Refusal::PeerRevoked { .. } => Refusal::PeerRevoked {
+    OfferError::NotPinned(_) => OfferError::NotPinned("vb".parse().unwrap()),
+    OfferError::PeerRevoked { .. } => OfferError::PeerRevoked {
         site: "vb".parse().unwrap(),
         source: fedtwin_certs::certificate::CertificateError::NoList(planted()),
     },
-    Refusal::NoCohort(_) => Refusal::NoCohort("heart".parse().unwrap()),
-    Refusal::NotOpen(_) => {
+    OfferError::NoCohort(_) => OfferError::NoCohort("heart".parse().unwrap()),
+    OfferError::NotOpen(_) => {
         let source = io::Error::other(PLANTED);
-        Refusal::NotOpen(NotOpen::Storage { path: planted().into(), source })
+        OfferError::NotOpen(NotOpen::Storage { path: planted().into(), source })
     },
-    Refusal::TooManyPatients { .. } => Refusal::TooManyPatients { declared: 80, room: 70 },
-    Refusal::Misfit { .. } => {
-        Refusal::Misfit { mismatch: mismatches().swap_remove(1), need: Box::new(need()) }
+    OfferError::TooManyPatients { .. } => OfferError::TooManyPatients { declared: 80, room: 70 },
+    OfferError::Misfit { .. } => {
+        OfferError::Misfit { mismatch: mismatches().swap_remove(1), need: Box::new(need()) }
     },
-    Refusal::NoEpsilon => Refusal::NoEpsilon,
-    Refusal::Calibration(_) => {
-        Refusal::Calibration(Count::<1, 2>::try_from(48_151_i64).expect_err("it is out of range"))
+    OfferError::NoEpsilon => OfferError::NoEpsilon,
+    OfferError::Calibration(_) => {
+        OfferError::Calibration(Count::<1, 2>::try_from(48_151_i64).expect_err("it is out of range"))
     },
-    Refusal::Claim { .. } => Refusal::Claim { claimed: 1.0, found: 2.0, delta: 1e-5 },
-    Refusal::Ledger(_) => Refusal::Ledger(ledgers().swap_remove(0)),
-    Refusal::NotWhole(_) => Refusal::NotWhole(NotWhole::Unchecked),
-    Refusal::Budgets(_) => {
+    OfferError::Claim { .. } => OfferError::Claim { claimed: 1.0, found: 2.0, delta: 1e-5 },
+    OfferError::Ledger(_) => OfferError::Ledger(ledgers().swap_remove(0)),
+    OfferError::NotWhole(_) => OfferError::NotWhole(NotWhole::Unchecked),
+    OfferError::Budgets(_) => {
         let source = io::Error::other(PLANTED);
-        Refusal::Budgets(EnterError::Proposals(ProposalError::Storage { path: planted().into(), source }))
+        OfferError::Budgets(EnterError::Proposals(ProposalError::Storage { path: planted().into(), source }))
     },
-    Refusal::Closings(_) => {
+    OfferError::Closings(_) => {
         let source = io::Error::other(PLANTED);
-        Refusal::Closings(ClosingError::Storage { path: planted().into(), source })
+        OfferError::Closings(ClosingError::Storage { path: planted().into(), source })
     },
-    Refusal::Before(_) => Refusal::Before(PublicReason::from(&Refusal::NoEpsilon)),
-    Refusal::Storage(_) => Refusal::Storage(io::Error::other(PLANTED)),
+    OfferError::Before(_) => OfferError::Before(PublicReason::from(&OfferError::NoEpsilon)),
+    OfferError::Storage(_) => OfferError::Storage(io::Error::other(PLANTED)),
 });
 
 samples!(sessions: SessionError {
@@ -163,11 +163,11 @@ samples!(not_begun: NotBegun {
     NotBegun::KeysLost => NotBegun::KeysLost,
 });
 
-samples!(failed: Failed {
-    Failed::Training(_) => Failed::Training(trainings().swap_remove(0)),
-    Failed::TooLate => Failed::TooLate,
-    Failed::Ended => Failed::Ended,
-    Failed::Session(_) => Failed::Session(sessions().swap_remove(5)),
+samples!(failed: AttemptError {
+    AttemptError::Training(_) => AttemptError::Training(trainings().swap_remove(0)),
+    AttemptError::TooLate => AttemptError::TooLate,
+    AttemptError::Ended => AttemptError::Ended,
+    AttemptError::Session(_) => AttemptError::Session(sessions().swap_remove(5)),
 });
 
 fn planted() -> String {
@@ -188,10 +188,10 @@ fn said() -> Vec<(String, String)> {
         (fedtwin_daemon::program::describe(error), reason.to_string())
     };
     let misfits = mismatches().into_iter().map(|mismatch| {
-        let misfit = Refusal::Misfit { mismatch, need: Box::new(need()) };
+        let misfit = OfferError::Misfit { mismatch, need: Box::new(need()) };
         pair(&misfit, PublicReason::from(&misfit))
     });
-    let refusals = ledgers().into_iter().map(Refusal::Ledger).chain(refusals());
+    let refusals = ledgers().into_iter().map(OfferError::Ledger).chain(refusals());
     let refusals = refusals.map(|refusal| pair(&refusal, PublicReason::from(&refusal)));
     let sessions = ledgers().into_iter().map(SessionError::Ledger).chain(sessions());
     let not_begun = sessions
@@ -201,7 +201,7 @@ fn said() -> Vec<(String, String)> {
         .chain(secures().into_iter().map(NotBegun::Secure))
         .chain(not_begun());
     let not_begun = not_begun.map(|error| pair(&error, PublicReason::from(&error)));
-    let failed = trainings().into_iter().map(Failed::Training).chain(failed());
+    let failed = trainings().into_iter().map(AttemptError::Training).chain(failed());
     let failed = failed.map(|error| pair(&error, PublicReason::from(&error)));
     misfits.chain(refusals).chain(not_begun).chain(failed).collect()
 }
@@ -224,7 +224,7 @@ fn no_reason_holds_a_planted_identifier_or_a_limit_of_the_site() {
 fn a_word_leaves_only_if_the_plan_says_it() {
     let misfit = |feature: &str| {
         let mismatch = Mismatch::Unit { feature: feature.into(), plan: "years".into(), cohort: planted() };
-        PublicReason::from(&Refusal::Misfit { mismatch, need: Box::new(need()) }).to_string()
+        PublicReason::from(&OfferError::Misfit { mismatch, need: Box::new(need()) }).to_string()
     };
     assert!(misfit("age").contains(r#"column "age": the cohort has another unit"#), "{}", misfit("age"));
     assert!(misfit(PLANTED).contains("column of another name"), "{}", misfit(PLANTED));
@@ -232,8 +232,9 @@ fn a_word_leaves_only_if_the_plan_says_it() {
 
 #[test]
 fn failures_that_depend_on_data_have_one_text() {
-    let sessions = ledgers().into_iter().map(SessionError::Ledger).chain(sessions()).map(Failed::Session);
-    let texts = trainings().into_iter().map(Failed::Training).chain(sessions).chain(failed());
+    let sessions =
+        ledgers().into_iter().map(SessionError::Ledger).chain(sessions()).map(AttemptError::Session);
+    let texts = trainings().into_iter().map(AttemptError::Training).chain(sessions).chain(failed());
     let texts: Vec<_> = texts.map(|error| PublicReason::from(&error).to_string()).collect();
     assert!(
         texts.iter().all(|text| text == "the site could not compute its update; its log says why"),

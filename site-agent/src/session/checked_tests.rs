@@ -21,7 +21,7 @@ fn a_cohort_that_nobody_has_checked_is_in_no_study_and_opens_while_the_agent_run
     let mut session = site.open();
     let before = site.ledger();
     let refused = site.offer(&mut session, "s", C_INT).unwrap_err();
-    assert!(matches!(refused, Refusal::NotOpen(NotOpen::Never(_))), "{refused}");
+    assert!(matches!(refused, OfferError::NotOpen(NotOpen::Never(_))), "{refused}");
     assert!(refused.to_string().contains("`fedtwin-site check`"), "people are told what to do: {refused}");
     assert_eq!(
         PublicReason::from(&refused).to_string(),
@@ -39,7 +39,7 @@ fn another_description_than_was_checked_is_in_no_study() {
     let text = fs::read_to_string(&cohort).unwrap();
     fs::write(&cohort, text.replace("seed = 1", "seed = 2")).unwrap();
     let refused = site.offer(&mut site.open(), "s", C_INT).unwrap_err();
-    assert!(matches!(refused, Refusal::NotOpen(NotOpen::OtherDescription(_))), "{refused}");
+    assert!(matches!(refused, OfferError::NotOpen(NotOpen::OtherDescription(_))), "{refused}");
     fs::write(&cohort, text).unwrap();
     site.offer(&mut site.open(), "s", C_INT).unwrap();
 }
@@ -49,9 +49,9 @@ fn a_record_that_cannot_be_read_opens_nothing() {
     let site = Site::new();
     fs::write(record(&site), "{}").unwrap();
     let refused = site.offer(&mut site.open(), "s", C_INT).unwrap_err();
-    assert!(matches!(refused, Refusal::NotOpen(NotOpen::Storage { .. })), "{refused}");
+    assert!(matches!(refused, OfferError::NotOpen(NotOpen::Storage { .. })), "{refused}");
     site.check();
     fs::set_permissions(record(&site), fs::Permissions::from_mode(0o620)).unwrap();
     let refused = site.offer(&mut site.open(), "s", C_INT).unwrap_err();
-    assert!(matches!(refused, Refusal::NotOpen(NotOpen::Writable(_))), "anybody's record: {refused}");
+    assert!(matches!(refused, OfferError::NotOpen(NotOpen::Writable(_))), "anybody's record: {refused}");
 }

@@ -10,7 +10,7 @@ use super::*;
 const POLICY: &str = ", metrics = { noise_patients_min = 1.0, releases_max = 2 }";
 
 /// Offers a study of four rounds with metrics after the second and the last, which claims this epsilon for them.
-fn offer(site: &Site, session: &mut Session, epsilon: f64) -> Result<Accepted, Refusal> {
+fn offer(site: &Site, session: &mut Session, epsilon: f64) -> Result<Accepted, OfferError> {
     let text = format!(
         r#"
         study = {{ id = "s", title = "t", sites = ["va"], expires = "2099-01-01" }}
@@ -86,7 +86,7 @@ fn metrics_are_refused_before_data_is_read_where_policy_or_budget_does_not_allow
 
     let mut session = site.open_with(POLICY);
     let refused = offer(&site, &mut session, 0.01).unwrap_err();
-    assert!(matches!(refused, Refusal::Claim { .. }), "{refused}");
+    assert!(matches!(refused, OfferError::Claim { .. }), "{refused}");
 }
 
 #[test]

@@ -18,13 +18,13 @@ mod ending_tests;
 pub(crate) mod kept;
 #[cfg(test)]
 mod metrics_tests;
+mod offer_error;
 mod opening;
 pub mod others;
 mod peers;
 #[cfg(test)]
 mod policy_tests;
 mod pricing;
-mod refusal;
 mod standing;
 #[cfg(test)]
 mod standing_tests;
@@ -51,9 +51,9 @@ use fedtwin_secagg::site::Floor;
 
 use self::kept::Kept;
 pub use self::kept::KeptError;
+pub use self::offer_error::OfferError;
 use self::others::Others;
 use self::pricing::claims;
-pub use self::refusal::Refusal;
 use self::standing::Standing;
 pub use self::standing::{Forgotten, NotWhole};
 use crate::checked::{Checked, Expected};
@@ -168,7 +168,7 @@ impl Session {
         signer: &PlanSigner,
         signed: &SignedPlan,
         now: Timestamp,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<Accepted, OfferError> {
         // An entry in a ledger that was rolled back would fork it: this refusal is in the logs only.
         self.check_standing()?;
         self.note_protection(now)?;
@@ -176,7 +176,7 @@ impl Session {
         self.enter_closings(now)?;
         let (study, digest) = (plan.study.id.clone(), signed.digest());
         if let Some(reason) = self.refused.get(&digest) {
-            return Err(Refusal::Before(reason.clone()));
+            return Err(OfferError::Before(reason.clone()));
         }
         let decision = self.decide(plan, signer, signed, now);
         match &decision {
@@ -187,7 +187,7 @@ impl Session {
                 let reason = PublicReason::from(refusal);
                 // What breaks the ledger's own rules is logged by the ledger itself; that nobody has checked a cohort
                 // says nothing of the plan.
-                if !matches!(refusal, Refusal::Ledger(_) | Refusal::NotOpen(_)) {
+                if !matches!(refusal, OfferError::Ledger(_) | OfferError::NotOpen(_)) {
                     reason.enter_study(&mut self.ledger, (&study, digest), now)?;
                 }
                 if !refusal.is_of_the_moment() {
@@ -204,21 +204,21 @@ impl Session {
         signer: &PlanSigner,
         signed: &SignedPlan,
         now: Timestamp,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<Accepted, OfferError> {
         self.researchers.check(signer)?;
         self.policy.check(&plan, &self.site)?;
         let others = self.studies.keys().filter(|study| **study != plan.study.id);
         self.policy.check_room(others.count())?;
         self.check_peers(&plan, now)?;
         let name = &plan.cohort.name;
-        let (path, cohort) = self.cohorts.get(name).ok_or_else(|| Refusal::NoCohort(name.clone()))?;
+        let (path, cohort) = self.cohorts.get(name).ok_or_else(|| OfferError::NoCohort(name.clone()))?;
         let checked = Checked::find(&self.state, cohort)?;
         let (declared, room) = (cohort.patients(), plan.cohort.patients_max.get());
         if declared > room {
-            return Err(Refusal::TooManyPatients { declared, room });
+            return Err(OfferError::TooManyPatients { declared, room });
         }
         if let Err(mismatch) = cohort.fits(&plan.data) {
-            return Err(Refusal::Misfit { mismatch, need: Box::new(plan.data.clone()) });
+            return Err(OfferError::Misfit { mismatch, need: Box::new(plan.data.clone()) });
         }
         let request = StudyRequest {
             study: plan.study.id.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fedtwin_certs::LogSigner;
 use fedtwin_plan::{Plan, Timestamp};
 
-use super::{Refusal, Session};
+use super::{OfferError, Session};
 use crate::secure::Me;
 
 impl Session {
@@ -17,14 +17,14 @@ impl Session {
 
     /// Refuses to hide among sites whose identity keys nobody here has pinned, or whose certificates were taken back: they
     /// might be anybody's.
-    pub(super) fn check_peers(&self, plan: &Plan, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn check_peers(&self, plan: &Plan, now: Timestamp) -> Result<(), OfferError> {
         if !plan.privacy.is_secure() {
             return Ok(());
         }
         for site in &plan.study.sites {
-            let pinned = self.peers.get(site).ok_or_else(|| Refusal::NotPinned(site.clone()))?;
+            let pinned = self.peers.get(site).ok_or_else(|| OfferError::NotPinned(site.clone()))?;
             let revoked = self.credentials.authority().check_revocation(&pinned.serial, now);
-            revoked.map_err(|source| Refusal::PeerRevoked { site: site.clone(), source })?;
+            revoked.map_err(|source| OfferError::PeerRevoked { site: site.clone(), source })?;
         }
         Ok(())
     }

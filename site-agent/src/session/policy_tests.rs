@@ -16,7 +16,7 @@ use super::*;
 use crate::closings::{Closing, Closings};
 use crate::config::SiteConfig;
 
-fn public(refused: &Refusal) -> String {
+fn public(refused: &OfferError) -> String {
     PublicReason::from(refused).to_string()
 }
 
@@ -103,11 +103,11 @@ fn a_site_does_not_hide_behind_a_certificate_that_was_taken_back() {
         let (plan, signer) = verify_plan(&signed, own.authority(), NOW).unwrap();
         session.offered(plan, &signer, &signed, NOW).unwrap_err()
     };
-    let asked_the_ledger = |refused: &Refusal| matches!(refused, Refusal::Ledger(_));
+    let asked_the_ledger = |refused: &OfferError| matches!(refused, OfferError::Ledger(_));
     assert!(asked_the_ledger(&offer("one")), "all are believed, and there is no budget");
     taken_back.0.lock().unwrap().insert(serials[1].clone());
     let refused = offer("two");
-    assert!(matches!(&refused, Refusal::PeerRevoked { site, .. } if site.as_str() == "vc"), "{refused}");
+    assert!(matches!(&refused, OfferError::PeerRevoked { site, .. } if site.as_str() == "vc"), "{refused}");
 }
 
 const COHORT: &str = "name = \"heart\"\npatients = 80\n[source.synthetic-table]\nseed = 1\nsite = 0\n\

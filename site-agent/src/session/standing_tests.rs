@@ -65,7 +65,7 @@ fn a_coordinator_that_answers_with_nothing_is_not_believed() {
         let found = forgotten(recollect(&mut session, held, &[]));
         assert_eq!(found, Forgotten { held, acknowledged: all });
         let refused = site.offer(&mut session, "t", 1024).unwrap_err();
-        assert!(matches!(refused, Refusal::NotWhole(NotWhole::Forgotten(_))), "{refused}");
+        assert!(matches!(refused, OfferError::NotWhole(NotWhole::Forgotten(_))), "{refused}");
         assert!(session.invited(Purpose::Training, &key(2, 2), NOW).is_err());
     }
     assert_eq!(entries(&session), all, "nothing is entered on its word");
@@ -232,7 +232,7 @@ fn nothing_is_decided_before_anybody_was_asked() {
     let site = Site::new();
     let mut session = site.try_open("").unwrap();
     let refused = site.offer(&mut session, "s", 1024).unwrap_err();
-    assert!(matches!(refused, Refusal::NotWhole(NotWhole::Unchecked)), "{refused}");
+    assert!(matches!(refused, OfferError::NotWhole(NotWhole::Unchecked)), "{refused}");
 }
 
 #[test]

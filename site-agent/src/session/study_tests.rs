@@ -9,7 +9,7 @@ use fedtwin_proto::domain::Invitation;
 
 use super::tests::{NOW, Site, key, noisy_sums, release_under};
 use super::*;
-use crate::attempt_error::Failed;
+use crate::attempt_error::AttemptError;
 use crate::closings::{Closing, Closings};
 use crate::computation::Computation;
 use crate::study::{Desk, Effect, Input, Moment, Study};
@@ -135,6 +135,6 @@ fn an_attempt_under_way_in_a_study_that_a_person_closed_leaves_and_no_trainer_co
     bench.begin();
     bench.close();
     assert_eq!(bench.offer(), ["refuse", "exchange"], "the attempt has its trainer until it leaves");
-    let failed = Input::Computed((Purpose::Training, key(1, 1)), Duration::ZERO, Err(Failed::Ended));
+    let failed = Input::Computed((Purpose::Training, key(1, 1)), Duration::ZERO, Err(AttemptError::Ended));
     assert_eq!(bench.feed(failed), ["decline", "unload"]);
 }

@@ -153,7 +153,7 @@ impl Site {
         authority.issue(Role::Site, &"vb".parse().unwrap(), &terms).unwrap()
     }
 
-    pub(super) fn offer(&self, session: &mut Session, id: &str, c_int: u32) -> Result<Accepted, Refusal> {
+    pub(super) fn offer(&self, session: &mut Session, id: &str, c_int: u32) -> Result<Accepted, OfferError> {
         self.offer_text(session, Self::plan(id, c_int))
     }
 
@@ -178,7 +178,7 @@ impl Site {
         (plan, signer, signed)
     }
 
-    pub(super) fn offer_text(&self, session: &mut Session, text: String) -> Result<Accepted, Refusal> {
+    pub(super) fn offer_text(&self, session: &mut Session, text: String) -> Result<Accepted, OfferError> {
         let (plan, signer, signed) = self.signed(text);
         session.offered(plan, &signer, &signed, NOW)
     }

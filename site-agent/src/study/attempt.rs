@@ -14,7 +14,7 @@ use fedtwin_secagg::SiteMask;
 
 use super::stage::{Calling, Invited, Preparing, Product, Sending, Stage, Working};
 use super::{Call, Desk, Effect, Study, TakingPart};
-use crate::attempt_error::{Failed, NotBegun};
+use crate::attempt_error::{AttemptError, NotBegun};
 use crate::client::CallError;
 use crate::computation::Computation;
 use crate::local_training::TrainingError;
@@ -223,7 +223,7 @@ impl Study {
         desk: &mut Desk<'_>,
         (purpose, key): (Purpose, &AttemptKey),
         ready: Duration,
-        result: Result<Release, Failed>,
+        result: Result<Release, AttemptError>,
     ) -> Vec<Effect> {
         match self.stage.take() {
             Stage::Working(mut working) if (working.purpose, &working.key) == (purpose, key) => {
@@ -291,20 +291,20 @@ impl Study {
                 Vec::new()
             }
             Due::Now => self.leave(desk, None),
-            Due::TooLate => self.leave(desk, Some(Failed::TooLate)),
+            Due::TooLate => self.leave(desk, Some(AttemptError::TooLate)),
         }
     }
 
-    fn leave(&mut self, desk: &mut Desk<'_>, too_late: Option<Failed>) -> Vec<Effect> {
+    fn leave(&mut self, desk: &mut Desk<'_>, too_late: Option<AttemptError>) -> Vec<Effect> {
         let Stage::Working(working) = self.stage.take() else { return Vec::new() };
         let Working { purpose, key, closes, product, secure, early, score, .. } = *working;
         let outgoing = match (product, too_late) {
             (Product::Again(outgoing), _) => Ok(outgoing),
             (_, Some(too_late)) => Err(too_late),
-            (Product::Awaited(_), None) => Err(Failed::TooLate),
+            (Product::Awaited(_), None) => Err(AttemptError::TooLate),
             (Product::New(_, _, Err(failed)), None) => Err(failed),
             (Product::New(grant, _, Ok(release)), None) => {
-                desk.session.release(&grant, release, desk.now.time).map_err(Failed::Session)
+                desk.session.release(&grant, release, desk.now.time).map_err(AttemptError::Session)
             }
         };
         let score = score.map(|(rounds, weights)| Effect::Score(rounds, weights));
@@ -326,7 +326,7 @@ impl Study {
     }
 
     /// Says the one thing that is said of an attempt that began and released nothing.
-    fn fail(&mut self, desk: &mut Desk<'_>, key: &AttemptKey, failed: &Failed) -> Vec<Effect> {
+    fn fail(&mut self, desk: &mut Desk<'_>, key: &AttemptKey, failed: &AttemptError) -> Vec<Effect> {
         tracing::error!(%key, error = %program::describe(failed), "an attempt is used up and released nothing");
         let decline = Effect::Decline(key.clone(), PublicReason::from(failed));
         match self.end_if_no_more_begins(desk) {

@@ -22,7 +22,7 @@ use fedtwin_privacy::release::Release;
 use fedtwin_proto::domain::{AttemptKey, Invitation, SecureMessage, SecureNotice, StudyOutcome};
 
 use self::stage::{Invited, Stage};
-use crate::attempt_error::Failed;
+use crate::attempt_error::AttemptError;
 use crate::client::CallError;
 use crate::computation::Computation;
 use crate::reason::PublicReason;
@@ -63,7 +63,7 @@ pub enum Input {
     /// A model was fetched and checked, or cannot be had.
     Fetched(Digest, Result<Arc<Vec<f32>>, CallError>),
     /// An attempt's work was done, or failed, at this moment.
-    Computed((Purpose, AttemptKey), Duration, Result<Release, Failed>),
+    Computed((Purpose, AttemptKey), Duration, Result<Release, AttemptError>),
     /// A call for an attempt succeeded, or failed.
     Called(AttemptKey, Result<(), WitnessError>),
     /// Time passes.

@@ -10,7 +10,7 @@ use fedtwin_proto::domain::{AttemptKey, Invitation};
 use fedtwin_secagg::site::ToSite;
 
 use super::Call;
-use crate::attempt_error::Failed;
+use crate::attempt_error::AttemptError;
 use crate::secure::SecureAttempt;
 use crate::session::door::Outgoing;
 
@@ -64,7 +64,7 @@ pub(super) enum Product {
     /// Nothing yet.
     Awaited(BlockGrant),
     /// A release or a failure, at this moment.
-    New(BlockGrant, Duration, Result<Release, Failed>),
+    New(BlockGrant, Duration, Result<Release, AttemptError>),
     /// What it released already.
     Again(Outgoing),
 }

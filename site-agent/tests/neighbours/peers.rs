@@ -12,7 +12,7 @@ use fedtwin_plan::{Digest, SiteName};
 use fedtwin_proto::domain::{AttemptKey, Invitation, SecureNotice, SecureStep};
 use fedtwin_secagg::coordinator::{Aggregation, Effect, FromSite};
 use fedtwin_secagg::message::{Advert, Partition};
-use fedtwin_secagg::site::{Floor, Refusal, Reply, Site, SiteIdentity, ToSite};
+use fedtwin_secagg::site::{Floor, Reply, Site, SiteIdentity, StepError, ToSite};
 use fedtwin_secagg::{AttemptPlace, Context};
 use zeroize::Zeroizing;
 
@@ -187,7 +187,7 @@ pub(crate) fn heard(step: SecureStep) -> FromSite {
     }
 }
 
-fn answer(reply: Result<Reply, Refusal>) -> FromSite {
+fn answer(reply: Result<Reply, StepError>) -> FromSite {
     match reply {
         Ok(Reply::Shares(shares)) => FromSite::Shares(shares),
         Ok(Reply::Mask(_)) => FromSite::Vector,
@@ -197,7 +197,7 @@ fn answer(reply: Result<Reply, Refusal>) -> FromSite {
     }
 }
 
-fn join(context: &Context, site: &SiteName) -> Result<(Site, Advert), Refusal> {
+fn join(context: &Context, site: &SiteName) -> Result<(Site, Advert), StepError> {
     let pinned = everybody().iter().map(|site| (site.clone(), identity_key(site))).collect();
     let identity = SiteIdentity { site: site.clone(), signer: Arc::new(signer(site)) };
     let entropy = Zeroizing::new(Digest::of(site.as_str().as_bytes()).0);

@@ -11,7 +11,7 @@ use fedtwin_privacy::ledger::Purpose;
 use fedtwin_privacy::release::Release;
 use fedtwin_proto::domain::{AttemptKey, SecureMessage, SecureNotice, StudyOutcome};
 use fedtwin_secagg::coordinator::FromSite;
-use fedtwin_site_agent::attempt_error::Failed;
+use fedtwin_site_agent::attempt_error::AttemptError;
 use fedtwin_site_agent::client::CallError;
 use fedtwin_site_agent::computation::Computation;
 use fedtwin_site_agent::session::{Session, ledger_path};
@@ -350,7 +350,7 @@ impl Run<'_> {
                 let result = if *update {
                     compute(computation, &mut Scripted::new(Odd::Null, 0), None)
                 } else {
-                    Err(Failed::Ended)
+                    Err(AttemptError::Ended)
                 };
                 (ready, result)
             }),
@@ -364,11 +364,15 @@ impl Run<'_> {
     }
 
     /// Returns when the work is done and what it comes to; nothing if it never ends.
-    fn by_patients(&self, computation: Computation, odd: Odd) -> Option<(Duration, Result<Release, Failed>)> {
+    fn by_patients(
+        &self,
+        computation: Computation,
+        odd: Odd,
+    ) -> Option<(Duration, Result<Release, AttemptError>)> {
         let (loaded, loads) = self.loaded?;
         let begins = loaded.max(self.now);
         if !loads {
-            return Some((begins, Err(Failed::Ended)));
+            return Some((begins, Err(AttemptError::Ended)));
         }
         let mut trainer = Scripted::new(odd, self.schedule.patient);
         let result = compute(computation, &mut trainer, self.fault);

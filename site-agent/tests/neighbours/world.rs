@@ -11,7 +11,7 @@ use fedtwin_privacy::noise::FastNoise;
 use fedtwin_privacy::random::{NoRandomness, RandomSource};
 use fedtwin_privacy::release::Release;
 use fedtwin_proto::domain::{AttemptKey, Invitation};
-use fedtwin_site_agent::attempt_error::Failed;
+use fedtwin_site_agent::attempt_error::AttemptError;
 use fedtwin_site_agent::computation::Computation;
 use fedtwin_trainer::Trainer;
 
@@ -30,14 +30,14 @@ pub(crate) fn compute(
     computation: Computation,
     trainer: &mut Scripted,
     fault: Option<Fault>,
-) -> Result<Release, Failed> {
+) -> Result<Release, AttemptError> {
     let scores = computation.purpose == Purpose::Metrics;
     if fault == Some(Fault::NoNumberDeclines) && scores && trainer.odd == Odd::NotANumber {
-        return Err(Failed::Ended);
+        return Err(AttemptError::Ended);
     }
     let mut chance = Chance(u64::from(computation.key.attempt) * 7919 + u64::from(computation.key.round));
     let computed = catch_unwind(AssertUnwindSafe(|| computation.run(trainer, &FastNoise, &mut chance)));
-    Ok(computed.map_err(|_panicked| Failed::Ended)??)
+    Ok(computed.map_err(|_panicked| AttemptError::Ended)??)
 }
 
 pub(crate) fn invitation(invite: Invite, members: BTreeSet<SiteName>) -> Invitation {

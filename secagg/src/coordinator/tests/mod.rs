@@ -96,7 +96,7 @@ fn a_round_survives_a_dropout_at_each_step() {
 fn one_dropout_too_many_opens_nothing() {
     let crashes = [Event::Crash(0), Event::Crash(1)];
     let world = settled(6, 1, crashes);
-    let failure = Failure::TooFew { step: Step::Shares, found: 4, least: 5 };
+    let failure = UnmaskingError::TooFew { step: Step::Shares, found: 4, least: 5 };
     assert!(
         matches!(world.aggregation, Some(Aggregation::Failed(found)) if found == failure),
         "{:?}",

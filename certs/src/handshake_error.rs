@@ -6,7 +6,7 @@ use crate::certificate::CertificateError;
 
 /// Why a handshake failed, and on whose side something must change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum HandshakeError {
     /// The peer has no credentials.
     #[error(
         "the peer showed no certificate; it needs the credentials that its federation's operator issued to it"
@@ -74,7 +74,7 @@ pub enum Refusal {
     Protocol(String),
 }
 
-impl From<&Error> for Refusal {
+impl From<&Error> for HandshakeError {
     fn from(error: &Error) -> Self {
         match error {
             Error::NoCertificatesPresented => Self::PeerWithoutCertificate,
@@ -92,37 +92,39 @@ impl From<&Error> for Refusal {
     }
 }
 
-fn from_certificate(error: &TlsCertificateError) -> Refusal {
+fn from_certificate(error: &TlsCertificateError) -> HandshakeError {
     match error {
-        TlsCertificateError::Expired | TlsCertificateError::ExpiredContext { .. } => Refusal::PeerExpired,
-        TlsCertificateError::NotValidYet | TlsCertificateError::NotValidYetContext { .. } => {
-            Refusal::PeerNotYetValid
+        TlsCertificateError::Expired | TlsCertificateError::ExpiredContext { .. } => {
+            HandshakeError::PeerExpired
         }
-        TlsCertificateError::Revoked => Refusal::PeerRevoked,
+        TlsCertificateError::NotValidYet | TlsCertificateError::NotValidYetContext { .. } => {
+            HandshakeError::PeerNotYetValid
+        }
+        TlsCertificateError::Revoked => HandshakeError::PeerRevoked,
         // A bad signature: an authority of the same name, yet not the same.
-        TlsCertificateError::UnknownIssuer | TlsCertificateError::BadSignature => Refusal::PeerForeign,
+        TlsCertificateError::UnknownIssuer | TlsCertificateError::BadSignature => HandshakeError::PeerForeign,
         TlsCertificateError::InvalidPurpose | TlsCertificateError::InvalidPurposeContext { .. } => {
-            Refusal::PeerWrongPurpose
+            HandshakeError::PeerWrongPurpose
         }
         TlsCertificateError::NotValidForName | TlsCertificateError::NotValidForNameContext { .. } => {
-            Refusal::PeerAnotherHost
+            HandshakeError::PeerAnotherHost
         }
         TlsCertificateError::Other(other) => match other.0.downcast_ref::<CertificateError>() {
-            Some(ours) => Refusal::PeerCertificate(ours.to_string()),
-            None => Refusal::PeerCertificate(other.to_string()),
+            Some(ours) => HandshakeError::PeerCertificate(ours.to_string()),
+            None => HandshakeError::PeerCertificate(other.to_string()),
         },
-        other => Refusal::PeerCertificate(other.to_string()),
+        other => HandshakeError::PeerCertificate(other.to_string()),
     }
 }
 
-fn from_alert(alert: AlertDescription) -> Refusal {
+fn from_alert(alert: AlertDescription) -> HandshakeError {
     match alert {
-        AlertDescription::CertificateRequired => Refusal::RefusedWithoutCertificate,
-        AlertDescription::CertificateExpired => Refusal::RefusedTime,
-        AlertDescription::CertificateRevoked => Refusal::RefusedRevoked,
-        AlertDescription::UnknownCA | AlertDescription::DecryptError => Refusal::RefusedForeign,
-        AlertDescription::UnsupportedCertificate => Refusal::RefusedPurpose,
-        AlertDescription::ProtocolVersion => Refusal::RefusedVersion,
-        other => Refusal::Refused(format!("{other:?}")),
+        AlertDescription::CertificateRequired => HandshakeError::RefusedWithoutCertificate,
+        AlertDescription::CertificateExpired => HandshakeError::RefusedTime,
+        AlertDescription::CertificateRevoked => HandshakeError::RefusedRevoked,
+        AlertDescription::UnknownCA | AlertDescription::DecryptError => HandshakeError::RefusedForeign,
+        AlertDescription::UnsupportedCertificate => HandshakeError::RefusedPurpose,
+        AlertDescription::ProtocolVersion => HandshakeError::RefusedVersion,
+        other => HandshakeError::Refused(format!("{other:?}")),
     }
 }

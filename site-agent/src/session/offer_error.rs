@@ -9,17 +9,17 @@ use fedtwin_privacy::ledger::LedgerError;
 
 use crate::checked::NotOpen;
 use crate::closings::ClosingError;
-use crate::policy::Denied;
+use crate::policy::PolicyError;
 use crate::proposals::EnterError;
 use crate::reason::PublicReason;
 use crate::session::NotWhole;
 
 /// Why a study is refused.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum OfferError {
     /// The site's rules.
     #[error(transparent)]
-    Denied(#[from] Denied),
+    Denied(#[from] PolicyError),
     /// The site would hide among sites that it does not know.
     #[error(
         "the plan hides this site among others, one of which is {0}, whose identity key this site has not pinned"
@@ -94,7 +94,7 @@ pub enum Refusal {
     Storage(#[from] std::io::Error),
 }
 
-impl Refusal {
+impl OfferError {
     /// Says whether people at this site can mend what was in the way, a full disk or a cohort that nobody has checked:
     /// the same plan may be considered again then.
     pub(super) fn is_of_the_moment(&self) -> bool {

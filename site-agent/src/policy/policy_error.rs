@@ -5,7 +5,7 @@ use std::fmt;
 /// Why the policy refuses a plan: for people at the site. What others may know of it is the line alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("this site's policy {rule}; the plan asks for {asked}")]
-pub struct Denied {
+pub struct PolicyError {
     /// The plan's line that asks for too much.
     pub line: PlanLine,
     /// The rule, with this site's own limits and lists.

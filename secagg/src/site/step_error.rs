@@ -4,7 +4,7 @@ use fedtwin_plan::SiteName;
 
 /// A reason to refuse; the attempt is over for the site, and nothing that it kept can be opened any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum StepError {
     /// The coordinator left this site out of its own attempt.
     #[error("this site is not among the attempt's members")]
     NotAMember,
