@@ -1,6 +1,7 @@
 //! Numbers that cannot hold an impossible value: each type checks itself where it is read.
 
 use std::fmt;
+use std::num::{IntErrorKind, ParseIntError};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -15,10 +16,19 @@ pub struct Ratio {
     denominator: u32,
 }
 
-/// A text that is no ratio in (0, 1].
+/// Why a text is no ratio in (0, 1].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a ratio above 0 and at most 1, written like \"1/20\" or \"1\"")]
-pub struct NotARatio;
+pub enum NotARatio {
+    /// It is another number, or none.
+    #[error("expected a ratio above 0 and at most 1, written like \"1/20\" or \"1\"")]
+    OutOfRange,
+    /// It may be one, of larger integers than a ledger's entry holds.
+    #[error(
+        "expected a ratio of integers up to {max}: round it up to one of those, which costs no less",
+        max = u32::MAX
+    )]
+    TooFine,
+}
 
 impl Ratio {
     /// One: every patient in every step.
@@ -30,7 +40,7 @@ impl Ratio {
     /// Refuses zero and anything above one.
     pub fn new(numerator: u32, denominator: u32) -> Result<Self, NotARatio> {
         if numerator == 0 || numerator > denominator {
-            return Err(NotARatio);
+            return Err(NotARatio::OutOfRange);
         }
         Ok(Self { numerator, denominator })
     }
@@ -66,12 +76,19 @@ impl fmt::Display for Ratio {
     }
 }
 
+impl NotARatio {
+    #[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` takes")]
+    fn of(error: ParseIntError) -> Self {
+        if *error.kind() == IntErrorKind::PosOverflow { Self::TooFine } else { Self::OutOfRange }
+    }
+}
+
 impl FromStr for Ratio {
     type Err = NotARatio;
 
     fn from_str(text: &str) -> Result<Self, NotARatio> {
         let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
-        let parse = |part: &str| part.trim().parse().map_err(|_not_an_integer| NotARatio);
+        let parse = |part: &str| part.trim().parse().map_err(NotARatio::of);
         Self::new(parse(numerator)?, parse(denominator)?)
     }
 }
@@ -251,8 +268,11 @@ mod tests {
         for (text, expected) in [("1", "1"), ("1/20", "1/20"), ("3 / 3", "1"), ("8/171", "8/171")] {
             assert_eq!(text.parse::<Ratio>().unwrap().to_string(), expected);
         }
-        for bad in ["", "0", "0/3", "2", "4/3", "-1/2", "0.5", "1/0", "1/2/3", "4294967296/4294967297"] {
-            assert_eq!(bad.parse::<Ratio>(), Err(NotARatio), "{bad}");
+        for bad in ["", "0", "0/3", "2", "4/3", "-1/2", "0.5", "1/0", "1/2/3"] {
+            assert_eq!(bad.parse::<Ratio>(), Err(NotARatio::OutOfRange), "{bad}");
+        }
+        for fine in ["4294967296/4294967297", "1/10000000000"] {
+            assert_eq!(fine.parse::<Ratio>(), Err(NotARatio::TooFine), "{fine}");
         }
     }
 

@@ -29,16 +29,19 @@ impl Rate {
         if let Ok(ratio) = text.parse() {
             return Ok(Self(ratio));
         }
-        let number: f64 = text.trim().parse().map_err(|_not_a_number| NotARatio)?;
-        if !(RATE_MIN..=1.0).contains(&number) {
-            return Err(NotARatio);
+        let number: f64 = text.trim().parse().map_err(|_not_a_number| NotARatio::OutOfRange)?;
+        if !(number > 0.0 && number <= 1.0) {
+            return Err(NotARatio::OutOfRange);
+        }
+        if number < RATE_MIN {
+            return Err(NotARatio::TooFine);
         }
         // Display writes a decimal number without an exponent: at most 17 digits after at most ten zeros.
         let plain = number.to_string();
         let (whole, places) = plain.split_once('.').unwrap_or((&plain, ""));
         let exponent = u32::try_from(places.len()).unwrap_or(u32::MAX);
-        let denominator = 10_u128.checked_pow(exponent).ok_or(NotARatio)?;
-        let numerator = format!("{whole}{places}").parse().map_err(|_too_many_places| NotARatio)?;
+        let denominator = 10_u128.checked_pow(exponent).ok_or(NotARatio::TooFine)?;
+        let numerator = format!("{whole}{places}").parse().map_err(|_too_many_places| NotARatio::TooFine)?;
         let (numerator, denominator) = least_above(numerator, denominator);
         Ratio::new(numerator, denominator).map(Self)
     }
@@ -150,8 +153,11 @@ mod tests {
             assert!(numerator / denominator - rate <= 3e-10, "{found} is far above {rate}");
             rate *= 1.37;
         }
-        for bad in ["1e-10", "1.000001", "-0.1", "0"] {
-            assert!(bad.parse::<Rate>().is_err(), "{bad}");
+        for bad in ["1.000001", "-0.1", "0", "NaN"] {
+            assert_eq!(Rate::parse(bad).err(), Some(NotARatio::OutOfRange), "{bad}");
+        }
+        for fine in ["1e-10", "0.0000000001"] {
+            assert_eq!(Rate::parse(fine).err(), Some(NotARatio::TooFine), "{fine}");
         }
     }
 }

@@ -33,7 +33,7 @@ pub enum StepError {
         least: usize,
     },
     /// A site comes twice in a list.
-    #[error("{0} comes twice")]
+    #[error("site {0} comes twice in what the coordinator says, where each site has one place")]
     Twice(SiteName),
     /// A site that has no place in a message.
     #[error("{0} has no place in this message")]
