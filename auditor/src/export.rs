@@ -15,6 +15,8 @@ pub struct Exported {
     pub federation: FederationName,
     /// The site.
     pub site: SiteName,
+    /// Whether the signatures of the ledger's entries were verified.
+    pub verified: bool,
     /// The cohort.
     pub cohort: CohortName,
     /// The study; absent for all of the cohort.
@@ -106,6 +108,7 @@ fn of_cohort(
     Ok(Exported {
         federation: ledger.owner.federation.clone(),
         site: ledger.owner.site.clone(),
+        verified: ledger.verified.is_some(),
         cohort: report.cohort.clone(),
         study: study.cloned(),
         relation: "zero-out",

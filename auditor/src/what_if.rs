@@ -86,6 +86,8 @@ pub struct Alone {
 pub struct BudgetOutlook {
     /// The site.
     pub site: SiteName,
+    /// Whether the signatures of the ledger's entries were verified.
+    pub verified: bool,
     /// The cohort.
     pub cohort: CohortName,
     /// The purpose.
@@ -123,12 +125,8 @@ pub fn outlook(ledgers: &[CheckedLedger], asked: &Question) -> Result<Outlook, N
     for ledger in ledgers {
         let reports = ledger.state.report();
         let wanted = |report: &&CohortReport| asked.cohort.as_ref().is_none_or(|name| *name == report.cohort);
-        budgets.extend(
-            reports
-                .iter()
-                .filter(wanted)
-                .filter_map(|report| asked.budget(&ledger.owner.site, report, &event)),
-        );
+        budgets
+            .extend(reports.iter().filter(wanted).filter_map(|report| asked.budget(ledger, report, &event)));
     }
     if budgets.is_empty() && !ledgers.is_empty() {
         return Err(NoAnswer::NoBudget(asked.purpose, asked.cohort.clone()));
@@ -165,7 +163,12 @@ impl Question {
         Alone { delta, epsilons: epsilons(self.rounds), rounds_max }
     }
 
-    fn budget(&self, site: &SiteName, report: &CohortReport, event: &GaussianEvent) -> Option<BudgetOutlook> {
+    fn budget(
+        &self,
+        ledger: &CheckedLedger,
+        report: &CohortReport,
+        event: &GaussianEvent,
+    ) -> Option<BudgetOutlook> {
         let budget = report.budgets.iter().find(|budget| budget.purpose == self.purpose)?;
         let (kind, delta) = (budget.opened.kind, budget.opened.delta);
         let cost =
@@ -184,7 +187,8 @@ impl Question {
             [report.spent, report.reserved].map(|part| Cost { nano: part.nano, delta_ppm: part.delta_ppm });
         let with_all = used.into_iter().sum::<Cost>().plus(asked);
         Some(BudgetOutlook {
-            site: site.clone(),
+            site: ledger.owner.site.clone(),
+            verified: ledger.verified.is_some(),
             cohort: report.cohort.clone(),
             purpose: self.purpose,
             kind,

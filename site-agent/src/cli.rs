@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use fedtwin_certs::Role;
 use fedtwin_certs::folder::{self, Revocations};
+use fedtwin_daemon::output::Output;
 use fedtwin_daemon::{clock, config, shutdown};
 use fedtwin_trainer::NewTrainer;
 
@@ -103,15 +104,13 @@ pub async fn run(
             let new_trainer = new_trainer(&config, &base)?;
             agent::run(config, &base, credentials, new_trainer, stop).await
         }
-        Action::Budget(arguments) => budget_command::run(place, arguments, &mut std::io::stdout().lock()),
-        Action::Ledger(action) => ledger_command::run(place, action, &mut std::io::stdout().lock()),
-        Action::Study(action) => study_command::run(place, action, &mut std::io::stdout().lock()),
+        Action::Budget(arguments) => budget_command::run(place, arguments, &mut Output::stdout()),
+        Action::Ledger(action) => ledger_command::run(place, action, &mut Output::stdout()),
+        Action::Study(action) => study_command::run(place, action, &mut Output::stdout()),
         Action::Check => {
             place.note_waiver(clock::now())?;
             let new_trainer = new_trainer(&config, &base)?;
-            tokio::task::block_in_place(|| {
-                check_command::run(place, &new_trainer, &mut std::io::stdout().lock())
-            })
+            tokio::task::block_in_place(|| check_command::run(place, &new_trainer, &mut Output::stdout()))
         }
         Action::Audit(Audit::Attack(arguments)) => {
             place.note_waiver(clock::now())?;

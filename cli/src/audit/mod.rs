@@ -125,11 +125,11 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
             }
         },
         Command::Recompute(Recompute { sources, plan, json }) => {
-            let found = fedtwin_auditor::recompute::recompute(
-                &sources.load().await?,
-                &Plans::parse(&files::texts(&plan)?)?,
-            )?;
-            writeln!(out, "{}", if json { to_json(&found) } else { recompute::text(&found) })?;
+            let ledgers = sources.load().await?;
+            let plans = Plans::parse(&files::texts(&plan)?)?;
+            let found = fedtwin_auditor::recompute::recompute(&ledgers, &plans)?;
+            let text = || with_cautions(recompute::text(&found), &ledgers);
+            writeln!(out, "{}", if json { to_json(&found) } else { text() })?;
             return if found.findings.is_empty() {
                 Ok(())
             } else {
@@ -139,7 +139,7 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
         Command::WhatIf(asked) => {
             let ledgers = optional(&asked.sources).await?;
             let outlook = fedtwin_auditor::what_if::outlook(&ledgers, &asked.question())?;
-            if asked.json { to_json(&outlook) } else { what_if::text(&outlook) }
+            if asked.json { to_json(&outlook) } else { with_cautions(what_if::text(&outlook), &ledgers) }
         }
         Command::Report(asked) => {
             let reports = report::reports(&asked.sources.load().await?, &asked)?;
@@ -158,6 +158,11 @@ pub async fn run(command: Command, out: &mut impl Write) -> Result<(), AuditErro
 
 async fn optional(sources: &Sources) -> Result<Vec<CheckedLedger>, NoLedger> {
     if sources.is_empty() { Ok(Vec::new()) } else { sources.load().await }
+}
+
+/// Says below an answer of which ledgers it believes what nobody verified.
+fn with_cautions(answer: String, ledgers: &[CheckedLedger]) -> String {
+    ledgers.iter().filter_map(CheckedLedger::caution).fold(answer, |answer, caution| answer + "\n" + &caution)
 }
 
 fn to_json(answer: &impl Serialize) -> String {

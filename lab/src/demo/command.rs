@@ -58,12 +58,17 @@ pub async fn run(arguments: &Demo, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(out, "Hospitals' agents and a coordinator, as processes on this machine, over mutual TLS.")?;
     writeln!(
         out,
-        "Two studies at seven hospitals without noise (reference run, in folders and ledgers of its own):"
+        "{} studies at {} hospitals without noise (reference run, in folders and ledgers of its own):",
+        REFERENCE.len(),
+        hospitals(&REFERENCE)
     )?;
     let reference = stage.reference(&REFERENCE).await?;
     writeln!(
         out,
-        "Three studies at thirteen with noise that they share under secure aggregation, epsilon 1, then 8, on the same budgets:"
+        "{} studies at {} hospitals with noise that they share under secure aggregation, epsilon 1, then 8, on the \
+         same budgets:",
+        PRIVATE.len(),
+        hospitals(&PRIVATE)
     )?;
     let private = stage.private(&PRIVATE, &EPSILONS).await?;
     let mut figures = reference.rows();
@@ -80,6 +85,10 @@ pub async fn run(arguments: &Demo, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     writeln!(out, "\n=== side by side\n{}", side_by_side(&figures))?;
     finish(&stage, arguments, &[&reference, &private], &figures, out)
+}
+
+fn hospitals(cohorts: &[Cohort]) -> usize {
+    cohorts.iter().map(|cohort| cohort.sites().len()).sum()
 }
 
 fn finish(

@@ -14,12 +14,12 @@ mod tests;
 mod words;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use fedtwin_attack::report::{AttackReport, RecordsUsed};
 use fedtwin_cohort::CohortFile;
+use fedtwin_daemon::output::Output;
 use fedtwin_plan::{CohortName, Digest, Plan, text_file};
 use fedtwin_privacy::noise::NoiseSource;
 use fedtwin_privacy::random::SecureRandom;
@@ -83,7 +83,7 @@ pub fn attack(
     for file in [Some(&kept), arguments.json.as_ref()].into_iter().flatten() {
         fs::write(file, &json).with_context(|| format!("{} cannot be written", file.display()))?;
     }
-    words::write(&mut io::stdout().lock(), &report)?;
+    words::write(&mut Output::stdout(), &report)?;
     anyhow::ensure!(report.findings.is_empty(), "{}", report.findings.join("; "));
     Ok(())
 }

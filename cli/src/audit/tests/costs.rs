@@ -215,6 +215,22 @@ async fn exported_events_are_those_of_opened_blocks() {
     assert!(number(&json["epsilon"]) > 0.0 && (number(&json["delta"]) - 1e-3).abs() < 1e-18);
 }
 
+#[tokio::test]
+async fn whatever_is_computed_from_unverified_ledgers_says_so() {
+    let bench = Bench::with(BudgetKind::Gdp, Ratio::ONE);
+    let path = bench.ledger().display().to_string();
+    for asked in [&["recompute"][..], &["what-if", "--like", "risk", "--rounds", "1"]] {
+        let caution = "signatures of va are not verified";
+        let unverified = answer(&[asked, &[&path]].concat()).await.unwrap();
+        assert!(unverified.contains(caution), "{unverified}");
+        let verified = bench.ask(asked[0], &asked[1..]).await.unwrap();
+        assert!(!verified.contains(caution), "{verified}");
+    }
+    let exported: Value = serde_json::from_str(&answer(&["export", &path]).await.unwrap()).unwrap();
+    assert_eq!(exported["verified"], false);
+    assert_eq!(bench.json("export", &[]).await["verified"], true);
+}
+
 /// Asks Google's dp-accounting about an exported claim; nothing where there is no Python that has it.
 #[expect(clippy::print_stdout, reason = "what `cargo xtask test` counts")]
 fn dp_accounting(claim: &Value) -> Option<std::process::ExitStatus> {
