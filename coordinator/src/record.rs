@@ -63,7 +63,7 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         average: Option<Digest>,
         /// The next round's clip, where the plan's adapts.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "as_text")]
         clip: Option<Positive>,
     },
     /// The sites' noised counts of a model's scores were summed.
@@ -97,6 +97,31 @@ pub enum Record {
         /// The last reason.
         last: String,
     },
+}
+
+/// Entries hold no floating-point numbers, of which there is more than one text; the shortest decimal one gives the same
+/// bits back on each machine.
+mod as_text {
+    use fedtwin_plan::numbers::Positive;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+    pub(super) fn serialize<S: Serializer>(
+        number: &Option<Positive>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        number.map(|number| number.get().to_string()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Positive>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        let number = |text: String| text.parse::<f64>().map_err(D::Error::custom);
+        let number = text.map(number).transpose()?;
+        number.map(|number| number.try_into().map_err(D::Error::custom)).transpose()
+    }
 }
 
 /// A study as the log has it.

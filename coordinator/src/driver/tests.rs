@@ -116,6 +116,29 @@ impl Bench {
     }
 }
 
+#[test]
+fn a_clip_that_adapts_is_logged_to_the_last_bit() {
+    let bench = Bench::new();
+    let open = || LogFile::open(&bench.store().audit_log(), Box::new(bench.signer())).unwrap();
+    let clips = [0.1 + 0.2, 8.0, f64::MIN_POSITIVE, 1e300];
+    let closed = clips.map(|clip| Record::AttemptClosed {
+        study: id("adaptive"),
+        round: 1,
+        attempt: 1,
+        updates: BTreeMap::new(),
+        model: None,
+        average: None,
+        clip: Some(clip.try_into().unwrap()),
+    });
+    let (mut log, _) = open();
+    for record in &closed {
+        log.append(record, 1).unwrap();
+    }
+    drop(log);
+    let logged: Vec<Record> = open().1.into_iter().map(|entry| entry.body).collect();
+    assert_eq!(logged, closed);
+}
+
 fn ada() -> ResearcherName {
     "ada".parse().unwrap()
 }
