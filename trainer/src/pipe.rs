@@ -197,6 +197,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clip_leaves_the_pipe_as_it_went_in_to_the_last_bit() {
+        for number in 1..=1000 {
+            let clip = f64::from(number).sqrt().try_into().unwrap();
+            let request = Request::Sum { sampled: Vec::new(), slice_seed: 0, clip };
+            let mut bytes = Vec::new();
+            write_frame(&mut bytes, &request, &[]).unwrap();
+            let (read, _payload) = read_frame(&mut bytes.as_slice(), LIMITS).unwrap().unwrap();
+            assert_eq!(request, read, "the root of {number}");
+        }
+    }
+
+    #[test]
     fn broken_frames_are_errors() {
         let good = frame(b"abc");
         for length in 1..good.len() {
