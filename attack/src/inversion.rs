@@ -14,7 +14,7 @@ use crate::step::{AttackError, Chance, Contributions, Restricted, Step};
 /// A patient and the inputs that the model sees of it: what an attacker wants.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttackedPatient {
-    /// The patient.
+    /// Whose record it is.
     pub patient: PatientId,
     /// `[inputs]`: the record as the model sees it.
     pub inputs: Vec<f64>,

@@ -22,7 +22,7 @@ use crate::sampling::SamplingStatistics;
 pub struct AttackReport {
     /// The form of this report: 1.
     pub version: u32,
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// The digest of the plan's text.
     pub plan: Digest,
@@ -153,7 +153,7 @@ pub struct AttemptReport {
 pub struct MembershipReport {
     /// Shadow models, each for the plan with its noise and for the same without.
     pub models: u32,
-    /// The patients.
+    /// Patients whose membership was asked about.
     pub patients: u32,
     /// What the models' training costs by the accountant; absent for a plan without noise.
     pub claim: Option<ClaimedCost>,

@@ -22,9 +22,9 @@ pub enum Accountant {
 pub struct Priced {
     /// By which account, in words.
     pub accountant: String,
-    /// The delta.
+    /// The delta at which epsilon is stated, in (0, 1).
     pub delta: f64,
-    /// The epsilon.
+    /// What a patient loses at most, at `delta`; rounded up.
     pub epsilon: f64,
     /// What a neighbouring cohort is.
     pub relation: String,
@@ -35,11 +35,11 @@ pub struct Priced {
 pub struct Calibrated {
     /// By which account, in words.
     pub accountant: String,
-    /// The delta.
+    /// The delta at which epsilon is stated, in (0, 1).
     pub delta: f64,
     /// The epsilon that is reached.
     pub epsilon: f64,
-    /// The noise multiplier.
+    /// The noise's standard deviation over the clip, above 0.
     pub noise_multiplier: f64,
     /// What a neighbouring cohort is.
     pub relation: &'static str,

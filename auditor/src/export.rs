@@ -11,13 +11,13 @@ use crate::ledger::CheckedLedger;
 /// Events and their price, in the form that `examples/dp_accounting_check.py` reads.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Exported {
-    /// The federation.
+    /// The federation, by the name in its authority's certificate.
     pub federation: FederationName,
-    /// The site.
+    /// The site, by the name in its certificates.
     pub site: SiteName,
     /// Whether the signatures of the ledger's entries were verified.
     pub verified: bool,
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     pub cohort: CohortName,
     /// The study; absent for all of the cohort.
     pub study: Option<StudyId>,

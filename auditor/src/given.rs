@@ -3,8 +3,8 @@
 /// A text, with the name by which messages mean it: a file's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
-    /// The name.
+    /// What the file was called, for messages.
     pub name: String,
-    /// The text.
+    /// What stands in it.
     pub text: String,
 }

@@ -34,7 +34,7 @@ pub enum LedgerFileError {
     /// An entry is not as its writer left it.
     #[error("{file} is not as its site wrote it")]
     Bad {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// Which entry, and why.
         source: FirstBad,
@@ -42,7 +42,7 @@ pub enum LedgerFileError {
     /// An entry cannot be read.
     #[error("{file}: line {line} (entry {sequence}) is no ledger entry")]
     Unreadable {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// The line, from 1.
         line: u64,
@@ -54,7 +54,7 @@ pub enum LedgerFileError {
     /// An entry breaks a rule.
     #[error("{file}: line {line} (entry {sequence}) breaks a rule of the ledger")]
     Rule {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// The line, from 1.
         line: u64,

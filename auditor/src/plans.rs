@@ -18,7 +18,7 @@ pub enum NoPlan {
     /// No study ran it.
     #[error("{file} is a plan {digest} that no study in the ledgers ran")]
     Unknown {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// Its digest.
         digest: Digest,

@@ -48,7 +48,7 @@ pub enum NotProven {
     /// The ledger is shorter.
     #[error("{ledger} has {entries} entries, counted from 0, and no entry {entry}")]
     NoEntry {
-        /// The ledger.
+        /// The ledger, as its file was named.
         ledger: String,
         /// Its entries.
         entries: usize,

@@ -134,7 +134,7 @@ pub enum NotVerified {
     /// Another log is altered.
     #[error("{file} is not as its writer left it")]
     Bad {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// Which entry, and why.
         source: FirstBad,
@@ -142,7 +142,7 @@ pub enum NotVerified {
     /// No key is the site's.
     #[error("no key to verify {file} with: give --ca and --identity of its writer (site {site}), or --key")]
     NoKey {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// Whose ledger it is.
         site: SiteName,

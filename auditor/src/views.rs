@@ -48,7 +48,7 @@ pub enum OtherView {
     /// A note is about a ledger that was not given.
     #[error("{file} is a checkpoint of {origin:?}, and no such ledger was given")]
     OtherLog {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// Its first line.
         origin: String,
@@ -56,7 +56,7 @@ pub enum OtherView {
     /// No key is the site's.
     #[error("no key to verify {file} with: give --ca and --identity of {origin}'s site, or --key")]
     NoKey {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// What it is a checkpoint of.
         origin: String,
@@ -64,7 +64,7 @@ pub enum OtherView {
     /// A note is not the site's.
     #[error("{file} is not a checkpoint that the site signed")]
     NotSigned {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// Why.
         source: CheckpointError,
@@ -75,7 +75,7 @@ pub enum OtherView {
          entries {found} to {last} are missing"
     )]
     Shorter {
-        /// The ledger.
+        /// The ledger, as its file was named.
         ledger: String,
         /// Its entries.
         found: u64,
@@ -94,7 +94,7 @@ pub enum OtherView {
          ({file}{witnesses})"
     )]
     Forked {
-        /// The ledger.
+        /// The ledger, as its file was named.
         ledger: String,
         /// The entries of the checkpoint.
         signed: u64,

@@ -60,7 +60,7 @@ pub enum NoAnswer {
 /// What would be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outlook {
-    /// The rounds.
+    /// How many rounds more are asked about.
     pub rounds: u32,
     /// One round.
     pub event: GaussianEvent,
@@ -84,13 +84,13 @@ pub struct Alone {
 /// A budget that would pay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BudgetOutlook {
-    /// The site.
+    /// The site, by the name in its certificates.
     pub site: SiteName,
     /// Whether the signatures of the ledger's entries were verified.
     pub verified: bool,
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     pub cohort: CohortName,
-    /// The purpose.
+    /// Which budget pays: training's or the metrics'.
     pub purpose: Purpose,
     /// What the budget adds up.
     pub kind: BudgetKind,

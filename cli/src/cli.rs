@@ -162,7 +162,7 @@ struct StudyRun {
 
 #[derive(Debug, Args)]
 struct StudyWatch {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     study: StudyId,
     #[command(flatten)]
     address: AddressArguments,
@@ -173,7 +173,7 @@ struct StudyWatch {
 
 #[derive(Debug, Args)]
 struct StudyCancel {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     study: StudyId,
     #[command(flatten)]
     address: AddressArguments,

@@ -25,7 +25,7 @@ pub struct Revoke {
 /// A list that was written.
 #[derive(Debug)]
 pub struct Revoked {
-    /// The federation.
+    /// The federation, by the name in its authority's certificate.
     pub federation: FederationName,
     /// The list.
     pub list: RevocationList,

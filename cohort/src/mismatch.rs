@@ -45,7 +45,7 @@ pub enum Mismatch {
     /// A number here and a category there.
     #[error("column {feature:?}: the plan expects {plan}, the cohort has {cohort}")]
     Values {
-        /// The feature.
+        /// The feature's name, as the plan has it.
         feature: String,
         /// What the plan expects.
         plan: Values,
@@ -55,7 +55,7 @@ pub enum Mismatch {
     /// A number in another unit.
     #[error("column {feature:?}: the plan expects {plan:?}, the cohort has {cohort:?}")]
     Unit {
-        /// The feature.
+        /// The feature's name, as the plan has it.
         feature: String,
         /// The plan's unit.
         plan: String,
@@ -68,7 +68,7 @@ pub enum Mismatch {
         .plan[0], .plan[1], .cohort[0], .cohort[1]
     )]
     Range {
-        /// The feature.
+        /// The feature's name, as the plan has it.
         feature: String,
         /// The unit of both.
         unit: String,
@@ -82,7 +82,7 @@ pub enum Mismatch {
         "column {feature:?}: the cohort has category {cohort:?}, the plan expects one of {}", .plan.join(", ")
     )]
     Category {
-        /// The feature.
+        /// The feature's name, as the plan has it.
         feature: String,
         /// All of the plan.
         plan: Vec<String>,

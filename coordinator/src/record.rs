@@ -15,7 +15,7 @@ use crate::study::{Models, Progress};
 pub enum Record {
     /// A researcher opened a study.
     StudyOpened {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
         /// The plan's digest.
         plan: Digest,
@@ -26,9 +26,9 @@ pub enum Record {
     },
     /// A site answered the plan.
     SiteAnswered {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
-        /// The site.
+        /// The site, by the name in its certificates.
         site: SiteName,
         /// Its declared patients, where it accepted.
         patients: Option<u32>,
@@ -39,21 +39,21 @@ pub enum Record {
     /// An attempt began.
     #[serde(rename = "round-started")]
     AttemptStarted {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
-        /// The round.
+        /// The round, counted from 1.
         round: u32,
-        /// The attempt.
+        /// The attempt, counted from 1 over the whole study.
         attempt: u32,
     },
     /// An attempt closed.
     #[serde(rename = "round-closed")]
     AttemptClosed {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
-        /// The round.
+        /// The round, counted from 1.
         round: u32,
-        /// The attempt.
+        /// The attempt, counted from 1 over the whole study.
         attempt: u32,
         /// The updates in the new model, by site.
         updates: BTreeMap<SiteName, Digest>,
@@ -68,9 +68,9 @@ pub enum Record {
     },
     /// The sites' noised counts of a model's scores were summed.
     MetricsReleased {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
-        /// The round.
+        /// The round, counted from 1.
         round: u32,
         /// The attempt that made the model.
         attempt: u32,
@@ -81,7 +81,7 @@ pub enum Record {
     },
     /// A study ended.
     StudyClosed {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
         /// Why it failed, if it did.
         failure: Option<String>,

@@ -50,7 +50,7 @@ pub enum Misbehaviour {
     /// It accepts and refuses in turns.
     #[error("site {site} has changed its answer {changes} times; its last one counts")]
     ChangesItsAnswer {
-        /// The site.
+        /// The site, by the name in its certificates.
         site: SiteName,
         /// How often it was heard.
         changes: u32,
@@ -95,7 +95,7 @@ pub enum MovedOn {
     /// The attempt closed, or another one is open.
     #[error("attempt {attempt} of {study} is not open; the next invitation names the one that is")]
     AttemptNotOpen {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
         /// The attempt that the message is for.
         attempt: u32,

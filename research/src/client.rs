@@ -70,7 +70,7 @@ pub enum ClientError {
     /// The model cannot be stored.
     #[error("{file} cannot be written")]
     Storage {
-        /// The file.
+        /// The path that was tried.
         file: PathBuf,
         /// What the system said.
         source: io::Error,

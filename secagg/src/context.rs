@@ -11,7 +11,7 @@ use fedtwin_plan::{Digest, Plan, SiteName, StudyId, WireBits};
 pub struct Context {
     /// The signed plan.
     pub plan: Digest,
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// The round, from 1.
     pub round: u32,

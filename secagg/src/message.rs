@@ -13,7 +13,7 @@ use crate::shamir::Secret;
 /// A site's keys for one attempt, signed with its identity key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advert {
-    /// The site.
+    /// The site, by the name in its certificates.
     pub site: SiteName,
     /// The X25519 key that shares are sealed for.
     pub sealing: [u8; 32],
@@ -92,7 +92,7 @@ impl Partition {
 /// A site's signature over the partition that it was shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
-    /// The site.
+    /// The site, by the name in its certificates.
     pub site: SiteName,
     /// Its identity key's signature over the roster and the partition.
     pub signature: [u8; 64],

@@ -50,7 +50,7 @@ pub struct ArmDraft {
 /// What an arm came to.
 #[derive(Debug)]
 pub struct ArmOutcome {
-    /// The federation.
+    /// The federation, by the name in its authority's certificate.
     pub federation: FederationName,
     /// The studies, in the order of the drafts.
     pub studies: Vec<FinishedStudy>,

@@ -24,7 +24,7 @@ use crate::confinement::{Confinement, waived};
 /// The programs to run.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    /// The coordinator.
+    /// The path of `fedtwin-coordinator`.
     pub coordinator: PathBuf,
     /// The site agent.
     pub site: PathBuf,

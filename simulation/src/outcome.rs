@@ -15,7 +15,7 @@ use fedtwin_trainer::report::{Report, Scores};
 /// A study that ended.
 #[derive(Debug, Clone)]
 pub struct FinishedStudy {
-    /// The plan.
+    /// The plan, checked.
     pub plan: Plan,
     /// The final model.
     pub model: Digest,
@@ -34,7 +34,7 @@ pub struct FinishedStudy {
 /// What one site says of a study.
 #[derive(Debug, Clone)]
 pub struct SiteOutcome {
-    /// The site.
+    /// The site, by the name in its certificates.
     pub site: SiteName,
     /// Scores of the final model on its own test patients.
     pub report: Report,
@@ -49,7 +49,7 @@ pub struct SiteOutcome {
 pub struct LedgerOutcome {
     /// The file.
     pub path: PathBuf,
-    /// Its entries.
+    /// The number of entries in the site's ledger.
     pub entries: u64,
     /// The study's cohort: spent, reserved and left.
     pub cohort: CohortReport,

@@ -47,7 +47,7 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct Propose {
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     #[arg(long)]
     cohort: CohortName,
     /// What the budget is for.
@@ -68,7 +68,7 @@ struct Propose {
     /// Who proposes it.
     #[arg(long)]
     who: Remark,
-    /// Why.
+    /// Why, in the words of whoever decided.
     #[arg(long)]
     why: Remark,
     /// Print the code alone, for scripts.

@@ -21,11 +21,11 @@ use crate::{state_folder, whole_file};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Closing {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// Who closes it.
     pub who: Remark,
-    /// Why.
+    /// Why, in the words of whoever decided.
     pub why: Remark,
 }
 

@@ -24,7 +24,7 @@ pub struct Computation {
     pub key: AttemptKey,
     /// What is computed.
     pub purpose: Purpose,
-    /// The plan.
+    /// The plan, checked.
     pub plan: Plan,
     /// The cohort's declared size.
     pub patients: u32,

@@ -52,7 +52,7 @@ pub struct RekeyArguments {
     /// Who enters it.
     #[arg(long)]
     who: Remark,
-    /// Why.
+    /// Why, in the words of whoever decided.
     #[arg(long)]
     why: Remark,
 }

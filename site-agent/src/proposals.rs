@@ -31,7 +31,7 @@ use crate::{state_folder, whole_file};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proposal {
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     pub cohort: CohortName,
     /// What the budget is for.
     pub purpose: Purpose,
@@ -45,7 +45,7 @@ pub struct Proposal {
     pub delta: Delta,
     /// Who proposes it.
     pub who: Remark,
-    /// Why.
+    /// Why, in the words of whoever decided.
     pub why: Remark,
     /// When.
     pub time: Timestamp,
@@ -226,7 +226,7 @@ impl Proposals {
 /// A confirmed proposal that was dealt with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entered {
-    /// Its code.
+    /// What `budget confirm` asks for: it names the proposal and its digest.
     pub code: String,
     /// Why the ledger refused it; absent where it is in the ledger now.
     pub refused: Option<String>,

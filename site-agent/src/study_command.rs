@@ -23,12 +23,12 @@ pub enum StudyAction {
 /// A study to close.
 #[derive(Debug, Args)]
 pub struct Close {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     study: StudyId,
     /// Who closes it.
     #[arg(long)]
     who: Remark,
-    /// Why.
+    /// Why, in the words of whoever decided.
     #[arg(long)]
     why: Remark,
 }

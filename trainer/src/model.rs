@@ -79,7 +79,7 @@ pub enum TrainError {
     /// The agent sampled a patient beyond the cohort's declared size.
     #[error("patient {} was sampled, but the cohort declares {slots}", .patient.0)]
     UnknownPatient {
-        /// The patient.
+        /// Whose record it is; the identifier stays at the site.
         patient: PatientId,
         /// Declared training patients.
         slots: u32,
@@ -87,7 +87,7 @@ pub enum TrainError {
     /// The agent sampled a patient more than once.
     #[error("patient {} was sampled more than once", .patient.0)]
     RepeatedPatient {
-        /// The patient.
+        /// Whose record it is; the identifier stays at the site.
         patient: PatientId,
     },
     /// The cohort's records do not fit the plan.

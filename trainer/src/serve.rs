@@ -23,7 +23,7 @@ use crate::stand_in::StandIn;
 /// What a [`Request::Load`] asks for, with the plan checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Load {
-    /// The plan.
+    /// The plan, checked.
     pub plan: Plan,
     /// The site's cohort file.
     pub cohort_file: PathBuf,

@@ -112,7 +112,7 @@ pub enum TrainerError {
     /// The program cannot be started.
     #[error("cannot start the trainer {program}; is it installed beside the agent?")]
     Start {
-        /// The program.
+        /// The path of the program, as the configuration has it.
         program: String,
         /// What the system said.
         source: io::Error,

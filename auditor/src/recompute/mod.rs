@@ -36,9 +36,9 @@ pub struct Recomputed {
 /// One site's ledger.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LedgerAccount {
-    /// The federation.
+    /// The federation, by the name in its authority's certificate.
     pub federation: FederationName,
-    /// The site.
+    /// The site, by the name in its certificates.
     pub site: SiteName,
     /// Whether its signatures were verified.
     pub verified: bool,
@@ -51,7 +51,7 @@ pub struct LedgerAccount {
 /// What holds for a patient who is in all cohorts of a site, whatever was chosen after what.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Everything {
-    /// The epsilon.
+    /// What a patient loses at most, at `delta`; rounded up.
     pub epsilon: f64,
     /// The delta at which it holds.
     pub delta: f64,
@@ -72,7 +72,7 @@ pub enum Together {
 /// One cohort, over all purposes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CohortAccount {
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     pub cohort: CohortName,
     /// By the budget's kind; absent without a budget, or where nothing bounds a study.
     pub adaptive: Option<Adaptive>,
@@ -108,7 +108,7 @@ pub struct Adaptive {
 /// One study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StudyAccount {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// The digest of its plan.
     pub plan: Digest,
@@ -125,7 +125,7 @@ pub struct StudyAccount {
 /// What a study did for one purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ClaimAccount {
-    /// The purpose.
+    /// Which budget pays: training's or the metrics'.
     pub purpose: Purpose,
     /// What the ledger charged for opened blocks; absent for an unbounded claim.
     pub charged: Option<Cost>,

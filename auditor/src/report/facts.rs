@@ -15,13 +15,13 @@ use serde::Serialize;
 pub struct StudyFacts {
     /// The form of this report: 1.
     pub version: u32,
-    /// The federation.
+    /// The federation, by the name in its authority's certificate.
     pub federation: FederationName,
-    /// The site.
+    /// The site, by the name in its certificates.
     pub site: SiteName,
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     pub cohort: CohortName,
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// The digest of its plan.
     pub plan: Digest,
@@ -75,7 +75,7 @@ pub struct Promise {
 /// What is released for one purpose.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PurposeFacts {
-    /// The purpose.
+    /// Which budget pays: training's or the metrics'.
     pub purpose: Purpose,
     /// Why nothing bounds it, as the site's policy calls that; or what an attempt does.
     #[serde(flatten)]
@@ -133,7 +133,7 @@ pub struct ObserverFacts {
 /// A point of the curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CurvePoint {
-    /// The epsilon.
+    /// The epsilon at which the delta is asked for.
     pub epsilon: f64,
     /// The delta, rounded up.
     pub delta: f64,
@@ -153,7 +153,7 @@ pub struct TradeOff {
 /// Error rates of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Rates {
-    /// False positives.
+    /// The part of those who took no part that a test accuses, in [0, 1].
     pub false_positives: f64,
     /// True positives at most, rounded up.
     pub true_positives_max: f64,

@@ -51,7 +51,7 @@ pub enum NoReport {
     /// The attacks' report cannot be read.
     #[error("{file} is no report of attacks")]
     Attack {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// Why.
         source: serde_json::Error,
@@ -59,7 +59,7 @@ pub enum NoReport {
     /// The attacks' report has another form.
     #[error("{file} has the form {found}, expected {ATTACK_VERSION}: it is of another release")]
     AttackVersion {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// Its form.
         found: u32,
@@ -67,7 +67,7 @@ pub enum NoReport {
     /// A file is about another study.
     #[error("{file} is about a plan {digest} that none of the reported studies ran")]
     OtherPlan {
-        /// The file.
+        /// The file, as it was named when it was given.
         file: String,
         /// What it is about.
         digest: Digest,

@@ -130,7 +130,7 @@ pub enum FolderError {
     /// The disk says no.
     #[error("{file} cannot be read or written")]
     Io {
-        /// The file.
+        /// The path that was tried.
         file: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -144,7 +144,7 @@ pub enum FolderError {
     /// Not one PEM block of the expected kind.
     #[error("{file} does not hold exactly one PEM block \"{expected}\"")]
     NotPem {
-        /// The file.
+        /// The path that was tried.
         file: PathBuf,
         /// The expected label.
         expected: &'static str,
@@ -152,7 +152,7 @@ pub enum FolderError {
     /// Not a revocation list of the authority's.
     #[error("{file} is not accepted as a revocation list")]
     NotAList {
-        /// The file.
+        /// The path that was tried.
         file: PathBuf,
         /// Why.
         source: NotAList,
@@ -163,7 +163,7 @@ pub enum FolderError {
          the federation's operator"
     )]
     OlderList {
-        /// The file.
+        /// The path that was tried.
         file: PathBuf,
         /// Its number.
         number: u64,
@@ -178,7 +178,7 @@ pub enum FolderError {
     /// The files do not belong together.
     #[error("the credentials in {folder} cannot be used")]
     Credentials {
-        /// The folder.
+        /// The path that was tried.
         folder: PathBuf,
         /// Which file, and why.
         source: Box<CredentialsError>,
@@ -186,7 +186,7 @@ pub enum FolderError {
     /// The files do not belong together.
     #[error("the authority in {folder} cannot be used")]
     Authority {
-        /// The folder.
+        /// The path that was tried.
         folder: PathBuf,
         /// Which file, and why.
         source: LoadAuthorityError,
@@ -194,7 +194,7 @@ pub enum FolderError {
     /// Not an authority's certificate.
     #[error("{file} is not accepted")]
     Certificate {
-        /// The file.
+        /// The path that was tried.
         file: PathBuf,
         /// Why.
         source: CertificateError,

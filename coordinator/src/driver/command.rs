@@ -45,7 +45,7 @@ pub enum Command {
 /// A researcher's wish to open a study, with a verified plan.
 #[derive(Debug)]
 pub struct NewStudy {
-    /// The plan.
+    /// The plan, checked.
     pub plan: Plan,
     /// As it came.
     pub signed: SignedPlan,

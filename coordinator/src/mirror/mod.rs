@@ -102,7 +102,7 @@ pub enum MirrorError {
          coordinator takes of one site: its operator can allow more (policy.mirror_entries_max, mirror_bytes_max)"
     )]
     Full {
-        /// The site.
+        /// The site, by the name in its certificates.
         site: SiteName,
         /// The entries that are taken.
         entries: u64,
@@ -112,7 +112,7 @@ pub enum MirrorError {
     /// The coordinator's disk.
     #[error("storage: the mirror of {site} cannot be used")]
     Storage {
-        /// The site.
+        /// The site, by the name in its certificates.
         site: SiteName,
         /// Why.
         source: io::Error,

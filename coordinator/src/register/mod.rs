@@ -100,7 +100,7 @@ pub enum AccessError {
          plan names (study.readers), and by the sites of its audience"
     )]
     NoStudy {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
         /// Who called.
         caller: Identity,
@@ -108,7 +108,7 @@ pub enum AccessError {
     /// The caller sees no such model.
     #[error("there is no model {model} of a study for {caller}, or it is kept no more")]
     NoModel {
-        /// The model.
+        /// Its SHA-256.
         model: Digest,
         /// Who called.
         caller: Identity,

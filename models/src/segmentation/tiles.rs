@@ -9,7 +9,7 @@ use fedtwin_plan::record::VolumeRecord;
 /// A rectangle of one slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tile {
-    /// The slice.
+    /// The slice, counted from 0 in the patient's volume.
     pub slice: usize,
     /// Its first row.
     pub row: usize,

@@ -63,9 +63,9 @@ pub enum Protection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Owner {
-    /// The federation.
+    /// The federation, by the name in its authority's certificate.
     pub federation: FederationName,
-    /// The site.
+    /// The site, by the name in its certificates.
     pub site: SiteName,
 }
 
@@ -73,11 +73,11 @@ pub struct Owner {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudyReserved {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// The digest of the plan's signed bytes.
     pub plan: Digest,
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     pub cohort: CohortName,
     /// What it may do for each purpose, and what that costs.
     pub claims: BTreeMap<Purpose, Claim>,
@@ -103,7 +103,7 @@ pub struct Attempt(pub u32);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlockOpened {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// What it is for.
     pub purpose: Purpose,
@@ -121,11 +121,11 @@ pub struct BlockOpened {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttemptBegun {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// What it is for.
     pub purpose: Purpose,
-    /// The round.
+    /// The round, counted from 1.
     pub round: Round,
     /// The attempt at it.
     pub attempt: Attempt,
@@ -135,11 +135,11 @@ pub struct AttemptBegun {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Released {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// What it is for.
     pub purpose: Purpose,
-    /// The round.
+    /// The round, counted from 1.
     pub round: Round,
     /// The attempt at it.
     pub attempt: Attempt,
@@ -151,9 +151,9 @@ pub struct Released {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttemptRefused {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
-    /// The round.
+    /// The round, counted from 1.
     pub round: Round,
     /// The attempt at it.
     pub attempt: Attempt,
@@ -165,7 +165,7 @@ pub struct AttemptRefused {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudyClosed {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// How it ended.
     pub outcome: StudyEnd,
@@ -185,9 +185,9 @@ pub enum ClosedBy {
     Failures,
     /// A person at the site.
     Person {
-        /// Who.
+        /// Who decided, in their own words.
         who: Remark,
-        /// Why.
+        /// Why, in the words of whoever decided.
         why: Remark,
     },
 }
@@ -208,7 +208,7 @@ pub enum StudyEnd {
 pub struct KeyChanged {
     /// Who entered it.
     pub who: Remark,
-    /// Why.
+    /// Why, in the words of whoever decided.
     pub why: Remark,
 }
 
@@ -216,7 +216,7 @@ pub struct KeyChanged {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudyRefused {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// The digest of the plan's signed bytes.
     pub plan: Digest,

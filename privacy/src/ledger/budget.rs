@@ -135,7 +135,7 @@ impl fmt::Display for BudgetKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetOpened {
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     pub cohort: CohortName,
     /// What it is for.
     pub purpose: Purpose,
@@ -161,7 +161,7 @@ pub struct BudgetOpened {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetRaised {
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     pub cohort: CohortName,
     /// What the budget is for.
     pub purpose: Purpose,
@@ -181,7 +181,7 @@ pub struct Approval {
     pub proposed_by: Remark,
     /// Who confirmed it; may be the same person.
     pub confirmed_by: Remark,
-    /// Why.
+    /// Why, in the words of whoever decided.
     pub why: Remark,
 }
 

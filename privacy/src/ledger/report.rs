@@ -19,7 +19,7 @@ pub const CAP_AND_SPEND: &str = "The cap bounds everything together, whatever wa
 /// units of 1e-9 do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CohortReport {
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     pub cohort: CohortName,
     /// The budgets, by purpose; none if nobody opened one. All are of one kind, at one delta.
     pub budgets: Vec<BudgetReport>,
@@ -72,7 +72,7 @@ pub struct Amount {
 /// One study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StudyReport {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// The digest of its plan.
     pub plan: Digest,
@@ -111,7 +111,7 @@ pub enum Stage {
 /// What a study may do for one purpose.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClaimReport {
-    /// The purpose.
+    /// Which budget pays: training's or the metrics'.
     pub purpose: Purpose,
     /// The attempts, their blocks and what one attempt does, or that nothing bounds it.
     pub claim: Claim,

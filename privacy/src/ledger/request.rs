@@ -17,7 +17,7 @@ use crate::ledger::violation::Violation;
 /// A budget as a person states it: one to open, or a larger one in place of the open one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BudgetRequest {
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     pub cohort: CohortName,
     /// What it is for.
     pub purpose: Purpose,
@@ -36,11 +36,11 @@ pub struct BudgetRequest {
 /// A study as its plan states it: proposed, and nothing set aside yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StudyRequest {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// The digest of the plan's signed bytes.
     pub plan: Digest,
-    /// The cohort.
+    /// The cohort, by the name that plans and the site's configuration give it.
     pub cohort: CohortName,
     /// What it wants to do, by purpose; reserved together or not at all.
     pub claims: BTreeMap<Purpose, ClaimRequest>,

@@ -21,17 +21,17 @@ pub enum Violation {
     /// A budget is immutable.
     #[error("cohort {cohort} has a {purpose} budget already: it can only be raised")]
     BudgetExists {
-        /// The cohort.
+        /// The cohort, by the name that plans and the site's configuration give it.
         cohort: CohortName,
-        /// The purpose.
+        /// Which budget pays: training's or the metrics'.
         purpose: Purpose,
     },
     /// A raise raises, and nothing else.
     #[error("the {purpose} budget of cohort {cohort} is {} now: a raise has to be above that", to_units(*amount_nano))]
     NotARaise {
-        /// The cohort.
+        /// The cohort, by the name that plans and the site's configuration give it.
         cohort: CohortName,
-        /// The purpose.
+        /// Which budget pays: training's or the metrics'.
         purpose: Purpose,
         /// The amount now, in units of 1e-9.
         amount_nano: u64,
@@ -49,9 +49,9 @@ pub enum Violation {
         "cohort {cohort} has no {purpose} budget: a person at the site opens one with `fedtwin-site budget propose`"
     )]
     NoBudget {
-        /// The cohort.
+        /// The cohort, by the name that plans and the site's configuration give it.
         cohort: CohortName,
-        /// The purpose.
+        /// Which budget pays: training's or the metrics'.
         purpose: Purpose,
     },
     /// A study is reserved once.
@@ -81,9 +81,9 @@ pub enum Violation {
         "blocks of sampled steps may take {SLACK_PPM_MAX} millionths of the delta of cohort {cohort}, {left_ppm} are left and study {study} asks for {asked_ppm}"
     )]
     SlackUsed {
-        /// The cohort.
+        /// The cohort, by the name that plans and the site's configuration give it.
         cohort: CohortName,
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
         /// What it asks for, in parts per million of delta.
         asked_ppm: u32,
@@ -102,9 +102,9 @@ pub enum Violation {
     /// The study has no claim of this purpose.
     #[error("study {study} has reserved nothing for {purpose}")]
     NoSuchClaim {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
-        /// The purpose.
+        /// Which budget pays: training's or the metrics'.
         purpose: Purpose,
     },
     /// The study has ended.
@@ -127,17 +127,17 @@ pub enum Violation {
     /// Rounds and attempts only go up.
     #[error("round {round} attempt {attempt} is not after the last one that began")]
     Replayed {
-        /// The round.
+        /// The round, counted from 1.
         round: u32,
-        /// The attempt.
+        /// The attempt, counted from 1 over the whole study.
         attempt: u32,
     },
     /// Only the attempt that began last may release anything, and once.
     #[error("round {round} attempt {attempt} is not the one that began last, or released already")]
     NotBegun {
-        /// The round.
+        /// The round, counted from 1.
         round: u32,
-        /// The attempt.
+        /// The attempt, counted from 1 over the whole study.
         attempt: u32,
     },
     /// Too much was asked of the cohort for nothing.
@@ -148,7 +148,7 @@ pub enum Violation {
 /// By how much a study does not fit, in numbers for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortfall {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// The budget that it does not fit, as it was opened.
     pub budget: BudgetOpened,

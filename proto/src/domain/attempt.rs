@@ -12,7 +12,7 @@ use crate::wire;
 /// What names an attempt: stored bytes, charges and noise belong to exactly one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AttemptKey {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// The round, counted from 1.
     pub round: u32,
@@ -116,9 +116,9 @@ impl From<UpdateHeader> for wire::UpdateHeader {
 /// Tells that a site will send no update for an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptDeclined {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
-    /// The attempt.
+    /// The attempt, counted from 1 over the whole study.
     pub attempt: u32,
     /// Why, for people; holds nothing that depends on patients.
     pub reason: String,

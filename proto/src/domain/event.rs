@@ -23,7 +23,7 @@ pub struct StudyEvent {
 pub enum Event {
     /// A site accepted the plan, or refused it with a reason.
     SiteAnswered {
-        /// The site.
+        /// The site, by the name in its certificates.
         site: SiteName,
         /// Why it refused.
         refused: Option<String>,
@@ -39,14 +39,14 @@ pub enum Event {
     },
     /// A complete, verified update came.
     UpdateReceived {
-        /// The site.
+        /// The site, by the name in its certificates.
         site: SiteName,
         /// The update's length.
         bytes: u64,
     },
     /// A site sent something unusable, or said that it cannot take part in the attempt.
     SiteFailed {
-        /// The site.
+        /// The site, by the name in its certificates.
         site: SiteName,
         /// What happened.
         reason: String,

@@ -85,7 +85,7 @@ impl From<SignedPlan> for wire::SignedPlan {
 /// A site's answer to an offered plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanAnswer {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// Yes or no.
     pub answer: Answer,
@@ -138,7 +138,7 @@ impl From<PlanAnswer> for wire::PlanAnswer {
 /// A study has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StudyClosed {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// How.
     pub outcome: StudyOutcome,

@@ -19,7 +19,7 @@ pub enum StudyFileError {
     /// The disk says no.
     #[error("{file} cannot be {action}")]
     Io {
-        /// The file.
+        /// The path that was tried.
         file: PathBuf,
         /// Read or written.
         action: &'static str,

@@ -16,7 +16,7 @@ pub enum InitialModelError {
     /// The file cannot be read.
     #[error("{file} cannot be read")]
     Io {
-        /// The file.
+        /// The path that was tried.
         file: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -24,7 +24,7 @@ pub enum InitialModelError {
     /// The file is no model, or of another one.
     #[error("{file} is not a model of this plan")]
     Model {
-        /// The file.
+        /// The path that was tried.
         file: PathBuf,
         /// Why.
         source: TensorsError,

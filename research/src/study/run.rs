@@ -46,7 +46,7 @@ pub enum RunError {
     /// The initial model was not taken.
     #[error("the initial model of the study {study} was not taken")]
     NotGiven {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
         /// Why.
         source: ClientError,
@@ -54,7 +54,7 @@ pub enum RunError {
     /// The study was not opened.
     #[error("the study {study} was not opened")]
     NotOpened {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
         /// Why.
         source: ClientError,
@@ -62,7 +62,7 @@ pub enum RunError {
     /// The study was not ended.
     #[error("the study {study} was not cancelled")]
     NotCancelled {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
         /// Why.
         source: ClientError,
@@ -70,7 +70,7 @@ pub enum RunError {
     /// The study could not be followed to its end.
     #[error("the study {study} cannot be watched")]
     NotWatched {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
         /// Why.
         source: ClientError,
@@ -83,7 +83,7 @@ pub enum RunError {
     /// The study failed.
     #[error("the study {study} failed: {reason}{refusals}")]
     Failed {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
         /// Why, as the coordinator says.
         reason: String,
@@ -93,7 +93,7 @@ pub enum RunError {
     /// The model was not downloaded.
     #[error("the study {study} is finished, but its model {model} was not downloaded")]
     NoModel {
-        /// The study.
+        /// The study, by its plan's `study.id`.
         study: StudyId,
         /// The model.
         model: Digest,

@@ -14,7 +14,7 @@ use crate::outcome::{FinishedStudy, SiteOutcome};
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// Who trained, and whether each site's own intercept is in.
     pub arm: ArmName,
@@ -83,7 +83,7 @@ impl ArmName {
 /// Where figures belong.
 #[derive(Debug, Clone)]
 pub struct Label {
-    /// The study.
+    /// The study, by its plan's `study.id`.
     pub study: StudyId,
     /// The privacy mode.
     pub privacy: &'static str,

@@ -90,7 +90,7 @@ pub struct Session {
 /// A study that this site takes part in.
 #[derive(Debug, Clone)]
 pub struct Accepted {
-    /// The plan.
+    /// The plan, checked.
     pub plan: Plan,
     /// The cohort's declared size.
     pub patients: u32,
