@@ -82,7 +82,7 @@ impl Closings {
                 }
                 Err(error) => tracing::error!(path = %path.display(), %error, "a closing cannot be read"),
                 Ok(Closing { study, who, why }) => {
-                    match ledger.close(&study, (StudyEnd::Aborted, ClosedBy::Person { who, why }), now) {
+                    match ledger.close(&study, StudyEnd::Aborted, ClosedBy::Person { who, why }, now) {
                         Ok(()) => closed.push(study),
                         Err(LedgerError::Refused(violation)) => {
                             tracing::warn!(%study, %violation, "a closing was not needed");

@@ -12,7 +12,7 @@ use fedtwin_audit_log::key_change::Old;
 use fedtwin_certs::{LogSigner, folder};
 use fedtwin_daemon::clock;
 use fedtwin_privacy::ledger::Remark;
-use fedtwin_privacy::ledger::body::KeyChanged;
+use fedtwin_privacy::ledger::body::{KeyChanged, MirrorConfirmed};
 use fedtwin_privacy::ledger::rekey::UnderOldKey;
 
 use crate::budget_command::Place;
@@ -65,7 +65,8 @@ pub fn run(place: Place<'_>, action: LedgerAction, out: &mut dyn Write) -> anyho
     let RekeyArguments { old, lost, who, why } = match action {
         LedgerAction::Rekey(arguments) => arguments,
         LedgerAction::ConfirmMirror { entries, who, why } => {
-            return confirm_mirror(place, entries, (who, why), out);
+            let confirmed = MirrorConfirmed { held: entries, confirmed_by: who, why };
+            return confirm_mirror(place, confirmed, out);
         }
     };
     let statement = KeyChanged { who, why };
@@ -118,13 +119,8 @@ fn rekey(place: Place<'_>, old: Old<'_>, statement: KeyChanged, out: &mut dyn Wr
     Ok(())
 }
 
-fn confirm_mirror(
-    place: Place<'_>,
-    entries: u64,
-    remarks: (Remark, Remark),
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
-    let (path, now) = (ledger_path(&place.state()), clock::now());
+fn confirm_mirror(place: Place<'_>, confirmed: MirrorConfirmed, out: &mut dyn Write) -> anyhow::Result<()> {
+    let (path, now, entries) = (ledger_path(&place.state()), clock::now(), confirmed.held);
     anyhow::ensure!(path.exists(), "there is no ledger {}: nothing was ever acknowledged", path.display());
     let ledger = place.open_ledger(now)?;
     let mut ledger =
@@ -134,7 +130,7 @@ fn confirm_mirror(
         entries < all,
         "the ledger has {all} entries, a coordinator with {entries} of them has forgotten none"
     );
-    ledger.confirm_mirror(entries, remarks, now)?;
+    ledger.confirm_mirror(confirmed, now)?;
     Ok(writeln!(
         out,
         "entry {all}: a coordinator that has {entries} entries of this ledger is believed when the agent starts"

@@ -16,7 +16,7 @@ use crate::words;
 
 impl Driver {
     pub(super) fn insert(&mut self, id: StudyId, study: Study) {
-        let running = Running { study: Some(study), feed: Feed::default() };
+        let running = Running { study, feed: Feed::default() };
         self.studies.insert(id, running);
     }
 
@@ -29,12 +29,11 @@ impl Driver {
 
     /// Steps one study and performs what it asks for; returns why the input was refused, if it was.
     pub(super) fn feed(&mut self, id: &StudyId, input: Input) -> Result<Option<StudyError>, LogError> {
-        let Some(running) = self.studies.get_mut(id) else {
+        let Some(Running { study, feed }) = self.studies.remove(id) else {
             return Ok(Some(MovedOn::StudyOver(id.clone()).into()));
         };
-        let study = running.study.take().expect("a study is in its place between two inputs");
         let (study, effects) = study.step(input, clock::steady());
-        running.study = Some(study);
+        self.studies.insert(id.clone(), Running { study, feed });
         let refusal = self.perform(id, effects)?;
         self.retire_if_over(id);
         Ok(refusal)
@@ -116,11 +115,8 @@ impl Driver {
     }
 
     fn aggregate(&mut self, id: &StudyId, job: Job) {
-        let running = &self.studies[id];
-        let study = running.study.as_ref();
         // `feed` puts the study back before its effects are performed.
-        let plan = study.expect("a study is in its place while its effects are performed").plan();
-        let job = Aggregation::new(plan, job);
+        let job = Aggregation::new(self.studies[id].study.plan(), job);
         let (store, id) = (self.store.clone(), id.clone());
         self.jobs.spawn_blocking(move || {
             let result = jobs::caught("aggregating", || aggregate(&job, &store)).map(|result| {

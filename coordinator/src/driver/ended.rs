@@ -41,7 +41,7 @@ impl EndedStudies {
 impl Driver {
     /// Lets a study go that is over, but for what may be asked of it.
     pub(super) fn retire_if_over(&mut self, id: &StudyId) {
-        let study = self.studies.get(id).and_then(|running| running.study.as_ref());
+        let study = self.studies.get(id).map(|running| &running.study);
         let Some(outcome) = study.and_then(|study| study.outcome().cloned()) else {
             return;
         };

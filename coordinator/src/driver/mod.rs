@@ -58,7 +58,7 @@ pub struct Driver {
 }
 
 struct Running {
-    study: Option<Study>,
+    study: Study,
     feed: Feed,
 }
 
@@ -139,7 +139,7 @@ impl Driver {
     }
 
     fn until_deadline(&self) -> Duration {
-        let studies = self.studies.values().filter_map(|running| running.study.as_ref());
+        let studies = self.studies.values().map(|running| &running.study);
         let deadlines = studies.filter_map(Study::deadline).chain([self.housekeeping]);
         deadlines.min().map_or(HOUSEKEEPING, |deadline| deadline.since(clock::steady()))
     }
@@ -259,7 +259,7 @@ impl Driver {
     /// Only a site whose update the open attempt wants may fill the disk with it.
     fn expected_bytes(&self, caller: &Identity, key: &AttemptKey) -> Result<u64, CommandError> {
         self.register.authorize(caller, Call::SendUpdate, &key.study)?;
-        let study = self.studies.get(&key.study).and_then(|running| running.study.as_ref());
+        let study = self.studies.get(&key.study).map(|running| &running.study);
         let site = caller.site();
         match study.zip(site) {
             Some((study, site)) if study.awaits(&site, key) => Ok(study.plan().update_bytes()),

@@ -219,17 +219,12 @@ impl Ledger {
         )
     }
 
-    /// Logs a person's word that the coordinator's copy of this ledger has `held` entries, and why.
+    /// Logs a person's word of how many entries the coordinator's copy of this ledger has, and why.
     ///
     /// # Errors
     /// Fails when the disk does.
-    pub fn confirm_mirror(
-        &mut self,
-        held: u64,
-        (confirmed_by, why): (Remark, Remark),
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        self.append(&Body::MirrorConfirmed(MirrorConfirmed { held, confirmed_by, why }), now)
+    pub fn confirm_mirror(&mut self, confirmed: MirrorConfirmed, now: Timestamp) -> Result<(), LedgerError> {
+        self.append(&Body::MirrorConfirmed(confirmed), now)
     }
 
     /// Returns the reservation of a study that is running, as after a restart.
@@ -329,7 +324,8 @@ impl Ledger {
     pub fn close(
         &mut self,
         study: &StudyId,
-        (outcome, by): (StudyEnd, ClosedBy),
+        outcome: StudyEnd,
+        by: ClosedBy,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let refunded = self.state.running(study)?.unspent();

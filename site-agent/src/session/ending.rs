@@ -21,7 +21,7 @@ impl Session {
         // There is room for another: what was refused for that is considered anew.
         self.refused.clear();
         let outcome = if committed { StudyEnd::Committed } else { StudyEnd::Aborted };
-        self.ledger.close(study, (outcome, ClosedBy::Coordinator), now)
+        self.ledger.close(study, outcome, ClosedBy::Coordinator, now)
     }
 
     /// Returns the studies that have something set aside here, of which the coordinator is asked whether they are over.
@@ -48,7 +48,7 @@ impl Session {
         if self.check_standing().is_err() {
             return Ok(());
         }
-        self.ledger.close(study, (StudyEnd::Aborted, ClosedBy::Failures), now)
+        self.ledger.close(study, StudyEnd::Aborted, ClosedBy::Failures, now)
     }
 
     /// Closes the studies that people at the site want closed, while this agent holds the ledger. What reads data at

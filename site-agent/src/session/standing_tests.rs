@@ -8,6 +8,7 @@ use std::sync::Arc;
 use fedtwin_audit_log::merkle::Frontier;
 use fedtwin_audit_log::{Checkpoint, LeafHash};
 use fedtwin_certs::LogSigner;
+use fedtwin_privacy::ledger::body::MirrorConfirmed;
 use fedtwin_proto::domain::MirrorState;
 
 use super::standing::Forgotten;
@@ -93,7 +94,9 @@ fn a_person_confirms_a_shorter_memory_once_with_who_and_why() {
     let mut session = site.open();
     release(&site, &mut session);
     let person = |words: &str| words.parse().unwrap();
-    session.ledger.confirm_mirror(2, (person("Bob"), person("the coordinator was restored")), NOW).unwrap();
+    let why = person("the coordinator was restored");
+    let confirmed = MirrorConfirmed { held: 2, confirmed_by: person("Bob"), why };
+    session.ledger.confirm_mirror(confirmed, NOW).unwrap();
     drop(session);
     let mut session = site.try_open("").unwrap();
     assert_eq!(forgotten(recollect(&mut session, 1, &[])).acknowledged, 2, "not less than that");

@@ -115,7 +115,7 @@ fn blocks_of_sampled_steps_take_a_share_of_delta() {
     let all = ledger.reserve(&request("b", "heart", 5, 3), NOW).unwrap().terms().total();
     assert_eq!(all.delta_ppm, 0);
     assert!(reserved.nano <= all.nano, "sampling never costs more");
-    ledger.close(&"a".parse().unwrap(), ABORTED, NOW).unwrap();
+    ledger.close(&"a".parse().unwrap(), StudyEnd::Aborted, ClosedBy::Coordinator, NOW).unwrap();
     assert_eq!(ledger.state().report()[0].reserved.delta_ppm, 0, "blocks that never started give it back");
 }
 

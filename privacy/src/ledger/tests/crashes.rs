@@ -13,7 +13,7 @@ fn operations() -> Vec<Operation> {
         |ledger, grant| *grant = Some(ledger.begin(&study(), Purpose::Training, key(0, 0), NOW).unwrap()),
         |ledger, grant| drop(ledger.record(grant.as_ref().unwrap(), Digest::of(b"0"), NOW).unwrap()),
         |ledger, grant| *grant = Some(ledger.begin(&study(), Purpose::Training, key(1, 1), NOW).unwrap()),
-        |ledger, _| ledger.close(&study(), ABORTED, NOW).unwrap(),
+        |ledger, _| ledger.close(&study(), StudyEnd::Aborted, ClosedBy::Coordinator, NOW).unwrap(),
     ]
 }
 

@@ -34,7 +34,7 @@ fn a_new_key_keeps_the_history_and_what_was_spent() {
 
     let mut ledger = rekey(&path, Old::Signs(&signer(5)), 6).unwrap();
     assert_eq!(ledger.state().report(), spent);
-    ledger.close(&"a".parse().unwrap(), (StudyEnd::Committed, ClosedBy::Coordinator), NOW).unwrap();
+    ledger.close(&"a".parse().unwrap(), StudyEnd::Committed, ClosedBy::Coordinator, NOW).unwrap();
     let after = checkpoint(&ledger, 6);
     assert_eq!((compare(ledger.leaves(), &before), compare(ledger.leaves(), &after)), (Ok(()), Ok(())));
     assert_eq!(ledger.keys(), [Signer::public_key(&signer(5)), Signer::public_key(&signer(6))]);

@@ -93,9 +93,6 @@ fn key(round: u32, attempt: u32) -> (Round, Attempt) {
     (Round(round), Attempt(attempt))
 }
 
-const ABORTED: (StudyEnd, ClosedBy) = (StudyEnd::Aborted, ClosedBy::Coordinator);
-const COMMITTED: (StudyEnd, ClosedBy) = (StudyEnd::Committed, ClosedBy::Coordinator);
-
 struct Site {
     _folder: tempfile::TempDir,
     path: PathBuf,

@@ -58,7 +58,9 @@ fn perform(ledger: &mut Ledger, operation: &Operation, held: &mut Held) {
             let recorded = ledger.record(grant, Digest::of(b"r"), NOW).is_ok();
             held.failed[usize::from(study)] -= u32::from(recorded);
         }
-        Operation::Close { study } => drop(ledger.close(&name(study), COMMITTED, NOW)),
+        Operation::Close { study } => {
+            drop(ledger.close(&name(study), StudyEnd::Committed, ClosedBy::Coordinator, NOW))
+        }
         Operation::Reopen => {}
     }
 }

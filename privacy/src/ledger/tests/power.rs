@@ -169,7 +169,7 @@ fn work(ledger: &mut Ledger, outside: &mut Outside) -> Result<(), LedgerError> {
                 outside.sent.push((study.clone(), purpose, receipt.key(), receipt.digest()));
             }
         }
-        ledger.close(&study, COMMITTED, NOW)?;
+        ledger.close(&study, StudyEnd::Committed, ClosedBy::Coordinator, NOW)?;
     }
 }
 

@@ -22,7 +22,7 @@ fn a_study_runs_from_reservation_to_refund() {
     let report = ledger.state().report().remove(0);
     assert_eq!((report.spent.nano, report.reserved.nano), (total / 5 * 2, total / 5 * 3));
     assert_eq!(report.left.nano, before.left.nano - total);
-    ledger.close(&"a".parse().unwrap(), ABORTED, NOW).unwrap();
+    ledger.close(&"a".parse().unwrap(), StudyEnd::Aborted, ClosedBy::Coordinator, NOW).unwrap();
     let after = ledger.state().report().remove(0);
     assert_eq!((after.spent.nano, after.reserved.nano), (total / 5 * 2, 0));
     assert_eq!(after.left.nano, before.left.nano - total / 5 * 2);
@@ -119,7 +119,7 @@ fn an_unbounded_study_marks_its_cohort_for_ever() {
     let Site { mut ledger, path, _folder } = site(2.0);
     ledger.reserve(&unbounded("a", "lungs"), NOW).unwrap();
     let since = ledger.state().entries() - 1;
-    ledger.close(&"a".parse().unwrap(), COMMITTED, NOW).unwrap();
+    ledger.close(&"a".parse().unwrap(), StudyEnd::Committed, ClosedBy::Coordinator, NOW).unwrap();
     ledger.reserve(&unbounded("b", "lungs"), NOW).unwrap();
     drop(ledger);
     let report = open(&path).unwrap().state().report();
@@ -256,7 +256,7 @@ fn a_study_is_reserved_then_running_then_over() {
     let grant = ledger.begin(&study, Purpose::Training, key(1, 1), NOW).unwrap();
     ledger.record(&grant, Digest::of(b"1"), NOW).unwrap();
     assert_eq!(stage(&ledger), Stage::Running);
-    ledger.close(&study, ABORTED, NOW).unwrap();
+    ledger.close(&study, StudyEnd::Aborted, ClosedBy::Coordinator, NOW).unwrap();
     assert_eq!(stage(&ledger), Stage::Aborted);
     let study = ledger.state().report().remove(0).studies.remove(0);
     let block = study.claims[0].blocks[0];
