@@ -107,7 +107,7 @@ pub enum Effect {
     Reject(SiteName, StudyError),
     /// An invited site will send no update, and says why.
     Decline(SiteName, String),
-    /// Find the sum's masks, which may take its time, and give them to [`Input::Unmasking`].
+    /// Find the sum's masks, which may take its time, and give them to [`Input::Opened`].
     Open(Box<Reconstruction>),
     /// Secure aggregation opened nothing, and why.
     Fail(String),

@@ -119,7 +119,7 @@ pub enum Effect {
     Accept,
     /// What was just given does not count.
     Reject(StudyError),
-    /// Find the masks of an attempt's sum, off the driver's task, for [`Input::Unmasking`].
+    /// Find the masks of an attempt's sum, off the driver's task, for [`Input::Opened`].
     Open(u32, Box<Reconstruction>),
     /// Make the next global model of these updates.
     Aggregate(Job),
