@@ -5,6 +5,8 @@ use std::sync::Arc;
 use fedtwin_plan::FederationName;
 use fedtwin_plan::names::NotAName;
 use fedtwin_plan::time::Timestamp;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use x509_parser::asn1_rs::{Oid, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ExtendedKeyUsage, GeneralName};
@@ -294,9 +296,10 @@ pub enum CertificateError {
 
 /// Writes a moment for people, in UTC.
 pub(crate) fn date_time(moment: Timestamp) -> String {
-    let ms = i64::try_from(moment.0).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(ms)
-        .map_or_else(|_beyond_9999| "the far future".to_owned(), |t| t.to_string())
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(moment.0) * 1_000_000)
+        .ok()
+        .and_then(|moment| moment.format(&Rfc3339).ok())
+        .unwrap_or_else(|| "the far future".to_owned())
 }
 
 fn parse_x509(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
