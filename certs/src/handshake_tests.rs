@@ -9,11 +9,8 @@ use rcgen::{
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::time_provider::TimeProvider;
-use rustls::version::{TLS12, TLS13};
-use rustls::{
-    ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig, ServerConnection,
-    SupportedProtocolVersion,
-};
+use rustls::version::TLS13;
+use rustls::{ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig, ServerConnection};
 
 use crate::{Authority, CertificateTerms, Credentials, HandshakeError, HolderName, Role, tls};
 
@@ -56,16 +53,12 @@ fn client(authority: &Authority, role: Role) -> ClientConfig {
 }
 
 /// A client that trusts the authority, made without this crate.
-fn bare_client(
-    authority: &Authority,
-    shown: Option<(Vec<u8>, Vec<u8>)>,
-    version: &'static SupportedProtocolVersion,
-) -> ClientConfig {
+fn bare_client(authority: &Authority, shown: Option<(Vec<u8>, Vec<u8>)>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate().as_der().into()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
-        ClientConfig::builder_with_details(provider, at(NOW)).with_protocol_versions(&[version]).unwrap();
+        ClientConfig::builder_with_details(provider, at(NOW)).with_protocol_versions(&[&TLS13]).unwrap();
     let builder = builder.with_root_certificates(roots);
     match shown {
         Some((certificate, key)) => {
@@ -156,7 +149,7 @@ fn every_role_of_the_federation_gets_through() {
 #[test]
 fn a_client_without_a_certificate_is_refused() {
     let heart = authority("heart");
-    let outcome = shake(bare_client(&heart, None, &TLS13), server(&heart));
+    let outcome = shake(bare_client(&heart, None), server(&heart));
     assert_eq!(
         outcome,
         both(HandshakeError::RefusedWithoutCertificate, HandshakeError::PeerWithoutCertificate)
@@ -169,7 +162,7 @@ fn an_expired_client_is_refused() {
     let long_lived = |role, time| {
         let credentials = issue(&heart, role);
         let shown = (credentials.tls_der().to_vec(), credentials.tls_key().as_pkcs8().to_vec());
-        let client = bare_client(&heart, Some(shown), &TLS13);
+        let client = bare_client(&heart, Some(shown));
         let mut server = server(&heart);
         server.time_provider = at(time);
         shake(client, server)
@@ -201,7 +194,7 @@ fn a_foreign_client_is_refused_even_under_the_same_federation_name() {
         let credentials = issue(&other, Role::Site);
         let shown = (credentials.tls_der().to_vec(), credentials.tls_key().as_pkcs8().to_vec());
         // It trusts the right authority, so that its own certificate is what fails.
-        let outcome = shake(bare_client(&heart, Some(shown), &TLS13), server(&heart));
+        let outcome = shake(bare_client(&heart, Some(shown)), server(&heart));
         assert_eq!(outcome, both(HandshakeError::RefusedForeign, HandshakeError::PeerForeign));
     }
 }
@@ -218,18 +211,8 @@ fn an_identity_certificate_opens_no_connection() {
     let heart = authority("heart");
     let credentials = issue(&heart, Role::Site);
     let shown = (credentials.identity_der().to_vec(), credentials.identity_key().as_pkcs8().to_vec());
-    let outcome = shake(bare_client(&heart, Some(shown), &TLS13), server(&heart));
+    let outcome = shake(bare_client(&heart, Some(shown)), server(&heart));
     assert_eq!(outcome, both(HandshakeError::RefusedPurpose, HandshakeError::PeerWrongPurpose));
-}
-
-#[test]
-fn nothing_older_than_tls_1_3_is_accepted() {
-    let heart = authority("heart");
-    let credentials = issue(&heart, Role::Site);
-    let shown = (credentials.tls_der().to_vec(), credentials.tls_key().as_pkcs8().to_vec());
-    let outcome = shake(bare_client(&heart, Some(shown), &TLS12), server(&heart));
-    assert_eq!(outcome.server, Some(HandshakeError::PeerTooOld));
-    assert_eq!(outcome.client, Some(HandshakeError::RefusedVersion));
 }
 
 #[test]
@@ -242,7 +225,7 @@ fn a_certificate_must_carry_exactly_one_name_of_this_federation() {
         &["spiffe://heart/admin/va"],
     ] {
         let shown = odd_certificate(&heart, uris);
-        let outcome = shake(bare_client(&heart, Some(shown), &TLS13), server(&heart));
+        let outcome = shake(bare_client(&heart, Some(shown)), server(&heart));
         assert!(matches!(outcome.server, Some(HandshakeError::PeerCertificate(_))), "{uris:?}: {outcome:?}");
     }
 }

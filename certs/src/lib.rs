@@ -23,6 +23,8 @@ pub mod tls;
 #[cfg(test)]
 mod handshake_tests;
 #[cfg(test)]
+mod old_tls_tests;
+#[cfg(test)]
 mod revocation_tests;
 
 pub use authority::{Authority, CertificateTerms};

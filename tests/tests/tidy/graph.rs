@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use cargo_metadata::{DependencyKind, MetadataCommand};
+use serde::Deserialize;
 
 use crate::source::root;
 
@@ -17,21 +17,25 @@ pub(crate) struct Graph {
 impl Graph {
     /// Asks cargo about this workspace, on the platform that runs the tests.
     pub(crate) fn of_the_workspace() -> Self {
-        let metadata = MetadataCommand::new()
-            .manifest_path(root().join("Cargo.toml"))
-            .other_options(["--filter-platform".to_owned(), host()])
-            .exec()
-            .expect("cargo describes the workspace");
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version", "1", "--filter-platform", &host(), "--manifest-path"])
+            .arg(root().join("Cargo.toml"))
+            .output()
+            .expect("cargo built this test");
+        let metadata: Metadata = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!("cargo does not describe the workspace: {error}\n{}", String::from_utf8_lossy(&output.stderr))
+        });
         let names: BTreeMap<_, _> =
-            metadata.packages.iter().map(|package| (&package.id, package.name.to_string())).collect();
+            metadata.packages.iter().map(|package| (&package.id, package.name.clone())).collect();
         let mut graph = Self {
             members: metadata.workspace_members.iter().map(|id| names[id].clone()).collect(),
             ..Self::default()
         };
-        for node in metadata.resolve.expect("cargo resolves the workspace").nodes {
+        for node in &metadata.resolve.nodes {
             let links = graph.links.entry(names[&node.id].clone()).or_default();
+            // Normal dependencies have no kind; the others are `dev` and `build`.
             let normal = node.deps.iter().filter(|dependency| {
-                dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal)
+                dependency.dep_kinds.iter().any(|dep_kind| dep_kind.kind.is_none())
             });
             links.extend(normal.map(|dependency| names[&dependency.pkg].clone()));
         }
@@ -65,6 +69,42 @@ impl Graph {
         }
         closure
     }
+}
+
+/// What `cargo metadata --format-version 1` prints, as far as it is read.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    workspace_members: Vec<String>,
+    resolve: Resolve,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    id: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Resolve {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    deps: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    pkg: String,
+    dep_kinds: Vec<DependencyKind>,
+}
+
+#[derive(Deserialize)]
+struct DependencyKind {
+    kind: Option<String>,
 }
 
 fn host() -> String {
