@@ -31,7 +31,11 @@ fn chosen(asked: Option<&str>) -> Result<Targets, String> {
         Some(asked) => {
             let targets: Targets = asked.parse().map_err(|error| format!("{asked:?}: {error}"))?;
             // Of what a choice does not name, warnings and the like stay to be seen, as where there is no choice.
-            Ok(if targets.default_level().is_none() { targets.with_default(LevelFilter::INFO) } else { targets })
+            Ok(if targets.default_level().is_none() {
+                targets.with_default(LevelFilter::INFO)
+            } else {
+                targets
+            })
         }
     }
 }

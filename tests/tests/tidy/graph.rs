@@ -23,7 +23,10 @@ impl Graph {
             .output()
             .expect("cargo built this test");
         let metadata: Metadata = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-            panic!("cargo does not describe the workspace: {error}\n{}", String::from_utf8_lossy(&output.stderr))
+            panic!(
+                "cargo does not describe the workspace: {error}\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            )
         });
         let names: BTreeMap<_, _> =
             metadata.packages.iter().map(|package| (&package.id, package.name.clone())).collect();
@@ -34,9 +37,10 @@ impl Graph {
         for node in &metadata.resolve.nodes {
             let links = graph.links.entry(names[&node.id].clone()).or_default();
             // Normal dependencies have no kind; the others are `dev` and `build`.
-            let normal = node.deps.iter().filter(|dependency| {
-                dependency.dep_kinds.iter().any(|dep_kind| dep_kind.kind.is_none())
-            });
+            let normal = node
+                .deps
+                .iter()
+                .filter(|dependency| dependency.dep_kinds.iter().any(|dep_kind| dep_kind.kind.is_none()));
             links.extend(normal.map(|dependency| names[&dependency.pkg].clone()));
         }
         graph

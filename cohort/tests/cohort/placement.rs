@@ -1,12 +1,8 @@
 //! Volumes in other orientations, transforms and types: what is read, and what is refused.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use fedtwin_plan::record::{Part, VolumeRecord};
 
-use common::{Folder, Nifti, gzipped, image_need, volumes};
+use crate::common::{Folder, Nifti, gzipped, image_need, volumes};
 
 const COHORT: &str = "
 name = 'scans'

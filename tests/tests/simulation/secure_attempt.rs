@@ -1,7 +1,6 @@
 //! One attempt under secure aggregation: the coordinator's attempt and the sites' halves under generated schedules of
 //! deliveries, lost connections, crashes and deadlines, in simulated time.
 
-#[path = "secure_attempt_simulation/losses.rs"]
 mod losses;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

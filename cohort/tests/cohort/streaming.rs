@@ -1,9 +1,5 @@
 //! Files are read piece by piece: where a piece ends does not matter, and no more is held at once than must be.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 
@@ -12,7 +8,7 @@ use fedtwin_cohort::schema::TableSchema;
 use fedtwin_plan::record::{Part, TableRecord, Value};
 use fedtwin_plan::text_file;
 
-use common::{Folder, Nifti, gzipped, rows};
+use crate::common::{Folder, Nifti, gzipped, rows};
 
 const SCHEMA: &str = "
 outcome = { name = 'died', rule = { above = 0 } }

@@ -1,10 +1,6 @@
 //! A patient is one patient: in tables, in names of files and in splits.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
-use common::{Folder, Nifti};
+use crate::common::{Folder, Nifti};
 
 const SCHEMA: &str = "
 patient_id = 'id'

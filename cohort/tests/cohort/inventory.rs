@@ -1,13 +1,9 @@
 //! What a check tells the hospital's people of a cohort.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::inventory::FeatureCount;
 
-use common::Folder;
+use crate::common::Folder;
 
 const COHORT: &str = "
 name = 'small'

@@ -2,17 +2,12 @@
 //!
 //! Each rule is shown something that breaks it first: a rule that cannot fail says nothing.
 
-#[path = "tidy/boundaries.rs"]
 mod boundaries;
-#[path = "tidy/dependencies.rs"]
 mod dependencies;
-#[path = "tidy/extending.rs"]
 mod extending;
-#[path = "tidy/graph.rs"]
 mod graph;
-#[path = "tidy/source.rs"]
+mod protocol_table;
 mod source;
-#[path = "tidy/style.rs"]
 mod style;
 
 use self::boundaries::SourceRule;

@@ -1,16 +1,12 @@
 //! The example files that the repository ships are good ones.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use fedtwin_cohort::CohortFile;
 use fedtwin_cohort::schema::TableSchema;
 use fedtwin_plan::cohort_need::DataNeed;
 use fedtwin_plan::record::Part;
 use fedtwin_plan::text_file;
 
-use common::{example, image_need};
+use crate::common::{example, image_need};
 
 fn heart_need() -> DataNeed {
     let text = std::fs::read_to_string(example("heart.schema.toml")).unwrap();

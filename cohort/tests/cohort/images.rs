@@ -1,13 +1,9 @@
 //! NIfTI folders: what is read, and what is refused with which message.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use fedtwin_plan::cohort_need::{DataNeed, ImageNeed};
 use fedtwin_plan::record::{Part, VolumeRecord};
 
-use common::{Folder, Nifti, gzipped, image_need, volumes};
+use crate::common::{Folder, Nifti, gzipped, image_need, volumes};
 
 const COHORT: &str = "
 name = 'scans'

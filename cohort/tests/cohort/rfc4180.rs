@@ -1,14 +1,10 @@
 //! The reader of cells against the csv crate, on whatever the latter writes.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use fedtwin_plan::cohort_need::DataNeed;
 use fedtwin_plan::record::{Part, Value};
 use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
 
-use common::{Folder, rows};
+use crate::common::{Folder, rows};
 
 /// Categories by cells as strange as cells may be.
 const CELLS: [&str; 12] = [

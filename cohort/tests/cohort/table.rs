@@ -1,15 +1,11 @@
 //! Tables: what is read, and what is refused with which message.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::cohort_need::{DataNeed, Feature, NumberRange, TableNeed};
 use fedtwin_plan::outcome::{Outcome, OutcomeKind, OutcomeNeed};
 use fedtwin_plan::record::{Part, Value};
 
-use common::{Folder, rows};
+use crate::common::{Folder, rows};
 
 const COHORT: &str = "
 name = 'small'
@@ -126,7 +122,7 @@ fn a_plan_that_does_not_fit_is_refused_without_the_table() {
     );
     let other = TableNeed { outcome: "lived".into(), ..need("mmHg", &["male", "female"]) };
     check(DataNeed::Table(other), "it predicts outcome \"lived\", the cohort has \"died\"");
-    check(common::image_need(64, 48), "it expects images, the cohort has a table");
+    check(crate::common::image_need(64, 48), "it expects images, the cohort has a table");
 }
 
 #[test]

@@ -1,15 +1,11 @@
 //! Tables of JSON lines: what is read, and what is refused in which line.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use fedtwin_cohort::CohortFile;
 use fedtwin_cohort::schema::TableSchema;
 use fedtwin_plan::record::{Part, TableRecord, Value};
 use fedtwin_plan::text_file;
 
-use common::{Folder, gzipped, rows};
+use crate::common::{Folder, gzipped, rows};
 
 const SCHEMA: &str = "
 patient_id = 'id'

@@ -1,10 +1,4 @@
 //! What several of the tests share.
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    reason = "each test program uses its part of this, and helpers may panic as tests may"
-)]
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -16,31 +10,31 @@ use fedtwin_plan::cohort_need::{DataNeed, ImageNeed};
 use fedtwin_plan::record::{Records, TableRecord, VolumeRecord};
 
 /// A folder with a cohort file and what it names, removed on drop.
-pub struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     }
 
     /// Loads `text` as the cohort file.
-    pub fn cohort(&self, text: &str) -> Result<CohortFile, CohortError> {
+    pub(crate) fn cohort(&self, text: &str) -> Result<CohortFile, CohortError> {
         self.write("cohort.toml", text);
         CohortFile::load(&self.path("cohort.toml"))
     }
 
     /// Renders an error with its causes, the folder's own name left out.
-    pub fn message(&self, error: &dyn Error) -> String {
+    pub(crate) fn message(&self, error: &dyn Error) -> String {
         let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -51,11 +45,11 @@ impl Folder {
     }
 }
 
-pub fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/cohorts").join(name)
 }
 
-pub fn image_need(height: i64, width: i64) -> DataNeed {
+pub(crate) fn image_need(height: i64, width: i64) -> DataNeed {
     DataNeed::Images(ImageNeed {
         height: height.try_into().unwrap(),
         width: width.try_into().unwrap(),
@@ -65,14 +59,14 @@ pub fn image_need(height: i64, width: i64) -> DataNeed {
     })
 }
 
-pub fn rows(records: Records) -> Vec<TableRecord> {
+pub(crate) fn rows(records: Records) -> Vec<TableRecord> {
     match records {
         Records::Table(rows) => rows,
         Records::Volumes(_) => panic!("expected a table"),
     }
 }
 
-pub fn volumes(records: Records) -> Vec<VolumeRecord> {
+pub(crate) fn volumes(records: Records) -> Vec<VolumeRecord> {
     match records {
         Records::Volumes(volumes) => volumes,
         Records::Table(_) => panic!("expected volumes"),
@@ -81,7 +75,7 @@ pub fn volumes(records: Records) -> Vec<VolumeRecord> {
 
 /// A NIfTI-1 file as the standard lays it out (nifti1.h): 348 bytes, 4 without extensions, voxels.
 #[derive(Clone)]
-pub struct Nifti {
+pub(crate) struct Nifti {
     pub dim: [i16; 8],
     pub datatype: i16,
     pub pixdim: [f32; 8],
@@ -99,7 +93,7 @@ pub struct Nifti {
 }
 
 impl Nifti {
-    pub fn uint8(shape: [i16; 3], voxels: Vec<u8>) -> Self {
+    pub(crate) fn uint8(shape: [i16; 3], voxels: Vec<u8>) -> Self {
         let [a, b, c] = shape;
         let pixdim = [1.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.0];
         Self {
@@ -116,12 +110,12 @@ impl Nifti {
         }
     }
 
-    pub fn float32(shape: [i16; 3], voxels: &[f32]) -> Self {
+    pub(crate) fn float32(shape: [i16; 3], voxels: &[f32]) -> Self {
         let bytes = voxels.iter().flat_map(|x| x.to_le_bytes()).collect();
         Self { datatype: 16, ..Self::uint8(shape, bytes) }
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; 352];
         bytes[..4].copy_from_slice(&348_i32.to_le_bytes());
         for (index, size) in self.dim.iter().enumerate() {
@@ -157,7 +151,7 @@ impl Nifti {
     }
 }
 
-pub fn gzipped(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -165,7 +159,7 @@ pub fn gzipped(bytes: &[u8]) -> Vec<u8> {
 
 /// Returns the folder of real data, or says that the calling test is skipped; an empty variable names none.
 #[expect(clippy::print_stdout, reason = "what `cargo xtask test` counts")]
-pub fn data_folder() -> Option<PathBuf> {
+pub(crate) fn data_folder() -> Option<PathBuf> {
     let folder = std::env::var_os("FEDTWIN_DATA").filter(|folder| !folder.is_empty());
     if folder.is_none() {
         println!("skipped: FEDTWIN_DATA names no folder with the real data sets");

@@ -1,9 +1,5 @@
 //! The real data sets, where `FEDTWIN_DATA` names the folder that has them.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use std::path::Path;
 
 use fedtwin_cohort::CohortFile;
@@ -12,7 +8,7 @@ use fedtwin_plan::cohort_need::DataNeed;
 use fedtwin_plan::record::{Part, TableRecord, Value};
 use fedtwin_plan::text_file;
 
-use common::{Folder, data_folder, example, image_need, rows, volumes};
+use crate::common::{Folder, data_folder, example, image_need, rows, volumes};
 
 fn heart_need() -> DataNeed {
     let text = std::fs::read_to_string(example("heart.schema.toml")).unwrap();

@@ -1,13 +1,9 @@
 //! Tables as hospitals export them: line ends, quotes, encodings, numbers and totals.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use fedtwin_plan::inventory::{LeftOut, LeftOutReason};
 use fedtwin_plan::record::{Part, Value};
 
-use common::{Folder, rows};
+use crate::common::{Folder, rows};
 
 const COHORT: &str = "
 name = 'c'

@@ -1,15 +1,11 @@
 //! The synthetic federation: reproducible, each patient by itself, and no child's play.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use fedtwin_cohort::schema::TableSchema;
 use fedtwin_plan::cohort_need::DataNeed;
 use fedtwin_plan::record::{Part, TableRecord, Value, VolumeRecord};
 use fedtwin_plan::text_file;
 
-use common::{Folder, image_need, rows, volumes};
+use crate::common::{Folder, image_need, rows, volumes};
 
 fn cohort_text(kind: &str, site: u32, patients: u32) -> String {
     format!(
@@ -24,7 +20,7 @@ fn phantoms(site: u32, patients: u32) -> Vec<VolumeRecord> {
 }
 
 fn heart_need() -> DataNeed {
-    let text = std::fs::read_to_string(common::example("heart.schema.toml")).unwrap();
+    let text = std::fs::read_to_string(crate::common::example("heart.schema.toml")).unwrap();
     text_file::parse::<TableSchema>("heart.schema.toml", &text).unwrap().need()
 }
 

@@ -1,6 +1,5 @@
 //! A study under generated schedules of events, crashes and restarts, in simulated time.
 
-#[path = "study_simulation/world.rs"]
 mod world;
 
 use fedtwin_coordinator::record::Record;

@@ -1,14 +1,10 @@
 //! Folders of PNG pictures: what is read, and what is refused with which message.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
-
-mod common;
-
 use fedtwin_plan::cohort_need::{DataNeed, ImageNeed};
 use fedtwin_plan::record::{Part, VolumeRecord};
 use png::{BitDepth, ColorType, Encoder};
 
-use common::{Folder, image_need, volumes};
+use crate::common::{Folder, image_need, volumes};
 
 const COHORT: &str = "
 name = 'slides'

@@ -1,0 +1,17 @@
+//! Cohorts as hospitals keep them: what is read, what is refused, and what it says.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
+
+mod common;
+mod dialects;
+mod examples;
+mod identity;
+mod images;
+mod inventory;
+mod json_lines;
+mod pictures;
+mod placement;
+mod real;
+mod rfc4180;
+mod streaming;
+mod synthetic;
+mod table;
