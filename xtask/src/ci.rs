@@ -37,11 +37,11 @@ const STEPS: [(&str, Step); 5] = [
         run(&mut cargo_with_tools(paths, &["deny", "--workspace", "check", "bans", "licenses", "sources"])?)
     }),
     ("clippy", |paths| {
-        run(&mut cargo(paths, ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+        run(&mut cargo(paths, ["clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
     }),
     (
         "doc",
-        |paths| run(cargo(paths, ["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings")),
+        |paths| run(cargo(paths, ["doc", "--release", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings")),
     ),
     ("test", |paths| test::test(paths, Data::IfFound)),
 ];

@@ -24,28 +24,22 @@ pub(crate) fn lab(paths: &Paths, command: &str, arguments: &[&str]) -> Result<()
 
 /// Builds all programs and the benchmarks, and becomes the benchmark; returns only if that fails.
 pub(crate) fn bench(paths: &Paths, arguments: &[&str]) -> Result<(), Error> {
-    build(paths, &PROGRAMS)?;
-    // A build of its own: together, cargo would give the programs the features that only tests may turn on.
-    run(&mut cargo(paths, ["build", "--release", "--package", "fedtwin-tests", "--bins"]))?;
+    build(paths, &[&PROGRAMS[..], &["fedtwin-tests"]].concat())?;
     become_program(paths, "fedtwin-bench", arguments)
 }
 
-/// Builds the benchmark of training steps, which links libtorch, and becomes it; returns only if that fails.
+/// Builds all programs, and becomes the benchmark of training steps; returns only if that fails.
 pub(crate) fn bench_dp_step(paths: &Paths, arguments: &[&str]) -> Result<(), Error> {
-    libtorch::ensure(paths)?;
-    run(&mut cargo(
-        paths,
-        ["build", "--release", "--package", "fedtwin-models", "--bin", "fedtwin-dp-step"],
-    ))?;
+    build(paths, &PROGRAMS)?;
     become_program(paths, "fedtwin-dp-step", arguments)
 }
 
+/// Builds packages, always with all programs: alone, cargo would choose other features for what they share with the
+/// others, and compile it again.
 fn build(paths: &Paths, packages: &[&str]) -> Result<(), Error> {
     libtorch::ensure(paths)?;
     let mut command = cargo(paths, ["build", "--release", "--bins"]);
-    for package in packages {
-        command.args(["--package", package]);
-    }
+    command.args(packages.iter().flat_map(|package| ["--package", package]));
     run(&mut command)
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Data {
     Withheld,
 }
 
-/// Sets up what is missing, then builds and runs all tests of the workspace in the dev profile.
+/// Sets up what is missing, then builds and runs all tests of the workspace, with the programs as a hospital runs them.
 pub(crate) fn test(paths: &Paths, data: Data) -> Result<(), Error> {
     libtorch::ensure(paths)?;
     let data = match data {
@@ -38,8 +38,8 @@ pub(crate) fn test(paths: &Paths, data: Data) -> Result<(), Error> {
     }
     let setting = TestSetting { data: data.map_or_else(OsString::new, PathBuf::into_os_string) };
     // The programs too, because the end-to-end tests start them.
-    run(&mut cargo(paths, ["build", "--workspace", "--bins", "--tests"]))?;
-    run(setting.apply(&mut cargo(paths, ["test", "--workspace", "--doc"]), paths))?;
+    run(&mut cargo(paths, ["build", "--release", "--workspace", "--bins", "--tests"]))?;
+    run(setting.apply(&mut cargo(paths, ["test", "--release", "--workspace", "--doc"]), paths))?;
     if let Err(error) = CargoTool::Nextest.ensure(paths) {
         println!("cargo-nextest: {error}; `cargo test` takes its place");
     }
@@ -76,7 +76,7 @@ fn run_nextest(paths: &Paths, setting: &TestSetting) -> Result<Outcome, Error> {
     let junit = paths.target().join("nextest/default/junit.xml");
     fs::remove_file(&junit).ok();
     let config = format!("xtask:{}", paths.root.join("xtask/nextest.toml").display());
-    let arguments = ["nextest", "run", "--workspace", "--no-fail-fast", "--tool-config-file", &config];
+    let arguments = ["nextest", "run", "--release", "--workspace", "--no-fail-fast", "--tool-config-file", &config];
     let outcome = run(setting.apply(&mut cargo_with_tools(paths, &arguments)?, paths));
     // Without a report, the tests did not come to run, and the outcome says why.
     let report = fs::read_to_string(&junit).map(|xml| Report::from_junit(&xml)).unwrap_or_default();
@@ -85,7 +85,7 @@ fn run_nextest(paths: &Paths, setting: &TestSetting) -> Result<Outcome, Error> {
 
 fn run_cargo_test(paths: &Paths, setting: &TestSetting) -> Result<Outcome, Error> {
     let arguments =
-        ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--", "--show-output"];
+        ["test", "--release", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--", "--show-output"];
     let mut command = cargo(paths, arguments);
     let start = |source| Error::Start { command: "cargo test".to_owned(), source };
     let mut child = setting.apply(&mut command, paths).stdout(Stdio::piped()).spawn().map_err(start)?;
