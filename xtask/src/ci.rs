@@ -37,12 +37,14 @@ const STEPS: [(&str, Step); 5] = [
         run(&mut cargo_with_tools(paths, &["deny", "--workspace", "check", "bans", "licenses", "sources"])?)
     }),
     ("clippy", |paths| {
-        run(&mut cargo(paths, ["clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+        run(&mut cargo(
+            paths,
+            ["clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+        ))
     }),
-    (
-        "doc",
-        |paths| run(cargo(paths, ["doc", "--release", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings")),
-    ),
+    ("doc", |paths| {
+        run(cargo(paths, ["doc", "--release", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
+    }),
     ("test", |paths| test::test(paths, Data::IfFound)),
 ];
 

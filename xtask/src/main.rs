@@ -3,6 +3,7 @@
 //! Has no dependencies on purpose: it is the first thing that a newcomer compiles, and it must take seconds.
 #![expect(clippy::print_stdout, reason = "a program for the terminal that tells people what it does")]
 
+mod build_bench;
 mod ci;
 mod error;
 mod libtorch;
@@ -43,6 +44,7 @@ fn dispatch(arguments: &[String]) -> Result<(), Error> {
     match (command.as_str(), rest.as_slice()) {
         ("demo" | "results", rest) => programs::lab(&paths, command, rest),
         ("simulate", rest) => programs::simulate(&paths, rest),
+        ("bench", ["build", rest @ ..]) => build_bench::bench(&paths, rest),
         ("bench", ["dp-step", rest @ ..]) => programs::bench_dp_step(&paths, rest),
         ("bench", [_, ..]) => programs::bench(&paths, &rest),
         ("test", []) => test::test(&paths, Data::IfFound),
@@ -70,6 +72,8 @@ cargo xtask COMMAND: each does all set-up that it needs, and says what it does
   bench NAME [--json FILE] [--against FOLDER [--turns N]]
       measures: `noise`, `privacy`, `round`, `secagg`, and `dp-step` (--threads N, --python PATH with Opacus);
       against another build whose programs are in FOLDER, turn by turn, with ratios: `noise`, `round` and `secagg`
+  bench build [--against CHECKOUT]
+      times builds from nothing, to the first program and to the first test
   test [--no-data]
       builds and tests everything; FEDTWIN_DATA names the folder of the data sets
       (default: shared/data beside this checkout)

@@ -76,7 +76,8 @@ fn run_nextest(paths: &Paths, setting: &TestSetting) -> Result<Outcome, Error> {
     let junit = paths.target().join("nextest/default/junit.xml");
     fs::remove_file(&junit).ok();
     let config = format!("xtask:{}", paths.root.join("xtask/nextest.toml").display());
-    let arguments = ["nextest", "run", "--release", "--workspace", "--no-fail-fast", "--tool-config-file", &config];
+    let arguments =
+        ["nextest", "run", "--release", "--workspace", "--no-fail-fast", "--tool-config-file", &config];
     let outcome = run(setting.apply(&mut cargo_with_tools(paths, &arguments)?, paths));
     // Without a report, the tests did not come to run, and the outcome says why.
     let report = fs::read_to_string(&junit).map(|xml| Report::from_junit(&xml)).unwrap_or_default();
@@ -84,8 +85,17 @@ fn run_nextest(paths: &Paths, setting: &TestSetting) -> Result<Outcome, Error> {
 }
 
 fn run_cargo_test(paths: &Paths, setting: &TestSetting) -> Result<Outcome, Error> {
-    let arguments =
-        ["test", "--release", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--", "--show-output"];
+    let arguments = [
+        "test",
+        "--release",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--no-fail-fast",
+        "--",
+        "--show-output",
+    ];
     let mut command = cargo(paths, arguments);
     let start = |source| Error::Start { command: "cargo test".to_owned(), source };
     let mut child = setting.apply(&mut command, paths).stdout(Stdio::piped()).spawn().map_err(start)?;
