@@ -99,7 +99,8 @@ impl Decoder {
     /// Refuses another header, more values than the architecture's, and one that is no weight.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), ModelFileError> {
         let Self { pieces, values } = self;
-        pieces.push(piece, &mut |value| values.push(value))
+        pieces
+            .push(piece, &mut |weights| values.extend(weights.iter().map(|&value| f32::from_le_bytes(value))))
     }
 
     /// Ends the file.
@@ -140,6 +141,12 @@ impl Checker {
     }
 }
 
+/// A weight as it is in a file.
+type Value = [u8; VALUE_BYTES];
+
+/// What is done with weights that were found good.
+type Taking<'a> = &'a mut dyn FnMut(&[Value]);
+
 /// What came of a file that arrives in pieces.
 #[derive(Debug)]
 struct Pieces {
@@ -164,7 +171,7 @@ impl Pieces {
         }
     }
 
-    fn push(&mut self, piece: &[u8], take: &mut dyn FnMut(f32)) -> Result<(), ModelFileError> {
+    fn push(&mut self, piece: &[u8], take: Taking<'_>) -> Result<(), ModelFileError> {
         let header = &self.header[self.header_seen..];
         let (of_header, mut rest) = piece.split_at(header.len().min(piece.len()));
         if !header.starts_with(of_header) {
@@ -187,19 +194,19 @@ impl Pieces {
         self.take(&rest[..whole], take)
     }
 
-    fn take(&mut self, bytes: &[u8], take: &mut dyn FnMut(f32)) -> Result<(), ModelFileError> {
+    fn take(&mut self, bytes: &[u8], take: Taking<'_>) -> Result<(), ModelFileError> {
         if bytes.len() / VALUE_BYTES > self.length - self.seen {
             return Err(ModelFileError::OtherShape);
         }
         let (values, _none) = bytes.as_chunks::<VALUE_BYTES>();
-        for &value in values {
-            let value = f32::from_le_bytes(value);
-            if !is_weight(value) {
-                return Err(ModelFileError::OutOfRange { index: self.seen });
-            }
-            take(value);
-            self.seen += 1;
+        let is_good = |&value: &Value| is_weight(f32::from_le_bytes(value));
+        // One by one only where one is bad: without a way out of the loop, several are looked at in one instruction.
+        if !values.iter().fold(true, |all, value| all & is_good(value)) {
+            let good = values.iter().take_while(|value| is_good(value)).count();
+            return Err(ModelFileError::OutOfRange { index: self.seen + good });
         }
+        take(values);
+        self.seen += values.len();
         Ok(())
     }
 
