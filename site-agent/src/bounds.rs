@@ -11,14 +11,29 @@ pub(crate) fn into_range(weight: f32) -> f32 {
 /// in exact integers, the indicator of a clip that adapts included.
 pub(crate) fn within(sum: &[i64], contributions: usize, c_int: u64) -> bool {
     let bound = (contributions as u128).checked_mul(c_int.into()).and_then(|norm| norm.checked_pow(2));
-    let mut squares = sum.iter().map(|&value| u128::from(value.unsigned_abs()).pow(2));
-    let norm = squares.try_fold(0_u128, |sum, square| sum.checked_add(square));
+    let norm = sum.chunks(PART).try_fold(0_u128, |norm, part| norm.checked_add(squares(part)?));
     match (norm, bound) {
         (Some(norm), Some(bound)) => norm <= bound,
         (Some(_), None) => true,
         (None, _) => false,
     }
 }
+
+/// Returns the sum of at most [`PART`] squares, if 128 bits hold it.
+fn squares(part: &[i64]) -> Option<u128> {
+    let all_bits = part.iter().fold(0, |bits, value| bits | value.unsigned_abs());
+    if all_bits <= SMALL {
+        // Most sums are of such values, of which several are squared in one instruction.
+        let low = part.iter().map(|value| value.unsigned_abs() & SMALL);
+        return Some(low.map(|low| low * low).sum::<u64>().into());
+    }
+    let mut squares = part.iter().map(|value| u128::from(value.unsigned_abs()).pow(2));
+    squares.try_fold(0_u128, |sum, square| sum.checked_add(square))
+}
+
+/// Values of which 64 bits hold the sum of squares, where none is above [`SMALL`]: 2^8 of less than 2^56.
+const PART: usize = 1 << 8;
+const SMALL: u64 = (1 << 28) - 1;
 
 #[cfg(test)]
 mod tests {
@@ -39,6 +54,18 @@ mod tests {
             (&[i64::MIN; 5], usize::MAX, u64::MAX, false),
         ] {
             assert_eq!(within(sum, contributions, c_int), expected, "{sum:?} of {contributions}");
+        }
+    }
+
+    #[test]
+    fn the_norm_is_exact_in_parts_of_small_and_of_large_values() {
+        let small = i64::try_from(SMALL).unwrap();
+        for value in [1, small, small + 1, -small, -small - 1] {
+            // A bound without a remainder: 16^2 values of one size, and then 4 times as many.
+            for (values, root) in [(PART, 16), (4 * PART, 32)] {
+                let (sum, norm) = (vec![value; values], root * value.unsigned_abs());
+                assert!(within(&sum, 1, norm) && !within(&sum, 1, norm - 1), "{values} of {value}");
+            }
         }
     }
 
