@@ -8,7 +8,7 @@ use fedtwin_certs::Role;
 use fedtwin_certs::folder::{self, Revocations};
 use fedtwin_daemon::output::Output;
 use fedtwin_daemon::{clock, config, shutdown};
-use fedtwin_trainer::NewTrainer;
+use fedtwin_trainer::{NewTrainer, kept_memory};
 
 use crate::audit::AttackArguments;
 use crate::budget_command::{self, BudgetArguments, Place};
@@ -92,6 +92,9 @@ pub async fn run(
     let place = Place { config: &config, base: &base, credentials: &credentials };
     match arguments.command {
         Action::Run { checkpoints } => {
+            if let Err(error) = kept_memory::keep() {
+                tracing::warn!(%error, "this program could not start anew with memory that it keeps: rounds take longer");
+            }
             credentials.check_time(clock::now())?;
             for checkpoint in checkpoints {
                 // Paths of the configuration start from its folder, and this one from where the command was given.

@@ -6,6 +6,7 @@
 //! that protocol tests need none.
 
 mod answers;
+pub mod kept_memory;
 pub mod middle_slice;
 pub mod model;
 pub mod pipe;

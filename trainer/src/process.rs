@@ -13,6 +13,7 @@ use fedtwin_plan::inventory::Inventory;
 use fedtwin_plan::numbers::Positive;
 
 use crate::answers::{Lengths, counts, integers};
+use crate::kept_memory;
 use crate::pipe::{FrameLimits, Loaded, Request, Response, read_frame, write_frame};
 use crate::report::Report;
 use crate::stand_in::StandIn;
@@ -201,11 +202,7 @@ fn spawn(program: &TrainerProgram) -> Result<Process, TrainerError> {
         .arg("--memory-mb")
         .arg(program.memory_mb.to_string())
         .args(program.unprotected.then_some("--unprotected"))
-        // Buffers of every step are of the same sizes: keeping them saves 10 to 25 % of the time.
-        .env("MALLOC_TRIM_THRESHOLD_", KEPT_BYTES)
-        .env("MALLOC_MMAP_THRESHOLD_", KEPT_BYTES)
-        // And the threads of a step share them: each would give its own back in pieces of 64 MiB.
-        .env("MALLOC_ARENA_MAX", "1")
+        .envs(kept_memory::SETTINGS)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(if program.quiet { Stdio::null() } else { Stdio::inherit() })
@@ -234,9 +231,6 @@ fn to_le(weights: &[f32]) -> Vec<u8> {
 const SIGSYS: i32 = 31;
 /// With what the kernel ends a process that takes too much memory, and this agent any.
 const SIGKILL: i32 = 9;
-
-/// The C library gives memory above this back at once; a GiB is more than a step takes.
-const KEPT_BYTES: &str = "1073741824";
 
 #[cfg(test)]
 mod tests {

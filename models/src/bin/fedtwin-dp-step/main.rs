@@ -17,13 +17,12 @@ mod step;
 
 use std::fs::File;
 use std::num::NonZeroUsize;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::Context;
 use case::Case;
 use clap::Parser;
+use fedtwin_trainer::kept_memory;
 use figures::Figures;
 use serde::Serialize;
 use step::StepKind;
@@ -60,7 +59,7 @@ struct Results {
 }
 
 fn main() -> anyhow::Result<()> {
-    keep_freed_memory()?;
+    kept_memory::keep().context("could not start anew")?;
     let mut arguments = Arguments::parse();
     if arguments.threads.is_empty() {
         arguments.threads = vec![NonZeroUsize::MIN, std::thread::available_parallelism()?];
@@ -92,20 +91,3 @@ fn show(mut rows: Vec<Figures>, results: &mut Vec<Figures>) {
     rows.iter().for_each(|row| println!("{row}"));
     results.append(&mut rows);
 }
-
-/// Starts this program anew as an agent starts its trainer: with an allocator that keeps what is freed.
-fn keep_freed_memory() -> anyhow::Result<()> {
-    if std::env::var_os(MALLOC_SETTINGS[0].0).is_some() {
-        return Ok(());
-    }
-    let program = std::env::current_exe()?;
-    let failed = Command::new(program).args(std::env::args_os().skip(1)).envs(MALLOC_SETTINGS).exec();
-    Err(failed).context("could not start anew")
-}
-
-/// See `trainer/src/process.rs`.
-const MALLOC_SETTINGS: [(&str, &str); 3] = [
-    ("MALLOC_TRIM_THRESHOLD_", "1073741824"),
-    ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
-    ("MALLOC_ARENA_MAX", "1"),
-];
