@@ -1,6 +1,6 @@
 //! Spools: an update goes to a file as it arrives, and counts only when it is complete and verified.
 //!
-//! A spool is removed when its last owner drops it. It is not fsynced: a coordinator that loses power
+//! A spool's file is given back when its last owner drops it. It is not fsynced: a coordinator that loses power
 //! asks the site again, and the site still has the bytes.
 
 use std::fs::File;
@@ -11,6 +11,8 @@ use fedtwin_plan::Digest;
 use fedtwin_plan::digest::RunningDigest;
 use fedtwin_proto::domain::UpdateHeader;
 use fedtwin_proto::limits::CHUNK_BYTES;
+
+use crate::store::{SpoolFile, SpoolFiles};
 
 /// A complete, verified update in a file.
 #[derive(Debug)]
@@ -26,19 +28,7 @@ impl Update {
     /// Returns the file with the update's bytes.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.file.0
-    }
-}
-
-/// A file that is removed when it is dropped.
-#[derive(Debug)]
-struct SpoolFile(PathBuf);
-
-impl Drop for SpoolFile {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "a spool could not be removed");
-        }
+        self.file.path()
     }
 }
 
@@ -47,7 +37,7 @@ impl Drop for SpoolFile {
 pub struct Spool {
     header: UpdateHeader,
     file: File,
-    path: SpoolFile,
+    place: SpoolFile,
     digest: RunningDigest,
     received: u64,
     chunks: u32,
@@ -97,17 +87,19 @@ pub enum SpoolError {
 }
 
 impl Spool {
-    /// Starts a spool in `path`, which must not exist.
+    /// Starts a spool in one of the files.
     ///
     /// # Errors
     /// Refuses an update of another length than the plan's; returns the file system's errors.
-    pub fn create(path: PathBuf, header: UpdateHeader, expected: u64) -> Result<Self, SpoolError> {
+    pub fn create(files: &SpoolFiles, header: UpdateHeader, expected: u64) -> Result<Self, SpoolError> {
         if header.length != expected {
             return Err(SpoolError::WrongLength { actual: header.length, expected });
         }
-        let file =
-            File::create_new(&path).map_err(|source| SpoolError::Storage { path: path.clone(), source })?;
-        Ok(Self { header, file, path: SpoolFile(path), digest: RunningDigest::new(), received: 0, chunks: 0 })
+        let place = files.take();
+        let file = place
+            .open(header.length)
+            .map_err(|source| SpoolError::Storage { path: place.path().to_path_buf(), source })?;
+        Ok(Self { header, file, place, digest: RunningDigest::new(), received: 0, chunks: 0 })
     }
 
     /// Returns what the site announced.
@@ -134,7 +126,7 @@ impl Spool {
         self.digest.update(data);
         self.file
             .write_all(data)
-            .map_err(|source| SpoolError::Storage { path: self.path.0.clone(), source })?;
+            .map_err(|source| SpoolError::Storage { path: self.place.path().to_path_buf(), source })?;
         self.received = received;
         self.chunks += 1;
         Ok(())
@@ -144,14 +136,15 @@ impl Spool {
     ///
     /// # Errors
     /// Refuses one that is cut off or has another digest than announced.
-    pub fn finish(self) -> Result<Update, SpoolError> {
+    pub fn finish(mut self) -> Result<Update, SpoolError> {
         if self.received != self.header.length {
             return Err(SpoolError::CutOff { actual: self.received, expected: self.header.length });
         }
         if self.digest.finish() != self.header.digest {
             return Err(SpoolError::WrongDigest);
         }
-        Ok(Update { digest: self.header.digest, bytes: self.received, file: self.path })
+        self.place.holds_an_update();
+        Ok(Update { digest: self.header.digest, bytes: self.received, file: self.place })
     }
 }
 
@@ -168,9 +161,10 @@ mod tests {
     fn only_complete_verified_updates_count() {
         let folder = tempfile::tempdir().unwrap();
         let bytes: Vec<u8> = (0..100).collect();
-        let spool = |name: &str| Spool::create(folder.path().join(name), header(&bytes), 100);
+        let files = SpoolFiles::new(folder.path().to_path_buf());
+        let spool = || Spool::create(&files, header(&bytes), 100);
         let refused = |chunks: &[(u32, &[u8])]| {
-            let mut spool = spool("a").unwrap();
+            let mut spool = spool().unwrap();
             let appended = chunks.iter().try_for_each(|&(index, data)| spool.append(index, data));
             appended.and_then(|()| spool.finish().map(drop)).unwrap_err().to_string()
         };
@@ -181,10 +175,10 @@ mod tests {
         assert!(refused(&[(0, &[])]).contains("0 bytes"));
         assert!(refused(&[(0, &vec![0; CHUNK_BYTES + 1])]).contains("expected 1 to"));
         assert!(refused(&[(0, &[7; 100])]).contains("digest"));
-        assert!(Spool::create(folder.path().join("b"), header(&bytes), 96).is_err());
+        assert!(Spool::create(&files, header(&bytes), 96).is_err());
         assert_eq!(folder.path().read_dir().unwrap().count(), 0, "refused spools are removed");
 
-        let mut good = spool("c").unwrap();
+        let mut good = spool().unwrap();
         good.append(0, &bytes[..60]).unwrap();
         good.append(1, &bytes[60..]).unwrap();
         let update = good.finish().unwrap();

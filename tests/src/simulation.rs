@@ -1,9 +1,9 @@
 //! What simulations of the coordinator's cores share: sites, plans and updates without a network.
 
-use std::cell::Cell;
 use std::fmt::Write as _;
 
 use fedtwin_coordinator::spool::{Spool, Update};
+use fedtwin_coordinator::store::SpoolFiles;
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, Plan, SiteName, text_file};
 use fedtwin_proto::domain::{AttemptKey, UpdateHeader};
@@ -91,13 +91,14 @@ pub fn plan(terms: &StudyTerms) -> (Plan, SignedPlan) {
 #[derive(Debug)]
 pub struct Updates {
     folder: TempDir,
-    made: Cell<u32>,
+    files: SpoolFiles,
 }
 
 impl Default for Updates {
     fn default() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        Self { folder, made: Cell::new(0) }
+        let files = SpoolFiles::new(folder.path().to_path_buf());
+        Self { folder, files }
     }
 }
 
@@ -114,9 +115,7 @@ impl Updates {
         let (key, length) =
             (AttemptKey { study: "s".parse().expect("a name"), round: 1, attempt: 1 }, bytes.len());
         let header = UpdateHeader { key, length: length as u64, digest: Digest::of(bytes) };
-        self.made.set(self.made.get() + 1);
-        let path = self.folder.path().join(self.made.get().to_string());
-        let mut spool = Spool::create(path, header, length as u64).expect("the file is new");
+        let mut spool = Spool::create(&self.files, header, length as u64).expect("the folder is there");
         spool.append(0, bytes).expect("the first chunk fits");
         spool.finish().expect("the update is complete")
     }

@@ -42,7 +42,7 @@ fn job(
 
 fn with_updates(job: &mut Aggregation, store: &Store, updates: &[Vec<i64>]) {
     let spools = updates.iter().enumerate().map(|(i, update)| {
-        let path = store.spool(i as u64);
+        let path = store.model(&job.study, &job.model).with_extension(i.to_string());
         std::fs::write(&path, wire_integers::encode(update, job.bits)).unwrap();
         path
     });

@@ -18,6 +18,7 @@ impl Driver {
     pub(super) fn insert(&mut self, id: StudyId, study: Study) {
         let running = Running { study, feed: Feed::default() };
         self.studies.insert(id, running);
+        self.store.spools().keep();
     }
 
     pub(super) fn feed_all(&mut self, input: &dyn Fn() -> Input) -> Result<(), LogError> {

@@ -46,6 +46,9 @@ impl Driver {
             return;
         };
         let Running { feed, .. } = self.studies.remove(id).expect("it was looked at");
+        if self.studies.is_empty() {
+            tokio::task::block_in_place(|| self.store.spools().keep_none());
+        }
         self.ended.0.insert(id.clone(), EndedStudy { feed: feed.end(), outcome: outcome.clone() });
         let surplus = self.register.end(id, outcome.model());
         self.forget(surplus);

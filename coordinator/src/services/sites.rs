@@ -35,14 +35,13 @@ use crate::words;
 pub struct SitesService {
     context: ServiceContext,
     subscriptions: AtomicU64,
-    spools: AtomicU64,
 }
 
 impl SitesService {
     /// Makes the service.
     #[must_use]
     pub fn new(context: ServiceContext) -> Self {
-        Self { context, subscriptions: AtomicU64::new(0), spools: AtomicU64::new(0) }
+        Self { context, subscriptions: AtomicU64::new(0) }
     }
 
     /// Returns who calls, which site that is, and takes the request apart.
@@ -73,8 +72,7 @@ impl SitesService {
         messages: &mut Streaming<wire::UpdateMessage>,
     ) -> Result<Result<Update, SpoolError>, Status> {
         let expected = self.context.ask(|reply| Command::Expect(caller, header.key.clone(), reply)).await?;
-        let path = self.context.store.spool(self.spools.fetch_add(1, Ordering::Relaxed));
-        let mut spool = match Spool::create(path, header, expected) {
+        let mut spool = match Spool::create(self.context.store.spools(), header, expected) {
             Ok(spool) => spool,
             Err(error) => return Ok(Err(error)),
         };

@@ -6,7 +6,7 @@
 //! studies/<id>/<sha-256>.safetensors       the study's models that are still needed, named by their bytes
 //! studies/<id>/<sha-256>.moments           what the optimiser and the average remember along with that model
 //! given/<researcher>/<sha-256>.safetensors initial models that wait for their study
-//! spool/                                   updates on their way in; emptied at start
+//! spool/                                   updates on their way in, and files for the next ones; emptied at start
 //! ledgers/<site>.log                       mirrors of the sites' ledgers
 //! ledgers/<site>.key               the key that signed the last entry of each
 //! ledgers/<site>.checkpoint                the last checkpoint of each, with its cosignatures
@@ -16,6 +16,7 @@
 //! A study has its models to itself, so that removing one's never takes another's.
 
 mod new_file;
+mod spool_files;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -29,11 +30,14 @@ use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{Digest, ResearcherName, SiteName, StudyId, Timestamp};
 
 pub use self::new_file::{NewFile, NewModel};
+pub(crate) use self::spool_files::SpoolFile;
+pub use self::spool_files::SpoolFiles;
 
 /// The coordinator's folder, which no other coordinator uses meanwhile.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    spools: SpoolFiles,
     _lock: Arc<File>,
 }
 
@@ -68,16 +72,17 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(root)),
             Err(TryLockError::Error(source)) => return Err(storage(source)),
         }
-        let store = Self { root: root.clone(), _lock: Arc::new(lock) };
+        let spools = SpoolFiles::new(root.join(SPOOL));
+        let store = Self { root: root.clone(), spools, _lock: Arc::new(lock) };
         store.prepare().map_err(storage)?;
         Ok(store)
     }
 
     fn prepare(&self) -> io::Result<()> {
-        for folder in ["studies", "given", "spool", "ledgers"] {
+        for folder in ["studies", "given", SPOOL, "ledgers"] {
             fs::create_dir_all(self.root.join(folder))?;
         }
-        for spool in fs::read_dir(self.root.join("spool"))? {
+        for spool in fs::read_dir(self.root.join(SPOOL))? {
             fs::remove_file(spool?.path())?;
         }
         Ok(())
@@ -203,10 +208,10 @@ impl Store {
         }
     }
 
-    /// Returns the file for the `number`-th spool of this run.
+    /// Returns the files for spools.
     #[must_use]
-    pub fn spool(&self, number: u64) -> PathBuf {
-        self.root.join("spool").join(number.to_string())
+    pub fn spools(&self) -> &SpoolFiles {
+        &self.spools
     }
 
     /// Returns the mirror of a site's ledger.
@@ -315,6 +320,7 @@ fn removed(path: &Path, result: io::Result<()>) {
 const MODEL: &str = "safetensors";
 const MOMENTS: &str = "moments";
 const PLAN: &str = "plan.json";
+const SPOOL: &str = "spool";
 
 #[cfg(test)]
 mod tests {
@@ -324,11 +330,11 @@ mod tests {
     fn a_second_coordinator_is_refused_before_it_removes_anything() {
         let folder = tempfile::tempdir().unwrap();
         let first = Store::open(folder.path().to_path_buf()).unwrap();
-        fs::write(first.spool(7), b"an update on its way in").unwrap();
+        let spool = folder.path().join("spool/7");
+        fs::write(&spool, b"an update on its way in").unwrap();
         let refused = Store::open(folder.path().to_path_buf()).unwrap_err();
         assert!(refused.to_string().contains("another coordinator is running"), "{refused}");
-        assert!(first.spool(7).exists());
-        let spool = first.spool(7);
+        assert!(spool.exists());
         drop(first);
         Store::open(folder.path().to_path_buf()).unwrap();
         assert!(!spool.exists(), "what an earlier run left is removed");
