@@ -3,6 +3,7 @@
 //! Memory is a few chunks, whatever the size of the model or the number of sites. Sums are of integers,
 //! so neither the order of sites nor the size of a chunk changes a bit of the result.
 
+mod behind;
 mod moments;
 #[cfg(test)]
 mod tests;
@@ -20,10 +21,11 @@ use fedtwin_plan::{Architecture, Digest, Plan, StudyId, Trained, WireBits};
 use fedtwin_privacy::wire_integers;
 use fedtwin_secagg::mask::Masks;
 
+use self::behind::Behind;
 use self::moments::Moments;
 use crate::average::Averaging;
 use crate::optimiser::Step;
-use crate::store::{NewModel, Store};
+use crate::store::Store;
 use crate::study::{Job, Models};
 
 /// What to aggregate.
@@ -141,7 +143,7 @@ pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateEr
     model.read_exact(&mut skipped).map_err(storage("read the global model"))?;
 
     let mut moments = Moments::open(job, store)?;
-    let mut models = NewModels::start(job, store, &header)?;
+    let models = NewModels::start(job, store, &header)?;
 
     let (mut chunk, mut place) = (Chunk::default(), 0);
     for range in job.trained.ranges() {
@@ -152,7 +154,7 @@ pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateEr
             left -= values;
             chunk.sum(values, job)?;
             chunk.step(&mut model, &mut moments, values, job)?;
-            models.write(&chunk.weights, moments.averages())?;
+            models.write(&chunk.weights, moments.averages());
         }
         place = range.end;
     }
@@ -169,9 +171,8 @@ pub fn aggregate(job: &Aggregation, store: &Store) -> Result<Models, AggregateEr
 /// The new model and, after the last round, the averaged one, which has the same values where nothing is
 /// trained.
 struct NewModels {
-    global: NewModel,
-    average: Option<NewModel>,
-    bytes: Vec<u8>,
+    global: Behind,
+    average: Option<Behind>,
 }
 
 impl NewModels {
@@ -179,42 +180,46 @@ impl NewModels {
         let start = || {
             let mut file = store.new_model(&job.study)?;
             file.write_all(header)?;
-            Ok(file)
+            Behind::start(file)
         };
         let wants_average = job.averaging.as_ref().is_some_and(Averaging::is_last);
         let global = start().map_err(storage(NEW_MODEL))?;
         let average = wants_average.then(start).transpose().map_err(storage(NEW_MODEL))?;
-        Ok(Self { global, average, bytes: Vec::new() })
+        Ok(Self { global, average })
     }
 
     /// Copies values that are not trained, bit by bit.
-    fn copy(&mut self, from: &mut impl Read, values: usize) -> Result<(), AggregateError> {
+    fn copy(&self, from: &mut impl Read, values: usize) -> Result<(), AggregateError> {
         let mut left = values;
         while left > 0 {
             let values = left.min(CHUNK_VALUES);
             left -= values;
-            self.bytes.resize(values * VALUE_BYTES, 0);
-            from.read_exact(&mut self.bytes).map_err(storage("read the global model"))?;
-            for file in [Some(&mut self.global), self.average.as_mut()].into_iter().flatten() {
-                file.write_all(&self.bytes).map_err(storage(NEW_MODEL))?;
+            let mut bytes = self.global.buffer();
+            bytes.resize(values * VALUE_BYTES, 0);
+            from.read_exact(&mut bytes).map_err(storage("read the global model"))?;
+            if let Some(file) = &self.average {
+                file.write(bytes.clone());
             }
+            self.global.write(bytes);
         }
         Ok(())
     }
 
     /// Writes the next trained weights; averages are there in every round that has a moving average.
-    fn write(&mut self, weights: &[f32], averages: &[f32]) -> Result<(), AggregateError> {
-        write_values(weights, &mut self.bytes);
-        self.global.write_all(&self.bytes).map_err(storage(NEW_MODEL))?;
-        if let Some(file) = &mut self.average {
-            write_values(averages, &mut self.bytes);
-            file.write_all(&self.bytes).map_err(storage(NEW_MODEL))?;
+    fn write(&self, weights: &[f32], averages: &[f32]) {
+        let write = |file: &Behind, values| {
+            let mut bytes = file.buffer();
+            write_values(values, &mut bytes);
+            file.write(bytes);
+        };
+        write(&self.global, weights);
+        if let Some(file) = &self.average {
+            write(file, averages);
         }
-        Ok(())
     }
 
     fn commit(self) -> Result<Models, AggregateError> {
-        let commit = |file: NewModel| file.commit().map_err(storage("store the new model"));
+        let commit = |file: Behind| file.commit().map_err(storage("store the new model"));
         let average = self.average.map(commit).transpose()?;
         Ok(Models { average, ..commit(self.global)?.into() })
     }

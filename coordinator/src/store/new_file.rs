@@ -71,6 +71,14 @@ impl NewModel {
         self.digest.clone().finish()
     }
 
+    /// Has on disk what was written so far, so that less is left for [`Self::commit`].
+    ///
+    /// # Errors
+    /// Returns the file system's errors.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.0.as_file().sync_data()
+    }
+
     /// Names the file by its content and puts it in place.
     ///
     /// # Errors

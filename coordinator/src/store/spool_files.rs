@@ -114,7 +114,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = SpoolFiles::new(folder.path().to_path_buf());
         let there = || folder.path().read_dir().unwrap().count();
-        let mut update = |bytes: &[u8]| {
+        let update = |bytes: &[u8]| {
             let mut file = files.take();
             io::Write::write_all(&mut file.open(bytes.len() as u64).unwrap(), bytes).unwrap();
             file.holds_an_update();
