@@ -8,4 +8,5 @@ mod independence;
 mod learning;
 mod risk_gradients;
 mod samples;
+mod textbook;
 mod trained;
