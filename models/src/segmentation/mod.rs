@@ -73,7 +73,7 @@ impl UnetModel {
         volumes: Parts<VolumeRecord>,
         resources: &Resources,
     ) -> Result<Self, TrainError> {
-        let slots = study.work().slots(resources.device);
+        let slots = study.work().slots();
         Self::with_slots(slots, study, volumes, resources)
     }
 

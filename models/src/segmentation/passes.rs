@@ -2,7 +2,6 @@
 
 use fedtwin_plan::Ratio;
 use fedtwin_plan::family::UnetSize;
-use tch::Device;
 
 /// The public size of a study's work, which is all that the number of slots may depend on.
 ///
@@ -22,18 +21,22 @@ pub struct Work {
 }
 
 impl Work {
-    /// Returns the slots of a pass on a device.
+    /// Returns the slots of a pass.
     ///
-    /// Several where starting kernels takes longer than running them, that is for slots with few values, and only where
-    /// at least half of a pass's slots are expected to have a patient; otherwise one.
+    /// The more of them, the fewer values each has, because starting kernels then takes longer than running them; and
+    /// only where at least half of a pass's slots are expected to have a patient, otherwise one. As few as take about as
+    /// long as more: passes are what threads share.
+    ///
+    /// A GPU is not measured. It starts a kernel more slowly and runs it faster, so that it gains by more slots at no
+    /// fewer values than a CPU.
     #[must_use]
-    pub fn slots(&self, device: Device) -> usize {
-        let values_max = match device {
-            Device::Cuda(_) => VALUES_TOGETHER_CUDA,
-            Device::Cpu | Device::Mps | Device::Vulkan => VALUES_TOGETHER_CPU,
-        };
+    pub fn slots(&self) -> usize {
         let half_full = self.sampling.to_f64() >= 0.5;
-        if half_full && self.values() <= values_max { SLOTS_TOGETHER } else { 1 }
+        match self.values() {
+            values if half_full && values <= VALUES_OF_EIGHT => 8,
+            values if half_full && values <= VALUES_OF_FOUR => 4,
+            _ => 1,
+        }
     }
 
     /// Returns the values of a slot at the net's first level: pixels times channels.
@@ -44,9 +47,8 @@ impl Work {
 
     /// Returns what one slot takes in a pass at most: its activations and the gradients of the largest ones.
     ///
-    /// Each level keeps four convolutions' outputs, the pooled ones with their places, and the joined input of
-    /// the way up, which is three times as wide; in the backward pass a level's gradients are as large
-    /// again.
+    /// Each level keeps four convolutions' outputs and the pooled ones with their places; the rest is what kernels copy. In
+    /// the backward pass a level's gradients are as large again.
     #[must_use]
     pub fn slot_bytes(&self) -> u64 {
         let pixels = (self.slices * self.height * self.width) as u64;
@@ -56,35 +58,28 @@ impl Work {
     }
 }
 
-/// Values per channel and pixel that a level keeps: 4 of convolutions, 3 joined, 2 upsampled, 1 pooled with
-/// its place.
+/// Values per channel and pixel that a level takes: 4 of convolutions, 1 pooled with its place, 5 that kernels copy.
 const VALUES_PER_CHANNEL: u64 = 10;
 
-/// As many as were measured; more of them take memory and share no more.
-const SLOTS_TOGETHER: usize = 8;
-
-/// Milliseconds of a step of 8 patients with depth 2 on one core (AMD EPYC, AVX-512, oneDNN 3.12), by
-/// `cargo xtask bench dp-step unet-8x4-16-8 ...`:
+/// Up to these values of a slot, passes have eight slots or four. Milliseconds of processor time of 8 gradients with depth
+/// 2 on one core (AMD EPYC, AVX2, oneDNN 3.12), medians of turns of the same operations in libtorch; whole steps are those
+/// of `cargo xtask bench dp-step unet-8x4-16-8 ...`:
 ///
-/// | slices, size, base | values | apart | together |
-/// |---|---|---|---|
-/// | 4 of 16 x 16, 8 | 8,192 | 26 | 12 |
-/// | 1 of 32 x 32, 16 | 16,384 | 40 | 24 |
-/// | 1 of 48 x 48, 8 | 18,432 | 36 | 18 |
-/// | 4 of 32 x 32, 8 | 32,768 | 41 | 28 |
-/// | 2 of 64 x 64, 8 | 65,536 | 68 | 57 |
-/// | 4 of 32 x 32, 16 | 65,536 | 68 | 63 |
-/// | 1 of 96 x 96, 8 | 73,728 | 66 | 53 |
-/// | 2 of 48 x 48, 16 | 73,728 | 70 | 65 |
-/// | 1 of 80 x 80, 16 | 102,400 | 92 | 93 |
-/// | 2 of 64 x 64, 16 | 131,072 | 111 | 128 |
-/// | 1 of 96 x 96, 16 | 147,456 | 117 | 122 |
-/// | 1 of 128 x 128, 16 | 262,144 | 181 | 223 |
-const VALUES_TOGETHER_CPU: usize = 90_000;
-
-/// Not measured. A GPU starts a kernel more slowly and runs it faster, so that the two meet at no fewer
-/// values than on a CPU.
-const VALUES_TOGETHER_CUDA: usize = VALUES_TOGETHER_CPU;
+/// | slices, size, base | values | one | four | eight |
+/// |---|---|---|---|---|
+/// | 4 of 16 x 16, 8 | 8,192 | 44 | 23 | 17 |
+/// | 4 of 32 x 32, 8 | 32,768 | 64 | 46 | 40 |
+/// | 4 of 32 x 32, 16 | 65,536 | 115 | 105 | 99 |
+/// | 1 of 80 x 80, 16 | 102,400 | 189 | 159 | 154 |
+/// | 1 of 96 x 96, 16 | 147,456 | 237 | 211 | 204 |
+/// | 1 of 128 x 128, 16 | 262,144 | 362 | 335 | 329 |
+/// | 2 of 96 x 96, 16 | 294,912 | 403 | 372 | 373 |
+/// | 2 of 128 x 128, 16 | 524,288 | 685 | 661 | - |
+///
+/// A core with AVX-512 was measured only while levels were upsampled: there one slot was as fast as eight from 100,000
+/// values on.
+const VALUES_OF_EIGHT: usize = 110_000;
+const VALUES_OF_FOUR: usize = 300_000;
 
 #[cfg(test)]
 mod tests {
@@ -98,13 +93,12 @@ mod tests {
 
     #[test]
     fn small_slots_share_a_pass_where_most_are_full() {
-        let of = |work: &Work| work.slots(Device::Cpu);
-        assert_eq!(of(&work(1, 128, (1, 1))), 1);
-        assert_eq!(of(&work(24, 128, (1, 1))), 1);
-        assert_eq!(of(&work(1, 64, (1, 1))), 8);
-        assert_eq!(of(&work(1, 64, (1, 2))), 8);
-        assert_eq!(of(&work(1, 64, (1, 3))), 1);
-        assert_eq!(of(&work(2, 64, (1, 1))), 1, "two slices, or two copies of one");
+        assert_eq!(work(1, 128, (1, 1)).slots(), 4);
+        assert_eq!(work(24, 128, (1, 1)).slots(), 1);
+        assert_eq!(work(1, 64, (1, 1)).slots(), 8);
+        assert_eq!(work(1, 64, (1, 2)).slots(), 8);
+        assert_eq!(work(1, 64, (1, 3)).slots(), 1);
+        assert_eq!(work(2, 64, (1, 1)).slots(), 4, "two slices, or two copies of one");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(crate) fn processor_seconds() -> anyhow::Result<f64> {
 /// Asks a process of its own, so that no other kind of step is in the peak.
 pub(crate) fn peak_of_process_mb(case: &Case, kind: StepKind, threads: NonZeroUsize) -> anyhow::Result<f64> {
     let output = Command::new(std::env::current_exe()?)
-        .args([&case.to_string(), "--threads", &threads.to_string(), "--peak", kind.name()])
+        .args([&case.to_string(), "--threads", &threads.to_string(), "--peak", &kind.name()])
         .output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)

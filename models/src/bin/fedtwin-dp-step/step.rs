@@ -37,35 +37,35 @@ pub(crate) enum StepKind {
     Plain,
     /// A U-Net's, one patient in a pass.
     Apart,
-    /// A U-Net's, several patients in a pass.
-    Together,
+    /// A U-Net's, so many patients in a pass.
+    Together(usize),
     /// A linear model's, in closed form.
     ClosedForm,
 }
 
 impl StepKind {
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> String {
         match self {
-            Self::Plain => "plain",
-            Self::Apart => "apart",
-            Self::Together => "together",
-            Self::ClosedForm => "closed-form",
+            Self::Plain => "plain".into(),
+            Self::Apart => "apart".into(),
+            Self::Together(slots) => format!("{TOGETHER}{slots}"),
+            Self::ClosedForm => "closed-form".into(),
         }
     }
 
     /// The kinds that a case has, the ordinary one first.
     fn of(case: &Case) -> &'static [Self] {
         match case {
-            Case::Unet(_) => &[Self::Plain, Self::Apart, Self::Together],
+            Case::Unet(_) => &[Self::Plain, Self::Apart, Self::Together(4), Self::Together(8)],
             Case::Risk => &[Self::Plain, Self::ClosedForm],
         }
     }
 
     /// The kind that a study of this case would get.
-    fn chosen(case: &Case, resources: &Resources) -> anyhow::Result<Self> {
+    fn chosen(case: &Case) -> anyhow::Result<Self> {
         let Case::Unet(unet) = case else { return Ok(Self::ClosedForm) };
-        let slots = unet.study()?.work().slots(resources.device);
-        Ok(if slots == 1 { Self::Apart } else { Self::Together })
+        let slots = unet.study()?.work().slots();
+        Ok(if slots == 1 { Self::Apart } else { Self::Together(slots) })
     }
 
     pub(crate) fn make(self, case: &Case, threads: NonZeroUsize) -> anyhow::Result<Box<dyn Step>> {
@@ -75,17 +75,14 @@ impl StepKind {
                 Box::new(PlainUnet::new(unet.study()?, unet.volumes(), resources.device))
             }
             (Case::Unet(unet), Self::Apart) => Box::new(private_unet(unet, 1, &resources)?),
-            (Case::Unet(unet), Self::Together) => {
-                let slots = unet.patients as usize;
-                Box::new(private_unet(unet, slots, &resources)?)
-            }
+            (Case::Unet(unet), Self::Together(slots)) => Box::new(private_unet(unet, slots, &resources)?),
             (Case::Risk, Self::Plain) => Box::new(PlainRisk::new(&risk()?.need, &rows(), resources.device)),
             (Case::Risk, Self::ClosedForm) => {
                 let study = risk()?;
                 let model = RiskModel::new(&study, &rows(), &resources);
                 Box::new(Private::new(Box::new(model), vec![0.0; study.architecture.values()], threads))
             }
-            (Case::Unet(_), Self::ClosedForm) | (Case::Risk, Self::Apart | Self::Together) => {
+            (Case::Unet(_), Self::ClosedForm) | (Case::Risk, Self::Apart | Self::Together(_)) => {
                 bail!("{case} has no {}", self.name())
             }
         })
@@ -96,7 +93,10 @@ impl FromStr for StepKind {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let all = [Self::Plain, Self::Apart, Self::Together, Self::ClosedForm];
+        if let Some(slots) = text.strip_prefix(TOGETHER) {
+            return Ok(Self::Together(slots.parse()?));
+        }
+        let all = [Self::Plain, Self::Apart, Self::ClosedForm];
         match all.into_iter().find(|kind| kind.name() == text) {
             Some(kind) => Ok(kind),
             None => bail!("no step is called {text:?}"),
@@ -129,13 +129,13 @@ pub(crate) fn measure(case: &Case, threads: NonZeroUsize, seconds: f64) -> anyho
         }
     }
     drop(steps);
-    let chosen = StepKind::chosen(case, &resources(threads))?;
+    let chosen = StepKind::chosen(case)?;
     let mut rows: Vec<Figures> = Vec::new();
     for (((&kind, walls), noises), processor) in kinds.iter().zip(walls).zip(noises).zip(processor) {
         let plain = rows.first().map(|plain| (plain.milliseconds, plain.memory_mb));
         let figures = Figures {
             case: case.to_string(),
-            engine: kind.name().into(),
+            engine: kind.name(),
             threads: threads.get(),
             processor_milliseconds: 1e3 * processor / walls.len() as f64,
             milliseconds: 1e3 * median(walls),
@@ -179,6 +179,9 @@ fn median(mut values: Vec<f64>) -> f64 {
     let middle = values.len() / 2;
     if values.len() % 2 == 1 { values[middle] } else { values[middle - 1].midpoint(values[middle]) }
 }
+
+/// Before the number of patients in a pass.
+const TOGETHER: &str = "together-";
 
 /// Small, so that noise does not lead the weights away.
 pub(crate) const LEARNING_RATE: f32 = 1e-3;
