@@ -140,6 +140,7 @@ library does for each operation beside its kernels is a quarter of it on one thr
 ordinary step's. Several threads compute several patients' passes, where the ordinary step splits each operation among them.
 These ratios depend on who else uses the machine's caches: in five runs on it, the best engine's of `unet-8x1` was 1.23 to 1.51
 on one thread and 1.05 to 1.21 on two, and that of `unet-8x24` 0.89 to 1.08 and 0.83 to 0.84.
+There are no figures of CUDA, because no such machine was at hand; `models/cuda.sh` makes them on one.
 
 | case | engine | threads | milliseconds | of which noise | ratio | memory ratio |
 |---|---|---|---|---|---|---|
