@@ -73,7 +73,8 @@ pub async fn run(arguments: &Results, out: &mut dyn Write) -> anyhow::Result<()>
         write_json(&arguments.json, &measured)?;
     }
     let benches = Benches::read(&arguments.benches)?;
-    std::fs::write(&arguments.page, page::render(&measured, &benches))
+    let earlier = text_if_there(&arguments.page)?.unwrap_or_default();
+    std::fs::write(&arguments.page, page::render(&measured, &benches) + by_hand(&earlier))
         .with_context(|| format!("{} cannot be written", arguments.page.display()))?;
     let shown = page::figures(&measured);
     let heart = figures::write(&arguments.page, &shown, &lines::heart_under_privacy())?;
@@ -169,12 +170,24 @@ async fn nuclei(stage: &Stage<'_>, out: &mut dyn Write, measured: &mut Measured)
     Ok(())
 }
 
+/// Returns what people wrote at the end of a page, which stays there: comparisons with builds that are not at hand.
+fn by_hand(page: &str) -> &str {
+    page.find(BY_HAND).map_or("", |at| &page[at..])
+}
+
+const BY_HAND: &str = "\n<!-- By hand from here. -->\n";
+
 /// Reads what earlier runs measured.
 fn read(json: &Path) -> anyhow::Result<BTreeMap<Part, Measured>> {
-    match std::fs::read_to_string(json) {
-        Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} has no figures", json.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(error).with_context(|| format!("{} cannot be read", json.display())),
+    let Some(text) = text_if_there(json)? else { return Ok(BTreeMap::new()) };
+    serde_json::from_str(&text).with_context(|| format!("{} has no figures", json.display()))
+}
+
+fn text_if_there(path: &Path) -> anyhow::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
     }
 }
 
@@ -224,3 +237,16 @@ const DEFAULT_OF_THREE: Scheme = Scheme::Shared { colluders: 1, dropouts: 0 };
 
 const HEART_EPSILONS: [f64; 5] = [0.5, 1.0, 2.0, 4.0, 8.0];
 const HIPPOCAMPUS_EPSILONS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_wrote_at_the_end_of_the_page_stays() {
+        let written = format!("{BY_HAND}\n## Against an earlier build\n");
+        let page = |figures: &str| format!("# Results\n\n{figures}\n{written}");
+        assert_eq!(by_hand(&page("1 | 2")), written);
+        assert_eq!(by_hand("# Results\n"), "");
+    }
+}
