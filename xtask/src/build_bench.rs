@@ -1,7 +1,7 @@
 //! `cargo xtask bench build`: how long a clean checkout takes to the first program and to the first test.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -19,9 +19,11 @@ pub(crate) fn bench(paths: &Paths, arguments: &[&str]) -> Result<(), Error> {
         _ => return Err(Error::Usage(format!("what does `bench build {}` mean?", arguments.join(" ")))),
     };
     run(&mut cargo(paths, ["fetch"]))?;
-    let this = build(paths, paths.root.clone())?;
-    let other = other.map(|root| build(paths, root)).transpose()?;
-    println!("\n{:28} {:>8} {:>8}", "", "wall s", "cores s");
+    let folder = paths.target().join("bench-build");
+    let this = build(paths, &paths.root, &folder.join("this"))?;
+    let other = other.map(|root| build(paths, &root, &folder.join("other"))).transpose()?;
+    println!("\nwhat was built is in {}", folder.display());
+    println!("{:28} {:>8} {:>8}", "", "wall s", "cores s");
     for (at, phase) in PHASES.iter().enumerate() {
         let cost = this[at];
         println!("{phase:28} {:8.0} {:8.0}", cost.wall_s, cost.processor_s);
@@ -47,18 +49,18 @@ struct Cost {
 }
 
 /// Builds a checkout in an empty folder, first as `demo` does, then as `test` does; returns a cost per phase.
-fn build(paths: &Paths, root: PathBuf) -> Result<[Cost; 3], Error> {
-    let target = paths.target().join("bench-build");
-    fs::remove_dir_all(&target).ok();
-    let paths = Paths { root, cache: paths.cache.clone() };
+fn build(paths: &Paths, root: &Path, target: &Path) -> Result<[Cost; 3], Error> {
+    if target.exists() {
+        fs::remove_dir_all(target).map_err(Error::at(target))?;
+    }
+    let paths = Paths { root: root.to_owned(), cache: paths.cache.clone() };
     // With `--help`, the demonstration's program ends as soon as it has begun.
-    let demo = cost(cargo(&paths, ["xtask", "demo", "--help"]).env("CARGO_TARGET_DIR", &target))?;
+    let demo = cost(cargo(&paths, ["xtask", "demo", "--help"]).env("CARGO_TARGET_DIR", target))?;
     let mut command = cargo(&paths, ["build", "--workspace", "--bins", "--tests"]);
     if tests_are_of_the_release_profile(&paths.root)? {
         command.arg("--release");
     }
-    let tests = cost(command.env("CARGO_TARGET_DIR", &target))?;
-    fs::remove_dir_all(&target).map_err(Error::at(target))?;
+    let tests = cost(command.env("CARGO_TARGET_DIR", target))?;
     let both = Cost { wall_s: demo.wall_s + tests.wall_s, processor_s: demo.processor_s + tests.processor_s };
     Ok([demo, tests, both])
 }
