@@ -73,7 +73,8 @@ impl TestSetting {
 type Outcome = (Result<(), Error>, Report);
 
 fn run_nextest(paths: &Paths, setting: &TestSetting) -> Result<Outcome, Error> {
-    let junit = paths.target().join("nextest/default/junit.xml");
+    // Its store is in the checkout, wherever cargo builds.
+    let junit = paths.root.join("target/nextest/default/junit.xml");
     fs::remove_file(&junit).ok();
     let config = format!("xtask:{}", paths.root.join("xtask/nextest.toml").display());
     let arguments =
