@@ -162,7 +162,7 @@ instructions for it; without them (0.26 GB/s) 4 x 117,985, 4 x 1,881,985, 4 x 31
 const SECAGG: &str = "
 ## Secure aggregation
 
-`cargo xtask bench secagg`. `mask`: mask bytes that one core expands (ChaCha20) and adds to a vector, modulo 2^40 where nothing else is said.
+`cargo xtask bench secagg`. `mask`: mask bytes that one core expands (AES-128 in counter mode) and adds to a vector, modulo 2^40 where nothing else is said.
 `bytes`: what the busiest site moves over its plain update of 117,985 weights modulo 2^40, all messages up and down with their
 frames; no certificates travel, because sites pin each other's. `close SITESx10^6 -DROPPED`: the coordinator's part, messages, secrets and the
 walk over all stored updates of 10^6 weights, on two cores, in a process of its own, whose memory (RssAnon) is shown. `round`: whole rounds
