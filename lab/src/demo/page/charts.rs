@@ -62,7 +62,7 @@ fn ranking(sites: &[(String, RiskReport)]) -> Lines {
     let all: Vec<_> = sites.iter().flat_map(|(_, report)| report.rows.clone()).collect();
     let each = sites.iter().map(|(name, report)| curve(name, &report.rows));
     Lines {
-        title: "Who is found (receiver operating characteristic)".to_owned(),
+        title: "Who is found (ROC curve)".to_owned(),
         x: Axis::new("false alarms among the well", Scale::Unit),
         y: Axis::new("found among the ill", Scale::Unit),
         series: std::iter::once(curve("all", &all)).chain(each).collect(),
