@@ -35,10 +35,8 @@ pub(crate) struct StepTime {
 pub(crate) enum StepKind {
     /// Without privacy.
     Plain,
-    /// A U-Net's, one patient in a pass.
-    Apart,
     /// A U-Net's, so many patients in a pass.
-    Together(usize),
+    Slots(usize),
     /// A linear model's, in closed form.
     ClosedForm,
 }
@@ -47,8 +45,8 @@ impl StepKind {
     pub(crate) fn name(self) -> String {
         match self {
             Self::Plain => "plain".into(),
-            Self::Apart => "apart".into(),
-            Self::Together(slots) => format!("{TOGETHER}{slots}"),
+            Self::Slots(1) => "apart".into(),
+            Self::Slots(slots) => format!("{TOGETHER}{slots}"),
             Self::ClosedForm => "closed-form".into(),
         }
     }
@@ -56,7 +54,7 @@ impl StepKind {
     /// The kinds that a case has, the ordinary one first.
     fn of(case: &Case) -> &'static [Self] {
         match case {
-            Case::Unet(_) => &[Self::Plain, Self::Apart, Self::Together(4), Self::Together(8)],
+            Case::Unet(_) => &[Self::Plain, Self::Slots(1), Self::Slots(4), Self::Slots(8)],
             Case::Risk => &[Self::Plain, Self::ClosedForm],
         }
     }
@@ -64,8 +62,7 @@ impl StepKind {
     /// The kind that a study of this case would get.
     fn chosen(case: &Case) -> anyhow::Result<Self> {
         let Case::Unet(unet) = case else { return Ok(Self::ClosedForm) };
-        let slots = unet.study()?.work().slots();
-        Ok(if slots == 1 { Self::Apart } else { Self::Together(slots) })
+        Ok(Self::Slots(unet.study()?.work().slots()))
     }
 
     pub(crate) fn make(self, case: &Case, threads: NonZeroUsize) -> anyhow::Result<Box<dyn Step>> {
@@ -74,15 +71,14 @@ impl StepKind {
             (Case::Unet(unet), Self::Plain) => {
                 Box::new(PlainUnet::new(unet.study()?, unet.volumes(), resources.device))
             }
-            (Case::Unet(unet), Self::Apart) => Box::new(private_unet(unet, 1, &resources)?),
-            (Case::Unet(unet), Self::Together(slots)) => Box::new(private_unet(unet, slots, &resources)?),
+            (Case::Unet(unet), Self::Slots(slots)) => Box::new(private_unet(unet, slots, &resources)?),
             (Case::Risk, Self::Plain) => Box::new(PlainRisk::new(&risk()?.need, &rows(), resources.device)),
             (Case::Risk, Self::ClosedForm) => {
                 let study = risk()?;
                 let model = RiskModel::new(&study, &rows(), &resources);
                 Box::new(Private::new(Box::new(model), vec![0.0; study.architecture.values()], threads))
             }
-            (Case::Unet(_), Self::ClosedForm) | (Case::Risk, Self::Apart | Self::Together(_)) => {
+            (Case::Unet(_), Self::ClosedForm) | (Case::Risk, Self::Slots(_)) => {
                 bail!("{case} has no {}", self.name())
             }
         })
@@ -94,9 +90,9 @@ impl FromStr for StepKind {
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
         if let Some(slots) = text.strip_prefix(TOGETHER) {
-            return Ok(Self::Together(slots.parse()?));
+            return Ok(Self::Slots(slots.parse()?));
         }
-        let all = [Self::Plain, Self::Apart, Self::ClosedForm];
+        let all = [Self::Plain, Self::Slots(1), Self::ClosedForm];
         match all.into_iter().find(|kind| kind.name() == text) {
             Some(kind) => Ok(kind),
             None => bail!("no step is called {text:?}"),
