@@ -1,10 +1,11 @@
 //! The benchmarks' part of the page, from the JSON that `cargo xtask bench NAME --json` leaves.
 
-use std::io;
 use std::path::Path;
 
 use anyhow::Context;
 use serde_json::Value;
+
+use super::text_if_there;
 
 /// The figures of the benchmarks that were run.
 #[derive(Debug)]
@@ -98,11 +99,7 @@ fn text<'a>(row: &'a Value, key: &str) -> &'a str {
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<Value>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
-    };
+    let Some(text) = text_if_there(path)? else { return Ok(Vec::new()) };
     let json: Value =
         serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
     Ok(json["results"].as_array().cloned().unwrap_or_default())

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fedtwin_page::frame;
 use fedtwin_page::table::{Column, Row as TableRow, Table};
-use fedtwin_research::study::report::{Epsilons, Price, PricedPlan as PlanReport};
+use fedtwin_research::study::report::{Epsilons, Price, PricedPlan};
 use fedtwin_simulation::arm::ArmOutcome;
 use fedtwin_simulation::outcome::{FinishedStudy, SiteOutcome};
 use fedtwin_simulation::results::{ArmName, Pivot, Row, pivot};
@@ -130,7 +130,7 @@ fn ledger(arm: &ArmOutcome, study: &FinishedStudy, site: &SiteOutcome, folder: &
 }
 
 fn price(study: &FinishedStudy) -> Markup {
-    match PlanReport::of(&study.plan).map(|report| report.price()) {
+    match PricedPlan::of(&study.plan).map(|plan| plan.price()) {
         Ok(Price::Unbounded) => html! {
             "No privacy: the ledgers of these sites read " b { "unbounded" } " from here on."
         },
