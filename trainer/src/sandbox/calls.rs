@@ -63,6 +63,10 @@ fn conditional() -> Result<Vec<(i64, Vec<SeccompCondition>)>, BackendError> {
         when(libc::SYS_prlimit64, &[(0, Dword, Eq, 0), (2, Qword, Eq, 0)])?,
         when(libc::SYS_prlimit64, &[(0, Dword, Eq, own), (2, Qword, Eq, 0)])?,
     ];
+    // As openat. On some processors MKL makes this older call itself, to look for its settings in /proc/self/environ, which
+    // Landlock keeps from it.
+    #[cfg(target_arch = "x86_64")]
+    calls.push(when(libc::SYS_open, &[(1, Dword, MaskedEq(WRITING), 0)])?);
     for option in [libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_NO_NEW_PRIVS, libc::PR_SET_VMA] {
         calls.push(prctl(option)?);
     }
