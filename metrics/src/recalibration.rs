@@ -14,7 +14,8 @@ pub struct Recalibration {
     pub slope: f64,
 }
 
-/// Returns the maximum-likelihood recalibration (Cox 1958, section 3).
+/// Returns the maximum-likelihood recalibration (D. R. Cox 1958, "Two further applications of a model for binary
+/// regression").
 ///
 /// `None` where it is not defined: without both outcomes, where a probability is not strictly between 0 and 1, or under
 /// separation: where one threshold, inclusive, parts those with the outcome from those without, no finite slope is the

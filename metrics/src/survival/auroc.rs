@@ -5,7 +5,7 @@ use crate::survival::{Curve, SurvivalPrediction, can_be_weighted, ranks};
 /// Returns the cumulative/dynamic area under the receiver operating characteristic at `horizon`, in [0, 1].
 ///
 /// The chance that a patient with an event by the horizon has a higher risk than one observed longer, the same risk
-/// counting half. Patients with an event at T weigh 1 / G(T-) (Uno et al. 2007, equation 5; Hung and Chiang 2010);
+/// counting half. Patients with an event at T weigh 1 / G(T-) (Uno et al. 2007; Hung and Chiang 2010);
 /// `censoring` is the curve G of not being censored, from a pooled table. scikit-survival takes G(T) for G(T-), which
 /// differs where an event and a censoring have the same time, and takes risks within 1e-8 of each other for the same.
 /// `None` without a patient of either kind, where G(T-) is 0, where a risk is not a number, or where a patient entered

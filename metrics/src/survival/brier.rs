@@ -4,7 +4,7 @@ use crate::survival::{Curve, SurvivalPrediction, can_be_weighted};
 
 /// Returns the Brier score at `horizon`, at least 0; lower is better.
 ///
-/// Graf et al. 1999, equation 9, weighed by the inverse chance of not being censored: the mean over all patients of
+/// Graf et al. 1999, weighed by the inverse chance of not being censored: the mean over all patients of
 /// `(1 - risk)^2 / G(T-)` with an event at T by the horizon, of `risk^2 / G(horizon)` if observed longer, and of 0 if
 /// censored by then. `censoring` is the curve G, from a pooled table. scikit-survival takes G(T) for G(T-), which differs
 /// where an event and a censoring have the same time. `None` without patients, where a weight is infinite, where a risk
@@ -34,7 +34,7 @@ pub fn brier_at(predictions: &[SurvivalPrediction], censoring: &Curve, horizon: 
 
 /// Returns the mean of a score over time: the trapezoids between its points, by the time from the first to the last.
 ///
-/// `scores`: times that increase, each with the score then (Graf et al. 1999, equation 12, with equal weights). `None`
+/// `scores`: times that increase, each with the score then (Graf et al. 1999, with equal weights). `None`
 /// with fewer than two times, or where they do not increase.
 #[must_use]
 pub fn integrated_brier(scores: &[(f64, f64)]) -> Option<f64> {

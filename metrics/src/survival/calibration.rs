@@ -15,7 +15,7 @@ pub struct CalibrationGroup {
 }
 
 /// Returns up to `groups` groups of patients by increasing risk, as even as the ties allow, each with what was predicted
-/// and observed at `horizon` (Harrell 2015, section 20.3).
+/// and observed at `horizon` (Harrell 2015).
 ///
 /// Patients of the same risk are in one group. Empty where a risk is not a number.
 #[must_use]
@@ -51,7 +51,7 @@ fn summary(group: &[SurvivalPrediction], horizon: f64) -> CalibrationGroup {
     let is_seen = without <= 0.0 || observations.iter().any(|o| o.time() >= horizon);
     #[expect(clippy::cast_precision_loss, reason = "a cohort is far below 2^52")]
     let predicted = group.iter().map(|p| p.risk).sum::<f64>() / group.len() as f64;
-    CalibrationGroup { patients: group.len(), predicted, observed: is_seen.then(|| 1.0 - without) }
+    CalibrationGroup { patients: group.len(), predicted, observed: is_seen.then_some(1.0 - without) }
 }
 
 #[cfg(test)]

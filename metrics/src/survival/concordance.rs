@@ -52,7 +52,7 @@ pub fn concordance(predictions: &[SurvivalPrediction]) -> Option<Concordance> {
     Some(total)
 }
 
-/// Returns Uno's C (Uno et al. 2011, equation 6) in [0, 1], of events before `horizon`.
+/// Returns Uno's C (Uno et al. 2011) in [0, 1], of events before `horizon`.
 ///
 /// Harrell's with each admissible pair weighed by G(t-)^-2 for its event's time t: `censoring` is the curve G of not
 /// being censored, from a pooled table. The limit from the left, since who is censored at t was observed until t; R's
@@ -97,7 +97,8 @@ fn for_each_event(predictions: &[SurvivalPrediction], mut show: impl FnMut(f64, 
     let mut held = 0;
     for tied in by_end.chunk_by(|&a, &b| observed(a).time().total_cmp(&observed(b).time()).is_eq()) {
         let time = observed(tied[0]).time();
-        let (events, censored): (Vec<usize>, Vec<usize>) = tied.iter().partition(|&&i| observed(i).event());
+        let (events, censored): (Vec<usize>, Vec<usize>) =
+            tied.iter().copied().partition(|&i| observed(i).event());
         for &i in &censored {
             outlived_by.add(ranks[i]);
         }

@@ -5,7 +5,7 @@ use crate::survival::{Curve, Survival};
 /// Returns the share of patients without an event by each time (Kaplan and Meier 1958).
 ///
 /// The product over event times of one minus events by patients at risk. At risk at t are those who entered before t
-/// and are observed until t or longer (delayed entry: Andersen et al. 1993, section IV.1.7), so that patients censored
+/// and are observed until t or longer (delayed entry: Andersen et al. 1993), so that patients censored
 /// at t are among them. With delayed entry a risk set may be used up early; the curve is then 0 ever after.
 #[must_use]
 pub fn kaplan_meier(observations: &[Survival]) -> Curve {

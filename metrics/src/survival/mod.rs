@@ -69,11 +69,14 @@ impl Survival {
     }
 
     /// Returns whether the patient was under observation before `time`, whatever became of them.
-    fn entered_before(&self, time: f64) -> bool {
+    #[must_use]
+    pub fn entered_before(&self, time: f64) -> bool {
         self.entry < time || self.is_from_start()
     }
 
-    fn is_from_start(&self) -> bool {
+    /// Returns whether the patient was under observation from time zero on.
+    #[must_use]
+    pub fn is_from_start(&self) -> bool {
         self.entry <= 0.0
     }
 }

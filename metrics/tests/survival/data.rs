@@ -87,15 +87,16 @@ fn of_table(table: &str, rows: &[Row], scores: &mut BTreeMap<String, f64>) {
         say(&format!("censoring_{time}"), censoring.at(time));
     }
     say("uno_365", uno_c(&ranked, &censoring, 365.0).unwrap());
-    for horizon in [365.25, 730.25] {
+    // Three quarters of a day after what may be a time, and so after the half day by which the script tells ties apart.
+    for horizon in [365.75, 730.75] {
         say(&format!("brier_{horizon:.0}"), brier_at(&probable, &censoring, horizon).unwrap());
         say(&format!("auroc_{horizon:.0}"), auroc_at(&ranked, &censoring, horizon).unwrap());
     }
     let points: Vec<_> = (0..12_u8)
         .map(|i| {
-            let time = 100.25 + 50.0 * f64::from(i);
+            let time = 100.75 + 50.0 * f64::from(i);
             let growing: Vec<_> =
-                probable.iter().map(|p| SurvivalPrediction { risk: p.risk * time / 730.25, ..*p }).collect();
+                probable.iter().map(|p| SurvivalPrediction { risk: p.risk * time / 730.75, ..*p }).collect();
             (time, brier_at(&growing, &censoring, time).unwrap())
         })
         .collect();

@@ -28,15 +28,15 @@ def check(name, time, event, risk, probability):
     # by half a day.
     shifted = Surv.from_arrays(event, np.where(event, time, time + 0.5))
     print(f"{name}.uno_365 {float(concordance_index_ipcw(shifted, shifted, risk, tau=365)[0])!r}")
-    for horizon in (365.25, 730.25):
+    for horizon in (365.75, 730.75):
         # Predicted is the chance of no event.
         score = brier_score(shifted, shifted, 1 - probability, horizon)[1][0]
         area = cumulative_dynamic_auc(shifted, shifted, risk, horizon)[0][0]
         print(f"{name}.brier_{horizon:.0f} {float(score)!r}")
         print(f"{name}.auroc_{horizon:.0f} {float(area)!r}")
-    grid = np.arange(100.25, 700, 50)
+    grid = np.arange(100.75, 700, 50)
     # The chance of an event by a time grows with it.
-    survival = np.stack([1 - probability * t / 730.25 for t in grid], axis=1)
+    survival = np.stack([1 - probability * t / 730.75 for t in grid], axis=1)
     print(f"{name}.integrated_brier {float(integrated_brier_score(shifted, shifted, survival, grid))!r}")
 
 
