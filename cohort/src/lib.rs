@@ -14,6 +14,8 @@ mod declared;
 mod description;
 mod error;
 mod fingerprint;
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 mod limits;
 mod mismatch;

@@ -1,4 +1,4 @@
-//! Reads files that may be compressed, by their first two bytes and whatever their name says.
+//! Reads files that may be compressed, by their first bytes and whatever their name says.
 //!
 //! A gzip file may have several members (RFC 1952, 2.2), and zeros behind the last one: what tapes and block devices
 //! leave behind. Anything else behind a member is refused, and so is a file that ends within one.
@@ -6,19 +6,29 @@
 use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
+use zstd::stream::read::Decoder;
 
 /// A file's bytes, uncompressed.
 pub(crate) enum Unpacked<R> {
     Plain(R),
     Member(Box<GzDecoder<R>>),
+    Frames(Box<Decoder<'static, R>>),
     End,
 }
 
 impl<R: BufRead> Unpacked<R> {
-    /// Looks at the first two bytes of `file`.
+    /// Looks at the first bytes of `file`.
     pub(crate) fn new(mut file: R) -> io::Result<Self> {
-        // A buffer is filled with more than one byte unless the file has no more.
-        Ok(if file.fill_buf()?.starts_with(&GZIP) { Self::member(file) } else { Self::Plain(file) })
+        // A buffer is filled with more than these bytes unless the file has no more.
+        let first = file.fill_buf()?;
+        let (is_gzip, is_zstandard) = (first.starts_with(&GZIP), first.starts_with(&ZSTANDARD));
+        Ok(if is_gzip {
+            Self::member(file)
+        } else if is_zstandard {
+            Self::Frames(Box::new(Decoder::with_buffer(file)?))
+        } else {
+            Self::Plain(file)
+        })
     }
 
     fn member(file: R) -> Self {
@@ -50,6 +60,7 @@ impl<R: BufRead> Read for Unpacked<R> {
         loop {
             let read = match self {
                 Self::Plain(file) => return file.read(into),
+                Self::Frames(frames) => return frames.read(into),
                 Self::End => return Ok(0),
                 Self::Member(member) => member.read(into)?,
             };
@@ -73,6 +84,9 @@ pub(crate) fn reason(error: &io::Error) -> String {
 
 /// The two bytes with which every gzip member begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The four bytes with which every Zstandard frame begins (RFC 8878, 3.1.1).
+const ZSTANDARD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 #[cfg(test)]
 mod tests {
@@ -114,6 +128,22 @@ mod tests {
         for other in [&b"x"[..], b"\0\0x", &GZIP[..1], &[0x1f, 0, 0], &GZIP] {
             assert!(read(&[&two, other].concat()).is_err(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn zstandard_frames_are_read_and_a_cut_anywhere_is_refused() {
+        let read = |file: &[u8]| -> io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            Unpacked::new(file)?.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let frame = zstd::encode_all(&b"a frame"[..], 3).unwrap();
+        assert_eq!(read(&frame).unwrap(), b"a frame");
+        assert_eq!(read(&[&frame[..], &frame].concat()).unwrap(), b"a framea frame");
+        for length in ZSTANDARD.len()..frame.len() {
+            assert!(read(&frame[..length]).is_err(), "at {length}");
+        }
+        assert!(read(&[&frame[..], b"x"].concat()).is_err());
     }
 
     #[test]

@@ -70,7 +70,8 @@ cargo xtask COMMAND: each does all set-up that it needs, and says what it does
   simulate PLAN --site NAME=PATH ... [--json FILE]
       runs a study of yours over local folders
   bench NAME [--json FILE] [--against FOLDER [--turns N]]
-      measures: `noise`, `privacy`, `round`, `secagg`, and `dp-step` (--threads N, --python PATH with Opacus);
+      measures: `noise`, `privacy`, `round`, `secagg`, `data` (--python PATH with polars and pyarrow), and `dp-step`
+      (--threads N, --python PATH with Opacus);
       against another build whose programs are in FOLDER, turn by turn, with ratios: `noise`, `round` and `secagg`
   bench build [--against CHECKOUT]
       times builds from nothing, to the first program and to the first test

@@ -7,9 +7,10 @@ use serde::Deserialize;
 
 use crate::error::CohortError;
 use crate::paths::beside;
-use crate::table::digits::{Code, NumberFormat};
+use crate::table::code::Code;
+use crate::table::digits::NumberFormat;
 use crate::table::sheet::{self, Format, Sheet};
-use crate::table::text::{is_lost, not_utf8, trimmed};
+use crate::table::text::{not_utf8, trimmed};
 
 /// Chooses images by a column of an index.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -43,17 +44,18 @@ impl IndexFilter {
         let (id, column) = (sheet.column(&self.id)?, sheet.column(&self.column)?);
         let equals = Code::new(&self.equals, NumberFormat::PLAIN);
         let (mut named, mut chosen) = (BTreeMap::new(), BTreeMap::new());
-        while let Some(row) = sheet.next_row() {
-            let row = row?;
-            if let Some(first) = named.insert(row.cells[id].clone(), row.line) {
+        let (mut letters, mut room) = (String::new(), String::new());
+        while let Some(row) = sheet.next_row()? {
+            let name = row.cell(id).letters(&mut letters);
+            if let Some(first) = named.insert(name.to_owned(), row.line) {
                 let message = format!("names an image that line {first} names already");
                 return Err(CohortError::table(&file, row.line, message));
             }
-            if let Some(lost) = [id, column].into_iter().find(|&at| is_lost(&row.cells[at])) {
+            if let Some(lost) = [id, column].into_iter().find(|&at| row.cell(at).is_lost()) {
                 return Err(CohortError::table(&file, row.line, not_utf8(lost)));
             }
-            if Code::new(&row.cells[column], NumberFormat::PLAIN) == equals {
-                chosen.insert(row.cells[id].clone(), row.line);
+            if equals.is(row.cell(column).code(NumberFormat::PLAIN, &mut room)) {
+                chosen.insert(name.to_owned(), row.line);
             }
         }
         if chosen.is_empty() {

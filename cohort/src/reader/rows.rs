@@ -1,4 +1,4 @@
-//! The reader of tables: rows of text cells, read as typed records.
+//! The reader of tables: rows of cells, read as typed records.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,14 @@ use crate::declared::Declared;
 use crate::error::CohortError;
 use crate::limits::Limits;
 use crate::mismatch::{Mismatch, RecordKind};
-use crate::split::Patient;
+use crate::split::{Patient, Selection};
 use crate::split::identity::Place;
 use crate::split::list::Lines;
 use crate::split::pattern::PatientPattern;
 use crate::table::layout::{Cells, Layout};
+use crate::table::row::Row;
 use crate::table::schema::TableSchema;
-use crate::table::sheet::Sheet;
+use crate::table::sheet::{Counted, Sheet};
 use crate::table::totals::{Suspect, Totals};
 use crate::tally::Tally;
 
@@ -97,58 +98,107 @@ impl<S: RowSource> Reader for RowReader<S> {
 
 impl<S: RowSource> RowReader<S> {
     /// Shows each row to `each`, in the order of the lines.
-    fn show(
-        &self,
-        declared: &Declared,
-        asked: Asked<'_>,
-        mut each: impl FnMut(Met),
-    ) -> Result<(), CohortError> {
+    fn show(&self, declared: &Declared, asked: Asked<'_>, each: impl FnMut(Met)) -> Result<(), CohortError> {
         let mut sheet = self.source.open(declared, &self.schema)?;
-        let mut selection = declared.selection(self.source.pattern())?;
-        let layout = Layout::new(&self.schema, asked.need, &sheet)?;
-        let mut lines = Lines { header: sheet.header, last: sheet.header.unwrap_or(0) };
-        let mut totals = asked.looks_for_totals.then(Totals::default);
-        while let Some(row) = sheet.next_row() {
-            let row = row?;
-            let place = Place::Line { table: &sheet.file.clone(), line: row.line };
-            let id = layout.identifier(&row.cells);
-            if let Some(totals) = &mut totals {
-                let suspect = Suspect {
-                    line: row.line,
-                    cells: &row.cells,
-                    identifier: id.as_ref().ok().copied().flatten(),
-                    numbers: layout.numbers(&row.cells),
-                };
-                if sheet.is_at_end()
-                    && let Some(why) = totals.betray(&suspect)
-                {
-                    return Err(place.refuse(format!(
-                        "is the last line and {why}, as a line of totals does: remove it, or, if it is a patient's, add \
-                         confirmed.last_line = true to the cohort file"
-                    )));
-                }
-                totals.add(&suspect);
-            }
-            let id = id.map_err(|message| place.refuse(message))?;
+        let file = sheet.file.clone();
+        let mut pass = Pass {
+            layout: Layout::new(&self.schema, asked.need, &sheet)?,
+            selection: declared.selection(self.source.pattern())?,
+            table: Table { file: &file, counted: sheet.counted },
+            totals: asked.looks_for_totals.then(Totals::default),
+            numbers: Vec::new(),
+            each,
+        };
+        let mut lines = Lines { header: sheet.header, last: sheet.header.unwrap_or(0), counted: sheet.counted };
+        while let Some(row) = sheet.next_row()? {
             lines.last = row.line;
-            let part = selection.part_of(Patient { id, place })?;
-            each(match part {
-                _ if layout.is_unknown(&row.cells) => Met::LeftOut(LeftOutReason::OutcomeUnknown),
-                None => Met::LeftOut(LeftOutReason::NotInSplit),
-                Some(part) => {
-                    selection.admit(part)?;
-                    Met::Patient(part, layout.read(&row.cells).map_err(|message| place.refuse(message))?)
+            if let Err(refusal) = pass.row(&row) {
+                // A line of totals is refused for what it is, before any of its cells.
+                if sheet.is_at_end() {
+                    pass.check_last()?;
                 }
+                return Err(refusal);
+            }
+        }
+        pass.check_last()?;
+        pass.finish(lines)
+    }
+}
+
+/// The table, for messages.
+#[derive(Debug, Clone, Copy)]
+struct Table<'a> {
+    file: &'a Path,
+    counted: Counted,
+}
+
+impl<'a> Table<'a> {
+    fn place(self, line: u64) -> Place<'a> {
+        Place::Line { table: self.file, line, counted: self.counted }
+    }
+}
+
+/// One pass over the rows of a table.
+struct Pass<'a, E> {
+    layout: Layout,
+    selection: Selection,
+    table: Table<'a>,
+    totals: Option<Totals>,
+    /// The numbers of one row.
+    numbers: Vec<Option<f64>>,
+    each: E,
+}
+
+impl<E: FnMut(Met)> Pass<'_, E> {
+    /// Reads one row.
+    fn row(&mut self, row: &Row<'_>) -> Result<(), CohortError> {
+        let place = self.table.place(row.line);
+        self.layout.numbers(row, &mut self.numbers);
+        let mut room = String::new();
+        let id = self.layout.identifier(row, &mut room);
+        if let Some(totals) = &mut self.totals {
+            totals.meet(Suspect {
+                line: row.line,
+                first: row.first_text(),
+                identifier: id.as_ref().ok().copied().flatten(),
+                numbers: &self.numbers,
             });
         }
-        if let Some(line) = totals.as_ref().and_then(Totals::subtotals) {
-            let place = Place::Line { table: &sheet.file.clone(), line };
+        let id = id.map_err(|message| place.refuse(message))?;
+        let part = self.selection.part_of(Patient { id, place })?;
+        (self.each)(match part {
+            _ if self.layout.is_unknown(row) => Met::LeftOut(LeftOutReason::OutcomeUnknown),
+            None => Met::LeftOut(LeftOutReason::NotInSplit),
+            Some(part) => {
+                self.selection.admit(part)?;
+                let cells = self.layout.read(row, &self.numbers);
+                Met::Patient(part, cells.map_err(|message| place.refuse(message))?)
+            }
+        });
+        Ok(())
+    }
+
+    /// Refuses a last row of totals.
+    fn check_last(&self) -> Result<(), CohortError> {
+        let Some(totals) = &self.totals else { return Ok(()) };
+        let (Some(why), Some(line)) = (totals.betray(), totals.last_line()) else { return Ok(()) };
+        let place = self.table.place(line);
+        Err(place.refuse(format!(
+            "is the last {noun} and {why}, as a line of totals does: remove it, or, if it is a patient's, add \
+             confirmed.last_line = true to the cohort file",
+            noun = self.table.counted.noun()
+        )))
+    }
+
+    fn finish(self, lines: Lines) -> Result<(), CohortError> {
+        if let Some(line) = self.totals.and_then(Totals::subtotals) {
+            let place = self.table.place(line);
             return Err(place.refuse(
                 "begins with a word for totals: remove it, or, if it is a patient's, add confirmed.last_line = true to the \
                  cohort file",
             ));
         }
-        selection.finish(Some(lines))
+        self.selection.finish(Some(lines))
     }
 }
 

@@ -3,10 +3,11 @@
 //! The schema and all that goes by it are those of tables of cells. A number is read as it is written, to the last digit; no
 //! key and null are the same, and missing in every column.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use fedtwin_plan::text_file::Check;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -17,8 +18,7 @@ use crate::error::CohortError;
 use crate::paths::beside;
 use crate::reader::rows::{RowReader, RowSource};
 use crate::split::pattern::PatientPattern;
-use crate::table::cells::Row;
-use crate::table::digits::DecimalSign;
+use crate::table::row::{Row, Rows, Texts};
 use crate::table::schema::TableSchema;
 use crate::table::sheet::Sheet;
 use crate::table::stream::Stream;
@@ -40,14 +40,7 @@ pub struct JsonLinesSource {
 impl JsonLinesSource {
     /// Reads the schema, and no line.
     pub(crate) fn reader(self, description: &mut Description) -> Result<RowReader<Self>, CohortError> {
-        let mut schema: TableSchema = description.read(&self.schema)?;
-        if !schema.missing.contains(&NOTHING.to_owned()) {
-            schema.missing.push(NOTHING.to_owned());
-            schema.check().map_err(|problem| {
-                let message = format!("{problem}; in JSON lines, the empty text is what is not there");
-                CohortError::file(&self.schema, message)
-            })?;
-        }
+        let schema = description.read::<TableSchema>(&self.schema)?.with_nothing(&self.schema, "JSON lines")?;
         Ok(RowReader { source: self, schema })
     }
 }
@@ -55,8 +48,7 @@ impl JsonLinesSource {
 impl RowSource for JsonLinesSource {
     fn open(&self, declared: &Declared, schema: &TableSchema) -> Result<Sheet, CohortError> {
         let file = beside(&declared.cohort_file, &self.file);
-        let rows = Rows::open(&file, schema)?;
-        Ok(Sheet::of_rows(&file, rows.columns.clone(), rows))
+        Ok(sheet(Stream::open(&file, Encoding::default())?, schema))
     }
 
     fn files(&self, cohort_file: &Path) -> Vec<PathBuf> {
@@ -69,69 +61,103 @@ impl RowSource for JsonLinesSource {
 }
 
 /// The rows still to come.
-struct Rows {
+struct ObjectRows {
     text: Stream,
     /// Where in the text's window the next line begins.
     at: usize,
     line: u64,
+    cells: Cells,
+}
+
+/// The cells of one line.
+struct Cells {
     /// The schema's columns, the patient's identifier first.
     columns: Vec<String>,
     /// Whether a line had the column, by column.
     met: Vec<bool>,
     has_identifier: bool,
-    decimal: DecimalSign,
+    texts: Texts,
 }
 
-impl Rows {
-    fn open(file: &Path, schema: &TableSchema) -> Result<Self, CohortError> {
-        let features = schema.features.iter().map(|(name, feature)| feature.column(name));
-        let used = schema.patient_id.as_deref().into_iter().chain([schema.outcome.column()]).chain(features);
-        let columns: Vec<_> = used.map(|column| trimmed(column).to_owned()).collect();
-        Ok(Self {
-            text: Stream::open(file, Encoding::default())?,
-            at: 0,
-            line: 0,
-            met: vec![false; columns.len()],
-            columns,
-            has_identifier: schema.patient_id.is_some(),
-            decimal: schema.decimal,
-        })
-    }
+/// Reads a text of JSON lines, of which the schema's columns are used.
+pub(crate) fn sheet(text: Stream, schema: &TableSchema) -> Sheet {
+    let (file, columns) = (text.file().to_owned(), schema.used_columns());
+    let cells = Cells {
+        columns: columns.clone(),
+        met: vec![false; columns.len()],
+        has_identifier: schema.patient_id.is_some(),
+        texts: Texts::default(),
+    };
+    Sheet::of_rows(&file, columns, ObjectRows { text, at: 0, line: 0, cells })
+}
 
-    /// Returns the next line without its end, which an editor counts as [`Self::line`].
-    fn next_line(&mut self) -> Option<Result<String, CohortError>> {
+impl ObjectRows {
+    /// Finds the next line, which an editor counts as [`Self::line`], and returns where in the window it is, without its end.
+    fn next_line(&mut self) -> Result<Option<Range<usize>>, CohortError> {
         self.line += 1;
         loop {
             let rest = &self.text.window()[self.at..];
             // What ends with the window may go on behind it, or end with a second letter.
-            if rest.find(LINE_ENDS).is_none_or(|end| end + 1 == rest.len()) {
-                let advanced = self.text.advance(self.at, self.line);
+            if rest.find(LINE_ENDS).is_none_or(|end| end + 1 == rest.len()) && self.text.advance(self.at, self.line)? {
                 self.at = 0;
-                match advanced {
-                    Ok(true) => continue,
-                    Ok(false) => {}
-                    Err(error) => return Some(Err(error)),
-                }
+                continue;
             }
             let rest = &self.text.window()[self.at..];
             if rest.is_empty() {
-                return None;
+                return Ok(None);
             }
             let end = rest.find(LINE_ENDS).unwrap_or(rest.len());
             let end_bytes = if rest[end..].starts_with("\r\n") { 2 } else { usize::from(end < rest.len()) };
-            let line = rest[..end].to_owned();
+            let line = self.at..self.at + end;
             self.at += end + end_bytes;
-            return Some(Ok(line));
+            return Ok(Some(line));
         }
     }
 
+    /// Refuses a table in which no line has some column: one that is called otherwise would be missing everywhere.
+    fn check_met(&mut self) -> Option<CohortError> {
+        let Cells { columns, met, .. } = &mut self.cells;
+        let never = met.iter().position(|met| !met)?;
+        let is_empty = !met.contains(&true);
+        // Said once.
+        met.fill(true);
+        let column = &columns[never];
+        (!is_empty).then(|| {
+            let message = format!(
+                "has no line with a key {column:?}: another name? If nobody has it, write it with null in one line"
+            );
+            CohortError::file(self.text.file(), message)
+        })
+    }
+}
+
+impl Rows for ObjectRows {
+    fn advance(&mut self) -> Result<bool, CohortError> {
+        loop {
+            let Some(line) = self.next_line()? else {
+                return self.check_met().map_or(Ok(false), Err);
+            };
+            let line = &self.text.window()[line];
+            if !trimmed(line).is_empty() {
+                let refuse = |message| CohortError::table(self.text.file(), self.line, message);
+                return self.cells.read(line).map(|()| true).map_err(refuse);
+            }
+        }
+    }
+
+    fn row(&self) -> Row<'_> {
+        Row::of_texts(self.line, "", &self.cells.texts)
+    }
+}
+
+impl Cells {
     /// Reads the cells of one object, in the order of the columns.
-    fn cells(&mut self, line: &str) -> Result<Vec<String>, String> {
+    fn read(&mut self, line: &str) -> Result<(), String> {
         if is_lost(line) {
             return Err("holds a byte that is no letter in UTF-8, in which JSON is stored".to_owned());
         }
         let Object(entries) = serde_json::from_str(line).map_err(|error| no_object(line, &error))?;
-        let mut cells = vec![NOTHING.to_owned(); self.columns.len()];
+        self.texts.fill_with_nothing(self.columns.len());
         for (nth, (key, value)) in entries.iter().enumerate() {
             if let Some(first) = entries[..nth].iter().position(|(earlier, _)| earlier == key) {
                 let (first, second) = (first + 1, nth + 1);
@@ -150,50 +176,35 @@ impl Rows {
                             export it as a string"
                     .to_owned());
             }
-            let column_name = &self.columns[column];
-            cells[column] = cell(value.get(), self.decimal)
-                .ok_or_else(|| format!("column {column_name:?}: expected a text of whole letters"))?;
+            self.set(column, value.get()).ok_or_else(|| {
+                let column = &self.columns[column];
+                format!("column {column:?}: expected a text of whole letters")
+            })?;
         }
-        Ok(cells)
+        Ok(())
     }
 
-    /// Refuses a table in which no line has some column: one that is called otherwise would be missing everywhere.
-    fn check_met(&mut self) -> Option<CohortError> {
-        let never = self.met.iter().position(|met| !met)?;
-        let is_empty = !self.met.contains(&true);
-        // Said once.
-        self.met.fill(true);
-        let column = &self.columns[never];
-        (!is_empty).then(|| {
-            let message = format!(
-                "has no line with a key {column:?}: another name? If nobody has it, write it with null in one line"
-            );
-            CohortError::file(self.text.file(), message)
-        })
-    }
-}
-
-impl Iterator for Rows {
-    type Item = Result<Row, CohortError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let line = match self.next_line() {
-                Some(Ok(line)) => line,
-                Some(Err(error)) => return Some(Err(error)),
-                None => return self.check_met().map(Err),
-            };
-            if !trimmed(&line).is_empty() {
-                let cells = self.cells(&line);
-                let refuse = |message| CohortError::table(self.text.file(), self.line, message);
-                return Some(cells.map(|cells| Row::of_cells(self.line, cells)).map_err(refuse));
+    /// Puts a value into its cell; nothing for a string of half letters.
+    fn set(&mut self, column: usize, value: &str) -> Option<()> {
+        match value.as_bytes().first()? {
+            b'"' => {
+                let Text(text) = serde_json::from_str(value).ok()?;
+                self.texts.set(column, &text, false);
             }
+            b'n' => {}
+            b't' | b'f' => self.texts.set(column, value, false),
+            _ => self.texts.set(column, &without_exponent(value), true),
         }
+        Some(())
     }
 }
 
 /// Keys, trimmed as a table's columns are, and values as they are written.
-struct Object<'a>(Vec<(String, &'a RawValue)>);
+struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// A string, which is copied only where it is written with escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -213,8 +224,12 @@ impl<'de> Visitor<'de> for Entries {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
         let mut entries = Vec::new();
-        while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
-            entries.push((trimmed(&key).to_owned(), value));
+        while let Some((Text(key), value)) = map.next_entry::<Text<'de>, &RawValue>()? {
+            let key = match key {
+                Cow::Borrowed(key) => Cow::Borrowed(trimmed(key)),
+                Cow::Owned(key) => Cow::Owned(trimmed(&key).to_owned()),
+            };
+            entries.push((key, value));
         }
         Ok(Object(entries))
     }
@@ -232,31 +247,18 @@ fn no_object(line: &str, error: &serde_json::Error) -> String {
     )
 }
 
-/// Returns a value as a table's cell in which numbers have this decimal sign; nothing for a string of half letters.
-fn cell(value: &str, decimal: DecimalSign) -> Option<String> {
-    Some(match value.as_bytes().first()? {
-        b'"' => trimmed(&serde_json::from_str::<String>(value).ok()?).to_owned(),
-        b'n' => NOTHING.to_owned(),
-        b't' | b'f' => value.to_owned(),
-        _ => match decimal {
-            DecimalSign::Point => without_exponent(value),
-            DecimalSign::Comma => without_exponent(value).replace('.', ","),
-        },
-    })
-}
-
 /// Says whether a value is a number with an exponent, in which programs write floating-point numbers that are large.
 fn is_rounded_number(value: &str) -> bool {
     value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) && value.contains(['e', 'E'])
 }
 
 /// Writes a JSON number with all its digits, as codes are compared; one with an exponent that no measure has stays as it is.
-fn without_exponent(number: &str) -> String {
+fn without_exponent(number: &str) -> Cow<'_, str> {
     let power =
         |(_, exponent): &(_, &str)| exponent.parse().ok().filter(|power: &i16| power.abs() <= POWER_MAX);
     let parts = number.split_once(['e', 'E']);
     let (Some((mantissa, _)), Some(power)) = (parts, parts.as_ref().and_then(power)) else {
-        return number.to_owned();
+        return Cow::Borrowed(number);
     };
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |digits| ("-", digits));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -264,16 +266,13 @@ fn without_exponent(number: &str) -> String {
     if power < 0 {
         let whole = format!("{whole:0>width$}", width = shift + 1);
         let (whole, shifted) = whole.split_at(whole.len() - shift);
-        return format!("{sign}{whole}.{shifted}{fraction}");
+        return Cow::Owned(format!("{sign}{whole}.{shifted}{fraction}"));
     }
     let fraction = format!("{fraction:0<shift$}");
     let (shifted, fraction) = fraction.split_at(shift);
     let point = if fraction.is_empty() { "" } else { "." };
-    format!("{sign}{whole}{shifted}{point}{fraction}")
+    Cow::Owned(format!("{sign}{whole}{shifted}{point}{fraction}"))
 }
-
-/// What stands in the cell of a key that is not there, or null.
-const NOTHING: &str = "";
 
 const LINE_ENDS: [char; 2] = ['\n', '\r'];
 
@@ -301,6 +300,5 @@ mod tests {
         ] {
             assert_eq!(without_exponent(number), expected, "{number}");
         }
-        assert_eq!(cell("36.6", DecimalSign::Comma).unwrap(), "36,6");
     }
 }

@@ -6,6 +6,7 @@
 mod csv;
 mod json_lines;
 mod nifti;
+pub(crate) mod parquet;
 mod png;
 mod synthetic;
 
@@ -19,8 +20,10 @@ use crate::reader::rows::RowReader;
 use crate::reader::scans::ScanReader;
 
 pub use csv::TableSource;
+pub(crate) use json_lines::sheet as sheet_of_objects;
 pub use json_lines::JsonLinesSource;
 pub use nifti::ImageSource;
+pub use parquet::ParquetSource;
 pub use png::PictureSource;
 pub use synthetic::{HippocampiSource, SyntheticSource};
 
@@ -32,6 +35,8 @@ pub enum Source {
     Table(TableSource),
     /// A table in a text file of JSON objects, one line per patient.
     JsonLines(JsonLinesSource),
+    /// A table in a Parquet file, one row per patient.
+    Parquet(ParquetSource),
     /// A folder of NIfTI images and one of masks, one volume per patient.
     Images(ImageSource),
     /// A folder of PNG pictures and one of masks, one picture per patient.
@@ -48,7 +53,9 @@ impl Source {
     /// Returns what kind of records there are.
     pub(crate) fn kind(&self) -> RecordKind {
         match self {
-            Self::Table(_) | Self::JsonLines(_) | Self::SyntheticTable(_) => RecordKind::Table,
+            Self::Table(_) | Self::JsonLines(_) | Self::Parquet(_) | Self::SyntheticTable(_) => {
+                RecordKind::Table
+            }
             Self::Images(_) | Self::Pictures(_) | Self::SyntheticImages(_) | Self::SyntheticHippocampi(_) => {
                 RecordKind::Images
             }
@@ -60,6 +67,7 @@ impl Source {
         Ok(match self {
             Self::Table(source) => Box::new(source.reader(description)?),
             Self::JsonLines(source) => Box::new(source.reader(description)?),
+            Self::Parquet(source) => Box::new(source.reader(description)?),
             Self::Images(source) => Box::new(ScanReader(source)),
             Self::Pictures(source) => Box::new(ScanReader(source)),
             Self::SyntheticTable(source) => Box::new(RowReader { schema: synthetic::schema(), source }),

@@ -8,9 +8,10 @@ use serde::Deserialize;
 
 use crate::error::CohortError;
 use crate::split::identity::{self, Place};
-use crate::table::digits::{Code, NumberFormat};
-use crate::table::sheet::{self, Format, Sheet};
-use crate::table::text::{is_lost, not_utf8};
+use crate::table::code::Code;
+use crate::table::digits::NumberFormat;
+use crate::table::sheet::{self, Counted, Format, Sheet};
+use crate::table::text::not_utf8;
 
 /// A list of parts: separated cells with a header.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -61,6 +62,7 @@ struct NoKey;
 pub(crate) struct Lines {
     pub(crate) header: Option<u64>,
     pub(crate) last: u64,
+    pub(crate) counted: Counted,
 }
 
 /// A list that was read.
@@ -95,29 +97,30 @@ pub(crate) fn read(file: &Path, listed: &ListedSplit) -> Result<List, CohortErro
     let only = listed.only.iter().map(|(column, text)| Ok((sheet.column(column)?, code(text))));
     let only = only.collect::<Result<Vec<_>, CohortError>>()?;
     let (mut lines, mut patients) = (BTreeMap::new(), BTreeMap::new());
-    while let Some(row) = sheet.next_row() {
-        let row = row?;
+    let mut room = String::new();
+    while let Some(row) = sheet.next_row()? {
         let mut used = only.iter().map(|(at, _)| *at).chain([key, part]);
-        if let Some(lost) = used.find(|&at| is_lost(&row.cells[at])) {
+        if let Some(lost) = used.find(|&at| row.cell(at).is_lost()) {
             return Err(CohortError::table(file, row.line, not_utf8(lost)));
         }
-        if only.iter().any(|(at, text)| code(&row.cells[*at]) != *text) {
+        if only.iter().any(|(at, text)| !text.is(row.cell(*at).code(NumberFormat::PLAIN, &mut room))) {
             continue;
         }
         let refuse = |message: &str| CohortError::table(file, row.line, message);
-        let part = match row.cells[part].to_lowercase().as_str() {
+        let part = match row.cell(part).letters(&mut room).to_lowercase().as_str() {
             "train" => Part::Train,
             "test" => Part::Test,
             _ => return Err(refuse("expected train or test")),
         };
         let entry = Entry { part, line: row.line, met: false };
+        let key = row.cell(key).letters(&mut room);
         let twice = match &listed.key {
             Key::Line(_) => {
-                let line = row.cells[key].parse().ok().filter(|&line: &u64| line > 0);
+                let line = key.parse().ok().filter(|&line: &u64| line > 0);
                 lines.insert(line.ok_or_else(|| refuse("expected a line counted from 1"))?, entry).is_some()
             }
             Key::Patient(_) => {
-                let patient = identity::stated(&row.cells[key]);
+                let patient = identity::stated(key);
                 let patient = patient.ok_or_else(|| refuse("expected a patient's identifier"))?;
                 patients.insert(patient.to_owned(), entry).is_some()
             }
@@ -164,8 +167,9 @@ impl List {
                             "assigns line {line}, which names the table's columns: lines count from 1 with it"
                         )
                     }
-                    Some(Lines { last, .. }) if line > last => {
-                        format!("assigns line {line} of a table that ends at line {last}")
+                    Some(Lines { last, counted, .. }) if line > last => {
+                        let noun = counted.noun();
+                        format!("assigns {noun} {line} of a table that ends at {noun} {last}")
                     }
                     Some(_) | None => format!("assigns line {line}, which holds no patient"),
                 };

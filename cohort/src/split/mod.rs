@@ -2,6 +2,8 @@
 
 pub(crate) mod identity;
 pub(crate) mod list;
+mod look_alike;
+mod patients;
 pub(crate) mod pattern;
 
 use std::path::{Path, PathBuf};
@@ -13,8 +15,9 @@ use serde::Deserialize;
 
 use crate::error::CohortError;
 use crate::paths::beside;
-use identity::{NoNumber, Patients, Place};
+use identity::{NoNumber, Place};
 use list::{Key, Lines, List};
+use patients::Patients;
 use pattern::{PatientPattern, Unmatched};
 
 pub use list::ListedSplit;
@@ -110,15 +113,16 @@ impl Selection {
     ///
     /// Refuses an identifier that says nobody, and one of somebody who was met before.
     pub(crate) fn part_of(&mut self, patient: Patient<'_>) -> Result<Option<Part>, CohortError> {
-        let id = self.identify(patient)?;
+        let mut room = String::new();
+        let id = self.identify(patient, &mut room)?;
         let is_test = match &mut self.rule {
-            Rule::Listed(list) => return Ok(list.meet(&id, patient.place)),
+            Rule::Listed(list) => return Ok(list.meet(id, patient.place)),
             Rule::Modulo(ModuloSplit { divisor, test }) => {
-                let of = identity::remainder(&id, divisor.get());
+                let of = identity::remainder(id, divisor.get());
                 of.map_err(|why| patient.place.refuse(no_number(why)))? == test.get()
             }
             Rule::Hashed(HashedSplit { test, seed }) => {
-                u128::from(hash(*seed, &id)) * u128::from(test.denominator())
+                u128::from(hash(*seed, id)) * u128::from(test.denominator())
                     < u128::from(test.numerator()) << 64
             }
         };
@@ -145,12 +149,18 @@ impl Selection {
         }
     }
 
-    fn identify(&mut self, Patient { id, place }: Patient<'_>) -> Result<String, CohortError> {
+    /// Returns the patient's stated identifier; `room` is for that of a table without identifiers.
+    fn identify<'a>(
+        &mut self,
+        Patient { id, place }: Patient<'a>,
+        room: &'a mut String,
+    ) -> Result<&'a str, CohortError> {
         let Some(id) = id else {
-            return Ok(match place {
+            *room = match place {
                 Place::Line { line, .. } => line.to_string(),
                 Place::File(file) => file.display().to_string(),
-            });
+            };
+            return Ok(room);
         };
         let mut id = identity::stated(id).ok_or_else(|| place.refuse("has no patient's identifier"))?;
         if identity::is_rounded(id) {
@@ -162,7 +172,7 @@ impl Selection {
             id = pattern.patient(id).map_err(|why| place.refuse(unmatched(why)))?;
         }
         self.patients.enter(id, place)?;
-        Ok(id.to_owned())
+        Ok(id)
     }
 }
 

@@ -1,9 +1,10 @@
-//! Numbers as tables write them: signs, groups and codes.
+//! Numbers as tables write them: signs, groups and digits.
+
+use std::fmt;
 
 use serde::Deserialize;
-use unicode_normalization::UnicodeNormalization;
 
-use crate::table::text::{is_unseen, trimmed};
+use crate::table::text::is_unseen;
 
 /// How the numbers of a table are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,48 +58,95 @@ impl NumberFormat {
         )
     }
 
-    /// Reads a finite number; nothing if the text is none in this format.
+    /// Reads a finite number, the nearest to what is written; nothing if the text is none in this format.
     pub(crate) fn number(self, text: &str) -> Option<f64> {
+        self.short(text.as_bytes()).or_else(|| self.long(text))
+    }
+
+    /// Reads a number of few digits without groups and exponent, as nearly all are; nothing if it is any other, or none.
+    ///
+    /// Digits and a power of ten that are both exact in double precision have a quotient that is rounded once, and so to the
+    /// nearest (Clinger 1990, "How to read floating point numbers accurately", section 4).
+    fn short(self, text: &[u8]) -> Option<f64> {
+        let (is_negative, unsigned) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] => (false, rest),
+            rest => (false, rest),
+        };
+        if unsigned.len() > SHORT_BYTES_MAX {
+            return None;
+        }
+        let (mut mantissa, mut digits, mut point) = (0_u64, 0_usize, None);
+        for &byte in unsigned {
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 {
+                mantissa = mantissa * 10 + u64::from(digit);
+                digits += 1;
+            } else if byte == self.decimal.byte() && point.is_none() {
+                point = Some(digits);
+            } else {
+                return None;
+            }
+        }
+        if digits == 0 || mantissa > EXACT_MAX {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "at most 2^53, and so exact")]
+        let whole = mantissa as f64;
+        let size = whole / POWERS_OF_TEN[digits - point.unwrap_or(digits)];
+        Some(if is_negative { -size } else { size })
+    }
+
+    /// Reads any number.
+    fn long(self, text: &str) -> Option<f64> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, Some(exponent)),
             None => (text, None),
         };
-        let mut plain = self.plain(mantissa)?;
-        if let Some(exponent) = exponent {
-            let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-            if !is_digits(digits) {
-                return None;
-            }
-            plain.push('e');
-            plain.push_str(exponent);
+        let digits = exponent.map(|exponent| exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
+        if !digits.is_none_or(is_digits) {
+            return None;
         }
-        plain.parse().ok().filter(|x: &f64| x.is_finite())
+        let number = if self.decimal == DecimalSign::Point && Self::PLAIN.digits(mantissa).is_some() && text.is_ascii() {
+            text.parse()
+        } else {
+            let mut plain = self.plain(mantissa)?;
+            plain.extend(exponent.iter().flat_map(|exponent| ["e", *exponent]));
+            plain.parse()
+        };
+        number.ok().filter(|x: &f64| x.is_finite())
     }
 
-    /// Writes a number without an exponent in one form: `01`, `1.0` and `+1` are `1`. Exact, however many digits.
-    pub(crate) fn canonical(self, text: &str) -> Option<String> {
-        let plain = self.plain(text)?;
-        let (sign, digits) = plain.strip_prefix('-').map_or(("", plain.as_str()), |digits| ("-", digits));
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    /// Takes a number without an exponent and without groups apart.
+    pub(crate) fn digits(self, text: &str) -> Option<Digits<'_>> {
+        let (is_negative, unsigned) = self.unsigned(text)?;
+        let decimal = char::from(self.decimal.byte());
+        let (whole, fraction) = unsigned.split_once(decimal).unwrap_or((unsigned, ""));
+        let all_digits = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+        if !all_digits || whole.len() + fraction.len() == 0 {
+            return None;
+        }
         let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+        let is_zero = whole.is_empty() && fraction.is_empty();
         let whole = if whole.is_empty() { "0" } else { whole };
-        Some(match (whole, fraction) {
-            ("0", "") => "0".to_owned(),
-            (whole, "") => format!("{sign}{whole}"),
-            (whole, fraction) => format!("{sign}{whole}.{fraction}"),
-        })
+        Some(Digits { is_negative: is_negative && !is_zero, whole, fraction })
+    }
+
+    /// Takes the sign off, and says whether it is a minus. Most of what is no number is none by its first letter.
+    fn unsigned(self, text: &str) -> Option<(bool, &str)> {
+        let (is_negative, unsigned) = match text.strip_prefix(['-', '\u{2212}']) {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let begins = |first: u8| first.is_ascii_digit() || first == self.decimal.byte();
+        unsigned.bytes().next().is_some_and(begins).then_some((is_negative, unsigned))
     }
 
     /// Rewrites a number without an exponent with a point and without groups.
     fn plain(self, text: &str) -> Option<String> {
-        let (sign, rest) = match text.strip_prefix(['-', '\u{2212}']) {
-            Some(rest) => ("-", rest),
-            None => ("", text.strip_prefix('+').unwrap_or(text)),
-        };
-        let decimal = match self.decimal {
-            DecimalSign::Point => '.',
-            DecimalSign::Comma => ',',
-        };
+        let (is_negative, rest) = self.unsigned(text)?;
+        let sign = if is_negative { "-" } else { "" };
+        let decimal = char::from(self.decimal.byte());
         let (whole, fraction) = rest.split_once(decimal).unwrap_or((rest, ""));
         let whole = self.ungrouped(whole)?;
         let all_digits = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
@@ -132,16 +180,45 @@ impl NumberFormat {
     }
 }
 
-/// A code of a category or an outcome; two spellings of one number, and of one letter, are one code.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Code(String);
+/// A number without an exponent in one form, however it was written and however many digits it has: `01`, `1.0` and `+1` are
+/// `1`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Digits<'t> {
+    /// Whether it is below 0.
+    is_negative: bool,
+    /// Without zeros before it, or one zero.
+    whole: &'t str,
+    /// Without zeros behind it.
+    fraction: &'t str,
+}
 
-impl Code {
-    /// Reads a code from a schema or, in the table's own format, from a cell. A code has no groups: `1.234` is another one than
-    /// `1234`, whatever stands between thousands.
-    pub(crate) fn new(text: &str, format: NumberFormat) -> Self {
-        let (text, format) = (trimmed(text), NumberFormat { thousands: None, ..format });
-        Self(format.canonical(text).unwrap_or_else(|| text.nfc().collect()))
+impl Digits<'_> {
+    /// Says whether `text` is what [`fmt::Display`] writes.
+    pub(crate) fn are_written(self, text: &str) -> bool {
+        let unsigned = if self.is_negative { text.strip_prefix('-') } else { Some(text) };
+        let rest = unsigned.and_then(|text| text.strip_prefix(self.whole));
+        rest.is_some_and(|rest| match rest.strip_prefix('.') {
+            Some(fraction) => !fraction.is_empty() && fraction == self.fraction,
+            None => rest.is_empty() && self.fraction.is_empty(),
+        })
+    }
+}
+
+impl fmt::Display for Digits<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.is_negative { "-" } else { "" };
+        let point = if self.fraction.is_empty() { "" } else { "." };
+        write!(f, "{sign}{}{point}{}", self.whole, self.fraction)
+    }
+}
+
+impl DecimalSign {
+    /// Returns the letter.
+    fn byte(self) -> u8 {
+        match self {
+            Self::Point => b'.',
+            Self::Comma => b',',
+        }
     }
 }
 
@@ -149,8 +226,21 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// Up to here, whole numbers are exact in double precision: 2^53.
+const EXACT_MAX: u64 = 1 << 53;
+
+/// So many digits fit into 64 bits, and a sign for the fraction.
+const SHORT_BYTES_MAX: usize = 19;
+
+/// The powers of ten of short numbers, all exact in double precision, as those up to 10^22 are.
+const POWERS_OF_TEN: [f64; SHORT_BYTES_MAX + 1] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+];
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const GERMAN: NumberFormat =
@@ -197,21 +287,26 @@ mod tests {
         }
     }
 
-    #[test]
-    fn one_number_is_one_code_however_it_is_written() {
-        let code = |text: &str| Code::new(text, NumberFormat::PLAIN);
-        for (a, b) in
-            [("1", "01"), ("1", "1.0"), ("1", "+1."), ("-9", "-9.00"), ("0", "-0.0"), ("1.5", "01.50")]
-        {
-            assert_eq!(code(a), code(b));
+    proptest! {
+        /// The bits are those of the standard library, which reads any text exactly.
+        #[test]
+        fn numbers_are_the_nearest_to_what_is_written(
+            text in "[-+]?[0-9]{0,20}([.,][0-9]{0,24})?([eE][-+]?[0-9]{0,3})?",
+            comma: bool,
+        ) {
+            let format = NumberFormat { decimal: if comma { DecimalSign::Comma } else { DecimalSign::Point }, thousands: None };
+            let other = if comma { '.' } else { ',' };
+            let expected = (!text.contains(other)).then(|| text.replace(',', ".").parse().ok()).flatten();
+            let expected = expected.filter(|x: &f64| x.is_finite());
+            prop_assert_eq!(format.number(&text).map(f64::to_bits), expected.map(f64::to_bits));
         }
-        // SNOMED's codes have more digits than a floating-point number.
-        assert_ne!(code("900000000000207008"), code("900000000000207009"));
-        for (a, b) in [("1", "-1"), ("1e1", "10"), ("a", "A"), ("10", "1")] {
-            assert_ne!(code(a), code(b));
+
+        #[test]
+        fn doubles_are_read_as_they_were(x: f64) {
+            prop_assume!(x.is_finite());
+            for text in [format!("{x}"), format!("{x:e}")] {
+                prop_assert_eq!(NumberFormat::PLAIN.number(&text).map(f64::to_bits), Some(x.to_bits()));
+            }
         }
-        assert_eq!(Code::new("1,0", GERMAN), code("1"));
-        assert_ne!(Code::new("1.234", GERMAN), code("1234"));
-        assert_eq!(code("Ko\u{308}ln"), code("K\u{f6}ln"));
     }
 }

@@ -5,10 +5,12 @@ use fedtwin_plan::outcome::{COUNT_MAX, Outcome};
 use fedtwin_plan::record::{TableRecord, Value};
 
 use crate::error::CohortError;
-use crate::table::digits::{Code, NumberFormat};
+use crate::table::code::Code;
+use crate::table::digits::NumberFormat;
+use crate::table::row::{Cell, Row};
 use crate::table::schema::{CategoryColumn, FeatureColumn, NumberColumn, OutcomeRule, TableSchema};
 use crate::table::sheet::Sheet;
-use crate::table::text::{is_lost, trimmed};
+use crate::table::text::trimmed;
 
 /// Where in a row the cells are that a plan asks for, and how they are read.
 pub(crate) struct Layout {
@@ -16,8 +18,8 @@ pub(crate) struct Layout {
     encoding: String,
     missing: Missing,
     pub(crate) patient_id: Option<usize>,
-    outcome: Cell<OutcomeColumn>,
-    features: Vec<Cell<FeatureRule>>,
+    outcome: Used<OutcomeColumn>,
+    features: Vec<Used<FeatureRule>>,
 }
 
 /// One patient's cells.
@@ -45,7 +47,8 @@ struct Missing {
     numbers: Vec<f64>,
 }
 
-struct Cell<R> {
+/// A column that is used, and how.
+struct Used<R> {
     column: String,
     at: usize,
     rule: R,
@@ -73,10 +76,10 @@ impl Layout {
         let features = need.features.iter().map(|(name, feature)| {
             let own = &schema.features[name];
             let column = own.column(name).to_owned();
-            Ok(Cell { at: sheet.column(&column)?, column, rule: FeatureRule::new(own, feature) })
+            Ok(Used { at: sheet.column(&column)?, column, rule: FeatureRule::new(own, feature) })
         });
         let column = schema.outcome.column().to_owned();
-        let outcome = Cell { at: sheet.column(&column)?, column, rule: OutcomeColumn::new(schema) };
+        let outcome = Used { at: sheet.column(&column)?, column, rule: OutcomeColumn::new(schema) };
         Ok(Self {
             format: schema.numbers(),
             encoding: schema.encoding.to_string(),
@@ -87,15 +90,27 @@ impl Layout {
         })
     }
 
-    /// Returns the patient's identifier, or why there is none.
-    pub(crate) fn identifier<'c>(&self, cells: &'c [String]) -> Result<Option<&'c str>, String> {
+    /// Returns the patient's identifier, or why there is none; `room` is for the digits of a number.
+    pub(crate) fn identifier<'r>(
+        &self,
+        row: &Row<'r>,
+        room: &'r mut String,
+    ) -> Result<Option<&'r str>, String> {
         let Some(at) = self.patient_id else { return Ok(None) };
-        let id = self.letters("the patient's identifier", &cells[at])?;
+        let cell = row.cell(at);
+        if matches!(cell, Cell::Number(_)) {
+            return Err("has an identifier that is stored as a floating-point number, and may have been rounded: store that \
+                        column as text or as whole numbers"
+                .to_owned());
+        }
+        self.check_letters("the patient's identifier", cell)?;
+        let number = cell.number(self.format);
+        let id = cell.letters(room);
         if id.is_empty() || NOBODY.iter().any(|word| word.eq_ignore_ascii_case(id)) {
             return Err("has no patient's identifier".to_owned());
         }
         let is_missing = self.missing.texts.iter().any(|missing| missing.eq_ignore_ascii_case(id))
-            || self.format.number(id).is_some_and(|x| self.missing.is_number(x));
+            || number.is_some_and(|x| self.missing.is_number(x));
         if is_missing {
             return Err("has an identifier that the schema lists in `missing`, for every column: if it is a patient's, make \
                         it a feature's `sentinels`"
@@ -107,75 +122,80 @@ impl Layout {
         Ok(Some(id))
     }
 
-    /// Says whether the schema holds the outcome of this row for unknown.
-    pub(crate) fn is_unknown(&self, cells: &[String]) -> bool {
-        let (text, unknown) = (&cells[self.outcome.at], &self.outcome.rule.unknown);
-        let is_number = |x: f64| unknown.numbers.iter().any(|&number| same(number, x));
-        unknown.codes.contains(&Code::new(text, self.format))
-            || self.format.number(text).is_some_and(is_number)
+    /// Reads the numbers of a row: of each feature that is one, in the order of the features, and last that of the outcome.
+    pub(crate) fn numbers(&self, row: &Row<'_>, numbers: &mut Vec<Option<f64>>) {
+        numbers.clear();
+        numbers.extend(self.features.iter().map(|Used { at, rule, .. }| match rule {
+            FeatureRule::Number { .. } => row.cell(*at).number(self.format),
+            FeatureRule::Category(_) => None,
+        }));
+        let outcome = &self.outcome;
+        numbers.push(outcome.rule.rule.is_number().then(|| row.cell(outcome.at).number(self.format)).flatten());
     }
 
-    /// Reads a row's cells; a refusal names the column and never the value.
-    pub(crate) fn read(&self, cells: &[String]) -> Result<Cells, String> {
-        let values = self.features.iter().map(|Cell { column, at, rule }| {
-            let text = self.letters(column, &cells[*at])?;
-            let value = rule.value(text, self.format, &self.missing);
-            value.map_err(|expected| self.refusal(column, text, expected))
-        });
-        let Cell { column, at, rule: OutcomeColumn { unknown: _, rule } } = &self.outcome;
-        let text = self.letters(column, &cells[*at])?;
-        let number = self.format.number(text).filter(|_| rule.is_number());
+    /// Says whether the schema holds the outcome of this row for unknown.
+    pub(crate) fn is_unknown(&self, row: &Row<'_>) -> bool {
+        let unknown = &self.outcome.rule.unknown;
+        if unknown.texts.is_empty() {
+            return false;
+        }
+        let (cell, mut room) = (row.cell(self.outcome.at), String::new());
+        unknown.is_code(cell, self.format, &mut room)
+            || cell.number(self.format).is_some_and(|x| unknown.is_number(x))
+    }
+
+    /// Reads a row's cells, of which [`Self::numbers`] has the numbers; a refusal names the column and never the value.
+    pub(crate) fn read(&self, row: &Row<'_>, numbers: &[Option<f64>]) -> Result<Cells, String> {
+        let mut values = Vec::with_capacity(self.features.len());
+        for (Used { column, at, rule }, number) in self.features.iter().zip(numbers) {
+            let cell = row.cell(*at);
+            self.check_letters(column, cell)?;
+            let value = rule.value(cell, *number, self.format, &self.missing);
+            values.push(value.map_err(|expected| self.refusal(column, cell, expected))?);
+        }
+        let Used { column, at, rule: OutcomeColumn { unknown: _, rule } } = &self.outcome;
+        let (cell, mut room) = (row.cell(*at), String::new());
+        self.check_letters(column, cell)?;
+        let number = numbers.last().copied().flatten();
         let outcome = match rule {
-            _ if self.missing.texts.iter().any(|missing| missing == text)
-                || number.is_some_and(|x| self.missing.is_number(x)) =>
-            {
-                Err(
-                    "the outcome, which may not be missing; texts in outcome.unknown leave such a patient out",
-                )
-            }
+            _ if self.missing.is_text(cell) || number.is_some_and(|x| self.missing.is_number(x)) => Err(
+                "the outcome, which may not be missing; texts in outcome.unknown leave such a patient out",
+            ),
             OutcomeCells::Above(limit) => number.map(|x| Outcome::YesNo(x > *limit)).ok_or("a number"),
             OutcomeCells::Count => {
                 let count = number.and_then(count);
                 count.map(Outcome::Count).ok_or("a count: a whole number from 0 to 1000000")
             }
             OutcomeCells::Codes { yes, no } => {
-                let code = Code::new(text, self.format);
-                match (yes.contains(&code), no.contains(&code)) {
+                let code = cell.code(self.format, &mut room);
+                match (yes.iter().any(|yes| yes.is(code)), no.iter().any(|no| no.is(code))) {
                     (true, _) => Ok(Outcome::YesNo(true)),
                     (false, true) => Ok(Outcome::YesNo(false)),
                     (false, false) => Err("one of the schema's texts for yes or no"),
                 }
             }
         };
-        let outcome = outcome.map_err(|expected| self.refusal(column, text, expected))?;
-        Ok(Cells { outcome, outcome_number: number, values: values.collect::<Result<_, String>>()? })
-    }
-
-    /// Returns the numbers in all columns of numbers.
-    pub(crate) fn numbers(&self, cells: &[String]) -> Vec<Option<f64>> {
-        let outcome = self.outcome.rule.rule.is_number().then_some(self.outcome.at);
-        let numbers = |cell: &Cell<FeatureRule>| match cell.rule {
-            FeatureRule::Number { .. } => Some(cell.at),
-            FeatureRule::Category(_) => None,
-        };
-        let columns = self.features.iter().filter_map(numbers).chain(outcome);
-        columns.map(|at| self.format.number(&cells[at])).collect()
+        let outcome = outcome.map_err(|expected| self.refusal(column, cell, expected))?;
+        Ok(Cells { outcome, outcome_number: number, values })
     }
 
     /// Refuses a cell that is used and whose letters were lost.
-    fn letters<'c>(&self, column: &str, cell: &'c str) -> Result<&'c str, String> {
-        if is_lost(cell) {
+    fn check_letters(&self, column: &str, cell: Cell<'_>) -> Result<(), String> {
+        if cell.is_lost() {
             return Err(format!(
                 "column {column:?}: holds a byte that is no letter in {}; name the table's encoding in the schema, as in \
                  encoding = \"latin-1\"",
                 self.encoding
             ));
         }
-        Ok(cell)
+        Ok(())
     }
 
-    fn refusal(&self, column: &str, text: &str, expected: &str) -> String {
-        let has_comma = text.contains(',') && NumberFormat::COMMA.number(text).is_some();
+    fn refusal(&self, column: &str, cell: Cell<'_>, expected: &str) -> String {
+        let has_comma = match cell {
+            Cell::Text(text) => text.contains(',') && NumberFormat::COMMA.number(text).is_some(),
+            Cell::Digits(_) | Cell::Number(_) | Cell::Whole(_) => false,
+        };
         let comma = self.format == NumberFormat::PLAIN && has_comma;
         let hint = if comma { "; numbers with a comma: decimal = \",\" in the schema" } else { "" };
         format!("column {column:?}: expected {expected}{hint}")
@@ -204,6 +224,18 @@ impl Missing {
 
     fn is_number(&self, x: f64) -> bool {
         self.numbers.iter().any(|&missing| same(missing, x))
+    }
+
+    fn is_text(&self, cell: Cell<'_>) -> bool {
+        match cell {
+            Cell::Text(text) | Cell::Digits(text) => self.texts.iter().any(|missing| missing == text),
+            Cell::Number(_) | Cell::Whole(_) => false,
+        }
+    }
+
+    fn is_code<'r>(&self, cell: Cell<'r>, format: NumberFormat, room: &'r mut String) -> bool {
+        let written = cell.code(format, room);
+        self.codes.iter().any(|code| code.is(written))
     }
 }
 
@@ -253,13 +285,19 @@ impl FeatureRule {
         }
     }
 
-    fn value(&self, text: &str, format: NumberFormat, missing: &Missing) -> Result<CellValue, &'static str> {
-        if missing.texts.iter().any(|missing| missing == text) {
+    fn value(
+        &self,
+        cell: Cell<'_>,
+        number: Option<f64>,
+        format: NumberFormat,
+        missing: &Missing,
+    ) -> Result<CellValue, &'static str> {
+        if missing.is_text(cell) {
             return Ok(CellValue::Value(Value::Missing));
         }
         match self {
             Self::Number { sentinels, low, high } => {
-                let x = format.number(text).ok_or("a number or one of the schema's texts for missing")?;
+                let x = number.ok_or("a number or one of the schema's texts for missing")?;
                 let value = if missing.is_number(x) || sentinels.iter().any(|&sentinel| same(sentinel, x)) {
                     Value::Missing
                 } else if (*low..=*high).contains(&x) {
@@ -270,11 +308,12 @@ impl FeatureRule {
                 Ok(CellValue::Value(value))
             }
             Self::Category(codes) => {
-                let own = Code::new(text, format);
-                if missing.codes.contains(&own) {
+                let mut room = String::new();
+                let own = cell.code(format, &mut room);
+                if missing.codes.iter().any(|missing| missing.is(own)) {
                     return Ok(CellValue::Value(Value::Missing));
                 }
-                let found = codes.iter().find(|(code, _)| *code == own);
+                let found = codes.iter().find(|(code, _)| code.is(own));
                 let value = found.map(|(_, value)| CellValue::Value(*value));
                 value.ok_or("one of the schema's codes or texts for missing")
             }

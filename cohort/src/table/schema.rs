@@ -1,15 +1,18 @@
 //! Schema files: how the columns of a hospital's table become the features that plans name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use fedtwin_plan::cohort_need::{DataNeed, Feature, NumberRange, TableNeed};
 use fedtwin_plan::outcome::{OutcomeKind, OutcomeNeed};
 use fedtwin_plan::text_file::{Check, Problem};
 use serde::Deserialize;
 
+use crate::error::CohortError;
 use crate::mismatch::{Mismatch, Values};
 use crate::table::cells::{Dialect, Quote};
-use crate::table::digits::{Code, DecimalSign, NumberFormat, ThousandsSign};
+use crate::table::code::Code;
+use crate::table::digits::{DecimalSign, NumberFormat, ThousandsSign};
 use crate::table::sheet::{self, Format};
 use crate::table::text::{Encoding, trimmed};
 
@@ -145,6 +148,26 @@ impl TableSchema {
     /// Returns how the table's numbers are written.
     pub(crate) fn numbers(&self) -> NumberFormat {
         NumberFormat { decimal: self.decimal, thousands: self.thousands }
+    }
+
+    /// Returns the columns that are used, trimmed, the patient's identifier first.
+    pub(crate) fn used_columns(&self) -> Vec<String> {
+        let features = self.features.iter().map(|(name, feature)| feature.column(name));
+        let used = self.patient_id.as_deref().into_iter().chain([self.outcome.column()]).chain(features);
+        used.map(|column| trimmed(column).to_owned()).collect()
+    }
+
+    /// Lets the empty text be missing in every column, as what is not there is read in `tables`; refuses a schema in
+    /// which it is something else.
+    pub(crate) fn with_nothing(mut self, file: &Path, tables: &str) -> Result<Self, CohortError> {
+        if !self.missing.iter().any(String::is_empty) {
+            self.missing.push(String::new());
+            self.check().map_err(|problem| {
+                let message = format!("{problem}; in {tables}, the empty text is what is not there");
+                CohortError::file(file, message)
+            })?;
+        }
+        Ok(self)
     }
 
     /// Checks that the schema has all that a plan asks for, in its units and categories.

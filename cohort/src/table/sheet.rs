@@ -1,10 +1,11 @@
-//! A text file of cells with named columns: a table, a list of lines, an index.
+//! Rows of cells with named columns: a table, a list of lines, an index.
 
-use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
 use crate::error::CohortError;
-use crate::table::cells::{Dialect, Quote, Row, Rows};
+use crate::table::cells::{Dialect, Quote, TextRows};
+use crate::table::row::{Row, Rows};
+use crate::table::stream::Stream;
 use crate::table::text::{Encoding, is_lost, trimmed};
 
 /// How a file's bytes become cells.
@@ -26,26 +27,48 @@ pub(crate) fn comma() -> char {
     ','
 }
 
+/// What people count to find a row of a table again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// Lines of a text, as an editor counts them.
+    Lines,
+    /// Rows of a table that has no lines.
+    Rows,
+}
+
 /// Names of columns, and the rows still to come.
 pub(crate) struct Sheet {
     pub(crate) file: PathBuf,
     columns: Vec<String>,
     /// The line that names the columns, if one does.
     pub(crate) header: Option<u64>,
-    rows: Peekable<Box<dyn Iterator<Item = Result<Row, CohortError>>>>,
+    rows: Box<dyn Rows>,
+    /// Whether the rows' first is read and was not returned yet.
+    is_ahead: bool,
+    /// Whether rows without text are passed over: spreadsheets leave rows of nothing but delimiters behind.
+    skips_blank: bool,
     /// Whether a quoted cell may hold whole lines that look like rows.
     lines_in_cells: bool,
+    /// What the rows are counted as.
+    pub(crate) counted: Counted,
 }
 
 impl Sheet {
     /// Opens a file whose first row names the columns.
     pub(crate) fn open(file: &Path, format: Format) -> Result<Self, CohortError> {
-        let mut rows = rows(file, format)?;
-        let header = rows.next().ok_or_else(|| {
-            CohortError::file(file, "is empty, expected a first line with the columns' names")
-        })?;
-        let Row { line, cells, .. } = header?;
-        Ok(Self::new(file, cells, Some(line), rows.filter(has_text)))
+        Self::of_text(Stream::open(file, format.encoding)?, format)
+    }
+
+    /// Reads a text whose first row names the columns.
+    pub(crate) fn of_text(text: Stream, format: Format) -> Result<Self, CohortError> {
+        let file = &text.file().to_owned();
+        let mut rows = TextRows::new(text, format.dialect)?;
+        if !rows.advance()? {
+            let message = "is empty, expected a first line with the columns' names";
+            return Err(CohortError::file(file, message));
+        }
+        let (line, columns) = (rows.row().line, names(rows.row()));
+        Ok(Self { header: Some(line), skips_blank: true, ..Self::of_rows(file, columns, rows) })
     }
 
     /// Opens a file whose columns are named elsewhere.
@@ -54,35 +77,34 @@ impl Sheet {
         format: Format,
         columns: &[String],
     ) -> Result<Self, CohortError> {
-        let rows = rows(file, format)?.filter(has_text);
+        let rows = TextRows::new(Stream::open(file, format.encoding)?, format.dialect)?;
         let columns: Vec<_> = columns.iter().map(|column| trimmed(column).to_owned()).collect();
-        let mut sheet = Self::new(file, columns, None, rows);
-        if let Some(Ok(Row { line, cells, .. })) = sheet.rows.peek()
-            && *cells == sheet.columns
-        {
+        let mut sheet = Self { skips_blank: true, ..Self::of_rows(file, columns, rows) };
+        sheet.is_ahead = sheet.advance()?;
+        if sheet.is_ahead && names(sheet.rows.row()) == sheet.columns {
             let message = "names the columns, as the schema does: without `columns` there, this line does";
-            return Err(CohortError::table(file, *line, message));
+            return Err(CohortError::table(file, sheet.rows.row().line, message));
         }
         Ok(sheet)
     }
 
     /// Makes a sheet of rows that are read elsewhere, whose columns are known; `file` stands for them in messages.
-    pub(crate) fn of_rows(
-        file: &Path,
-        columns: Vec<String>,
-        rows: impl Iterator<Item = Result<Row, CohortError>> + 'static,
-    ) -> Self {
-        Self::new(file, columns, None, rows)
+    pub(crate) fn of_rows(file: &Path, columns: Vec<String>, rows: impl Rows + 'static) -> Self {
+        Self {
+            file: file.to_owned(),
+            columns,
+            header: None,
+            rows: Box::new(rows),
+            is_ahead: false,
+            skips_blank: false,
+            lines_in_cells: false,
+            counted: Counted::Lines,
+        }
     }
 
-    fn new(
-        file: &Path,
-        columns: Vec<String>,
-        header: Option<u64>,
-        rows: impl Iterator<Item = Result<Row, CohortError>> + 'static,
-    ) -> Self {
-        let rows: Box<dyn Iterator<Item = _>> = Box::new(rows);
-        Self { file: file.to_owned(), columns, header, rows: rows.peekable(), lines_in_cells: false }
+    /// Says that rows are counted, and no lines.
+    pub(crate) fn without_lines(self) -> Self {
+        Self { counted: Counted::Rows, ..self }
     }
 
     /// Lets quoted cells hold whole lines with as many cells as there are columns.
@@ -92,58 +114,81 @@ impl Sheet {
 
     /// Finds a column by its name, which no other column may have.
     pub(crate) fn column(&self, name: &str) -> Result<usize, CohortError> {
-        let refuse = |message: String| Err(CohortError::table(&self.file, self.header.unwrap_or(1), message));
-        let named = self.columns.iter().enumerate().filter(|(_, own)| *own == trimmed(name));
-        match named.map(|(at, _)| at).collect::<Vec<_>>()[..] {
-            [at] => Ok(at),
-            [] => {
-                let own = self.columns.join(", ");
-                let hint = if is_lost(&own) {
-                    "; the encoding is another one: see encoding in docs/DATA.md"
-                } else {
-                    ""
-                };
-                refuse(format!("expected a column {name:?}, found {own}{hint}"))
-            }
-            [first, second, ..] => {
-                let (first, second) = (first + 1, second + 1);
-                refuse(format!(
-                    "names column {name:?} twice, as columns {first} and {second}: which one is meant?"
-                ))
-            }
-        }
+        let refuse = |message| CohortError::table(&self.file, self.header.unwrap_or(1), message);
+        column(&self.columns, name).map_err(refuse)
     }
 
     /// Returns the next row, which has as many cells as there are columns.
-    pub(crate) fn next_row(&mut self) -> Option<Result<Row, CohortError>> {
-        let row = self.rows.next()?.and_then(|row| {
-            let expected = self.columns.len();
-            if !self.lines_in_cells && row.swallowed.iter().any(|delimiters| delimiters + 1 == expected) {
-                let message = "opens a quote that holds whole lines with as many cells as there are columns; \
-                               a quote within a cell is written twice; if such cells are meant, add \
-                               confirmed.lines_in_cells = true to the cohort file";
-                return Err(CohortError::table(&self.file, row.line, message));
-            }
-            if row.cells.len() == expected {
-                return Ok(row);
-            }
-            let message = format!("has {} cells, expected {expected}", row.cells.len());
-            Err(CohortError::table(&self.file, row.line, message))
-        });
-        Some(row)
+    pub(crate) fn next_row(&mut self) -> Result<Option<Row<'_>>, CohortError> {
+        if !std::mem::take(&mut self.is_ahead) && !self.advance()? {
+            return Ok(None);
+        }
+        let (row, expected) = (self.rows.row(), self.columns.len());
+        if !self.lines_in_cells && row.swallowed.iter().any(|delimiters| delimiters + 1 == expected) {
+            let message = "opens a quote that holds whole lines with as many cells as there are columns; \
+                           a quote within a cell is written twice; if such cells are meant, add \
+                           confirmed.lines_in_cells = true to the cohort file";
+            return Err(CohortError::table(&self.file, row.line, message));
+        }
+        if row.len() != expected {
+            let message = format!("has {} cells, expected {expected}", row.len());
+            return Err(CohortError::table(&self.file, row.line, message));
+        }
+        Ok(Some(row))
     }
 
-    /// Says whether no row follows.
+    /// Says whether no row follows, not even one that cannot be read.
     pub(crate) fn is_at_end(&mut self) -> bool {
-        self.rows.peek().is_none()
+        self.is_ahead = self.is_ahead || self.advance().unwrap_or(true);
+        !self.is_ahead
+    }
+
+    /// Reads the next row that counts.
+    fn advance(&mut self) -> Result<bool, CohortError> {
+        loop {
+            if !self.rows.advance()? {
+                return Ok(false);
+            }
+            if !self.skips_blank || !self.rows.row().is_blank() {
+                return Ok(true);
+            }
+        }
     }
 }
 
-fn rows(file: &Path, format: Format) -> Result<Rows, CohortError> {
-    Rows::open(file, format.encoding, format.dialect)
+/// Finds a column by its name, which no other of the table's columns may have; or says what there is instead.
+pub(crate) fn column(columns: &[String], name: &str) -> Result<usize, String> {
+    let named = columns.iter().enumerate().filter(|(_, own)| *own == trimmed(name));
+    match named.map(|(at, _)| at).collect::<Vec<_>>()[..] {
+        [at] => Ok(at),
+        [] => {
+            let own = columns.join(", ");
+            let hint = if is_lost(&own) {
+                "; the encoding is another one: see encoding in docs/DATA.md"
+            } else {
+                ""
+            };
+            Err(format!("expected a column {name:?}, found {own}{hint}"))
+        }
+        [first, second, ..] => {
+            let (first, second) = (first + 1, second + 1);
+            Err(format!("names column {name:?} twice, as columns {first} and {second}: which one is meant?"))
+        }
+    }
 }
 
-/// Spreadsheets leave rows of nothing but delimiters behind.
-fn has_text(row: &Result<Row, CohortError>) -> bool {
-    row.as_ref().map_or(true, |row| !row.cells.iter().all(String::is_empty))
+/// Returns the texts of a row.
+fn names(row: Row<'_>) -> Vec<String> {
+    let mut room = String::new();
+    (0..row.len()).map(|at| row.cell(at).letters(&mut room).to_owned()).collect()
+}
+
+impl Counted {
+    /// Returns the word for one of them.
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Self::Lines => "line",
+            Self::Rows => "row",
+        }
+    }
 }

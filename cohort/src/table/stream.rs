@@ -13,7 +13,7 @@ use crate::packed::{Unpacked, reason};
 /// A window on a file's text, which moves towards the end.
 pub(crate) struct Stream {
     file: PathBuf,
-    bytes: Unpacked<BufReader<File>>,
+    bytes: Unpacked<BufReader<Box<dyn Read>>>,
     decoder: Decoder,
     window: String,
     /// Whether the window reaches to the end of the file.
@@ -24,10 +24,15 @@ impl Stream {
     /// Opens a file, plain or gzipped, at its beginning. A byte order mark outweighs the encoding; bytes that are no letter
     /// become U+FFFD, which is refused only where it is used.
     pub(crate) fn open(file: &Path, encoding: Encoding) -> Result<Self, CohortError> {
-        let opened = BufReader::new(File::open(file).map_err(CohortError::storage(file))?);
+        let opened = File::open(file).map_err(CohortError::storage(file))?;
+        Self::of_bytes(file, Box::new(opened), encoding)
+    }
+
+    /// Reads bytes from anywhere, for which `file` stands in messages.
+    pub(crate) fn of_bytes(file: &Path, bytes: Box<dyn Read>, encoding: Encoding) -> Result<Self, CohortError> {
         let mut stream = Self {
             file: file.to_owned(),
-            bytes: Unpacked::new(opened).map_err(CohortError::storage(file))?,
+            bytes: Unpacked::new(BufReader::new(bytes)).map_err(CohortError::storage(file))?,
             decoder: encoding.decoder(),
             window: String::new(),
             is_at_end: false,
@@ -47,14 +52,15 @@ impl Stream {
     }
 
     /// Lets go of the first `passed` bytes of the window, behind which `line` is, and reads on; says whether there was more.
+    /// At the end of the file the window stays as it is.
     ///
     /// What a window holds at least doubles with each call that lets nothing go, so that a reader which begins a long row again
     /// does so seldom.
     pub(crate) fn advance(&mut self, passed: usize, line: u64) -> Result<bool, CohortError> {
-        self.window.drain(..passed);
         if self.is_at_end {
             return Ok(false);
         }
+        self.window.drain(..passed);
         let wanted = PIECE_BYTES.max(self.window.len());
         let mut bytes = Vec::with_capacity(wanted);
         let read = self.bytes.by_ref().take(wanted as u64).read_to_end(&mut bytes);

@@ -45,7 +45,13 @@ impl TryFrom<String> for Encoding {
 
 /// Takes off what cannot be seen at either end: blanks of any kind, and marks of no width.
 pub(crate) fn trimmed(text: &str) -> &str {
-    text.trim_matches(is_unseen)
+    // All letters of ASCII leave ink, and nearly every cell begins and ends with one.
+    match text.as_bytes() {
+        [] => text,
+        [only] if only.is_ascii_graphic() => text,
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim_matches(is_unseen),
+    }
 }
 
 /// Says whether a character leaves no ink: blanks, control characters, and marks of no width or of direction.
@@ -59,7 +65,7 @@ pub(crate) fn is_unseen(letter: char) -> bool {
 
 /// Says whether a cell holds a byte that is no letter.
 pub(crate) fn is_lost(cell: &str) -> bool {
-    cell.contains(char::REPLACEMENT_CHARACTER)
+    !cell.is_ascii() && cell.contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// Refuses such a cell of a list or an index.

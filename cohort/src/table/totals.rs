@@ -13,6 +13,8 @@ pub(crate) struct Totals {
     /// The first line that begins with a word for nothing else than totals, and how many do.
     subtotals: Option<(u64, u64)>,
     columns: Vec<Column>,
+    /// The line that was met last, which is none of the above yet.
+    last: Option<Last>,
 }
 
 /// A column of numbers so far.
@@ -25,24 +27,51 @@ struct Column {
 }
 
 /// A line as far as it tells whether it is one of totals.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Suspect<'a> {
     pub(crate) line: u64,
-    pub(crate) cells: &'a [String],
+    /// The first cell's text that is not empty.
+    pub(crate) first: Option<&'a str>,
     /// The cell that identifies the patient, if there is one.
     pub(crate) identifier: Option<&'a str>,
     /// The numbers of all columns of numbers.
-    pub(crate) numbers: Vec<Option<f64>>,
+    pub(crate) numbers: &'a [Option<f64>],
+}
+
+/// What is kept of the line that may be the last.
+#[derive(Debug, Default)]
+struct Last {
+    line: u64,
+    /// Whether it begins with a word for totals, and whether with one that stands for nothing else.
+    is_labelled: bool,
+    is_total: bool,
+    has_digit: bool,
+    /// Whether the identifier is there, without a digit.
+    is_foreign: bool,
+    numbers: Vec<Option<f64>>,
 }
 
 impl Totals {
-    /// Says why the last line is one of totals, if it is.
-    pub(crate) fn betray(&self, last: &Suspect<'_>) -> Option<&'static str> {
-        if last.is_labelled() && self.labelled <= LABELLED_MAX {
+    /// Meets the next line, before which the one that was met last is a patient's.
+    pub(crate) fn meet(&mut self, suspect: Suspect<'_>) {
+        self.add_last();
+        let last = self.last.get_or_insert_default();
+        last.line = suspect.line;
+        last.is_labelled = suspect.labels().any(|label| is_word_of_totals(label, SHORT_WORDS));
+        last.is_total = last.is_labelled && suspect.labels().any(|label| is_word_of_totals(label, &[]));
+        last.has_digit = suspect.identifier.is_some_and(has_digit);
+        last.is_foreign = suspect.identifier.is_some_and(|id| !id.is_empty() && !has_digit(id));
+        last.numbers.clear();
+        last.numbers.extend_from_slice(suspect.numbers);
+    }
+
+    /// Says why the line that was met last is one of totals, if it is.
+    pub(crate) fn betray(&self) -> Option<&'static str> {
+        let last = self.last.as_ref()?;
+        if last.is_labelled && self.labelled <= LABELLED_MAX {
             return Some("begins with a word for totals");
         }
-        let foreign = |id: &str| !id.is_empty() && !has_digit(id);
-        if last.identifier.is_some_and(foreign) && self.with_digit == self.identifiers && self.identifiers > 1
-        {
+        if last.is_foreign && self.with_digit == self.identifiers && self.identifiers > 1 {
             return Some("has an identifier without a digit, and all others have one");
         }
         if self.adds_up(&last.numbers) {
@@ -54,23 +83,30 @@ impl Totals {
         None
     }
 
-    /// Returns a line of totals among those of patients, if there are few.
-    pub(crate) fn subtotals(&self) -> Option<u64> {
+    /// Returns the line that was met last.
+    pub(crate) fn last_line(&self) -> Option<u64> {
+        self.last.as_ref().map(|last| last.line)
+    }
+
+    /// Returns a line of totals among those of patients, the last one too, if there are few.
+    pub(crate) fn subtotals(mut self) -> Option<u64> {
+        self.add_last();
         self.subtotals.filter(|(_, count)| *count <= LABELLED_MAX).map(|(line, _)| line)
     }
 
-    /// Remembers a patient's line.
-    pub(crate) fn add(&mut self, line: &Suspect<'_>) {
+    /// Remembers the line that was met last as a patient's.
+    fn add_last(&mut self) {
+        let Some(last) = &self.last else { return };
         self.identifiers += 1;
-        self.with_digit += u64::from(line.identifier.is_some_and(has_digit));
-        self.labelled += u64::from(line.is_labelled());
-        if line.labels().any(|label| is_word_of_totals(label, &[])) {
-            let (first, count) = self.subtotals.unwrap_or((line.line, 0));
+        self.with_digit += u64::from(last.has_digit);
+        self.labelled += u64::from(last.is_labelled);
+        if last.is_total {
+            let (first, count) = self.subtotals.unwrap_or((last.line, 0));
             self.subtotals = Some((first, count + 1));
         }
         let none = Column { values: 0, sum: 0.0, low: f64::INFINITY, high: f64::NEG_INFINITY };
-        self.columns.resize(line.numbers.len(), none);
-        for (column, number) in self.columns.iter_mut().zip(&line.numbers) {
+        self.columns.resize(last.numbers.len(), none);
+        for (column, number) in self.columns.iter_mut().zip(&last.numbers) {
             if let Some(x) = number {
                 column.values += 1;
                 column.sum += x;
@@ -104,15 +140,10 @@ impl Totals {
     }
 }
 
-impl Suspect<'_> {
-    fn is_labelled(&self) -> bool {
-        self.labels().any(|label| is_word_of_totals(label, SHORT_WORDS))
-    }
-
+impl<'a> Suspect<'a> {
     /// Where a line of totals says what it is.
-    fn labels(&self) -> impl Iterator<Item = &str> {
-        let first = self.cells.iter().map(String::as_str).find(|cell| !cell.is_empty());
-        first.into_iter().chain(self.identifier)
+    fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.first.into_iter().chain(self.identifier)
     }
 }
 
@@ -123,6 +154,10 @@ fn has_digit(text: &str) -> bool {
 /// Says whether a cell is a label of totals: it begins or ends with a word that stands for nothing else, or has none but
 /// `short` ones and numbers.
 fn is_word_of_totals(cell: &str, short: &[&str]) -> bool {
+    // One word with a digit in it, as most identifiers are, is none of those below.
+    if cell.bytes().all(|b| b.is_ascii_alphanumeric()) && cell.bytes().any(|b| b.is_ascii_digit()) {
+        return false;
+    }
     let small = trimmed(cell).to_lowercase();
     if small.chars().count() > LABEL_LETTERS_MAX {
         return false;
@@ -229,19 +264,12 @@ const SHORT_WORDS: &[&str] = &[
 mod tests {
     use super::*;
 
-    fn suspect<'a>(cells: &'a [String], (id, x): (&'a str, f64)) -> Suspect<'a> {
-        Suspect { line: 1, cells, identifier: Some(id), numbers: vec![Some(x)] }
-    }
-
     fn reason(lines: &[(&str, f64)], last: (&str, f64)) -> Option<&'static str> {
         let mut totals = Totals::default();
-        let cells = |(id, x): (&str, f64)| [id.to_owned(), x.to_string()];
-        for &line in lines {
-            let cells = cells(line);
-            totals.add(&suspect(&cells, line));
+        for &(id, x) in lines.iter().chain([&last]) {
+            totals.meet(Suspect { line: 1, first: Some(id), identifier: Some(id), numbers: &[Some(x)] });
         }
-        let cells = cells(last);
-        totals.betray(&suspect(&cells, last))
+        totals.betray()
     }
 
     #[test]

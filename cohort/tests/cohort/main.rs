@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
 
 mod common;
+mod corpus;
 mod dialects;
 mod examples;
 mod identity;
 mod images;
 mod inventory;
 mod json_lines;
+mod parquet;
 mod pictures;
 mod placement;
 mod real;

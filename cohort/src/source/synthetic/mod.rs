@@ -25,7 +25,7 @@ use crate::limits::SliceSize;
 use crate::reader::rows::RowSource;
 use crate::reader::scans::ScanSource;
 use crate::split::pattern::PatientPattern;
-use crate::table::cells::Row;
+use crate::table::row::{Row, Rows, Texts};
 use crate::table::schema::TableSchema;
 use crate::table::sheet::Sheet;
 
@@ -57,10 +57,9 @@ pub struct HippocampiSource {
 
 impl RowSource for SyntheticSource {
     fn open(&self, declared: &Declared, _schema: &TableSchema) -> Result<Sheet, CohortError> {
-        let source = *self;
-        let line = move |patient| Ok(Row::of_cells(u64::from(patient), records::line(source, patient)));
         let columns = records::COLUMNS.map(str::to_owned).to_vec();
-        Ok(Sheet::of_rows(&declared.cohort_file, columns, (1..=source.patients.get()).map(line)))
+        let rows = InventedRows { source: *self, patient: 0, texts: Texts::default() };
+        Ok(Sheet::of_rows(&declared.cohort_file, columns, rows))
     }
 
     fn files(&self, _cohort_file: &Path) -> Vec<PathBuf> {
@@ -69,6 +68,32 @@ impl RowSource for SyntheticSource {
 
     fn pattern(&self) -> Option<&PatientPattern> {
         None
+    }
+}
+
+/// The invented health records of a site's patients.
+struct InventedRows {
+    source: SyntheticSource,
+    /// The patient whose row was made last, counted from 1.
+    patient: u32,
+    texts: Texts,
+}
+
+impl Rows for InventedRows {
+    fn advance(&mut self) -> Result<bool, CohortError> {
+        if self.patient == self.source.patients.get() {
+            return Ok(false);
+        }
+        self.patient += 1;
+        self.texts.clear();
+        for text in records::line(self.source, self.patient) {
+            self.texts.add(&text);
+        }
+        Ok(true)
+    }
+
+    fn row(&self) -> Row<'_> {
+        Row::of_texts(u64::from(self.patient), "", &self.texts)
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a program for the terminal whose tables are its purpose")]
 
 mod against;
+mod data;
 mod memory;
 mod noise;
 mod privacy;
@@ -57,6 +58,17 @@ enum Benchmark {
         #[arg(long, default_value_t = 256)]
         sites_max: usize,
     },
+    /// Reading tables of 20 columns, beside polars and pyarrow: seconds, MB/s, memory.
+    Data {
+        /// The Python that has both; without it, only this build is measured.
+        #[arg(long)]
+        python: Option<PathBuf>,
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u32,
+    },
+    /// One reading of `data`, which starts it.
+    #[command(hide = true)]
+    DataRead { task: data::Task, folder: PathBuf, file: String },
     /// The coordinator's part of `secagg`, which starts it.
     #[command(hide = true)]
     SecaggCoordinator { folder: PathBuf, sites: usize, values: usize, bits: u32 },
@@ -84,7 +96,10 @@ impl Benchmark {
             Self::Secagg { sites_max } => {
                 vec!["secagg".to_owned(), "--sites-max".to_owned(), sites_max.to_string()]
             }
-            Self::Privacy { .. } | Self::SecaggCoordinator { .. } => {
+            Self::Privacy { .. }
+            | Self::Data { .. }
+            | Self::DataRead { .. }
+            | Self::SecaggCoordinator { .. } => {
                 bail!("`--against` compares `noise`, `round` and `secagg`")
             }
         })
@@ -103,6 +118,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             write(arguments.json, &results)?;
             privacy::verdict(&results)
         }
+        Benchmark::Data { python, rows } => write(arguments.json, &data::run(rows, python.as_deref())?),
+        Benchmark::DataRead { task, folder, file } => data::read(task, &folder, &file),
         Benchmark::Secagg { sites_max } => {
             memory::give_back_what_is_freed()?;
             write(arguments.json, &secagg::run(sites_max).await?)
