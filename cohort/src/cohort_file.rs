@@ -22,6 +22,7 @@ use crate::paths::beside;
 use crate::reader::Reader;
 use crate::source::Source;
 use crate::split::{ModuloSplit, Split};
+use crate::table::measured::Converted;
 use crate::tally::Tally;
 
 /// A cohort as its file and its schema describe it; the records stay where they are until they are read.
@@ -92,6 +93,12 @@ impl CohortFile {
     /// Says what the plan expects and what the cohort has, in words that may leave the site.
     pub fn fits(&self, need: &DataNeed) -> Result<(), Mismatch> {
         self.reader.fits(need, &self.declared.limits)
+    }
+
+    /// Says which columns are converted for a plan that fits, from which unit to which. Reads no file.
+    #[must_use]
+    pub fn conversions(&self, need: &DataNeed) -> Vec<Converted> {
+        self.reader.conversions(need)
     }
 
     /// Reads one part of the cohort, in an order that stays: of lines, or of sorted file names.

@@ -123,7 +123,7 @@ impl Confirmed {
         &self,
         cohort_file: &Path,
         found: &Inventory,
-        FeatureCount { name, missing, implausible }: &FeatureCount,
+        FeatureCount { name, missing, implausible, .. }: &FeatureCount,
     ) -> Result<(), CohortError> {
         let values = found.patients().saturating_sub(*missing);
         let most = self.implausible.get(name).copied().unwrap_or_else(twentieth);

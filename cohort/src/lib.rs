@@ -28,6 +28,8 @@ mod table;
 mod tally;
 
 pub use cohort_file::CohortFile;
+pub use fedtwin_units::{NoConversion, NotAUnit, NotComparable};
+
 pub use confirmed::{Confirmed, LookAlikes};
 pub use error::CohortError;
 pub use image::geometry::Orientation;
@@ -39,5 +41,6 @@ pub use split::list::{Key, ListedSplit};
 pub use split::pattern::{NoPattern, PatientPattern};
 pub use table::cells::Quote;
 pub use table::digits::{DecimalSign, ThousandsSign};
+pub use table::measured::{AboveLimit, BelowLimit, Converted};
 pub use table::schema;
 pub use table::text::{Encoding, NoEncoding};

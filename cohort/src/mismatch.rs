@@ -3,6 +3,7 @@
 use std::fmt;
 
 use fedtwin_plan::outcome::OutcomeKind;
+use fedtwin_units::NoConversion;
 
 /// What a plan asks for and a cohort does not have; neither need be wrong.
 ///
@@ -52,7 +53,7 @@ pub enum Mismatch {
         /// What the cohort has.
         cohort: Values,
     },
-    /// A number in another unit.
+    /// A number in a unit that is not converted into the plan's.
     #[error("column {feature:?}: the plan expects {plan:?}, the cohort has {cohort:?}")]
     Unit {
         /// The feature's name, as the plan has it.
@@ -61,8 +62,11 @@ pub enum Mismatch {
         plan: String,
         /// The schema's unit.
         cohort: String,
+        /// Why not, in words of both and of people who define units.
+        #[source]
+        why: Box<NoConversion>,
     },
-    /// Ranges without a common value betray another quantity under the same name and unit.
+    /// Ranges without a common value betray another quantity under the same name.
     #[error(
         "column {feature:?}: the plan expects {} to {} {unit}, the cohort's values are plausible from {} to {}",
         .plan[0], .plan[1], .cohort[0], .cohort[1]
@@ -70,11 +74,11 @@ pub enum Mismatch {
     Range {
         /// The feature's name, as the plan has it.
         feature: String,
-        /// The unit of both.
+        /// The plan's unit, in which both are.
         unit: String,
         /// The plan's lowest and highest value.
         plan: [f64; 2],
-        /// The schema's.
+        /// The schema's, converted.
         cohort: [f64; 2],
     },
     /// A category that the plan does not know.

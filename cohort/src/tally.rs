@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use fedtwin_plan::cohort_need::TableNeed;
+use fedtwin_plan::cohort_need::{Feature, TableNeed};
 use fedtwin_plan::inventory::{FeatureCount, LeftOut, LeftOutReason};
 use fedtwin_plan::outcome::Outcome;
 use fedtwin_plan::record::{Part, Value};
 
 use crate::image::mask::AllLabels;
 use crate::table::layout::{CellValue, Cells};
+use crate::table::measured::{Limit, unit_found};
 
 /// Patients by part and by reason, and a table's cells by feature.
 #[derive(Debug, Default)]
@@ -37,8 +38,14 @@ struct OutcomeNumbers {
 impl Tally {
     /// Begins to count a table with these columns.
     pub(crate) fn of_table(need: &TableNeed) -> Self {
-        let count = |name: &String| FeatureCount { name: name.clone(), missing: 0, implausible: 0 };
-        Self { features: need.features.keys().map(count).collect(), ..Self::default() }
+        let count = |(name, feature): (&String, &Feature)| {
+            let unit = match feature {
+                Feature::Number(range) => Some(unit_found(&range.unit)),
+                Feature::Category(_) => None,
+            };
+            FeatureCount { unit, ..FeatureCount::of(name) }
+        };
+        Self { features: need.features.iter().map(count).collect(), ..Self::default() }
     }
 
     pub(crate) fn add(&mut self, part: Part) {
@@ -57,10 +64,21 @@ impl Tally {
             self.outcome.add(number);
         }
         for (count, cell) in self.features.iter_mut().zip(&cells.values) {
-            match cell {
-                CellValue::Value(Value::Missing) => count.missing += 1,
-                CellValue::Value(Value::Number(_) | Value::Category(_)) => {}
-                CellValue::Implausible => count.implausible += 1,
+            let value = match cell {
+                CellValue::Value(value) => Some(value),
+                CellValue::Limited(limit, value) => {
+                    match limit {
+                        Limit::Below => count.below += 1,
+                        Limit::Above => count.above += 1,
+                    }
+                    Some(value)
+                }
+                CellValue::Implausible => None,
+            };
+            match value {
+                Some(Value::Missing) => count.missing += 1,
+                Some(Value::Number(_) | Value::Category(_)) => {}
+                None => count.implausible += 1,
             }
         }
     }

@@ -46,7 +46,7 @@ pub enum Feature {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumberRange {
-    /// The unit, compared as text with the site's schema.
+    /// The unit, in which the model sees the number; sites convert theirs where they are comparable.
     pub unit: String,
     /// The value that becomes -1; lower ones do as well.
     pub low: f64,

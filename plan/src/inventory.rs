@@ -63,6 +63,33 @@ pub struct FeatureCount {
     pub missing: u32,
     /// Patients whose value is outside the schema's plausible range.
     pub implausible: u32,
+    /// Patients of whom only a limit is known that the value is below.
+    #[serde(default)]
+    pub below: u32,
+    /// Patients of whom only a limit is known that the value is above.
+    #[serde(default)]
+    pub above: u32,
+    /// The unit, where values are numbers.
+    #[serde(default)]
+    pub unit: Option<UnitFound>,
+}
+
+/// A feature's unit, and how it is understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitFound {
+    /// The schema's text.
+    pub written: String,
+    /// The code in UCUM that it is read as; none where it is no known unit, and compared as a text alone.
+    pub code: Option<String>,
+}
+
+impl FeatureCount {
+    /// Begins to count a feature, of which no patient is known.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), missing: 0, implausible: 0, below: 0, above: 0, unit: None }
+    }
 }
 
 impl Inventory {
@@ -73,8 +100,32 @@ impl Inventory {
     }
 }
 
+impl Inventory {
+    /// Writes which features are converted for plans in other units, and which are not.
+    fn write_units(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = || self.features.iter().filter_map(|count| Some((&count.name, count.unit.as_ref()?)));
+        let known = units().filter_map(|(name, UnitFound { written, code })| match code {
+            Some(code) if code == written => Some(format!("{name} ({code})")),
+            Some(code) => Some(format!("{name} ({written}, which is {code})")),
+            None => None,
+        });
+        let unknown = units().filter(|(_, unit)| unit.code.is_none());
+        let unknown = unknown.map(|(name, UnitFound { written, .. })| format!("{name} ({written})"));
+        for (what, features) in [
+            ("converted into the unit of a plan", known.collect::<Vec<_>>()),
+            ("for plans that write the same unit alone", unknown.collect()),
+        ] {
+            if !features.is_empty() {
+                write!(f, "\n{what}: {}", features.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Inventory {
-    /// Writes a line of patients, a line of those left out, and a line per feature that lacks values or has implausible ones.
+    /// Writes a line of patients, a line of those left out, a line per feature that lacks values, or has implausible ones or
+    /// limits, and which units plans may ask for.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { declared, train, test, .. } = self;
         write!(f, "{train} of {declared} declared training patients and {test} test patients")?;
@@ -85,17 +136,21 @@ impl fmt::Display for Inventory {
         let patients = self.patients();
         let what = if self.features.is_empty() { "an organ in the mask" } else { "the outcome" };
         write!(f, "\n{} of {patients} with {what}", self.positive)?;
-        for FeatureCount { name, missing, implausible } in &self.features {
-            match (missing, implausible) {
-                (0, 0) => {}
-                (missing, 0) => write!(f, "\n{name}: {missing} of {patients} missing")?,
-                (missing, implausible) => write!(
-                    f,
-                    "\n{name}: {missing} of {patients} missing, {implausible} outside the plausible range"
-                )?,
+        for FeatureCount { name, missing, implausible, below, above, unit: _ } in &self.features {
+            if [missing, implausible, below, above].iter().all(|&&count| count == 0) {
+                continue;
+            }
+            write!(f, "\n{name}: {missing} of {patients} missing")?;
+            let others = [
+                (implausible, "outside the plausible range"),
+                (below, "below a limit"),
+                (above, "above a limit"),
+            ];
+            for (count, what) in others.into_iter().filter(|&(&count, _)| count > 0) {
+                write!(f, ", {count} {what}")?;
             }
         }
-        Ok(())
+        self.write_units(f)
     }
 }
 
@@ -117,15 +172,29 @@ mod tests {
     #[test]
     fn people_read_what_was_found_and_what_was_not() {
         let left_out = [(LeftOutReason::NotInSplit, 3), (LeftOutReason::OutcomeUnknown, 1)];
-        let feature =
-            |name: &str, missing, implausible| FeatureCount { name: name.into(), missing, implausible };
+        let feature = |name: &str, missing, implausible| FeatureCount {
+            missing,
+            implausible,
+            ..FeatureCount::of(name)
+        };
+        let unit = |written: &str, code: Option<&str>| {
+            Some(UnitFound { written: written.into(), code: code.map(Into::into) })
+        };
+        let with_limits =
+            FeatureCount { below: 4, above: 1, unit: unit("mg/L", Some("mg/L")), ..feature("crp", 0, 0) };
         let inventory = Inventory {
             declared: 60,
             train: 48,
             test: 12,
             positive: 20,
             left_out: left_out.map(|(reason, count)| LeftOut { reason, count }).to_vec(),
-            features: vec![feature("age", 0, 0), feature("chol", 7, 0), feature("temp", 0, 30)],
+            features: vec![
+                FeatureCount { unit: unit("years", Some("a")), ..feature("age", 0, 0) },
+                FeatureCount { unit: unit("vessels", None), ..feature("ca", 0, 0) },
+                feature("chol", 7, 0),
+                with_limits,
+                feature("temp", 0, 30),
+            ],
             digest: Digest::of(b""),
         };
         assert_eq!(
@@ -134,7 +203,10 @@ mod tests {
              left out: 3 that the split's list does not name, 1 whose outcome is not known\n\
              20 of 60 with the outcome\n\
              chol: 7 of 60 missing\n\
-             temp: 0 of 60 missing, 30 outside the plausible range"
+             crp: 0 of 60 missing, 4 below a limit, 1 above a limit\n\
+             temp: 0 of 60 missing, 30 outside the plausible range\n\
+             converted into the unit of a plan: age (years, which is a), crp (mg/L)\n\
+             for plans that write the same unit alone: ca (vessels)"
         );
     }
 }

@@ -17,12 +17,16 @@ use crate::declared::Declared;
 use crate::error::CohortError;
 use crate::limits::Limits;
 use crate::mismatch::Mismatch;
+use crate::table::measured::Converted;
 use crate::tally::Tally;
 
 /// The records of a cohort, which stay where they are until they are read.
 pub(crate) trait Reader: fmt::Debug + Send + Sync {
     /// Holds what a plan needs against what people declare; reads no file.
     fn fits(&self, need: &DataNeed, limits: &Limits) -> Result<(), Mismatch>;
+
+    /// Says which columns are converted for a plan that fits; reads no file.
+    fn conversions(&self, need: &DataNeed) -> Vec<Converted>;
 
     /// Lists the files beside `cohort_file` that the records are read from, without reading any with patients.
     fn files(&self, cohort_file: &Path) -> Result<Vec<PathBuf>, CohortError>;

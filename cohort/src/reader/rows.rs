@@ -17,6 +17,7 @@ use crate::split::identity::Place;
 use crate::split::list::Lines;
 use crate::split::pattern::PatientPattern;
 use crate::table::layout::{Cells, Layout};
+use crate::table::measured::Converted;
 use crate::table::row::Row;
 use crate::table::schema::TableSchema;
 use crate::table::sheet::{Counted, Sheet};
@@ -61,6 +62,13 @@ enum Met {
 impl<S: RowSource> Reader for RowReader<S> {
     fn fits(&self, need: &DataNeed, _limits: &Limits) -> Result<(), Mismatch> {
         self.schema.fit(table(need)?)
+    }
+
+    fn conversions(&self, need: &DataNeed) -> Vec<Converted> {
+        match need {
+            DataNeed::Table(need) => self.schema.conversions(need),
+            DataNeed::Images(_) => Vec::new(),
+        }
     }
 
     fn files(&self, cohort_file: &Path) -> Result<Vec<PathBuf>, CohortError> {

@@ -16,6 +16,7 @@ use crate::mismatch::{Mismatch, RecordKind};
 use crate::split::Patient;
 use crate::split::identity::Place;
 use crate::split::pattern::PatientPattern;
+use crate::table::measured::Converted;
 use crate::tally::Tally;
 
 /// Where scans and masks come from.
@@ -50,6 +51,10 @@ enum Met<'a> {
 impl<S: ScanSource> Reader for ScanReader<S> {
     fn fits(&self, need: &DataNeed, limits: &Limits) -> Result<(), Mismatch> {
         self.limits(limits).fit(images(need)?)
+    }
+
+    fn conversions(&self, _need: &DataNeed) -> Vec<Converted> {
+        Vec::new()
     }
 
     fn files(&self, cohort_file: &Path) -> Result<Vec<PathBuf>, CohortError> {

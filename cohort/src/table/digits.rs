@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use fedtwin_units::Decimal;
 use serde::Deserialize;
 
 use crate::table::text::is_unseen;
@@ -99,6 +100,20 @@ impl NumberFormat {
 
     /// Reads any number.
     fn long(self, text: &str) -> Option<f64> {
+        let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+        let is_plain = self.decimal == DecimalSign::Point && Self::PLAIN.digits(mantissa).is_some() && text.is_ascii();
+        // Rust reads what this is, and more: an exponent without digits is refused by both.
+        let number = if is_plain { text.parse() } else { self.point_number(text)?.parse() };
+        number.ok().filter(|x: &f64| x.is_finite())
+    }
+
+    /// Reads the same number with all its digits; nothing also if they are more than anything measured has.
+    pub(crate) fn decimal(self, text: &str) -> Option<Decimal> {
+        self.point_number(text)?.parse().ok()
+    }
+
+    /// Rewrites a number with a point and without groups.
+    fn point_number(self, text: &str) -> Option<String> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, Some(exponent)),
             None => (text, None),
@@ -107,14 +122,9 @@ impl NumberFormat {
         if !digits.is_none_or(is_digits) {
             return None;
         }
-        let number = if self.decimal == DecimalSign::Point && Self::PLAIN.digits(mantissa).is_some() && text.is_ascii() {
-            text.parse()
-        } else {
-            let mut plain = self.plain(mantissa)?;
-            plain.extend(exponent.iter().flat_map(|exponent| ["e", *exponent]));
-            plain.parse()
-        };
-        number.ok().filter(|x: &f64| x.is_finite())
+        let mut plain = self.plain(mantissa)?;
+        plain.extend(exponent.iter().flat_map(|exponent| ["e", *exponent]));
+        Some(plain)
     }
 
     /// Takes a number without an exponent and without groups apart.

@@ -7,8 +7,9 @@ use fedtwin_plan::record::{TableRecord, Value};
 use crate::error::CohortError;
 use crate::table::code::Code;
 use crate::table::digits::NumberFormat;
+use crate::table::measured::{Limit, NumberRule};
 use crate::table::row::{Cell, Row};
-use crate::table::schema::{CategoryColumn, FeatureColumn, NumberColumn, OutcomeRule, TableSchema};
+use crate::table::schema::{CategoryColumn, FeatureColumn, OutcomeRule, TableSchema};
 use crate::table::sheet::Sheet;
 use crate::table::text::trimmed;
 
@@ -36,12 +37,14 @@ pub(crate) struct Cells {
 pub(crate) enum CellValue {
     /// A value that the schema holds plausible, or none.
     Value(Value),
+    /// What the schema puts in the place of a number that is only known to be beyond a limit.
+    Limited(Limit, Value),
     /// A number outside the schema's range: nobody believes it, so it is missing.
     Implausible,
 }
 
 /// What texts mean missing; in a column of numbers, they do as numbers.
-struct Missing {
+pub(super) struct Missing {
     texts: Vec<String>,
     codes: Vec<Code>,
     numbers: Vec<f64>,
@@ -66,7 +69,7 @@ enum OutcomeCells {
 }
 
 enum FeatureRule {
-    Number { sentinels: Vec<f64>, low: f64, high: f64 },
+    Number(NumberRule),
     Category(Vec<(Code, Value)>),
 }
 
@@ -206,7 +209,7 @@ impl Cells {
     /// Returns the record that a plan sees.
     pub(crate) fn record(self) -> TableRecord {
         let value = |cell| match cell {
-            CellValue::Value(value) => value,
+            CellValue::Value(value) | CellValue::Limited(_, value) => value,
             CellValue::Implausible => Value::Missing,
         };
         TableRecord { outcome: self.outcome, values: self.values.into_iter().map(value).collect() }
@@ -222,7 +225,7 @@ impl Missing {
         }
     }
 
-    fn is_number(&self, x: f64) -> bool {
+    pub(super) fn is_number(&self, x: f64) -> bool {
         self.numbers.iter().any(|&missing| same(missing, x))
     }
 
@@ -273,9 +276,7 @@ impl FeatureRule {
     fn new(column: &FeatureColumn, feature: &Feature) -> Self {
         let code = |text: &str| Code::new(text, NumberFormat::PLAIN);
         match column {
-            FeatureColumn::Number(NumberColumn { sentinels, low, high, .. }) => {
-                Self::Number { sentinels: sentinels.clone(), low: *low, high: *high }
-            }
+            FeatureColumn::Number(column) => Self::Number(NumberRule::new(column, feature)),
             FeatureColumn::Category(CategoryColumn { codes, sentinels, .. }) => {
                 let codes =
                     codes.iter().map(|(text, name)| (code(text), Value::Category(index(feature, name))));
@@ -296,17 +297,7 @@ impl FeatureRule {
             return Ok(CellValue::Value(Value::Missing));
         }
         match self {
-            Self::Number { sentinels, low, high } => {
-                let x = number.ok_or("a number or one of the schema's texts for missing")?;
-                let value = if missing.is_number(x) || sentinels.iter().any(|&sentinel| same(sentinel, x)) {
-                    Value::Missing
-                } else if (*low..=*high).contains(&x) {
-                    Value::Number(x)
-                } else {
-                    return Ok(CellValue::Implausible);
-                };
-                Ok(CellValue::Value(value))
-            }
+            Self::Number(rule) => rule.value(cell, number, format, missing),
             Self::Category(codes) => {
                 let mut room = String::new();
                 let own = cell.code(format, &mut room);
@@ -338,6 +329,6 @@ const NOBODY: &[&str] = &[
 ];
 
 #[expect(clippy::float_cmp, reason = "sentinels are exact, not measured")]
-fn same(a: f64, b: f64) -> bool {
+pub(super) fn same(a: f64, b: f64) -> bool {
     a == b
 }

@@ -5,6 +5,7 @@ pub(crate) mod code;
 pub(crate) mod column;
 pub(crate) mod digits;
 pub(crate) mod layout;
+pub(crate) mod measured;
 pub(crate) mod row;
 mod scan;
 pub mod schema;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use fedtwin_units::Decimal;
+
 use crate::error::CohortError;
 use crate::table::code::Written;
 use crate::table::column::Column;
@@ -85,6 +87,15 @@ impl<'r> Cell<'r> {
             Self::Number(x) => Some(x),
             #[expect(clippy::cast_precision_loss, reason = "the nearest, as for a text of the same digits")]
             Self::Whole(whole) => Some(whole as f64),
+        }
+    }
+
+    /// Reads the same number with all its digits; nothing where they were never written.
+    pub(crate) fn decimal(self, format: NumberFormat) -> Option<Decimal> {
+        match self {
+            Self::Text(text) => format.decimal(text),
+            Self::Digits(digits) => NumberFormat::PLAIN.decimal(digits),
+            Self::Number(_) | Self::Whole(_) => None,
         }
     }
 

@@ -13,6 +13,7 @@ use crate::mismatch::{Mismatch, Values};
 use crate::table::cells::{Dialect, Quote};
 use crate::table::code::Code;
 use crate::table::digits::{DecimalSign, NumberFormat, ThousandsSign};
+use crate::table::measured::{AboveLimit, BelowLimit, Converted};
 use crate::table::sheet::{self, Format};
 use crate::table::text::{Encoding, trimmed};
 
@@ -101,8 +102,12 @@ pub enum FeatureColumn {
 pub struct NumberColumn {
     /// The table's column, if it is not called as the feature.
     pub column: Option<String>,
-    /// The unit, compared as text with the plan's.
+    /// The unit, in which all numbers here are; a plan's other unit of the same kind is served by conversion.
     pub unit: String,
+    /// Grams in a mole of the analyte, for plans that ask for its amount where the table has its mass, or the reverse.
+    pub molar_mass: Option<f64>,
+    /// Charges of one ion of the analyte, likewise for equivalents.
+    pub valence: Option<u8>,
     /// The lowest plausible value: public medical knowledge, never a statistic of the cohort.
     pub low: f64,
     /// The highest plausible value, likewise.
@@ -110,6 +115,10 @@ pub struct NumberColumn {
     /// Numbers that mean missing in this column, like a cholesterol of 0.
     #[serde(default)]
     pub sentinels: Vec<f64>,
+    /// What a cell like `<0.5` stands for; without it, such a cell is refused.
+    pub below: Option<BelowLimit>,
+    /// What a cell like `>90` stands for; without it, such a cell is refused.
+    pub above: Option<AboveLimit>,
 }
 
 /// A column of categories.
@@ -190,6 +199,17 @@ impl TableSchema {
     }
 }
 
+impl TableSchema {
+    /// Says which columns are converted for a plan that fits.
+    pub(crate) fn conversions(&self, need: &TableNeed) -> Vec<Converted> {
+        let converted = |(name, feature): (&String, &Feature)| match (self.features.get(name)?, feature) {
+            (FeatureColumn::Number(own), Feature::Number(plan)) => own.converted(name, plan),
+            (FeatureColumn::Number(_) | FeatureColumn::Category(_), _) => None,
+        };
+        need.features.iter().filter_map(converted).collect()
+    }
+}
+
 impl FeatureColumn {
     fn feature(&self) -> Feature {
         match self {
@@ -206,21 +226,7 @@ impl FeatureColumn {
     fn fit(&self, name: &str, feature: &Feature) -> Result<(), Mismatch> {
         let of = name.to_owned();
         match (self, feature) {
-            (Self::Number(own), Feature::Number(plan)) => {
-                if own.unit != plan.unit {
-                    let (plan, cohort) = (plan.unit.clone(), own.unit.clone());
-                    return Err(Mismatch::Unit { feature: of, plan, cohort });
-                }
-                if plan.high <= own.low || own.high <= plan.low {
-                    return Err(Mismatch::Range {
-                        feature: of,
-                        unit: own.unit.clone(),
-                        plan: [plan.low, plan.high],
-                        cohort: [own.low, own.high],
-                    });
-                }
-                Ok(())
-            }
+            (Self::Number(own), Feature::Number(plan)) => own.fit(of, plan),
             (Self::Category(own), Feature::Category(plan)) => {
                 match own.codes.values().find(|name| !plan.contains(name)) {
                     Some(cohort) => {
@@ -306,12 +312,7 @@ impl TableSchema {
 impl FeatureColumn {
     fn check(&self, key: &str, missing: &[String]) -> Result<(), Problem> {
         match self {
-            Self::Number(NumberColumn { low, high, .. }) => {
-                if !(low.is_finite() && high.is_finite() && low < high) {
-                    let message = format!("is plausible from {low} to {high}, expected low below high");
-                    return Err(Problem::new(format!("{key}.number"), message));
-                }
-            }
+            Self::Number(number) => number.check(&format!("{key}.number"))?,
             Self::Category(CategoryColumn { codes, sentinels, .. }) => {
                 let names: BTreeSet<_> = codes.values().collect();
                 if names.len() < 2 {

@@ -48,3 +48,11 @@ fn the_heart_schema_offers_thirteen_features() {
     // 6 numbers of 2 inputs; categories: sex 3, cp 5, fbs 3, restecg 4, exang 3, slope 4, thal 4.
     assert_eq!(need.inputs(), 6 * 2 + 26);
 }
+
+#[test]
+fn the_hearts_plan_fits_the_table_in_other_units() {
+    let cohort = CohortFile::load(&example("other-units.toml")).unwrap();
+    cohort.fits(&heart_need()).unwrap();
+    let converted = cohort.conversions(&heart_need()).into_iter().map(|converted| converted.feature);
+    assert_eq!(converted.collect::<Vec<_>>(), ["age", "chol", "oldpeak", "trestbps"]);
+}

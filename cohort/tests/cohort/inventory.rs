@@ -1,7 +1,7 @@
 //! What a check tells the hospital's people of a cohort.
 
 use fedtwin_cohort::CohortFile;
-use fedtwin_plan::inventory::FeatureCount;
+use fedtwin_plan::inventory::{FeatureCount, UnitFound};
 
 use crate::common::Folder;
 
@@ -36,8 +36,10 @@ fn cohort(folder: &Folder) -> CohortFile {
 fn an_inventory_counts_both_parts_and_every_features_cells() {
     let inventory = cohort(&folder()).take_inventory().unwrap();
     assert_eq!((inventory.declared, inventory.train, inventory.test), (4, 3, 1));
-    let count = |name: &str, missing, implausible| FeatureCount { name: name.into(), missing, implausible };
-    assert_eq!(inventory.features, [count("sex", 1, 0), count("temp", 1, 1)]);
+    let count =
+        |name: &str, missing, implausible| FeatureCount { missing, implausible, ..FeatureCount::of(name) };
+    let unit = Some(UnitFound { written: "Cel".into(), code: Some("Cel".into()) });
+    assert_eq!(inventory.features, [count("sex", 1, 0), FeatureCount { unit, ..count("temp", 1, 1) }]);
     assert_eq!(inventory.left_out, []);
 }
 

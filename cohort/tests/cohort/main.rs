@@ -17,3 +17,4 @@ mod rfc4180;
 mod streaming;
 mod synthetic;
 mod table;
+mod units;

@@ -99,8 +99,8 @@ fn a_plan_that_does_not_fit_is_refused_without_the_table() {
     };
     cohort.fits(&good_need()).unwrap();
     check(
-        DataNeed::Table(need("kPa", &["male", "female"])),
-        "column \"sbp\": the plan expects \"kPa\", the cohort has \"mmHg\"",
+        DataNeed::Table(need("mmol/L", &["male", "female"])),
+        "column \"sbp\": the plan expects \"mmol/L\", the cohort has \"mmHg\"",
     );
     check(
         DataNeed::Table(need("mmHg", &["male", "woman"])),

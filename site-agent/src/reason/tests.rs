@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use fedtwin_audit_log::LogError;
+use fedtwin_cohort::{NoConversion, NotAUnit};
 use fedtwin_plan::numbers::Count;
 use fedtwin_privacy::noise::NoiseError;
 use fedtwin_privacy::release::ReleaseError;
@@ -50,7 +51,9 @@ samples!(mismatches: Mismatch {
     Mismatch::Values { .. } => {
         Mismatch::Values { feature: planted(), plan: Values::Numbers, cohort: Values::Categories }
     },
-    Mismatch::Unit { .. } => Mismatch::Unit { feature: planted(), plan: planted(), cohort: planted() },
+    Mismatch::Unit { .. } => {
+        Mismatch::Unit { feature: planted(), plan: planted(), cohort: planted(), why: no_conversion() }
+    },
     Mismatch::Range { .. } => {
         Mismatch::Range { feature: planted(), unit: planted(), plan: [0.0, 1.0], cohort: [4815.0, 1623.0] }
     },
@@ -170,6 +173,11 @@ samples!(failed: AttemptError {
     AttemptError::Session(_) => AttemptError::Session(sessions().swap_remove(5)),
 });
 
+fn no_conversion() -> Box<NoConversion> {
+    let unknown = NotAUnit::Unknown { unit: planted(), nearest: Some(planted()) };
+    Box::new(NoConversion::NotAUnit(unknown))
+}
+
 fn planted() -> String {
     PLANTED.to_owned()
 }
@@ -223,7 +231,8 @@ fn no_reason_holds_a_planted_identifier_or_a_limit_of_the_site() {
 #[test]
 fn a_word_leaves_only_if_the_plan_says_it() {
     let misfit = |feature: &str| {
-        let mismatch = Mismatch::Unit { feature: feature.into(), plan: "years".into(), cohort: planted() };
+        let (plan, why) = ("years".into(), no_conversion());
+        let mismatch = Mismatch::Unit { feature: feature.into(), plan, cohort: planted(), why };
         PublicReason::from(&OfferError::Misfit { mismatch, need: Box::new(need()) }).to_string()
     };
     assert!(misfit("age").contains(r#"column "age": the cohort has another unit"#), "{}", misfit("age"));

@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fedtwin_certs::{Credentials, PlanSigner};
-use fedtwin_cohort::CohortFile;
+use fedtwin_cohort::{CohortFile, Converted};
 use fedtwin_plan::signed::SignedPlan;
 use fedtwin_plan::{CohortName, Digest, Plan, SiteName, StudyId, Timestamp};
 use fedtwin_privacy::ledger::{
@@ -219,6 +219,9 @@ impl Session {
         }
         if let Err(mismatch) = cohort.fits(&plan.data) {
             return Err(OfferError::Misfit { mismatch, need: Box::new(plan.data.clone()) });
+        }
+        for Converted { feature, from, to } in cohort.conversions(&plan.data) {
+            tracing::info!(study = %plan.study.id, %feature, %from, %to, "a column is converted into the plan's unit");
         }
         let request = StudyRequest {
             study: plan.study.id.clone(),

@@ -76,6 +76,7 @@ fn forbid<'a>(
 /// Folders whose code is synchronous and knows no clock and no network.
 pub(crate) const PURE: &[&str] = &[
     "plan",
+    "units",
     "privacy",
     "audit-log",
     "metrics",
@@ -90,6 +91,7 @@ pub(crate) const PURE: &[&str] = &[
 /// The crates and what each may import; `*` is everything.
 const BELOW: &[(&str, &[&str])] = &[
     ("plan", &[]),
+    ("units", &[]),
     ("audit-log", &[]),
     ("metrics", &[]),
     ("statistics", &["metrics"]),
@@ -97,7 +99,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("certs", &["plan", "audit-log"]),
     ("privacy", &["plan", "audit-log", "secagg"]),
     ("attack", &["plan", "privacy", "trainer"]),
-    ("cohort", &["plan"]),
+    ("cohort", &["plan", "units"]),
     ("twin", &["plan", "privacy"]),
     ("trainer", &["plan", "privacy"]),
     ("models", &["plan", "privacy", "trainer", "cohort", "metrics"]),
