@@ -59,7 +59,11 @@ impl Tally {
     pub(crate) fn add_cells(&mut self, cells: &Cells) {
         self.positive += u32::from(cells.outcome.happened());
         let first = *self.first_outcome.get_or_insert(cells.outcome);
-        self.outcomes_differ |= cells.outcome != first;
+        // Times nearly always differ; what there is to learn from is that it happened to some.
+        self.outcomes_differ |= match (cells.outcome, first) {
+            (Outcome::Event(own), Outcome::Event(first)) => own.happened != first.happened,
+            (own @ (Outcome::YesNo(_) | Outcome::Count(_) | Outcome::Event(_)), first) => own != first,
+        };
         if let Some(number) = cells.outcome_number {
             self.outcome.add(number);
         }

@@ -67,7 +67,7 @@ pub fn model(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box<d
             Ok(Box::new(UnetModel::new(study, Parts { slots, train, test }, resources)?))
         }
         (
-            family @ (Family::LinearRisk | Family::MlpRisk(_) | Family::PoissonRate),
+            family @ (Family::LinearRisk | Family::MlpRisk(_) | Family::PoissonRate | Family::Hazard(_)),
             DataNeed::Table(need),
             Records::Table(train),
             Records::Table(test),
@@ -81,7 +81,11 @@ pub fn model(plan: &Plan, cohort: Cohort, resources: &Resources) -> Result<Box<d
             Err(TrainError::NoTrainer { family: plan.model.family.name() })
         }
         (
-            Family::Unet(_) | Family::LinearRisk | Family::MlpRisk(_) | Family::PoissonRate,
+            Family::Unet(_)
+            | Family::LinearRisk
+            | Family::MlpRisk(_)
+            | Family::PoissonRate
+            | Family::Hazard(_),
             DataNeed::Table(_) | DataNeed::Images(_),
             _,
             _,

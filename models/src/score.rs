@@ -1,8 +1,11 @@
 //! The site's own report of a model; it stays at the site.
 
 use fedtwin_metrics::{Grid, dice, hd95_mm, volume_error};
+use fedtwin_plan::follow_up::{FollowUp, Observed};
 use fedtwin_plan::record::VolumeRecord;
-use fedtwin_trainer::report::{CountReport, CountRow, Report, RiskReport, RiskRow, SegmentationRow, score};
+use fedtwin_trainer::report::{
+    CountReport, CountRow, Report, RiskReport, RiskRow, SegmentationRow, SurvivalReport, SurvivalRow, score,
+};
 
 use crate::risk::Link;
 
@@ -27,6 +30,33 @@ pub fn risk(outputs: &[f64], outcomes: &[f64], intercept: f64, link: Link) -> Re
             Report::Count(CountReport { intercept, rows: rows.collect() })
         }
     }
+}
+
+/// Returns the report of a hazard model with these outputs for the test patients.
+///
+/// # Shapes
+/// `patients`: how each was followed, and the outputs `[intervals]`.
+#[must_use]
+pub fn survival(follow_up: &FollowUp, patients: &[(Observed, Vec<f64>)], intercept: f64) -> Report {
+    let rows =
+        patients.iter().filter(|(observed, _)| follow_up.includes(*observed)).map(|(observed, outputs)| {
+            let Observed { entry, time, happened } = *observed;
+            let curve = |intercept: f64| survival_curve(outputs, intercept);
+            SurvivalRow { entry, time, happened, global: curve(0.0), local: curve(intercept) }
+        });
+    let (from, until, rows) = (follow_up.from, follow_up.until.clone(), rows.collect());
+    Report::Survival(SurvivalReport { intercept, from, until, rows })
+}
+
+/// Returns the probability that it has not happened by the end of each interval: the product of one less each hazard up to
+/// there (Singer and Willett 1993, equation 5).
+fn survival_curve(outputs: &[f64], intercept: f64) -> Option<Vec<f64>> {
+    let mut survival = 1.0;
+    let mut of_interval = |&output: &f64| {
+        survival *= 1.0 - Link::Logit.expected(output + intercept);
+        score(survival)
+    };
+    outputs.iter().map(&mut of_interval).collect()
 }
 
 /// Returns the scores of a volume's predicted mask.

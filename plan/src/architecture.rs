@@ -1,7 +1,7 @@
 //! A model's parameters: their names, shapes and order, which follow from its family, its size and its inputs.
 
 /// The parameters of a model, in the order in which weights, updates and files hold them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
     family: &'static str,
     parameters: Vec<ParameterSpec>,
@@ -10,14 +10,23 @@ pub struct Architecture {
 }
 
 /// One named parameter tensor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ParameterSpec {
     /// The name, as in the safetensors header.
     pub name: String,
     /// The shape, e.g. `[channels_out, channels_in, 3, 3]`.
     pub shape: Vec<usize>,
-    /// Inputs of one output unit, which bound the initial weights; 0 initialises with zeros.
-    pub fan_in: usize,
+    /// Where its values begin.
+    pub initial: Initial,
+}
+
+/// Where a parameter's values begin, as public values alone say.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Initial {
+    /// Drawn uniformly within 1 / sqrt(fan-in) of zero; the fan-in is at least 1.
+    FanIn(usize),
+    /// All are this number.
+    All(f32),
 }
 
 impl Architecture {
@@ -68,10 +77,17 @@ impl Architecture {
 }
 
 impl ParameterSpec {
-    /// Names a parameter.
+    /// Names a parameter; `fan_in` is the inputs of one output unit, and 0 makes it begin with zeros.
     #[must_use]
     pub fn new(name: impl Into<String>, shape: &[usize], fan_in: usize) -> Self {
-        Self { name: name.into(), shape: shape.to_vec(), fan_in }
+        let initial = if fan_in == 0 { Initial::All(0.0) } else { Initial::FanIn(fan_in) };
+        Self { name: name.into(), shape: shape.to_vec(), initial }
+    }
+
+    /// Lets all values begin as one number.
+    #[must_use]
+    pub fn beginning_at(self, value: f32) -> Self {
+        Self { initial: Initial::All(value), ..self }
     }
 
     /// Returns the number of values.

@@ -52,6 +52,21 @@ pub struct NumberRange {
     pub low: f64,
     /// The value that becomes 1; higher ones do as well.
     pub high: f64,
+    /// How the values between lie between -1 and 1.
+    #[serde(default, skip_serializing_if = "Scale::is_linear")]
+    pub scale: Scale,
+}
+
+/// How a number is scaled between the ends of its public range.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// In equal steps.
+    #[default]
+    Linear,
+    /// In equal ratios, for values that span several powers of ten: `low` is above 0, and so it is the same scale in every
+    /// unit. A count that may be 0 has a `low` below 1, which a 0 becomes.
+    Log,
 }
 
 /// The size to which images are padded or cut.
@@ -115,10 +130,38 @@ impl Feature {
 }
 
 impl NumberRange {
+    /// Makes a range of equal steps.
+    #[must_use]
+    pub fn linear(unit: impl Into<String>, low: f64, high: f64) -> Self {
+        Self { unit: unit.into(), low, high, scale: Scale::Linear }
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "a value in [-1, 1] loses only precision")]
     fn scale(&self, x: f64) -> f32 {
-        let scaled = 2.0 * (x - self.low) / (self.high - self.low) - 1.0;
-        scaled.clamp(-1.0, 1.0) as f32
+        let share = match self.scale {
+            Scale::Linear => (x - self.low) / (self.high - self.low),
+            // Of a number below `low`, which may have no logarithm, 0 is left.
+            Scale::Log => (x.max(self.low) / self.low).ln() / (self.high / self.low).ln(),
+        };
+        (2.0 * share - 1.0).clamp(-1.0, 1.0) as f32
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Self { low, high, .. } = self;
+        if !(low.is_finite() && high.is_finite() && low < high) {
+            return Err(format!("ranges from {low} to {high}, expected low below high"));
+        }
+        if self.scale == Scale::Log && *low <= 0.0 {
+            return Err(format!("has a logarithmic scale from {low} on, expected low above 0"));
+        }
+        Ok(())
+    }
+}
+
+impl Scale {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+    fn is_linear(&self) -> bool {
+        *self == Self::Linear
     }
 }
 
@@ -130,6 +173,7 @@ impl TableNeed {
     }
 
     pub(crate) fn check(&self) -> Result<(), Problem> {
+        self.outcome.check()?;
         if self.features.is_empty() || self.features.len() > FEATURES_MAX {
             let message = format!("has {} features, expected 1 to {FEATURES_MAX}", self.features.len());
             return Err(Problem::new("data.table.features", message));
@@ -137,12 +181,7 @@ impl TableNeed {
         for (name, feature) in &self.features {
             let key = format!("data.table.features.{name}");
             match feature {
-                Feature::Number(NumberRange { low, high, .. }) => {
-                    if !(low.is_finite() && high.is_finite() && low < high) {
-                        let message = format!("ranges from {low} to {high}, expected low below high");
-                        return Err(Problem::new(key, message));
-                    }
-                }
+                Feature::Number(range) => range.check().map_err(|message| Problem::new(key, message))?,
                 Feature::Category(names) => {
                     let mut distinct = names.clone();
                     distinct.sort();
@@ -174,12 +213,24 @@ mod tests {
 
     #[test]
     fn numbers_are_scaled_by_the_public_range_and_clamped() {
-        let age = Feature::Number(NumberRange { unit: "years".into(), low: 20.0, high: 100.0 });
+        let age = Feature::Number(NumberRange::linear("years", 20.0, 100.0));
         assert_eq!(encoded(&age, Value::Number(60.0)), [0.0, 0.0]);
         assert_eq!(encoded(&age, Value::Number(1e308)), [1.0, 0.0]);
         assert_eq!(encoded(&age, Value::Number(f64::NEG_INFINITY)), [-1.0, 0.0]);
         assert_eq!(encoded(&age, Value::Missing), [0.0, 1.0]);
         assert_eq!(encoded(&age, Value::Number(f64::NAN)), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn a_logarithmic_scale_has_equal_steps_for_equal_ratios() {
+        let range = NumberRange { scale: Scale::Log, ..NumberRange::linear("mg/L", 0.5, 50.0) };
+        let crp = Feature::Number(range.clone());
+        for (x, expected) in [(0.5, -1.0), (5.0, 0.0), (50.0, 1.0), (0.0, -1.0), (-3.0, -1.0), (1e308, 1.0)] {
+            let found = encoded(&crp, Value::Number(x))[0];
+            assert!((found - expected).abs() < 1e-6, "{x}: {found}");
+        }
+        assert_eq!(encoded(&crp, Value::Number(f64::NAN)), [0.0, 1.0]);
+        assert!(NumberRange { low: 0.0, ..range }.check().unwrap_err().contains("expected low above 0"));
     }
 
     #[test]

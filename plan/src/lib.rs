@@ -8,6 +8,7 @@ pub mod architecture;
 pub mod cohort_need;
 pub mod digest;
 pub mod family;
+pub mod follow_up;
 pub mod histogram;
 pub mod inventory;
 pub mod model_file;

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use crate::architecture::{Architecture, ParameterSpec};
+use crate::architecture::{Architecture, Initial, ParameterSpec};
 
 /// Returns the safetensors header of a model: its length in 8 bytes, then JSON padded with spaces.
 #[must_use]
@@ -230,7 +230,7 @@ pub fn values_from_le(bytes: &[u8]) -> Vec<f32> {
 }
 
 /// Returns the plan's initial weights: uniform in ±1/sqrt(fan_in), as PyTorch initialises convolutions,
-/// and zero where the fan-in is 0. The same on every machine for the same seed.
+/// or the one number that a parameter begins with. The same on every machine for the same seed.
 #[must_use]
 pub fn initial_values(architecture: &Architecture, seed: u64) -> Vec<f32> {
     let mut file = Vec::new();
@@ -271,7 +271,7 @@ fn write_drawn(
             left -= part;
             bytes.clear();
             for _value in 0..part {
-                bytes.extend(random.weight(parameter.fan_in).to_le_bytes());
+                bytes.extend(random.weight(parameter.initial).to_le_bytes());
             }
             file.write_all(&bytes)?;
         }
@@ -292,17 +292,17 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// An initial weight; none is drawn where the fan-in is 0.
+    /// An initial weight; none is drawn where all are one number.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         reason = "weights are single precision, and a fan-in is far below 2^52"
     )]
-    fn weight(&mut self, fan_in: usize) -> f32 {
-        if fan_in == 0 {
-            return 0.0;
+    fn weight(&mut self, initial: Initial) -> f32 {
+        match initial {
+            Initial::All(value) => value,
+            Initial::FanIn(fan_in) => (1.0 / (fan_in as f64).sqrt() * self.symmetric()) as f32,
         }
-        (1.0 / (fan_in as f64).sqrt() * self.symmetric()) as f32
     }
 
     /// Uniform in [-1, 1).

@@ -20,8 +20,8 @@ pub mod regression;
 mod small_cells;
 mod two_by_two;
 
-pub use exact::{NotAScale, Scale, SumOverflow, sum};
 pub use event_counts::{EventCounts, NotAGrid, TimeGrid};
+pub use exact::{NotAScale, Scale, SumOverflow, sum};
 pub use interval::{Estimate, Level};
 pub use kaplan_meier::{CurvePoint, kaplan_meier};
 pub use log_rank::{LogRank, LogRankSums};

@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn noise_adds_the_variance_that_draws_of_it_have() {
-        let groups = [counts(&[9.0, 5.0], &[100.0, 80.0]), counts(&[4.0, 8.0], &[90.0, 60.0])];
+        // Hazards that are large, so that the noise in those at risk counts.
+        let groups = [counts(&[60.0, 20.0], &[100.0, 40.0]), counts(&[50.0, 25.0], &[90.0, 40.0])];
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         // A sum of twelve uniform draws less six has variance 1.
         let mut noise = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;

@@ -81,6 +81,9 @@ mod tests {
         // The sums less half of all are -200, 10, 210, 400; their noise has the standard deviation 1 at noise 1.
         assert_eq!(find(&counts, 0.5, 1.0).map(|f| (f.1, f.2)), Some((10.0, 20.0)));
         assert_eq!(find(&counts, 0.5, 10.0).map(|f| (f.1, f.2)), Some((10.0, 30.0)));
+        // Up to the second bin the sum less nine tenths of all is -310; its noise has the standard deviation 1.28 at 1.
+        assert_eq!(find(&counts, 0.9, 115.0).map(|f| f.1), Some(20.0));
+        assert_eq!(find(&counts, 0.9, 130.0).map(|f| f.1), Some(10.0));
         assert_eq!(find(&counts, 0.5, 1e6).map(|f| (f.1, f.2)), Some((0.0, 50.0)));
         let negative = find(&[-3.0, 10.0, -2.0, 10.0], 0.05, 2.0).unwrap();
         assert!(negative.1 <= negative.0 && negative.0 <= negative.2, "{negative:?}");

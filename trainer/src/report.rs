@@ -14,11 +14,22 @@ pub enum Report {
     Risk(RiskReport),
     /// A model's expected counts.
     Count(CountReport),
+    /// A hazard model's survival curves.
+    Survival(SurvivalReport),
     /// A segmentation model's overlap with the masks.
     Segmentation(SegmentationReport),
 }
 
 impl Report {
+    /// Returns the curves of a hazard model, if it is one's.
+    #[must_use]
+    pub fn survival(&self) -> Option<&SurvivalReport> {
+        match self {
+            Self::Survival(report) => Some(report),
+            Self::Risk(_) | Self::Count(_) | Self::Segmentation(_) => None,
+        }
+    }
+
     /// Counts test patients by cell; a score that is no number in [0, 1] counts nowhere, and neither does anybody in
     /// another kind of report.
     #[must_use]
@@ -32,8 +43,8 @@ impl Report {
             (Histogram::Segmentation, Self::Segmentation(SegmentationReport { rows })) => {
                 rows.iter().filter_map(|row| bin(row.dice?)).for_each(|cell| counts[cell] += 1);
             }
-            (Histogram::Risk, Self::Count(_) | Self::Segmentation(_))
-            | (Histogram::Segmentation, Self::Count(_) | Self::Risk(_)) => {}
+            (Histogram::Risk, Self::Count(_) | Self::Survival(_) | Self::Segmentation(_))
+            | (Histogram::Segmentation, Self::Count(_) | Self::Survival(_) | Self::Risk(_)) => {}
         }
         counts
     }
@@ -86,6 +97,35 @@ pub struct CountRow {
     pub global: Option<f64>,
     /// The same with the site's own intercept; absent likewise.
     pub local: Option<f64>,
+}
+
+/// Survival curves of the test patients who were still followed at the plan's landmark, in their order.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SurvivalReport {
+    /// What is added to the global model's logit of each interval at this site; fitted on its training patients.
+    pub intercept: f64,
+    /// The landmark, from which curves begin at 1, in the plan's unit of time.
+    pub from: f64,
+    /// The ends of the plan's intervals; the last one is the horizon.
+    pub until: Vec<f64>,
+    /// The curves.
+    pub rows: Vec<SurvivalRow>,
+}
+
+/// What was predicted for one test patient, and what happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SurvivalRow {
+    /// When the patient came under observation, in the plan's unit.
+    pub entry: f64,
+    /// When it happened, or when the patient was last known to be without it.
+    pub time: f64,
+    /// Whether it happened.
+    pub happened: bool,
+    /// The global model's probability that it has not happened by the end of each interval, `[intervals]`; absent where
+    /// its arithmetic gives no number.
+    pub global: Option<Vec<f64>>,
+    /// The same with the site's own intercept; absent likewise.
+    pub local: Option<Vec<f64>>,
 }
 
 /// Scores of the test patients, in their order.

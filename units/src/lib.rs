@@ -2,7 +2,7 @@
 //!
 //! A unit is read from a code of UCUM or a common spelling ([`Unit::parse`]); a conversion takes a number's decimal digits
 //! and rounds once ([`Conversion::apply`]), so that hospitals with different units get the same bits. What is
-//! comparable is said in the module [`kind`](NotComparable): by what is measured, and not by dimension.
+//! comparable is said in [`kind`]: by what is measured, and not by dimension.
 //!
 //! Left out on purpose: which analyte a column holds. Its molar mass and valence are stated by people ([`Analyte`]).
 
@@ -11,7 +11,7 @@ mod atoms;
 mod conversion;
 mod decimal;
 mod grammar;
-mod kind;
+pub mod kind;
 mod quantity;
 mod spelling;
 mod unit;

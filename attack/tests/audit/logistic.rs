@@ -25,7 +25,7 @@ pub(crate) struct Logistic {
 impl Logistic {
     /// Draws patients with `numbers` features each, whose outcome depends on the first ones.
     pub(crate) fn draw(patients: u32, numbers: usize, random: &mut dyn RandomSource) -> Self {
-        let range = || NumberRange { unit: "u".into(), low: -1.0, high: 1.0 };
+        let range = || NumberRange::linear("u", -1.0, 1.0);
         let features = (0..numbers).map(|i| (format!("f{i:03}"), Feature::Number(range()))).collect();
         let mut uniform = || f64::from(random.below(1 << 20).unwrap()) / f64::from(1 << 20);
         let own: Vec<_> = (0..patients)

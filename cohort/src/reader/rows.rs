@@ -12,10 +12,10 @@ use crate::declared::Declared;
 use crate::error::CohortError;
 use crate::limits::Limits;
 use crate::mismatch::{Mismatch, RecordKind};
-use crate::split::{Patient, Selection};
 use crate::split::identity::Place;
 use crate::split::list::Lines;
 use crate::split::pattern::PatientPattern;
+use crate::split::{Patient, Selection};
 use crate::table::layout::{Cells, Layout};
 use crate::table::measured::Converted;
 use crate::table::row::Row;
@@ -117,7 +117,8 @@ impl<S: RowSource> RowReader<S> {
             numbers: Vec::new(),
             each,
         };
-        let mut lines = Lines { header: sheet.header, last: sheet.header.unwrap_or(0), counted: sheet.counted };
+        let mut lines =
+            Lines { header: sheet.header, last: sheet.header.unwrap_or(0), counted: sheet.counted };
         while let Some(row) = sheet.next_row()? {
             lines.last = row.line;
             if let Err(refusal) = pass.row(&row) {

@@ -40,7 +40,8 @@ pub struct JsonLinesSource {
 impl JsonLinesSource {
     /// Reads the schema, and no line.
     pub(crate) fn reader(self, description: &mut Description) -> Result<RowReader<Self>, CohortError> {
-        let schema = description.read::<TableSchema>(&self.schema)?.with_nothing(&self.schema, "JSON lines")?;
+        let schema =
+            description.read::<TableSchema>(&self.schema)?.with_nothing(&self.schema, "JSON lines")?;
         Ok(RowReader { source: self, schema })
     }
 }
@@ -98,7 +99,9 @@ impl ObjectRows {
         loop {
             let rest = &self.text.window()[self.at..];
             // What ends with the window may go on behind it, or end with a second letter.
-            if rest.find(LINE_ENDS).is_none_or(|end| end + 1 == rest.len()) && self.text.advance(self.at, self.line)? {
+            if rest.find(LINE_ENDS).is_none_or(|end| end + 1 == rest.len())
+                && self.text.advance(self.at, self.line)?
+            {
                 self.at = 0;
                 continue;
             }

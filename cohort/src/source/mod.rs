@@ -20,8 +20,8 @@ use crate::reader::rows::RowReader;
 use crate::reader::scans::ScanReader;
 
 pub use csv::TableSource;
-pub(crate) use json_lines::sheet as sheet_of_objects;
 pub use json_lines::JsonLinesSource;
+pub(crate) use json_lines::sheet as sheet_of_objects;
 pub use nifti::ImageSource;
 pub use parquet::ParquetSource;
 pub use png::PictureSource;

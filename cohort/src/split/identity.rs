@@ -33,9 +33,10 @@ impl Place<'_> {
     pub(crate) fn refuse(self, message: impl Into<String>) -> CohortError {
         match self {
             Self::Line { table, line, counted: Counted::Lines } => CohortError::table(table, line, message),
-            Self::Line { table, line, counted: Counted::Rows } => {
-                CohortError::File { file: table.to_owned(), message: format!("row {line}: {}", message.into()) }
-            }
+            Self::Line { table, line, counted: Counted::Rows } => CohortError::File {
+                file: table.to_owned(),
+                message: format!("row {line}: {}", message.into()),
+            },
             Self::File(file) => CohortError::file(file, message),
         }
     }
@@ -69,7 +70,10 @@ pub(crate) fn remainder(stated: &str, divisor: u32) -> Result<u32, NoNumber> {
     match (numbers.next(), numbers.next()) {
         (Some(digits), None) => {
             let divisor = u64::from(divisor);
-            let of = digits.bytes().fold(0, |remainder, b| (remainder * 10 + u64::from(b - b'0')) % divisor);
+            // As many digits at once as fit into 64 bits beside what remains.
+            let of = digits.as_bytes().chunks(9).fold(0, |remainder, digits| {
+                digits.iter().fold(remainder, |number, b| number * 10 + u64::from(b - b'0')) % divisor
+            });
             Ok(u32::try_from(of).expect("a remainder is below its divisor"))
         }
         (None, _) => Err(NoNumber::None),

@@ -1,6 +1,6 @@
 //! The patients of a cohort so far, among whom nobody may be twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 
@@ -65,14 +65,16 @@ impl Patients {
     }
 
     fn enter_forms(&mut self, stated: &str, forms: &[&str], place: Place<'_>) -> Result<(), CohortError> {
-        for form in forms {
-            let found = self.last.get(&self.keys.hash_one(form)).copied();
-            if found.is_some() {
-                return self.enter_beside_others(stated, forms, place);
-            }
+        // Nearly all have one form, which nobody had before: the place for it is looked for once.
+        if let [form] = forms
+            && let hash_map::Entry::Vacant(vacant) = self.last.entry(self.keys.hash_one(form))
+        {
+            vacant.insert(next(&self.entries));
+            self.stated.push_str(stated);
+            self.entries.push(Entry::new(self.stated.len(), stated, None, place));
+            return Ok(());
         }
-        self.add(stated, forms, place);
-        Ok(())
+        self.enter_beside_others(stated, forms, place)
     }
 
     /// Enters a patient whose identifier may look like another.
@@ -129,16 +131,26 @@ impl Patients {
     fn add(&mut self, stated: &str, forms: &[&str], place: Place<'_>) {
         self.stated.push_str(stated);
         for form in forms {
-            let at = u32::try_from(self.entries.len()).expect("a cohort has far fewer patients");
-            let earlier = self.last.insert(self.keys.hash_one(form), at);
-            let seen = match place {
-                Place::Line { line, counted, .. } => Seen::Line(line, counted),
-                Place::File(file) => Seen::File(file.to_owned()),
-            };
-            let stated_length = u32::try_from(stated.len()).expect("an identifier is one cell of a row");
-            self.entries.push(Entry { stated_end: self.stated.len(), stated_length, earlier, seen });
+            let earlier = self.last.insert(self.keys.hash_one(form), next(&self.entries));
+            self.entries.push(Entry::new(self.stated.len(), stated, earlier, place));
         }
     }
+}
+
+impl Entry {
+    fn new(stated_end: usize, stated: &str, earlier: Option<u32>, place: Place<'_>) -> Self {
+        let seen = match place {
+            Place::Line { line, counted, .. } => Seen::Line(line, counted),
+            Place::File(file) => Seen::File(file.to_owned()),
+        };
+        let stated_length = u32::try_from(stated.len()).expect("an identifier is one cell of a row");
+        Self { stated_end, stated_length, earlier, seen }
+    }
+}
+
+/// Returns the place of the entry that is made next.
+fn next(entries: &[Entry]) -> u32 {
+    u32::try_from(entries.len()).expect("a cohort has far fewer patients")
 }
 
 impl Seen {

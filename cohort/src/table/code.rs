@@ -20,6 +20,8 @@ pub(crate) enum Written<'t> {
     Number(Digits<'t>),
     /// A whole number.
     Whole(i64),
+    /// A text of ASCII alone, of which there is one form.
+    Ascii(&'t str),
     /// Any other text.
     Text(&'t str),
 }
@@ -30,6 +32,7 @@ impl Code {
         let text = match Written::new(text, format) {
             Written::Number(digits) => digits.to_string(),
             Written::Whole(whole) => whole.to_string(),
+            Written::Ascii(text) => text.to_owned(),
             Written::Text(text) => text.nfc().collect(),
         };
         Self { whole: text.parse().ok(), text }
@@ -40,7 +43,7 @@ impl Code {
         match written {
             Written::Number(digits) => digits.are_written(&self.text),
             Written::Whole(whole) => self.whole == Some(whole),
-            Written::Text(text) if text.is_ascii() => self.text == text,
+            Written::Ascii(text) => self.text == text,
             Written::Text(text) => text.nfc().eq(self.text.chars()),
         }
     }
@@ -50,7 +53,11 @@ impl<'t> Written<'t> {
     /// Reads a text. A code has no groups: `1.234` is another one than `1234`, whatever stands between thousands.
     pub(crate) fn new(text: &'t str, format: NumberFormat) -> Self {
         let text = trimmed(text);
-        format.digits(text).map_or(Self::Text(text), Self::Number)
+        match format.digits(text) {
+            Some(digits) => Self::Number(digits),
+            None if text.is_ascii() => Self::Ascii(text),
+            None => Self::Text(text),
+        }
     }
 }
 

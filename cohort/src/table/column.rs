@@ -6,7 +6,7 @@ use crate::table::text::trimmed;
 /// The values of some rows that follow each other.
 #[derive(Debug)]
 pub(crate) struct Column {
-    pub(crate) values: Values,
+    values: Values,
     /// For each row, where its value is; nothing where there is none. Empty if all rows have one.
     places: Vec<Option<u32>>,
 }
@@ -30,32 +30,20 @@ pub(crate) struct Letters {
 }
 
 impl Column {
-    pub(crate) fn new(values: Values) -> Self {
+    /// Makes a column in which each row has a value.
+    pub(crate) fn full(values: Values) -> Self {
         Self { values, places: Vec::new() }
     }
 
-    /// Lets go of all values.
-    pub(crate) fn clear(&mut self) {
-        self.places.clear();
-        match &mut self.values {
-            Values::Numbers(numbers) => numbers.clear(),
-            Values::Wholes(wholes) => wholes.clear(),
-            Values::Flags(flags) => flags.clear(),
-            Values::Texts(texts) | Values::Digits(texts) => {
-                texts.letters.clear();
-                texts.ends.clear();
-            }
-        }
-    }
-
-    /// Says which rows have one of the values.
-    pub(crate) fn place(&mut self, have_values: impl Iterator<Item = bool>) {
+    /// Makes a column in which some rows have a value.
+    pub(crate) fn with_gaps(values: Values, have_values: impl Iterator<Item = bool>) -> Self {
         let mut next = 0;
-        self.places.extend(have_values.map(|has_value| {
+        let place = |has_value: bool| {
             let place = has_value.then_some(next);
             next += u32::from(has_value);
             place
-        }));
+        };
+        Self { values, places: have_values.map(place).collect() }
     }
 
     /// Returns what the `nth` row has.

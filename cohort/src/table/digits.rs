@@ -77,32 +77,33 @@ impl NumberFormat {
         if unsigned.len() > SHORT_BYTES_MAX {
             return None;
         }
-        let (mut mantissa, mut digits, mut point) = (0_u64, 0_usize, None);
-        for &byte in unsigned {
+        let decimal = self.decimal.byte();
+        let (mut mantissa, mut point) = (0_u64, None);
+        for (at, &byte) in unsigned.iter().enumerate() {
             let digit = byte.wrapping_sub(b'0');
             if digit < 10 {
-                mantissa = mantissa * 10 + u64::from(digit);
-                digits += 1;
-            } else if byte == self.decimal.byte() && point.is_none() {
-                point = Some(digits);
+                // Of 19 digits at most: it does not wrap.
+                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
+            } else if byte == decimal && point.is_none() {
+                point = Some(at);
             } else {
                 return None;
             }
         }
+        let digits = unsigned.len() - usize::from(point.is_some());
         if digits == 0 || mantissa > EXACT_MAX {
             return None;
         }
         #[expect(clippy::cast_precision_loss, reason = "at most 2^53, and so exact")]
         let whole = mantissa as f64;
-        let size = whole / POWERS_OF_TEN[digits - point.unwrap_or(digits)];
+        let size = point.map_or(whole, |point| whole / POWERS_OF_TEN[digits - point]);
         Some(if is_negative { -size } else { size })
     }
 
     /// Reads any number.
     fn long(self, text: &str) -> Option<f64> {
-        let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
-        let is_plain = self.decimal == DecimalSign::Point && Self::PLAIN.digits(mantissa).is_some() && text.is_ascii();
-        // Rust reads what this is, and more: an exponent without digits is refused by both.
+        self.unsigned(text)?;
+        let is_plain = self.decimal == DecimalSign::Point && is_plain(text.as_bytes());
         let number = if is_plain { text.parse() } else { self.point_number(text)?.parse() };
         number.ok().filter(|x: &f64| x.is_finite())
     }
@@ -144,9 +145,11 @@ impl NumberFormat {
 
     /// Takes the sign off, and says whether it is a minus. Most of what is no number is none by its first letter.
     fn unsigned(self, text: &str) -> Option<(bool, &str)> {
-        let (is_negative, unsigned) = match text.strip_prefix(['-', '\u{2212}']) {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        let (is_negative, unsigned) = match text.as_bytes().first()? {
+            b'-' => (true, &text[1..]),
+            b'+' => (false, &text[1..]),
+            0x80.. => (true, text.strip_prefix('\u{2212}')?),
+            _ => (false, text),
         };
         let begins = |first: u8| first.is_ascii_digit() || first == self.decimal.byte();
         unsigned.bytes().next().is_some_and(begins).then_some((is_negative, unsigned))
@@ -232,6 +235,28 @@ impl DecimalSign {
     }
 }
 
+/// Says whether a text is digits with at most a sign, a point and an exponent, as the standard library reads them.
+fn is_plain(text: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let unsigned = |text: &'_ [u8]| usize::from(matches!(text.first(), Some(b'+' | b'-')));
+    let rest = &text[unsigned(text)..];
+    let whole = digits(rest);
+    let rest = &rest[whole..];
+    let (fraction, rest) = match rest {
+        [b'.', rest @ ..] => (digits(rest), &rest[digits(rest)..]),
+        rest => (0, rest),
+    };
+    let has_digits = whole + fraction > 0;
+    match rest {
+        [] => has_digits,
+        [b'e' | b'E', rest @ ..] => {
+            let exponent = &rest[unsigned(rest)..];
+            has_digits && !exponent.is_empty() && digits(exponent) == exponent.len()
+        }
+        _ => false,
+    }
+}
+
 fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
@@ -244,7 +269,8 @@ const SHORT_BYTES_MAX: usize = 19;
 
 /// The powers of ten of short numbers, all exact in double precision, as those up to 10^22 are.
 const POWERS_OF_TEN: [f64; SHORT_BYTES_MAX + 1] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19,
 ];
 
 #[cfg(test)]

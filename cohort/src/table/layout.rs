@@ -1,25 +1,24 @@
 //! Which cells of a table a plan asks for, and how each is read.
 
 use fedtwin_plan::cohort_need::{Feature, TableNeed};
-use fedtwin_plan::outcome::{COUNT_MAX, Outcome};
+use fedtwin_plan::outcome::Outcome;
 use fedtwin_plan::record::{TableRecord, Value};
 
 use crate::error::CohortError;
 use crate::table::code::Code;
 use crate::table::digits::NumberFormat;
 use crate::table::measured::{Limit, NumberRule};
+use crate::table::outcome::OutcomeCells;
+use crate::table::reading::Reading;
 use crate::table::row::{Cell, Row};
-use crate::table::schema::{CategoryColumn, FeatureColumn, OutcomeRule, TableSchema};
+use crate::table::schema::{CategoryColumn, FeatureColumn, TableSchema};
 use crate::table::sheet::Sheet;
-use crate::table::text::trimmed;
 
 /// Where in a row the cells are that a plan asks for, and how they are read.
 pub(crate) struct Layout {
-    format: NumberFormat,
-    encoding: String,
-    missing: Missing,
-    pub(crate) patient_id: Option<usize>,
-    outcome: Used<OutcomeColumn>,
+    reading: Reading,
+    patient_id: Option<usize>,
+    outcome: OutcomeCells,
     features: Vec<Used<FeatureRule>>,
 }
 
@@ -43,29 +42,11 @@ pub(crate) enum CellValue {
     Implausible,
 }
 
-/// What texts mean missing; in a column of numbers, they do as numbers.
-pub(super) struct Missing {
-    texts: Vec<String>,
-    codes: Vec<Code>,
-    numbers: Vec<f64>,
-}
-
 /// A column that is used, and how.
 struct Used<R> {
     column: String,
     at: usize,
     rule: R,
-}
-
-struct OutcomeColumn {
-    unknown: Missing,
-    rule: OutcomeCells,
-}
-
-enum OutcomeCells {
-    Above(f64),
-    Count,
-    Codes { yes: Vec<Code>, no: Vec<Code> },
 }
 
 enum FeatureRule {
@@ -81,14 +62,10 @@ impl Layout {
             let column = own.column(name).to_owned();
             Ok(Used { at: sheet.column(&column)?, column, rule: FeatureRule::new(own, feature) })
         });
-        let column = schema.outcome.column().to_owned();
-        let outcome = Used { at: sheet.column(&column)?, column, rule: OutcomeColumn::new(schema) };
         Ok(Self {
-            format: schema.numbers(),
-            encoding: schema.encoding.to_string(),
-            missing: Missing::new(&schema.missing),
+            reading: Reading::new(schema),
             patient_id: schema.patient_id.as_deref().map(|id| sheet.column(id)).transpose()?,
-            outcome,
+            outcome: OutcomeCells::new(schema, &need.outcome, sheet)?,
             features: features.collect::<Result<_, CohortError>>()?,
         })
     }
@@ -106,14 +83,15 @@ impl Layout {
                         column as text or as whole numbers"
                 .to_owned());
         }
-        self.check_letters("the patient's identifier", cell)?;
-        let number = cell.number(self.format);
+        let Reading { format, missing, .. } = &self.reading;
+        self.reading.check_letters("the patient's identifier", cell)?;
+        let number = cell.number(*format);
         let id = cell.letters(room);
         if id.is_empty() || NOBODY.iter().any(|word| word.eq_ignore_ascii_case(id)) {
             return Err("has no patient's identifier".to_owned());
         }
-        let is_missing = self.missing.texts.iter().any(|missing| missing.eq_ignore_ascii_case(id))
-            || number.is_some_and(|x| self.missing.is_number(x));
+        let is_missing = missing.texts.iter().any(|missing| missing.eq_ignore_ascii_case(id))
+            || number.is_some_and(|x| missing.is_number(x));
         if is_missing {
             return Err("has an identifier that the schema lists in `missing`, for every column: if it is a patient's, make \
                         it a feature's `sentinels`"
@@ -129,79 +107,36 @@ impl Layout {
     pub(crate) fn numbers(&self, row: &Row<'_>, numbers: &mut Vec<Option<f64>>) {
         numbers.clear();
         numbers.extend(self.features.iter().map(|Used { at, rule, .. }| match rule {
-            FeatureRule::Number { .. } => row.cell(*at).number(self.format),
+            FeatureRule::Number { .. } => row.cell(*at).number(self.reading.format),
             FeatureRule::Category(_) => None,
         }));
-        let outcome = &self.outcome;
-        numbers.push(outcome.rule.rule.is_number().then(|| row.cell(outcome.at).number(self.format)).flatten());
+        numbers.push(self.outcome.number(row, self.reading.format));
     }
 
     /// Says whether the schema holds the outcome of this row for unknown.
     pub(crate) fn is_unknown(&self, row: &Row<'_>) -> bool {
-        let unknown = &self.outcome.rule.unknown;
-        if unknown.texts.is_empty() {
-            return false;
-        }
-        let (cell, mut room) = (row.cell(self.outcome.at), String::new());
-        unknown.is_code(cell, self.format, &mut room)
-            || cell.number(self.format).is_some_and(|x| unknown.is_number(x))
+        self.outcome.is_unknown(row, self.reading.format)
     }
 
     /// Reads a row's cells, of which [`Self::numbers`] has the numbers; a refusal names the column and never the value.
     pub(crate) fn read(&self, row: &Row<'_>, numbers: &[Option<f64>]) -> Result<Cells, String> {
         let mut values = Vec::with_capacity(self.features.len());
         for (Used { column, at, rule }, number) in self.features.iter().zip(numbers) {
+            // Most cells of numbers are no more than that.
+            if let Some(x) = number
+                && let Some(value) = rule.number(*x, &self.reading)
+            {
+                values.push(value);
+                continue;
+            }
             let cell = row.cell(*at);
-            self.check_letters(column, cell)?;
-            let value = rule.value(cell, *number, self.format, &self.missing);
-            values.push(value.map_err(|expected| self.refusal(column, cell, expected))?);
+            self.reading.check_letters(column, cell)?;
+            let value = rule.value(cell, *number, &self.reading);
+            values.push(value.map_err(|expected| self.reading.refusal(column, cell, expected))?);
         }
-        let Used { column, at, rule: OutcomeColumn { unknown: _, rule } } = &self.outcome;
-        let (cell, mut room) = (row.cell(*at), String::new());
-        self.check_letters(column, cell)?;
-        let number = numbers.last().copied().flatten();
-        let outcome = match rule {
-            _ if self.missing.is_text(cell) || number.is_some_and(|x| self.missing.is_number(x)) => Err(
-                "the outcome, which may not be missing; texts in outcome.unknown leave such a patient out",
-            ),
-            OutcomeCells::Above(limit) => number.map(|x| Outcome::YesNo(x > *limit)).ok_or("a number"),
-            OutcomeCells::Count => {
-                let count = number.and_then(count);
-                count.map(Outcome::Count).ok_or("a count: a whole number from 0 to 1000000")
-            }
-            OutcomeCells::Codes { yes, no } => {
-                let code = cell.code(self.format, &mut room);
-                match (yes.iter().any(|yes| yes.is(code)), no.iter().any(|no| no.is(code))) {
-                    (true, _) => Ok(Outcome::YesNo(true)),
-                    (false, true) => Ok(Outcome::YesNo(false)),
-                    (false, false) => Err("one of the schema's texts for yes or no"),
-                }
-            }
-        };
-        let outcome = outcome.map_err(|expected| self.refusal(column, cell, expected))?;
-        Ok(Cells { outcome, outcome_number: number, values })
-    }
-
-    /// Refuses a cell that is used and whose letters were lost.
-    fn check_letters(&self, column: &str, cell: Cell<'_>) -> Result<(), String> {
-        if cell.is_lost() {
-            return Err(format!(
-                "column {column:?}: holds a byte that is no letter in {}; name the table's encoding in the schema, as in \
-                 encoding = \"latin-1\"",
-                self.encoding
-            ));
-        }
-        Ok(())
-    }
-
-    fn refusal(&self, column: &str, cell: Cell<'_>, expected: &str) -> String {
-        let has_comma = match cell {
-            Cell::Text(text) => text.contains(',') && NumberFormat::COMMA.number(text).is_some(),
-            Cell::Digits(_) | Cell::Number(_) | Cell::Whole(_) => false,
-        };
-        let comma = self.format == NumberFormat::PLAIN && has_comma;
-        let hint = if comma { "; numbers with a comma: decimal = \",\" in the schema" } else { "" };
-        format!("column {column:?}: expected {expected}{hint}")
+        let outcome_number = numbers.last().copied().flatten();
+        let outcome = self.outcome.read(row, outcome_number, &self.reading)?;
+        Ok(Cells { outcome, outcome_number, values })
     }
 }
 
@@ -214,61 +149,6 @@ impl Cells {
         };
         TableRecord { outcome: self.outcome, values: self.values.into_iter().map(value).collect() }
     }
-}
-
-impl Missing {
-    fn new(texts: &[String]) -> Self {
-        Self {
-            texts: texts.iter().map(|text| trimmed(text).to_owned()).collect(),
-            codes: texts.iter().map(|text| Code::new(text, NumberFormat::PLAIN)).collect(),
-            numbers: texts.iter().filter_map(|text| NumberFormat::PLAIN.number(text)).collect(),
-        }
-    }
-
-    pub(super) fn is_number(&self, x: f64) -> bool {
-        self.numbers.iter().any(|&missing| same(missing, x))
-    }
-
-    fn is_text(&self, cell: Cell<'_>) -> bool {
-        match cell {
-            Cell::Text(text) | Cell::Digits(text) => self.texts.iter().any(|missing| missing == text),
-            Cell::Number(_) | Cell::Whole(_) => false,
-        }
-    }
-
-    fn is_code<'r>(&self, cell: Cell<'r>, format: NumberFormat, room: &'r mut String) -> bool {
-        let written = cell.code(format, room);
-        self.codes.iter().any(|code| code.is(written))
-    }
-}
-
-impl OutcomeCells {
-    /// Says whether the outcome is read from a number.
-    fn is_number(&self) -> bool {
-        match self {
-            Self::Above(_) | Self::Count => true,
-            Self::Codes { .. } => false,
-        }
-    }
-}
-
-impl OutcomeColumn {
-    fn new(schema: &TableSchema) -> Self {
-        let codes =
-            |texts: &[String]| texts.iter().map(|text| Code::new(text, NumberFormat::PLAIN)).collect();
-        let rule = match &schema.outcome.rule {
-            OutcomeRule::Above(limit) => OutcomeCells::Above(*limit),
-            OutcomeRule::Count => OutcomeCells::Count,
-            OutcomeRule::Texts(texts) => OutcomeCells::Codes { yes: codes(&texts.yes), no: codes(&texts.no) },
-        };
-        Self { unknown: Missing::new(&schema.outcome.unknown), rule }
-    }
-}
-
-/// Returns a whole number that is a count.
-fn count(x: f64) -> Option<u32> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and within range")]
-    (x.fract() == 0.0 && (0.0..=f64::from(COUNT_MAX)).contains(&x)).then_some(x as u32)
 }
 
 impl FeatureRule {
@@ -286,22 +166,29 @@ impl FeatureRule {
         }
     }
 
+    /// Returns what a number means, if its text says no more.
+    fn number(&self, x: f64, reading: &Reading) -> Option<CellValue> {
+        match self {
+            Self::Number(rule) => rule.number(x, reading),
+            Self::Category(_) => None,
+        }
+    }
+
     fn value(
         &self,
         cell: Cell<'_>,
         number: Option<f64>,
-        format: NumberFormat,
-        missing: &Missing,
+        reading: &Reading,
     ) -> Result<CellValue, &'static str> {
-        if missing.is_text(cell) {
+        if reading.missing.is_text(cell) {
             return Ok(CellValue::Value(Value::Missing));
         }
         match self {
-            Self::Number(rule) => rule.value(cell, number, format, missing),
+            Self::Number(rule) => rule.value(cell, number, reading),
             Self::Category(codes) => {
                 let mut room = String::new();
-                let own = cell.code(format, &mut room);
-                if missing.codes.iter().any(|missing| missing.is(own)) {
+                let own = cell.code(reading.format, &mut room);
+                if reading.missing.codes.iter().any(|missing| missing.is(own)) {
                     return Ok(CellValue::Value(Value::Missing));
                 }
                 let found = codes.iter().find(|(code, _)| code.is(own));
@@ -327,8 +214,3 @@ const NOBODY: &[&str] = &[
     "nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>", "nat", "unknown", "missing", "#ref!",
     "#value!", "#name?", "-", "--", "?", ".",
 ];
-
-#[expect(clippy::float_cmp, reason = "sentinels are exact, not measured")]
-pub(super) fn same(a: f64, b: f64) -> bool {
-    a == b
-}

@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use crate::mismatch::Mismatch;
 use crate::table::digits::NumberFormat;
-use crate::table::layout::{CellValue, Missing, same};
+use crate::table::layout::CellValue;
+use crate::table::reading::{Missing, Reading, same};
 use crate::table::row::Cell;
 use crate::table::schema::NumberColumn;
 
@@ -88,25 +89,38 @@ impl NumberRule {
         &self,
         cell: Cell<'_>,
         number: Option<f64>,
-        format: NumberFormat,
-        missing: &Missing,
+        reading: &Reading,
     ) -> Result<CellValue, &'static str> {
+        let Reading { format, missing, .. } = reading;
         let Some(x) = number else {
             return match cell {
                 Cell::Text(text) => match limited(text) {
-                    Some((limit, text)) => self.limit(limit, text, format),
+                    Some((limit, text)) => self.limit(limit, text, *format),
                     None => Err(NUMBER),
                 },
                 Cell::Digits(_) | Cell::Number(_) | Cell::Whole(_) => Err(NUMBER),
             };
         };
+        if let Some(value) = self.not_measured(x, missing) {
+            return Ok(value);
+        }
+        Ok(CellValue::Value(Value::Number(self.converted(x, || cell.decimal(*format)))))
+    }
+
+    /// Returns what a number means, if its text says no more: where no text for missing is that number in the table's own
+    /// format, and nothing is converted.
+    pub(super) fn number(&self, x: f64, reading: &Reading) -> Option<CellValue> {
+        let says_more = self.conversion.is_some() || reading.missing.has_other_numbers;
+        let measured = || CellValue::Value(Value::Number(x));
+        (!says_more).then(|| self.not_measured(x, &reading.missing).unwrap_or_else(measured))
+    }
+
+    /// Returns what a number means that nobody measured, or believes.
+    fn not_measured(&self, x: f64, missing: &Missing) -> Option<CellValue> {
         if missing.is_number(x) || self.sentinels.iter().any(|&sentinel| same(sentinel, x)) {
-            return Ok(CellValue::Value(Value::Missing));
+            return Some(CellValue::Value(Value::Missing));
         }
-        if !self.is_plausible(x) {
-            return Ok(CellValue::Implausible);
-        }
-        Ok(CellValue::Value(Value::Number(self.converted(x, || cell.decimal(format)))))
+        (!self.is_plausible(x)).then_some(CellValue::Implausible)
     }
 
     /// Reads a limit, whose text is the number alone. The plausible range holds for it; what is put in its place may be below.

@@ -6,6 +6,8 @@ pub(crate) mod column;
 pub(crate) mod digits;
 pub(crate) mod layout;
 pub(crate) mod measured;
+pub(crate) mod outcome;
+pub(crate) mod reading;
 pub(crate) mod row;
 mod scan;
 pub mod schema;

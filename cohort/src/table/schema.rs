@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fedtwin_plan::cohort_need::{DataNeed, Feature, NumberRange, TableNeed};
-use fedtwin_plan::outcome::{OutcomeKind, OutcomeNeed};
+use fedtwin_plan::outcome::OutcomeNeed;
 use fedtwin_plan::text_file::{Check, Problem};
 use serde::Deserialize;
 
@@ -14,6 +14,7 @@ use crate::table::cells::{Dialect, Quote};
 use crate::table::code::Code;
 use crate::table::digits::{DecimalSign, NumberFormat, ThousandsSign};
 use crate::table::measured::{AboveLimit, BelowLimit, Converted};
+use crate::table::outcome::OutcomeColumn;
 use crate::table::sheet::{self, Format};
 use crate::table::text::{Encoding, trimmed};
 
@@ -47,43 +48,6 @@ pub struct TableSchema {
     pub outcome: OutcomeColumn,
     /// The features by the names that plans use.
     pub features: BTreeMap<String, FeatureColumn>,
-}
-
-/// The outcome and how it is read.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OutcomeColumn {
-    /// The name that plans use.
-    pub name: String,
-    /// The table's column, if it is called otherwise.
-    pub column: Option<String>,
-    /// Whether it happened, or how often.
-    pub rule: OutcomeRule,
-    /// Texts of an outcome that nobody knows; such patients are left out.
-    #[serde(default)]
-    pub unknown: Vec<String>,
-}
-
-/// Whether the outcome happened, or how often.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OutcomeRule {
-    /// The column's number is above this one.
-    Above(f64),
-    /// The column's text is one of some; all others are refused.
-    Texts(OutcomeTexts),
-    /// The column's number, a whole one, says how often.
-    Count,
-}
-
-/// The texts of an outcome; `1` and `1.0` are the same.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OutcomeTexts {
-    /// It happened.
-    pub yes: Vec<String>,
-    /// It did not.
-    pub no: Vec<String>,
 }
 
 /// One feature's column.
@@ -144,7 +108,7 @@ impl TableSchema {
     /// Returns all columns, as a plan that asks for each of them.
     pub(crate) fn all(&self) -> TableNeed {
         let features = self.features.iter().map(|(name, column)| (name.clone(), column.feature()));
-        let outcome = OutcomeNeed { name: self.outcome.name.clone(), kind: self.outcome.rule.kind() };
+        let outcome = OutcomeNeed { name: self.outcome.name.clone(), asked: self.outcome.rule.asked() };
         TableNeed { outcome, features: features.collect() }
     }
 
@@ -162,7 +126,8 @@ impl TableSchema {
     /// Returns the columns that are used, trimmed, the patient's identifier first.
     pub(crate) fn used_columns(&self) -> Vec<String> {
         let features = self.features.iter().map(|(name, feature)| feature.column(name));
-        let used = self.patient_id.as_deref().into_iter().chain([self.outcome.column()]).chain(features);
+        let outcome = std::iter::once(self.outcome.column()).chain(self.outcome.rule.other_columns());
+        let used = self.patient_id.as_deref().into_iter().chain(outcome).chain(features);
         used.map(|column| trimmed(column).to_owned()).collect()
     }
 
@@ -185,10 +150,11 @@ impl TableSchema {
             let (plan, cohort) = (need.outcome.name.clone(), self.outcome.name.clone());
             return Err(Mismatch::Outcome { plan, cohort });
         }
-        let (plan, cohort) = (need.outcome.kind, self.outcome.rule.kind());
+        let (plan, cohort) = (need.outcome.kind(), self.outcome.rule.kind());
         if plan != cohort {
             return Err(Mismatch::OutcomeKind { plan, cohort });
         }
+        self.outcome.rule.fit(&need.outcome)?;
         need.features.iter().try_for_each(|(name, feature)| match self.features.get(name) {
             Some(column) => column.fit(name, feature),
             None => {
@@ -214,7 +180,7 @@ impl FeatureColumn {
     fn feature(&self) -> Feature {
         match self {
             Self::Number(NumberColumn { unit, low, high, .. }) => {
-                Feature::Number(NumberRange { unit: unit.clone(), low: *low, high: *high })
+                Feature::Number(NumberRange::linear(unit, *low, *high))
             }
             Self::Category(CategoryColumn { codes, .. }) => {
                 let names: BTreeSet<String> = codes.values().cloned().collect();
@@ -254,13 +220,6 @@ impl FeatureColumn {
     }
 }
 
-impl OutcomeColumn {
-    /// Returns the table's column.
-    pub(crate) fn column(&self) -> &str {
-        self.column.as_deref().unwrap_or(&self.name)
-    }
-}
-
 impl Check for TableSchema {
     fn check(&self) -> Result<(), Problem> {
         if self.delimiter.is_alphanumeric() || matches!(self.delimiter, '\n' | '\r' | '"' | '\'' | '.' | '-')
@@ -292,6 +251,12 @@ impl TableSchema {
             && used.insert(id, "patient_id").is_some()
         {
             return Err(Problem::new("patient_id", format!("is the outcome's column {id:?}")));
+        }
+        for column in self.outcome.rule.other_columns() {
+            if let Some(other) = used.insert(column, "outcome.rule") {
+                let message = format!("reads column {column:?}, which {other:?} reads already");
+                return Err(Problem::new("outcome.rule.event", message));
+            }
         }
         for (name, feature) in &self.features {
             let column = feature.column(name);
@@ -328,35 +293,11 @@ impl FeatureColumn {
     }
 }
 
-impl OutcomeRule {
-    /// Returns the kind of outcome that it reads.
-    fn kind(&self) -> OutcomeKind {
-        match self {
-            Self::Above(_) | Self::Texts(_) => OutcomeKind::YesNo,
-            Self::Count => OutcomeKind::Count,
-        }
-    }
-}
-
-impl OutcomeColumn {
-    fn check(&self) -> Result<(), Problem> {
-        let unknown = self.unknown.iter().map(|text| (text, "unknown"));
-        match &self.rule {
-            OutcomeRule::Above(limit) if !limit.is_finite() => {
-                Err(Problem::new("outcome.rule.above", format!("is {limit}, expected a number")))
-            }
-            OutcomeRule::Above(_) | OutcomeRule::Count => Ok(()),
-            OutcomeRule::Texts(OutcomeTexts { yes, no }) => {
-                let yes = yes.iter().map(|text| (text, "yes"));
-                let no = no.iter().map(|text| (text, "no"));
-                check_codes("outcome.rule.texts", yes.chain(no).chain(unknown))
-            }
-        }
-    }
-}
-
 /// Checks that no code means two things; two spellings of one number are one code.
-fn check_codes<'a>(key: &str, meant: impl Iterator<Item = (&'a String, &'a str)>) -> Result<(), Problem> {
+pub(super) fn check_codes<'a>(
+    key: &str,
+    meant: impl Iterator<Item = (&'a String, &'a str)>,
+) -> Result<(), Problem> {
     let mut meanings = BTreeMap::new();
     for (code, meaning) in meant {
         let first = *meanings.entry(Code::new(code, NumberFormat::PLAIN)).or_insert(meaning);

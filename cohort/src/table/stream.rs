@@ -29,7 +29,11 @@ impl Stream {
     }
 
     /// Reads bytes from anywhere, for which `file` stands in messages.
-    pub(crate) fn of_bytes(file: &Path, bytes: Box<dyn Read>, encoding: Encoding) -> Result<Self, CohortError> {
+    pub(crate) fn of_bytes(
+        file: &Path,
+        bytes: Box<dyn Read>,
+        encoding: Encoding,
+    ) -> Result<Self, CohortError> {
         let mut stream = Self {
             file: file.to_owned(),
             bytes: Unpacked::new(BufReader::new(bytes)).map_err(CohortError::storage(file))?,

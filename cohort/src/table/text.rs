@@ -44,6 +44,7 @@ impl TryFrom<String> for Encoding {
 }
 
 /// Takes off what cannot be seen at either end: blanks of any kind, and marks of no width.
+#[inline]
 pub(crate) fn trimmed(text: &str) -> &str {
     // All letters of ASCII leave ink, and nearly every cell begins and ends with one.
     match text.as_bytes() {

@@ -7,9 +7,7 @@ use fedtwin_cohort::fuzzing::{Form, read};
 #[test]
 fn inputs_of_the_corpus_are_read_or_refused() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-    for (folder, form) in
-        [("cells", Form::Cells), ("objects", Form::Objects), ("parquet", Form::Parquet)]
-    {
+    for (folder, form) in [("cells", Form::Cells), ("objects", Form::Objects), ("parquet", Form::Parquet)] {
         let (mut accepted, mut refused) = (0, 0);
         for entry in std::fs::read_dir(corpus.join(folder)).unwrap() {
             match read(form, &std::fs::read(entry.unwrap().path()).unwrap()) {

@@ -4,6 +4,7 @@
 mod common;
 mod corpus;
 mod dialects;
+mod events;
 mod examples;
 mod identity;
 mod images;

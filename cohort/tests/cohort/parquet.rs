@@ -43,14 +43,16 @@ fn data(name: &str) -> PathBuf {
 fn read(source: &str, file: &Path, schema: &str) -> Result<Vec<TableRecord>, String> {
     let folder = Folder::new();
     folder.write("schema.toml", schema);
-    let (name, text) = (file.display(), "name = 'c'\npatients = 40\nsplit.hashed = { test = '1/1000000', seed = 1 }\n");
+    let (name, text) =
+        (file.display(), "name = 'c'\npatients = 40\nsplit.hashed = { test = '1/1000000', seed = 1 }\n");
     let confirmed = "confirmed = { no_test = true, one_outcome = true }\n";
     let source = format!("source.{source} = {{ file = '{name}', schema = 'schema.toml' }}\n");
     let message = |error| {
         let folder = format!("{}/", file.parent().unwrap().display());
         Folder::message(&Folder::new(), &error).replace(&folder, "")
     };
-    let cohort: CohortFile = folder.cohort(&format!("{confirmed}{text}{source}")).map_err(|e| folder.message(&e))?;
+    let cohort: CohortFile =
+        folder.cohort(&format!("{confirmed}{text}{source}")).map_err(|e| folder.message(&e))?;
     cohort.take_inventory().map_err(message)?;
     let need = text_file::parse::<TableSchema>("schema", schema).unwrap().need();
     cohort.read(&need, Part::Train).map(rows).map_err(message)
@@ -66,7 +68,8 @@ fn expected(schema: &str) -> Vec<TableRecord> {
 fn every_codec_and_page_of_pyarrow_is_read() {
     let schema = [SCHEMA, TIMES].concat();
     let expected = expected(&schema);
-    let missing = expected.iter().flat_map(|row| &row.values).filter(|value| **value == Value::Missing).count();
+    let missing =
+        expected.iter().flat_map(|row| &row.values).filter(|value| **value == Value::Missing).count();
     assert!(missing > 40, "{missing}");
     for codec in ["none", "snappy", "gzip", "zstd", "lz4", "pages", "encodings"] {
         let file = data(&format!("pyarrow-{codec}.parquet"));
@@ -86,7 +89,9 @@ fn polars_and_pandas_are_read() {
     assert!(day.lines().count() == 1, "the last column");
     assert_eq!(read("parquet", &data("pandas.parquet"), start), read("table", &data("expected.csv"), start));
     // Polars has times of a day in nanoseconds alone.
-    let times = TIMES.replace("00.000000'", "00.000000000'").replace("59.999999' = 'b' }\nfeatures.big", "59.999999000' = 'b' }\nfeatures.big");
+    let times = TIMES
+        .replace("00.000000'", "00.000000000'")
+        .replace("59.999999' = 'b' }\nfeatures.big", "59.999999000' = 'b' }\nfeatures.big");
     let own = read("parquet", &data("polars.parquet"), &[SCHEMA, &times].concat());
     assert_eq!(own, read("table", &data("expected.csv"), &[SCHEMA, TIMES].concat()));
     // Times of the old kind are of no stated zone, in nanoseconds.
@@ -110,13 +115,33 @@ fn what_is_no_column_of_values_is_refused_by_its_name() {
     check(SCHEMA.replace("'id'", "'bmi2'"), "expected a column \"bmi2\"");
     let by_float = SCHEMA.replace("features.dose", "features.x").replace("'id'", "'dose'");
     check(
-        by_float.replace("features.x.number = {", "features.x.number = { column = 'small',").replace("features.small.number = { unit = '1', low = -100, high = 80 }\n", ""),
+        by_float
+            .replace("features.x.number = {", "features.x.number = { column = 'small',")
+            .replace("features.small.number = { unit = '1', low = -100, high = 80 }\n", ""),
         "row 1: has an identifier that is stored as a floating-point number",
     );
-    check(SCHEMA.replace("1 = 'i',", "7 = 'i',"), "row 1: column \"stage\": expected one of the schema's codes");
-    check(SCHEMA.replace("features.bmi", "features.y").replace("'kg/m2'", "'u'").replace("y.number = {", "y.number = { column = 'note',").replace("features.note.category.codes = { x = 'x', y = 'y' }\n", ""), "row 1: column \"note\": expected a number");
-    check(SCHEMA.replace("'id'", "'stage'").replace("features.stage.category.codes = { 1 = 'i', 2 = 'ii', '3.0' = 'iii', 4 = 'iv' }\n", ""), "row 5: is of the same patient as row 1, expected one row per patient");
-    check(SCHEMA.replace("a = 'a', b", "'' = 'a', b").replace("patient_id", "missing = ['?']\npatient_id"), "in Parquet, the empty text is what is not there");
+    check(
+        SCHEMA.replace("1 = 'i',", "7 = 'i',"),
+        "row 1: column \"stage\": expected one of the schema's codes",
+    );
+    check(
+        SCHEMA
+            .replace("features.bmi", "features.y")
+            .replace("'kg/m2'", "'u'")
+            .replace("y.number = {", "y.number = { column = 'note',")
+            .replace("features.note.category.codes = { x = 'x', y = 'y' }\n", ""),
+        "row 1: column \"note\": expected a number",
+    );
+    check(
+        SCHEMA
+            .replace("'id'", "'stage'")
+            .replace("features.stage.category.codes = { 1 = 'i', 2 = 'ii', '3.0' = 'iii', 4 = 'iv' }\n", ""),
+        "row 5: is of the same patient as row 1, expected one row per patient",
+    );
+    check(
+        SCHEMA.replace("a = 'a', b", "'' = 'a', b").replace("patient_id", "missing = ['?']\npatient_id"),
+        "in Parquet, the empty text is what is not there",
+    );
 }
 
 #[test]

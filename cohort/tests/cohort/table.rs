@@ -2,7 +2,7 @@
 
 use fedtwin_cohort::CohortFile;
 use fedtwin_plan::cohort_need::{DataNeed, Feature, NumberRange, TableNeed};
-use fedtwin_plan::outcome::{Outcome, OutcomeKind, OutcomeNeed};
+use fedtwin_plan::outcome::{AskedOutcome, Outcome, OutcomeNeed};
 use fedtwin_plan::record::{Part, Value};
 
 use crate::common::{Folder, rows};
@@ -44,7 +44,7 @@ fn folder(rows: &str) -> Folder {
 }
 
 fn need(unit: &str, categories: &[&str]) -> TableNeed {
-    let sbp = Feature::Number(NumberRange { unit: unit.into(), low: 80.0, high: 220.0 });
+    let sbp = Feature::Number(NumberRange::linear(unit, 80.0, 220.0));
     let sex = Feature::Category(categories.iter().map(|&name| name.to_owned()).collect());
     TableNeed { outcome: "died".into(), features: [("sbp".to_owned(), sbp), ("sex".to_owned(), sex)].into() }
 }
@@ -114,7 +114,7 @@ fn a_plan_that_does_not_fit_is_refused_without_the_table() {
     other.features.insert("sex".into(), sbp);
     check(DataNeed::Table(other), "column \"sex\": the plan expects numbers, the cohort has categories");
     let mut other = need("mmHg", &["male", "female"]);
-    let range = NumberRange { unit: "mmHg".into(), low: 8.0, high: 30.0 };
+    let range = NumberRange::linear("mmHg", 8.0, 30.0);
     other.features.insert("sbp".into(), Feature::Number(range));
     check(
         DataNeed::Table(other),
@@ -274,7 +274,7 @@ fn counts_are_whole_numbers_and_of_their_own_kind() {
         folder
     };
     let need = TableNeed {
-        outcome: OutcomeNeed { name: "died".into(), kind: OutcomeKind::Count },
+        outcome: OutcomeNeed { name: "died".into(), asked: AskedOutcome::Count },
         ..need("mmHg", &["male", "female"])
     };
     let need = DataNeed::Table(need);

@@ -27,7 +27,7 @@ fn cohort(features: &str, rows: &str) -> (Folder, CohortFile) {
 /// Makes a plan's need of numbers.
 fn need(features: &[(&str, &str, f64, f64)]) -> DataNeed {
     let number = |&(name, unit, low, high): &(&str, &str, f64, f64)| {
-        (name.to_owned(), Feature::Number(NumberRange { unit: unit.into(), low, high }))
+        (name.to_owned(), Feature::Number(NumberRange::linear(unit, low, high)))
     };
     DataNeed::Table(TableNeed { outcome: "died".into(), features: features.iter().map(number).collect() })
 }

@@ -8,6 +8,8 @@ mod rows;
 use std::sync::Arc;
 
 use fedtwin_plan::cohort_need::TableNeed;
+use fedtwin_plan::follow_up::Observed;
+use fedtwin_plan::outcome::{AskedOutcome, Outcome};
 use fedtwin_plan::record::TableRecord;
 use fedtwin_plan::{Architecture, PatientId, Trained};
 use fedtwin_trainer::model::{Model, Patients, SlotBatch, TrainError, patient_count};
@@ -46,6 +48,9 @@ pub struct RiskModel {
     /// For predictions.
     net: Perceptron,
     link: Link,
+    need: TableNeed,
+    /// How the test patients were followed, where the outcome is an event.
+    observed: Vec<Observed>,
     /// Rows of a batch, in predictions as in passes.
     rows: usize,
     device: Device,
@@ -67,10 +72,10 @@ impl Objective for RiskObjective {
     }
 
     fn gradients(&self, patients: &[Arc<EncodedRow>], gradients: &mut [f32]) {
-        let outcomes = rows::column(patients, |row| row.outcome, self.device);
-        let weights = rows::column(patients, |row| row.weight, self.device);
+        let outcomes = rows::matrix(patients, |row| &row.outcomes, self.device);
+        let weights = rows::matrix(patients, |row| &row.weights, self.device);
         let derivative = |outputs: &Tensor| (self.link.expected_of(outputs) - outcomes) * weights;
-        let found = self.net.gradients(&rows::inputs(patients, self.device), derivative);
+        let found = self.net.gradients(&rows::matrix(patients, |row| &row.inputs, self.device), derivative);
         assert_eq!(gradients.len(), found.numel(), "a row for each slot");
         found.copy_data(gradients, found.numel());
     }
@@ -87,6 +92,7 @@ impl RiskModel {
         let link = study.link;
         let net = || Perceptron::new(&study.architecture, &study.trained, device);
         let values = study.trained.values();
+        let outputs = net().outputs_of_a_row();
         let rows = (GRADIENT_VALUES / values).clamp(1, ROWS_PER_PASS);
         // Each gradient is there twice: as a tensor, and as it is handed on.
         let pass_bytes = (2 * rows * values * size_of::<f32>()) as u64;
@@ -99,7 +105,9 @@ impl RiskModel {
             slots: parts.slots,
             train: encoded(&parts.train),
             test: encoded(&parts.test),
-            null: Arc::new(EncodedRow::null(study.need.inputs())),
+            null: Arc::new(EncodedRow::null(study.need.inputs(), outputs)),
+            need: study.need.clone(),
+            observed: parts.test.iter().filter_map(|row| observed(row.outcome)).collect(),
             crew: Crew::new(members.collect(), rows, values),
             net: net(),
             link,
@@ -108,19 +116,34 @@ impl RiskModel {
         }
     }
 
-    fn outputs(&self, table: &[Arc<EncodedRow>]) -> Vec<f64> {
+    /// Returns each row's outputs.
+    fn outputs(&self, table: &[Arc<EncodedRow>]) -> Vec<Vec<f64>> {
         let mut outputs = Vec::new();
         for rows in table.chunks(self.rows) {
             // Of one shape, so that a patient's output does not depend on how many others there are.
             let mut rows = rows.to_vec();
             rows.resize(self.rows, Arc::clone(&self.null));
-            let found = self.net.outputs(&rows::inputs(&rows, self.device)).to_kind(Kind::Double);
-            let mut values = vec![0.0; self.rows];
-            found.copy_data(&mut values, self.rows);
-            outputs.extend(values);
+            let inputs = rows::matrix(&rows, |row| &row.inputs, self.device);
+            let found = self.net.outputs(&inputs).to_kind(Kind::Double);
+            let mut values = vec![0.0; found.numel()];
+            found.copy_data(&mut values, found.numel());
+            outputs.extend(values.chunks_exact(values.len() / self.rows).map(<[f64]>::to_vec));
         }
         outputs.truncate(table.len());
         outputs
+    }
+
+    /// Fits the site's own intercept to all that the training patients' records say.
+    fn intercept(&self) -> f64 {
+        let outputs = self.outputs(&self.train);
+        let known = |(row, outputs): (&Arc<EncodedRow>, Vec<f64>)| {
+            let said = row.outcomes.clone().into_iter().zip(row.weights.clone()).zip(outputs);
+            said.filter(|((_, weight), _)| *weight > 0.0)
+                .map(|((y, _), output)| (output, f64::from(y)))
+                .collect::<Vec<_>>()
+        };
+        let (outputs, outcomes): (Vec<_>, Vec<_>) = self.train.iter().zip(outputs).flat_map(known).unzip();
+        intercept::fit(&outputs, &outcomes, self.link)
     }
 }
 
@@ -146,14 +169,24 @@ impl Model for RiskModel {
 
     fn score(&mut self, weights: &[f32], fit_intercept: bool) -> Result<Report, TrainError> {
         self.net.load(weights)?;
-        let outcomes =
-            |rows: &[Arc<EncodedRow>]| rows.iter().map(|row| row.outcome.into()).collect::<Vec<f64>>();
-        let intercept = if fit_intercept {
-            intercept::fit(&self.outputs(&self.train), &outcomes(&self.train), self.link)
-        } else {
-            0.0
-        };
-        Ok(score::risk(&self.outputs(&self.test), &outcomes(&self.test), intercept, self.link))
+        let intercept = if fit_intercept { self.intercept() } else { 0.0 };
+        let outputs = self.outputs(&self.test);
+        if let AskedOutcome::Event(follow_up) = &self.need.outcome.asked {
+            let observed = self.observed.iter().copied().zip(outputs);
+            return Ok(score::survival(follow_up, &observed.collect::<Vec<_>>(), intercept));
+        }
+        let first = |values: &[f32]| f64::from(values[0]);
+        let outcomes: Vec<_> = self.test.iter().map(|row| first(&row.outcomes)).collect();
+        let outputs: Vec<_> = outputs.iter().map(|outputs| outputs[0]).collect();
+        Ok(score::risk(&outputs, &outcomes, intercept, self.link))
+    }
+}
+
+/// Returns how a patient was followed, where the outcome is an event.
+fn observed(outcome: Outcome) -> Option<Observed> {
+    match outcome {
+        Outcome::Event(observed) => Some(observed),
+        Outcome::YesNo(_) | Outcome::Count(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::open::dimension;
 
-/// A perceptron with one output and its weights, zeros at first.
+/// A perceptron with its weights, zeros at first: one sum of the last hidden layer, and a bias for each output.
 #[derive(Debug)]
 pub struct Perceptron {
     layers: Vec<Layer>,
@@ -22,9 +22,9 @@ pub struct Perceptron {
 
 #[derive(Debug)]
 struct Layer {
-    /// `[outputs, inputs]`.
+    /// `[sums, inputs]`.
     weight: Tensor,
-    /// `[outputs]`.
+    /// `[sums]`, or of the last layer `[outputs]`: its one sum is part of each output.
     bias: Tensor,
     weight_trained: bool,
     bias_trained: bool,
@@ -41,20 +41,21 @@ impl Perceptron {
         assert_eq!(values, trained.all_values(), "a choice among the architecture's parameters");
         let is_trained = |name: &str| trained.parameters().iter().any(|parameter| parameter.name == name);
         let layers = architecture.parameters().chunks_exact(2).map(|pair| {
-            let outputs = pair[1].values();
+            // A linear model's weight has no axis of outputs: there is one.
+            let sums = if pair[0].shape.len() > 1 { pair[0].shape[0] } else { 1 };
             let zeros = |shape: &[usize]| {
                 let shape: Vec<i64> = shape.iter().copied().map(dimension).collect();
                 Tensor::zeros(shape, (Kind::Float, device))
             };
             Layer {
-                weight: zeros(&[outputs, pair[0].values() / outputs]),
-                bias: zeros(&[outputs]),
+                weight: zeros(&[sums, pair[0].values() / sums]),
+                bias: zeros(&[pair[1].values()]),
                 weight_trained: is_trained(&pair[0].name),
                 bias_trained: is_trained(&pair[1].name),
             }
         });
         let layers: Vec<_> = layers.collect();
-        assert!(layers.last().is_some_and(|layer| layer.bias.numel() == 1), "a risk model has one output");
+        assert!(layers.last().is_some_and(|layer| layer.weight.size()[0] == 1), "a risk model has one sum");
         Self { layers, values, trained_values, device }
     }
 
@@ -62,6 +63,15 @@ impl Perceptron {
     #[must_use]
     pub fn trained_values(&self) -> usize {
         self.trained_values
+    }
+
+    /// Returns how many outputs a row has.
+    ///
+    /// # Panics
+    /// Never: there is a last layer.
+    #[must_use]
+    pub fn outputs_of_a_row(&self) -> usize {
+        self.layers.last().expect("an architecture has a layer").bias.numel()
     }
 
     /// Sets the weights.
@@ -85,7 +95,7 @@ impl Perceptron {
         Ok(())
     }
 
-    /// Returns the outputs `[rows]`.
+    /// Returns the outputs `[rows, outputs]`.
     ///
     /// # Shapes
     /// `x`: `[rows, inputs]`.
@@ -96,14 +106,17 @@ impl Perceptron {
     /// Returns each row's gradient by the trained values of a loss whose derivative by the outputs is given.
     ///
     /// # Shapes
-    /// `x`: `[rows, inputs]`; `derivative`: from `[rows]` to `[rows]`. Returns `[rows, trained values]`.
+    /// `x`: `[rows, inputs]`; `derivative`: from `[rows, outputs]` to the same. Returns `[rows, trained values]`.
     pub fn gradients(&self, x: &Tensor, derivative: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         let (inputs, outputs) = self.forward(x);
-        let mut derivative = derivative(&outputs).unsqueeze(1);
+        let mut derivative = derivative(&outputs);
         let mut parts = Vec::new();
         for (index, (layer, input)) in self.layers.iter().zip(&inputs).enumerate().rev() {
             if layer.bias_trained {
                 parts.push(derivative.shallow_clone());
+            }
+            if derivative.size()[1] != layer.weight.size()[0] {
+                derivative = derivative.sum_dim_intlist(1, true, None);
             }
             if layer.weight_trained {
                 parts.push((derivative.unsqueeze(2) * input.unsqueeze(1)).flatten(1, 2));
@@ -119,7 +132,7 @@ impl Perceptron {
         Tensor::cat(&parts, 1)
     }
 
-    /// Returns the inputs of each layer, `[rows, inputs]`, and the outputs, `[rows]`.
+    /// Returns the inputs of each layer, `[rows, inputs]`, and the outputs, `[rows, outputs]`.
     fn forward(&self, x: &Tensor) -> (Vec<Tensor>, Tensor) {
         let mut inputs = vec![x.shallow_clone()];
         let mut outputs = Tensor::new();
@@ -129,6 +142,6 @@ impl Perceptron {
                 inputs.push(outputs.tanh());
             }
         }
-        (inputs, outputs.squeeze_dim(1))
+        (inputs, outputs)
     }
 }

@@ -16,7 +16,7 @@ pub fn segmentation(loss: Loss, logits: &Tensor, masks: &Tensor, weights: &Tenso
         Loss::Bce => bce(logits, masks, weights),
         Loss::Dice => soft_dice(logits, masks, weights),
         Loss::BceDice => bce(logits, masks, weights) + soft_dice(logits, masks, weights),
-        Loss::Poisson => unreachable!("a plan's family allows its loss"),
+        Loss::Poisson | Loss::Hazard => unreachable!("a plan's family allows its loss"),
     }
 }
 
@@ -49,7 +49,7 @@ pub fn derivative(loss: Loss, logits: &Tensor, masks: &Tensor, weights: &Tensor)
             Loss::BceDice => {
                 bce_derivative(&p, masks, weights).g_add_(&soft_dice_derivative(&p, masks, weights))
             }
-            Loss::Poisson => unreachable!("a plan's family allows its loss"),
+            Loss::Poisson | Loss::Hazard => unreachable!("a plan's family allows its loss"),
         }
     })
 }

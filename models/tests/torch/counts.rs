@@ -29,7 +29,7 @@ fn model(train: Vec<TableRecord>) -> RiskModel {
 fn report(model: &mut RiskModel, weights: &[f32]) -> CountReport {
     match model.score(weights, true).unwrap() {
         Report::Count(report) => report,
-        Report::Risk(_) | Report::Segmentation(_) => panic!("a model of counts"),
+        Report::Risk(_) | Report::Survival(_) | Report::Segmentation(_) => panic!("a model of counts"),
     }
 }
 

@@ -108,7 +108,7 @@ fn the_risk_model_learns_and_its_intercept_stays_apart() {
     descend(&mut trainer, &mut weights, 300, 100, 0.1);
     let report = |trainer: &mut dyn Model, fit| match trainer.score(&weights, fit).unwrap() {
         Report::Risk(report) => report,
-        Report::Count(_) | Report::Segmentation(_) => panic!("a risk model"),
+        Report::Count(_) | Report::Survival(_) | Report::Segmentation(_) => panic!("a risk model"),
     };
     let global = report(&mut trainer, false);
     assert!(global.rows.iter().all(|row| (row.global.unwrap() > 0.5) == row.outcome));

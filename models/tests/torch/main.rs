@@ -4,9 +4,11 @@
 mod counts;
 mod files;
 mod gradients;
+mod hazards;
 mod independence;
 mod learning;
 mod risk_gradients;
+mod rotterdam;
 mod samples;
 mod textbook;
 mod trained;

@@ -48,7 +48,7 @@ pub(crate) fn image_need() -> ImageNeed {
 
 /// Five inputs: a number and a category of two.
 pub(crate) fn table_need() -> TableNeed {
-    let age = NumberRange { unit: "years".into(), low: 0.0, high: 100.0 };
+    let age = NumberRange::linear("years", 0.0, 100.0);
     let features = [
         ("age".to_owned(), Feature::Number(age)),
         ("sex".to_owned(), Feature::Category(vec!["f".into(), "m".into()])),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterRank, FamilyTerms, Scores, SiteFit, table};
+use super::{AdapterRank, FamilyTerms, Scores, SiteFit, check_hidden, hidden_layers, table};
 use crate::architecture::{Architecture, ParameterSpec};
 use crate::cohort_need::DataNeed;
 use crate::histogram::Histogram;
@@ -26,17 +26,10 @@ impl MlpSize {
     /// Returns the parameters over so many encoded inputs, missing-value indicators included: a weight and a bias for
     /// each layer.
     #[must_use]
-    pub fn architecture(&self, mut inputs: usize) -> Architecture {
-        let mut parameters = Vec::new();
-        let mut layer = |name: &str, units: usize| {
-            parameters.push(ParameterSpec::new(format!("{name}.weight"), &[units, inputs], inputs));
-            parameters.push(ParameterSpec::new(format!("{name}.bias"), &[units], inputs));
-            inputs = units;
-        };
-        for (number, units) in self.hidden.iter().enumerate() {
-            layer(&format!("layer{number}"), units.size());
-        }
-        layer("head", 1);
+    pub fn architecture(&self, inputs: usize) -> Architecture {
+        let (mut parameters, units) = hidden_layers(&self.hidden, inputs);
+        parameters.push(ParameterSpec::new("head.weight", &[1, units], units));
+        parameters.push(ParameterSpec::new("head.bias", &[1], units));
         Architecture::new(self.name(), parameters)
     }
 }
@@ -48,10 +41,7 @@ impl FamilyTerms for MlpSize {
 
     fn resolve(&self, data: &DataNeed, _adapter_rank: Option<AdapterRank>) -> Result<Architecture, Problem> {
         let table = table(data, OutcomeKind::YesNo)?;
-        if !(1..=HIDDEN_LAYERS_MAX).contains(&self.hidden.len()) {
-            let message = format!("expected 1 to {HIDDEN_LAYERS_MAX} hidden layers");
-            return Err(Problem::new("model.family.mlp-risk.hidden", message));
-        }
+        check_hidden("model.family.mlp-risk.hidden", 1, &self.hidden)?;
         Ok(self.architecture(table.inputs()))
     }
 
@@ -67,9 +57,6 @@ impl FamilyTerms for MlpSize {
         SiteFit::Intercept
     }
 }
-
-/// Deeper ones would not learn more from a table.
-const HIDDEN_LAYERS_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {

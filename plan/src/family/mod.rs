@@ -3,6 +3,7 @@
 //! A family is one file here, which says how a plan writes it, its parameters, its losses, its scores and what of it stays
 //! at a site; and one in the crate `models`, which computes it.
 
+mod hazard;
 mod linear_risk;
 mod mlp_risk;
 mod poisson_rate;
@@ -11,6 +12,7 @@ mod vector;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::hazard::HazardSize;
 pub use self::linear_risk::LinearRisk;
 pub use self::mlp_risk::MlpSize;
 pub use self::poisson_rate::PoissonRate;
@@ -19,6 +21,7 @@ pub use self::vector::VectorSize;
 use crate::architecture::{Architecture, ParameterSpec};
 use crate::cohort_need::{DataNeed, ImageNeed, TableNeed};
 use crate::histogram::Histogram;
+use crate::numbers::Count;
 use crate::outcome::OutcomeKind;
 use crate::plan::Loss;
 use crate::text_file::Problem;
@@ -35,6 +38,8 @@ pub enum Family {
     MlpRisk(MlpSize),
     /// A log-linear model of a count over the same features.
     PoissonRate,
+    /// A hazard of the time to an event over the same features.
+    Hazard(HazardSize),
     /// A bare vector, for tests and benchmarks of the wire.
     Vector(VectorSize),
 }
@@ -84,6 +89,7 @@ impl Family {
             Self::LinearRisk => &LinearRisk,
             Self::MlpRisk(size) => size,
             Self::PoissonRate => &PoissonRate,
+            Self::Hazard(size) => size,
             Self::Vector(size) => size,
         }
     }
@@ -148,8 +154,8 @@ impl Family {
 /// Returns the table that a model of such outcomes learns from.
 fn table(data: &DataNeed, outcome: OutcomeKind) -> Result<&TableNeed, Problem> {
     match data {
-        DataNeed::Table(table) if table.outcome.kind != outcome => {
-            let message = format!("is {}, expected {outcome} for this family", table.outcome.kind);
+        DataNeed::Table(table) if table.outcome.kind() != outcome => {
+            let message = format!("is {}, expected {outcome} for this family", table.outcome.kind());
             Err(Problem::new("data.table.outcome", message))
         }
         DataNeed::Table(table) if table.inputs() <= INPUTS_MAX => Ok(table),
@@ -170,6 +176,26 @@ fn linear(family: &'static str, inputs: usize) -> Architecture {
     Architecture::new(family, parameters.into())
 }
 
+/// Returns the parameters of a perceptron's hidden layers, a weight and a bias for each, and the units of the last one.
+fn hidden_layers(hidden: &[Count<1, 4096>], mut inputs: usize) -> (Vec<ParameterSpec>, usize) {
+    let mut parameters = Vec::new();
+    for (number, units) in hidden.iter().enumerate() {
+        let units = units.size();
+        parameters.push(ParameterSpec::new(format!("layer{number}.weight"), &[units, inputs], inputs));
+        parameters.push(ParameterSpec::new(format!("layer{number}.bias"), &[units], inputs));
+        inputs = units;
+    }
+    (parameters, inputs)
+}
+
+/// Checks how many hidden layers a plan asks for.
+fn check_hidden(key: &str, least: usize, hidden: &[Count<1, 4096>]) -> Result<(), Problem> {
+    if (least..=HIDDEN_LAYERS_MAX).contains(&hidden.len()) {
+        return Ok(());
+    }
+    Err(Problem::new(key, format!("expected {least} to {HIDDEN_LAYERS_MAX} hidden layers")))
+}
+
 /// Returns the images that a segmentation learns from.
 fn images(data: &DataNeed) -> Result<&ImageNeed, Problem> {
     match data {
@@ -177,6 +203,9 @@ fn images(data: &DataNeed) -> Result<&ImageNeed, Problem> {
         DataNeed::Table(_) => Err(Problem::new("model.family", "is a U-Net, expected [data.images] with it")),
     }
 }
+
+/// Deeper ones would not learn more from a table.
+const HIDDEN_LAYERS_MAX: usize = 8;
 
 /// Bounds a risk model's weights; electronic health records seldom offer more.
 const INPUTS_MAX: usize = 1_000_000;
@@ -193,6 +222,7 @@ mod tests {
             "vector = { parameters = 4 }",
             "linear-risk",
             "poisson-rate",
+            "hazard = { guess = 0.1 }",
         ] {
             let name = text.split(' ').next().unwrap();
             let text = if name == text { format!("f = {text:?}") } else { format!("f.{text}") };

@@ -46,6 +46,8 @@ pub enum Loss {
     BceDice,
     /// Minus the logarithm of the Poisson likelihood of a patient's count.
     Poisson,
+    /// Minus the logarithm of the likelihood of all intervals that a patient's record says something of.
+    Hazard,
 }
 
 impl Loss {
@@ -57,6 +59,7 @@ impl Loss {
             Self::Dice => "dice",
             Self::BceDice => "bce-dice",
             Self::Poisson => "poisson",
+            Self::Hazard => "hazard",
         }
     }
 }

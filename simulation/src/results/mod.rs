@@ -1,5 +1,7 @@
 //! Figures of simulated studies, in the shape that scripts rely on.
 
+mod survival;
+
 use std::borrow::Cow;
 
 use fedtwin_metrics::risk::poisson_deviance;
@@ -139,14 +141,14 @@ pub fn reports(label: &Label, arm: ArmName, reports: &[(String, &Report)]) -> Ve
         .iter()
         .filter_map(|(site, report)| match report {
             Report::Risk(risk) => Some((site.as_str(), risk)),
-            Report::Count(_) | Report::Segmentation(_) => None,
+            Report::Count(_) | Report::Survival(_) | Report::Segmentation(_) => None,
         })
         .collect();
     let segmentation: Vec<_> = reports
         .iter()
         .filter_map(|(site, report)| match report {
             Report::Segmentation(segmentation) => Some((site.as_str(), segmentation)),
-            Report::Risk(_) | Report::Count(_) => None,
+            Report::Risk(_) | Report::Count(_) | Report::Survival(_) => None,
         })
         .collect();
     let mut rows = Vec::new();
@@ -157,6 +159,7 @@ pub fn reports(label: &Label, arm: ArmName, reports: &[(String, &Report)]) -> Ve
         }
     }
     rows.extend(count_rows(label, arm, reports));
+    rows.extend(survival::rows(label, arm, reports));
     rows.extend(segmentation_rows(label, arm, &segmentation));
     rows
 }
@@ -167,7 +170,7 @@ type Expected = fn(&CountRow) -> Option<f64>;
 fn count_rows(label: &Label, arm: ArmName, reports: &[(String, &Report)]) -> Vec<Row> {
     let rows = |report: &Report| match report {
         Report::Count(report) => report.rows.clone(),
-        Report::Risk(_) | Report::Segmentation(_) => Vec::new(),
+        Report::Risk(_) | Report::Survival(_) | Report::Segmentation(_) => Vec::new(),
     };
     let of_sites = reports.iter().map(|(site, report)| (site.as_str(), rows(report)));
     let all = reports.iter().flat_map(|(_, report)| rows(report)).collect();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use fedtwin_plan::Plan;
 use fedtwin_plan::cohort_need::{DataNeed, Feature, TableNeed};
-use fedtwin_plan::outcome::OutcomeKind;
+use fedtwin_plan::outcome::AskedOutcome;
 use fedtwin_privacy::random::RandomSource;
 use serde::Serialize;
 
@@ -53,14 +53,15 @@ struct Schema<'a> {
 struct Outcome<'a> {
     name: &'a str,
     column: &'static str,
-    rule: Rule,
+    rule: Rule<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum Rule {
+enum Rule<'a> {
     Above(f64),
     Count,
+    Event { yes: [&'static str; 1], no: [&'static str; 1], time: &'static str, unit: &'a str, high: f64 },
 }
 
 #[derive(Serialize)]
@@ -85,9 +86,16 @@ fn schema(need: &TableNeed) -> anyhow::Result<String> {
         };
         features.insert(name.as_str(), described);
     }
-    let rule = match need.outcome.kind {
-        OutcomeKind::YesNo => Rule::Above(0.0),
-        OutcomeKind::Count => Rule::Count,
+    let rule = match &need.outcome.asked {
+        AskedOutcome::YesNo => Rule::Above(0.0),
+        AskedOutcome::Count => Rule::Count,
+        AskedOutcome::Event(follow_up) => Rule::Event {
+            yes: ["1"],
+            no: ["0"],
+            time: "time",
+            unit: &follow_up.unit,
+            high: follow_up.horizon(),
+        },
     };
     Ok(toml::to_string(&Schema {
         outcome: Outcome { name: &need.outcome.name, column: "outcome", rule },
@@ -97,7 +105,7 @@ fn schema(need: &TableNeed) -> anyhow::Result<String> {
 
 fn table(need: &TableNeed, patients: u32, random: &mut dyn RandomSource) -> anyhow::Result<String> {
     let mut text: String = (0..need.features.len()).map(|index| format!("c{index},")).collect();
-    text.push_str("outcome\n");
+    text.push_str("outcome,time\n");
     for _patient in 0..patients {
         let mut severity = 0.0;
         for (index, feature) in need.features.values().enumerate() {
@@ -117,7 +125,11 @@ fn table(need: &TableNeed, patients: u32, random: &mut dyn RandomSource) -> anyh
             text.push(',');
         }
         let happened = (severity > 0.0) != (random.below(10)? == 0);
-        text.push_str(if happened { "1\n" } else { "0\n" });
+        text.push_str(if happened { "1," } else { "0," });
+        if let AskedOutcome::Event(follow_up) = &need.outcome.asked {
+            text.push_str(&(uniform(random)? * follow_up.horizon()).to_string());
+        }
+        text.push('\n');
     }
     Ok(text)
 }

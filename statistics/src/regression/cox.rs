@@ -1,6 +1,7 @@
 //! Cox's proportional hazards, one stratum at a time.
 
 use fedtwin_metrics::survival::Survival;
+
 use crate::linear::{at, packed_len};
 use crate::regression::sums::{NotSummed, Sums, check_covariates, dot};
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use fedtwin_metrics::survival::Survival;
 use fedtwin_statistics::regression::{
     CoxPatient, Family, Fit, GlmPatient, NotSummed, Sums, Ties, cox_sums, fit, glm_sums,
 };
-use fedtwin_metrics::survival::Survival;
 use fedtwin_statistics::{Scale, sum};
 
 use crate::data::{Table, check, follow_up};

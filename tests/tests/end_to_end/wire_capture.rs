@@ -40,7 +40,7 @@ fn read_report(file: &Path) -> Option<RiskReport> {
     let scores: Scores = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
     match scores.report {
         Report::Risk(report) => Some(report),
-        Report::Count(_) | Report::Segmentation(_) => None,
+        Report::Count(_) | Report::Survival(_) | Report::Segmentation(_) => None,
     }
 }
 

@@ -117,7 +117,8 @@ mod tests {
 
     /// A data page of 100 bytes in 50, with encodings and statistics of `min` bytes.
     fn header(min: &[u8]) -> Vec<u8> {
-        let head: &[u8] = &[0x15, 0, 0x15, 200, 1, 0x15, 100, 0x2c, 0x15, 20, 0x15, 0, 0x15, 6, 0x15, 6, 0x1c, 0x58];
+        let head: &[u8] =
+            &[0x15, 0, 0x15, 200, 1, 0x15, 100, 0x2c, 0x15, 20, 0x15, 0, 0x15, 6, 0x15, 6, 0x1c, 0x58];
         let length = u8::try_from(min.len()).unwrap();
         [head, &[length], min, &[0, 0, 0]].concat()
     }

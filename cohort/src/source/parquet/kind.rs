@@ -42,7 +42,9 @@ pub(super) fn kind(column: &ColumnDescriptor) -> Result<Kind, &'static str> {
             Type::INT32 | Type::INT64 => Kind::Whole,
             Type::FLOAT | Type::DOUBLE => Kind::Number,
             Type::INT96 => Kind::OldTimestamp,
-            Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY => return Err("bytes that are not said to be text"),
+            Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY => {
+                return Err("bytes that are not said to be text");
+            }
         },
     };
     let fits = match kind {
@@ -50,10 +52,9 @@ pub(super) fn kind(column: &ColumnDescriptor) -> Result<Kind, &'static str> {
         Kind::Whole | Kind::Unsigned | Kind::Time(_) => matches!(physical, Type::INT32 | Type::INT64),
         Kind::Number => matches!(physical, Type::FLOAT | Type::DOUBLE),
         Kind::Text => physical == Type::BYTE_ARRAY,
-        Kind::Decimal(_) => matches!(
-            physical,
-            Type::INT32 | Type::INT64 | Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY
-        ),
+        Kind::Decimal(_) => {
+            matches!(physical, Type::INT32 | Type::INT64 | Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY)
+        }
         Kind::Date => physical == Type::INT32,
         Kind::Timestamp(..) => physical == Type::INT64,
         Kind::OldTimestamp => physical == Type::INT96,

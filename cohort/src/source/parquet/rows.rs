@@ -3,11 +3,15 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 
 use parquet::basic::Compression;
 use parquet::column::reader::{ColumnReader, get_column_reader};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 
 use super::guard::guarded;
 use super::kind::kind;
@@ -19,24 +23,36 @@ use crate::table::row::{Row, Rows};
 use crate::table::sheet::column;
 use crate::table::text::trimmed;
 
-/// The rows still to come.
+/// The rows still to come, which a thread of their own unpacks while those before are read.
 pub(super) struct GroupRows {
+    /// Nothing once all were received, or one is refused.
+    pieces: Option<Receiver<Unpacked>>,
+    unpacking: Option<JoinHandle<()>>,
+    /// The piece that is read now, and the place in it of the row that was read last.
+    piece: Piece,
+    nth: usize,
+    /// The row that was read last, counted from 1.
+    row: u64,
+}
+
+/// Some rows of each column that is used, in the order of [`Groups::used`].
+#[derive(Default)]
+struct Piece {
+    columns: Vec<Column>,
+    rows: usize,
+}
+
+type Unpacked = std::result::Result<Piece, CohortError>;
+
+/// The row groups of a file.
+struct Groups {
     file: PathBuf,
     source: Arc<Source>,
     metadata: ParquetMetaData,
     used: Vec<Used>,
-    /// A piece of each column, in the order of [`Self::used`].
-    columns: Vec<Column>,
-    /// Rows of that piece, and the place among them of the one that was read last.
-    piece: usize,
-    nth: usize,
     /// The row group that is read now or next, and its rows that are in no piece yet.
     group: usize,
     left: usize,
-    /// The row that was read last, counted from 1.
-    row: u64,
-    /// Whether something could not be read.
-    is_broken: bool,
 }
 
 /// A column that is used.
@@ -56,43 +72,80 @@ impl GroupRows {
         Self::of(file, source, columns)
     }
 
+    /// Reads a source, for which `file` stands in messages.
     pub(super) fn of(
         file: &Path,
         source: Source,
         names: &[String],
     ) -> std::result::Result<Self, CohortError> {
+        let groups = Groups::new(file, source, names)?;
+        let (sender, pieces) = sync_channel(PIECES_AHEAD);
+        let unpack = move || groups.send_to(&sender);
+        let unpacking = thread::Builder::new().name("parquet".to_owned()).spawn(unpack);
+        let unpacking = Some(unpacking.map_err(CohortError::storage(file))?);
+        Ok(Self { pieces: Some(pieces), unpacking, piece: Piece::default(), nth: 0, row: 0 })
+    }
+}
+
+impl Rows for GroupRows {
+    fn advance(&mut self) -> std::result::Result<bool, CohortError> {
+        self.nth += 1;
+        if self.nth >= self.piece.rows {
+            let received = self.pieces.as_ref().and_then(|pieces| pieces.recv().ok());
+            let Some(Ok(piece)) = received else {
+                self.pieces = None;
+                return received.map_or(Ok(false), |refused| refused.map(|_piece| false));
+            };
+            (self.piece, self.nth) = (piece, 0);
+        }
+        self.row += 1;
+        Ok(true)
+    }
+
+    fn row(&self) -> Row<'_> {
+        Row::of_columns(self.row, &self.piece.columns, self.nth)
+    }
+}
+
+impl Drop for GroupRows {
+    fn drop(&mut self) {
+        // Whom nobody listens to ends at the next piece.
+        self.pieces = None;
+        if let Some(unpacking) = self.unpacking.take() {
+            let _ended = unpacking.join();
+        }
+    }
+}
+
+impl Groups {
+    fn new(file: &Path, source: Source, names: &[String]) -> std::result::Result<Self, CohortError> {
         let refuse = |message: String| CohortError::file(file, message);
         let metadata = metadata(&source).map_err(CohortError::storage(file))?;
         let metadata = metadata.map_err(|message| refuse(message.to_owned()))?;
         check_sizes(&metadata, source.len()).map_err(refuse)?;
-        let (mut used, mut columns) = (Vec::new(), Vec::new());
+        let mut used = Vec::new();
         for name in names {
-            let (one, values) = find(&metadata, name).map_err(refuse)?;
+            let one = find(&metadata, name).map_err(refuse)?;
             check_codec(&metadata, &one).map_err(refuse)?;
             used.push(one);
-            columns.push(values);
         }
-        let source = Arc::new(source);
-        let rows = Self {
-            file: file.to_owned(),
-            source,
-            metadata,
-            used,
-            columns,
-            piece: 0,
-            nth: 0,
-            group: 0,
-            left: 0,
-            row: 0,
-            is_broken: false,
-        };
-        Ok(rows)
+        Ok(Self { file: file.to_owned(), source: Arc::new(source), metadata, used, group: 0, left: 0 })
     }
 
-    /// Reads the next piece of every column; says whether there was one.
-    fn read_piece(&mut self) -> std::result::Result<bool, CohortError> {
+    /// Unpacks all rows, as long as somebody wants them.
+    fn send_to(mut self, sender: &SyncSender<Unpacked>) {
+        while let Some(piece) = self.next_piece() {
+            let is_last = piece.is_err();
+            if sender.send(piece).is_err() || is_last {
+                return;
+            }
+        }
+    }
+
+    /// Reads the next piece of every column, if there is one.
+    fn next_piece(&mut self) -> Option<Unpacked> {
         while self.left == 0 {
-            let Some(group) = self.metadata.row_groups().get(self.group) else { return Ok(false) };
+            let group = self.metadata.row_groups().get(self.group)?;
             self.left = usize::try_from(group.num_rows()).unwrap_or_default();
             self.group += 1;
             for used in &mut self.used {
@@ -100,54 +153,25 @@ impl GroupRows {
             }
         }
         let group = &self.metadata.row_groups()[self.group - 1];
-        self.piece = self.left.min(PIECE_ROWS);
-        for (used, column) in self.used.iter_mut().zip(&mut self.columns) {
-            let read = guarded(|| used.read(&self.source, group, self.piece, column));
-            if !matches!(read, Some(Ok(()))) {
+        let mut piece =
+            Piece { columns: Vec::with_capacity(self.used.len()), rows: self.left.min(PIECE_ROWS) };
+        for used in &mut self.used {
+            let Some(Ok(column)) = guarded(|| used.read(&self.source, group, piece.rows)) else {
                 let (name, group) = (&used.name, self.group);
                 let message = format!(
                     "is damaged, or no file that is read here: column {name:?} cannot be read in row group {group}"
                 );
-                return Err(CohortError::file(&self.file, message));
-            }
+                return Some(Err(CohortError::file(&self.file, message)));
+            };
+            piece.columns.push(column);
         }
-        self.left -= self.piece;
-        Ok(true)
-    }
-}
-
-impl Rows for GroupRows {
-    fn advance(&mut self) -> std::result::Result<bool, CohortError> {
-        if self.is_broken {
-            return Ok(false);
-        }
-        self.nth += 1;
-        if self.nth >= self.piece {
-            self.is_broken = true;
-            let has_piece = self.read_piece()?;
-            self.is_broken = !has_piece;
-            if !has_piece {
-                return Ok(false);
-            }
-            self.nth = 0;
-        }
-        self.row += 1;
-        Ok(true)
-    }
-
-    fn row(&self) -> Row<'_> {
-        Row::of_columns(self.row, &self.columns, self.nth)
+        self.left -= piece.rows;
+        Some(Ok(piece))
     }
 }
 
 impl Used {
-    fn read(
-        &mut self,
-        source: &Arc<Source>,
-        group: &RowGroupMetaData,
-        rows: usize,
-        into: &mut Column,
-    ) -> Result<()> {
+    fn read(&mut self, source: &Arc<Source>, group: &RowGroupMetaData, rows: usize) -> Result<Column> {
         if self.reader.is_none() {
             let chunk = group.columns().get(self.at);
             let chunk = chunk.ok_or_else(|| ParquetError::General("too few columns".to_owned()))?;
@@ -155,7 +179,7 @@ impl Used {
             self.reader = Some(get_column_reader(chunk.column_descr_ptr(), Box::new(pages)));
         }
         let reader = self.reader.as_mut().expect("made above");
-        self.values.read(reader, rows, into)
+        self.values.read(reader, rows)
     }
 }
 
@@ -211,17 +235,18 @@ fn is_within(chunk: &ColumnChunkMetaData, length: u64) -> bool {
 }
 
 /// Finds a column by its name, which no other may have.
-fn find(metadata: &ParquetMetaData, name: &str) -> std::result::Result<(Used, Column), String> {
+fn find(metadata: &ParquetMetaData, name: &str) -> std::result::Result<Used, String> {
     let schema = metadata.file_metadata().schema_descr();
     let fields = schema.root_schema().get_fields();
     let names: Vec<_> = fields.iter().map(|field| trimmed(field.name()).to_owned()).collect();
     let field = &fields[column(&names, name)?];
-    let is_of_field = |at: &usize| schema.column(*at).path().parts().first().is_some_and(|first| first == field.name());
+    let is_of_field =
+        |at: &usize| schema.column(*at).path().parts().first().is_some_and(|first| first == field.name());
     let at = (0..schema.num_columns()).find(is_of_field).ok_or(DAMAGED)?;
     let own = schema.column(at);
     let kind = kind(&own).map_err(|what| format!("column {name:?} holds {what}"))?;
-    let (values, column) = ColumnValues::new(kind, own.physical_type(), own.max_def_level());
-    Ok((Used { name: name.to_owned(), at, values, reader: None }, column))
+    let values = ColumnValues::new(kind, own.physical_type(), own.max_def_level());
+    Ok(Used { name: name.to_owned(), at, values, reader: None })
 }
 
 /// Refuses a column that is packed in a way for which nothing is here.
@@ -239,7 +264,9 @@ fn check_codec(metadata: &ParquetMetaData, used: &Used) -> std::result::Result<(
     });
     other.map_or(Ok(()), |codec| {
         let name = &used.name;
-        Err(format!("column {name:?} is compressed with {codec}, expected Snappy, gzip, LZ4, Zstandard or nothing"))
+        Err(format!(
+            "column {name:?} is compressed with {codec}, expected Snappy, gzip, LZ4, Zstandard or nothing"
+        ))
     })
 }
 
@@ -248,6 +275,9 @@ const DAMAGED: &str = "is damaged: what its end says does not fit the file";
 
 /// So many rows of all used columns are held at once: few enough for a processor's cache, and enough that calls take no time.
 const PIECE_ROWS: usize = 4096;
+
+/// Enough that neither thread waits for the other's longest piece, which ends with a page.
+const PIECES_AHEAD: usize = 4;
 
 /// Twenty columns in thousands of row groups take a mebibyte.
 const FOOTER_BYTES_MAX: u32 = 64 << 20;

@@ -14,6 +14,7 @@ use crate::table::column::{Column, Letters, Values};
 /// What is read of one column.
 pub(super) struct ColumnValues {
     kind: Kind,
+    physical: Type,
     /// The level of a value that is there.
     level_max: i16,
     levels: Vec<i16>,
@@ -32,37 +33,43 @@ struct Stored {
 }
 
 impl ColumnValues {
-    pub(super) fn new(kind: Kind, physical: Type, level_max: i16) -> (Self, Column) {
-        let values = match kind {
+    pub(super) fn new(kind: Kind, physical: Type, level_max: i16) -> Self {
+        Self { kind, physical, level_max, levels: Vec::new(), stored: Stored::default() }
+    }
+
+    /// Makes room for values as cells lend them.
+    fn room(&self) -> Values {
+        match self.kind {
             Kind::Flag => Values::Flags(Vec::new()),
             Kind::Whole => Values::Wholes(Vec::new()),
-            Kind::Unsigned if physical == Type::INT32 => Values::Wholes(Vec::new()),
+            Kind::Unsigned if self.physical == Type::INT32 => Values::Wholes(Vec::new()),
             Kind::Number => Values::Numbers(Vec::new()),
             Kind::Unsigned | Kind::Decimal(_) => Values::Digits(Letters::default()),
             Kind::Text | Kind::Date | Kind::Time(_) | Kind::Timestamp(..) | Kind::OldTimestamp => {
                 Values::Texts(Letters::default())
             }
-        };
-        let own = Self { kind, level_max, levels: Vec::new(), stored: Stored::default() };
-        (own, Column::new(values))
+        }
     }
 
     /// Reads the next `rows` rows, all of which must be there.
-    pub(super) fn read(&mut self, reader: &mut ColumnReader, rows: usize, into: &mut Column) -> Result<()> {
-        let Self { kind, level_max, levels, stored } = self;
+    pub(super) fn read(&mut self, reader: &mut ColumnReader, rows: usize) -> Result<Column> {
+        let mut values = self.room();
+        let Self { kind, level_max, levels, stored, .. } = self;
         levels.clear();
-        into.clear();
         let mut chunk = Chunk { levels, level_max: *level_max, rows };
-        match (reader, &mut into.values) {
+        match (reader, &mut values) {
             (ColumnReader::BoolColumnReader(reader), Values::Flags(flags)) => chunk.read(reader, flags)?,
-            (ColumnReader::Int64ColumnReader(reader), Values::Wholes(wholes)) => chunk.read(reader, wholes)?,
+            (ColumnReader::Int64ColumnReader(reader), Values::Wholes(wholes)) => {
+                chunk.read(reader, wholes)?
+            }
             (ColumnReader::DoubleColumnReader(reader), Values::Numbers(numbers)) => {
                 chunk.read(reader, numbers)?;
             }
             (ColumnReader::Int32ColumnReader(reader), Values::Wholes(wholes)) => {
                 chunk.read(reader, &mut stored.words)?;
                 let is_unsigned = *kind == Kind::Unsigned;
-                let whole = |&word: &i32| if is_unsigned { i64::from(word.cast_unsigned()) } else { word.into() };
+                let whole =
+                    |&word: &i32| if is_unsigned { i64::from(word.cast_unsigned()) } else { word.into() };
                 wholes.extend(stored.words.iter().map(whole));
             }
             (ColumnReader::FloatColumnReader(reader), Values::Numbers(numbers)) => {
@@ -80,10 +87,13 @@ impl ColumnValues {
             }
             (_, Values::Flags(_) | Values::Wholes(_) | Values::Numbers(_)) => return Err(contradiction()),
         }
-        if self.level_max > 0 && self.levels.iter().any(|&level| level < self.level_max) {
-            into.place(self.levels.iter().map(|&level| level == self.level_max));
-        }
-        Ok(())
+        let is_there = |level: &i16| *level == self.level_max;
+        let have_values = self.levels.iter().map(is_there);
+        Ok(if self.levels.iter().all(is_there) {
+            Column::full(values)
+        } else {
+            Column::with_gaps(values, have_values)
+        })
     }
 }
 

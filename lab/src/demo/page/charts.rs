@@ -17,7 +17,7 @@ pub(super) fn of_study(study: &FinishedStudy) -> Vec<Lines> {
     let mut charts = vec![by_round(study)];
     let risk = |report: &Report| match report {
         Report::Risk(risk) => Some(risk.clone()),
-        Report::Count(_) | Report::Segmentation(_) => None,
+        Report::Count(_) | Report::Survival(_) | Report::Segmentation(_) => None,
     };
     let sites: Vec<(String, RiskReport)> =
         study.sites.iter().filter_map(|site| Some((site.site.to_string(), risk(&site.report)?))).collect();
@@ -49,7 +49,7 @@ fn by_round(study: &FinishedStudy) -> Lines {
 fn headline(report: &Report) -> Option<f64> {
     match report {
         Report::Risk(risk) => accuracy(&predictions(&risk.rows, |row| row.global)),
-        Report::Count(_) => None,
+        Report::Count(_) | Report::Survival(_) => None,
         Report::Segmentation(segmentation) => mean(segmentation.rows.iter().filter_map(|row| row.dice)),
     }
 }

@@ -111,7 +111,7 @@ impl UnetCase {
 
 /// A linear model of thirteen numbers, as in the heart data.
 pub(crate) fn risk() -> anyhow::Result<Risk> {
-    let number = || Feature::Number(NumberRange { unit: "1".into(), low: 0.0, high: 1.0 });
+    let number = || Feature::Number(NumberRange::linear("1", 0.0, 1.0));
     let features: BTreeMap<_, _> = (0..13).map(|i| (format!("x{i:02}"), number())).collect();
     let need = TableNeed { outcome: "ill".into(), features };
     let architecture = LinearRisk.architecture(need.inputs());

@@ -54,7 +54,10 @@ struct Reading {
 pub(crate) fn run(rows: u32, python: Option<&Path>) -> anyhow::Result<Vec<Figures>> {
     let folder = tempfile::tempdir()?;
     table::write(folder.path(), rows)?;
-    println!("{:>16} {:>16} {:>8} {:>8} {:>8} {:>7}", "file", "reader", "seconds", "MB/s", "peak MB", "ratio");
+    println!(
+        "{:>16} {:>16} {:>8} {:>8} {:>8} {:>7}",
+        "file", "reader", "seconds", "MB/s", "peak MB", "ratio"
+    );
     let mut results = Vec::new();
     for file in table::FILES {
         let path = folder.path().join(file);

@@ -73,7 +73,9 @@ fn names() -> Vec<String> {
 }
 
 fn schema() -> String {
-    let mut schema = "patient_id = 'id'\noutcome = { name = 'died', rule = { texts = { yes = ['yes'], no = ['no'] } } }\n".to_owned();
+    let mut schema =
+        "patient_id = 'id'\noutcome = { name = 'died', rule = { texts = { yes = ['yes'], no = ['no'] } } }\n"
+            .to_owned();
     for name in names().iter().skip(2) {
         let rule = match name.as_bytes()[0] {
             b'x' => "number = { unit = 'u', low = -10000, high = 10000 }".to_owned(),
@@ -98,11 +100,13 @@ fn message() -> String {
 }
 
 fn draw(first: u32, rows: u32, chance: &mut Chance) -> Vec<Column> {
-    let mut some = |p: &mut Chance| p.below(50) > 0;
+    let some = |p: &mut Chance| p.below(50) > 0;
     let text = |text: String| Some(text);
     let mut columns = vec![
         Column::Texts((first..first + rows).map(|row| text(format!("p{row:07}"))).collect()),
-        Column::Texts((0..rows).map(|_| text(if chance.below(4) == 0 { "yes" } else { "no" }.into())).collect()),
+        Column::Texts(
+            (0..rows).map(|_| text(if chance.below(4) == 0 { "yes" } else { "no" }.into())).collect(),
+        ),
     ];
     for nth in 0..NUMBERS {
         // With four digits of a fraction, and every third column with all that a double has.
@@ -150,7 +154,9 @@ fn write_cells(csv: &mut impl std::io::Write, columns: &[Column]) -> anyhow::Res
 }
 
 fn write_chunk(group: &mut SerializedRowGroupWriter<'_, File>, column: &Column) -> anyhow::Result<()> {
-    let Some(mut writer) = group.next_column()? else { anyhow::bail!("there are as many columns as in the schema") };
+    let Some(mut writer) = group.next_column()? else {
+        anyhow::bail!("there are as many columns as in the schema")
+    };
     match column {
         Column::Numbers(numbers) => {
             let (levels, values) = packed(numbers);
