@@ -52,7 +52,7 @@ impl Reference {
             Loss::Bce => bce,
             Loss::Dice => dice,
             Loss::BceDice => bce + dice,
-            Loss::Poisson => panic!("no loss of pixels"),
+            Loss::Poisson | Loss::Hazard => panic!("no loss of pixels"),
         }
     }
 
