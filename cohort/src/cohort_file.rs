@@ -129,8 +129,9 @@ impl CohortFile {
             return Err(CohortError::file(mask, message));
         }
         let (left_out, one_outcome) = (tally.left_out(), tally.has_one_outcome());
-        let Tally { train, test, positive, features, .. } = tally;
-        let found = Inventory { declared: *patients, train, test, positive, left_out, features, digest };
+        let Tally { train, test, positive, features, events, .. } = tally;
+        let declared = *patients;
+        let found = Inventory { declared, train, test, positive, left_out, features, events, digest };
         confirmed.judge(cohort_file, &found, one_outcome)?;
         Ok(found)
     }
@@ -183,6 +184,9 @@ impl Check for Contents {
         let key = slice_max.map(|_| "limits.slice_max").or(slices_max.map(|_| "limits.slices_max"));
         if let (RecordKind::Table, Some(key)) = (self.source.kind(), key) {
             return Err(Problem::new(key, "limits images, and the cohort is a table"));
+        }
+        if let Source::Series(source) = &self.source {
+            source.check()?;
         }
         match (&self.split, self.source.kind()) {
             (Split::Listed(listed), RecordKind::Images) if listed.is_of_lines() => {

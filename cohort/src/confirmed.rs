@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fedtwin_plan::inventory::{FeatureCount, Inventory};
+use fedtwin_plan::inventory::{EventsFound, FeatureCount, Inventory, SignalCount};
 use fedtwin_plan::numbers::Ratio;
 use serde::Deserialize;
 
@@ -95,13 +95,48 @@ impl Confirmed {
             ));
         }
         let filled_min = self.filled_min.unwrap_or_else(half);
-        if *train > 0 && compared(*train, *declared, filled_min) == Ordering::Less {
+        if *train > 0 && compared((*train).into(), (*declared).into(), filled_min) == Ordering::Less {
             return refuse(format!(
                 "declares {declared} training patients and has {train}, less than {filled_min} of them: declare the true \
                  number, or, if the places are meant to stay empty, add confirmed.filled_min = \"{train}/{declared}\""
             ));
         }
-        found.features.iter().try_for_each(|feature| self.judge_feature(cohort_file, found, feature))
+        found.features.iter().try_for_each(|feature| self.judge_feature(cohort_file, found, feature))?;
+        found.events.iter().try_for_each(|events| self.judge_events(cohort_file, events))
+    }
+
+    /// Refuses events that belong to nobody, as it seems, or are measured in something else.
+    fn judge_events(&self, cohort_file: &Path, events: &EventsFound) -> Result<(), CohortError> {
+        let refuse = |message: String| Err(CohortError::file(cohort_file, message));
+        let EventsFound { lines, of_no_row, outside_window, of_no_signal, signals } = events;
+        if lines == of_no_row {
+            return refuse(format!(
+                "has {lines} lines of events, and none with the key of a row: another column, or another file?"
+            ));
+        }
+        if of_no_row + outside_window == *lines {
+            return refuse(
+                "has no event within the window: another origin, or another unit of time?".to_owned(),
+            );
+        }
+        if signals.iter().all(|signal| signal.events() == 0) {
+            return refuse(format!(
+                "has no event of a signal that a feature reads, and {of_no_signal} of signals that nobody declares: \
+                 other names?"
+            ));
+        }
+        signals.iter().try_for_each(|signal| {
+            let SignalCount { name, implausible, .. } = signal;
+            let (events, most) = (signal.events(), self.implausible.get(name).copied().unwrap_or_else(twentieth));
+            if *implausible <= 1 || compared(*implausible, events, most) != Ordering::Greater {
+                return Ok(());
+            }
+            refuse(format!(
+                "has {implausible} events of signal {name:?} among {events} outside the plausible range, more than {most} of \
+                 them: another unit? If they are to be left out, add confirmed.implausible.{name} = \"SHARE\" with the \
+                 largest share that may be"
+            ))
+        })
     }
 
     /// Refuses outcomes that mean missing, as it seems, and would count as one of both.
@@ -128,7 +163,7 @@ impl Confirmed {
         let values = found.patients().saturating_sub(*missing);
         let most = self.implausible.get(name).copied().unwrap_or_else(twentieth);
         // One value alone is no sign of another unit, in however small a cohort.
-        if *implausible <= 1 || compared(*implausible, values, most) != Ordering::Greater {
+        if *implausible <= 1 || compared((*implausible).into(), values.into(), most) != Ordering::Greater {
             return Ok(());
         }
         Err(CohortError::file(
@@ -143,9 +178,9 @@ impl Confirmed {
 }
 
 /// Compares `count` of `all` with a share, exactly.
-fn compared(count: u32, all: u32, share: Ratio) -> Ordering {
-    let (numerator, denominator) = (u64::from(share.numerator()), u64::from(share.denominator()));
-    (u64::from(count) * denominator).cmp(&(numerator * u64::from(all)))
+fn compared(count: u64, all: u64, share: Ratio) -> Ordering {
+    let (numerator, denominator) = (u128::from(share.numerator()), u128::from(share.denominator()));
+    (u128::from(count) * denominator).cmp(&(numerator * u128::from(all)))
 }
 
 fn half() -> Ratio {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fedtwin_plan::cohort_need::{Feature, TableNeed};
-use fedtwin_plan::inventory::{FeatureCount, LeftOut, LeftOutReason};
+use fedtwin_plan::inventory::{EventsFound, FeatureCount, LeftOut, LeftOutReason};
 use fedtwin_plan::outcome::Outcome;
 use fedtwin_plan::record::{Part, Value};
 
@@ -20,6 +20,8 @@ pub(crate) struct Tally {
     pub(crate) positive: u32,
     left_out: BTreeMap<LeftOutReason, u32>,
     pub(crate) features: Vec<FeatureCount>,
+    /// Where features are summaries of events.
+    pub(crate) events: Option<EventsFound>,
     outcome: OutcomeNumbers,
     first_outcome: Option<Outcome>,
     outcomes_differ: bool,

@@ -25,8 +25,39 @@ pub struct Inventory {
     pub left_out: Vec<LeftOut>,
     /// The features of both parts' patients; empty where the records are images.
     pub features: Vec<FeatureCount>,
+    /// The events, where features are summaries of them.
+    #[serde(default)]
+    pub events: Option<EventsFound>,
     /// Of the bytes and names of every file that the cohort is made of.
     pub digest: Digest,
+}
+
+/// What a table of events held, of which features are summaries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsFound {
+    /// Lines, or rows, of the table.
+    pub lines: u64,
+    /// Those whose key no row of the cohort has.
+    pub of_no_row: u64,
+    /// Those of rows, at times outside the window.
+    pub outside_window: u64,
+    /// Those of rows within the window, of signals that nobody declares.
+    pub of_no_signal: u64,
+    /// The signals that features are made of.
+    pub signals: Vec<SignalCount>,
+}
+
+/// What one signal's events of rows within the window are like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignalCount {
+    /// The signal's name in the cohort file.
+    pub name: String,
+    /// Values that count.
+    pub values: u64,
+    /// Values outside the signal's plausible range, which do not.
+    pub implausible: u64,
 }
 
 /// How many were left out for one reason.
@@ -100,6 +131,37 @@ impl Inventory {
     }
 }
 
+impl SignalCount {
+    /// Returns the values that are there, plausible or not.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.values.saturating_add(self.implausible)
+    }
+}
+
+impl fmt::Display for EventsFound {
+    /// Writes a line of all events, and one of those within the window by signal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lines, of_no_row, outside_window, of_no_signal, signals } = self;
+        write!(f, "events: {lines} lines")?;
+        let others = [
+            (of_no_row, "of no row"),
+            (outside_window, "outside the window"),
+            (of_no_signal, "of signals that nobody declares"),
+        ];
+        for (count, what) in others.into_iter().filter(|&(&count, _)| count > 0) {
+            write!(f, ", {count} {what}")?;
+        }
+        for (nth, SignalCount { name, values, implausible }) in signals.iter().enumerate() {
+            write!(f, "{}{name} {values}", if nth == 0 { "\nin the window: " } else { ", " })?;
+            if *implausible > 0 {
+                write!(f, " (and {implausible} outside the plausible range)")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Inventory {
     /// Writes which features are converted for plans in other units, and which are not.
     fn write_units(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,6 +212,9 @@ impl fmt::Display for Inventory {
                 write!(f, ", {count} {what}")?;
             }
         }
+        if let Some(events) = &self.events {
+            write!(f, "\n{events}")?;
+        }
         self.write_units(f)
     }
 }
@@ -195,6 +260,15 @@ mod tests {
                 with_limits,
                 feature("temp", 0, 30),
             ],
+            events: Some(EventsFound {
+                lines: 900,
+                of_no_row: 7,
+                outside_window: 0,
+                of_no_signal: 5,
+                signals: [("hr", 800, 0), ("map", 80, 8)]
+                    .map(|(name, values, implausible)| SignalCount { name: name.into(), values, implausible })
+                    .to_vec(),
+            }),
             digest: Digest::of(b""),
         };
         assert_eq!(
@@ -205,6 +279,8 @@ mod tests {
              chol: 7 of 60 missing\n\
              crp: 0 of 60 missing, 4 below a limit, 1 above a limit\n\
              temp: 0 of 60 missing, 30 outside the plausible range\n\
+             events: 900 lines, 7 of no row, 5 of signals that nobody declares\n\
+             in the window: hr 800, map 80 (and 8 outside the plausible range)\n\
              converted into the unit of a plan: age (years, which is a), crp (mg/L)\n\
              for plans that write the same unit alone: ca (vessels)"
         );

@@ -171,7 +171,9 @@ mod tests {
     fn no_trainer_loads_more_patients_than_were_checked() {
         let digest = Digest::of(b"files");
         let (left_out, features) = (Vec::new(), Vec::new());
-        let inventory = Inventory { declared: 9, train: 8, test: 2, positive: 3, left_out, features, digest };
+        let (declared, train, test, positive) = (9, 8, 2, 3);
+        let inventory =
+            Inventory { declared, train, test, positive, left_out, features, events: None, digest };
         let checked = Expected::from(inventory);
         let loads = |train, test, digest| {
             let mut trainer = Claims { declared: None, loaded: Some(Loaded { train, test, digest }) };

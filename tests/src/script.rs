@@ -137,6 +137,7 @@ impl Trainer for ScriptedTrainer {
             positive: 1,
             left_out: Vec::new(),
             features: Vec::new(),
+            events: None,
             digest: self.data(),
         })
     }

@@ -247,7 +247,16 @@ mod tests {
     }
 
     fn inventory(digest: Digest) -> Inventory {
-        Inventory { declared: 9, train: 3, test: 2, positive: 1, left_out: vec![], features: vec![], digest }
+        Inventory {
+            declared: 9,
+            train: 3,
+            test: 2,
+            positive: 1,
+            left_out: vec![],
+            features: vec![],
+            events: None,
+            digest,
+        }
     }
 
     const PLAN: &str = r#"

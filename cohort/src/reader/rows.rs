@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use fedtwin_plan::cohort_need::{DataNeed, TableNeed};
-use fedtwin_plan::inventory::LeftOutReason;
+use fedtwin_plan::inventory::{EventsFound, LeftOutReason};
 use fedtwin_plan::record::{Part, Records};
 
 use super::Reader;
@@ -34,6 +34,11 @@ pub(crate) trait RowSource: fmt::Debug + Send + Sync {
 
     /// Returns which part of an identifier is the patient, where the cohort file says it.
     fn pattern(&self) -> Option<&PatientPattern>;
+
+    /// Says whether some features are summaries of the signal `name`.
+    fn has_signal(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 /// Reads the rows of a source as its schema says.
@@ -51,12 +56,14 @@ struct Asked<'a> {
     looks_for_totals: bool,
 }
 
-/// A row with text in it.
+/// What is met: a row with text in it, nearly always.
 enum Met {
     /// A patient of a part.
     Patient(Part, Cells),
     /// Somebody in neither part.
     LeftOut(LeftOutReason),
+    /// What the events were of which features are summaries, before any row.
+    Events(EventsFound),
 }
 
 impl<S: RowSource> Reader for RowReader<S> {
@@ -76,7 +83,7 @@ impl<S: RowSource> Reader for RowReader<S> {
     }
 
     fn has_feature(&self, name: &str) -> bool {
-        self.schema.features.contains_key(name)
+        self.schema.features.contains_key(name) || self.source.has_signal(name)
     }
 
     fn count(&self, declared: &Declared) -> Result<Tally, CohortError> {
@@ -89,6 +96,7 @@ impl<S: RowSource> Reader for RowReader<S> {
                 tally.add_cells(&cells);
             }
             Met::LeftOut(reason) => tally.leave_out(reason, 1),
+            Met::Events(found) => tally.events = Some(found),
         })?;
         Ok(tally)
     }
@@ -98,7 +106,7 @@ impl<S: RowSource> Reader for RowReader<S> {
         let asked = Asked { need: table(need)?, looks_for_totals: false };
         self.show(declared, asked, |met| match met {
             Met::Patient(its, cells) => records.extend((its == part).then(|| cells.record())),
-            Met::LeftOut(_) => {}
+            Met::LeftOut(_) | Met::Events(_) => {}
         })?;
         Ok(Records::Table(records))
     }
@@ -106,8 +114,16 @@ impl<S: RowSource> Reader for RowReader<S> {
 
 impl<S: RowSource> RowReader<S> {
     /// Shows each row to `each`, in the order of the lines.
-    fn show(&self, declared: &Declared, asked: Asked<'_>, each: impl FnMut(Met)) -> Result<(), CohortError> {
+    fn show(
+        &self,
+        declared: &Declared,
+        asked: Asked<'_>,
+        mut each: impl FnMut(Met),
+    ) -> Result<(), CohortError> {
         let mut sheet = self.source.open(declared, &self.schema)?;
+        if let Some(events) = sheet.events.take() {
+            each(Met::Events(events));
+        }
         let file = sheet.file.clone();
         let mut pass = Pass {
             layout: Layout::new(&self.schema, asked.need, &sheet)?,

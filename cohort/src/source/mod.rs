@@ -8,6 +8,7 @@ mod json_lines;
 mod nifti;
 pub(crate) mod parquet;
 mod png;
+mod series;
 mod synthetic;
 
 use serde::Deserialize;
@@ -25,6 +26,7 @@ pub(crate) use json_lines::sheet as sheet_of_objects;
 pub use nifti::ImageSource;
 pub use parquet::ParquetSource;
 pub use png::PictureSource;
+pub use series::SeriesSource;
 pub use synthetic::{HippocampiSource, SyntheticSource};
 
 /// Where a cohort's records come from; paths are relative to the cohort file.
@@ -37,6 +39,8 @@ pub enum Source {
     JsonLines(JsonLinesSource),
     /// A table in a Parquet file, one row per patient.
     Parquet(ParquetSource),
+    /// A table, one row per patient, and one of events, of which features are summaries.
+    Series(SeriesSource),
     /// A folder of NIfTI images and one of masks, one volume per patient.
     Images(ImageSource),
     /// A folder of PNG pictures and one of masks, one picture per patient.
@@ -53,9 +57,11 @@ impl Source {
     /// Returns what kind of records there are.
     pub(crate) fn kind(&self) -> RecordKind {
         match self {
-            Self::Table(_) | Self::JsonLines(_) | Self::Parquet(_) | Self::SyntheticTable(_) => {
-                RecordKind::Table
-            }
+            Self::Table(_)
+            | Self::JsonLines(_)
+            | Self::Parquet(_)
+            | Self::Series(_)
+            | Self::SyntheticTable(_) => RecordKind::Table,
             Self::Images(_) | Self::Pictures(_) | Self::SyntheticImages(_) | Self::SyntheticHippocampi(_) => {
                 RecordKind::Images
             }
@@ -68,6 +74,7 @@ impl Source {
             Self::Table(source) => Box::new(source.reader(description)?),
             Self::JsonLines(source) => Box::new(source.reader(description)?),
             Self::Parquet(source) => Box::new(source.reader(description)?),
+            Self::Series(source) => Box::new(source.reader(description)?),
             Self::Images(source) => Box::new(ScanReader(source)),
             Self::Pictures(source) => Box::new(ScanReader(source)),
             Self::SyntheticTable(source) => Box::new(RowReader { schema: synthetic::schema(), source }),

@@ -4,7 +4,7 @@ use crate::table::code::Code;
 use crate::table::digits::NumberFormat;
 use crate::table::row::Cell;
 use crate::table::schema::TableSchema;
-use crate::table::text::trimmed;
+use crate::table::text::{Encoding, trimmed};
 
 /// What a schema says of all of its columns.
 pub(crate) struct Reading {
@@ -24,8 +24,12 @@ pub(crate) struct Missing {
 
 impl Reading {
     pub(crate) fn new(schema: &TableSchema) -> Self {
-        let (format, encoding) = (schema.numbers(), schema.encoding.to_string());
-        Self { format, encoding, missing: Missing::new(&schema.missing, format) }
+        Self::of(schema.numbers(), schema.encoding, &schema.missing)
+    }
+
+    /// Reads numbers in this format, of a text in this encoding, in which `missing` is no value.
+    pub(crate) fn of(format: NumberFormat, encoding: Encoding, missing: &[String]) -> Self {
+        Self { format, encoding: encoding.to_string(), missing: Missing::new(missing, format) }
     }
 
     /// Refuses a cell that is used and whose letters were lost.

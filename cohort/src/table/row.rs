@@ -30,6 +30,8 @@ pub(crate) struct Row<'r> {
     /// The first line, or the row of a table that has no lines, counted from 1.
     pub(crate) line: u64,
     cells: Cells<'r>,
+    /// Cells of columns that the source does not have.
+    more: &'r [Cell<'r>],
     /// Delimiters in each whole line that lies within a quoted cell, and in the one in which it ends: as many as in a row
     /// betray a quote that was opened by mistake.
     pub(crate) swallowed: &'r [usize],
@@ -133,12 +135,12 @@ impl<'r> Cell<'r> {
 impl<'r> Row<'r> {
     /// Lends texts, of which some may be in `window`.
     pub(crate) fn of_texts(line: u64, window: &'r str, texts: &'r Texts) -> Self {
-        Self { line, cells: Cells::Texts { window, texts }, swallowed: &[] }
+        Self { line, cells: Cells::Texts { window, texts }, more: &[], swallowed: &[] }
     }
 
     /// Lends what each of `columns` has in the place `nth`.
     pub(crate) fn of_columns(line: u64, columns: &'r [Column], nth: usize) -> Self {
-        Self { line, cells: Cells::Columns { columns, nth }, swallowed: &[] }
+        Self { line, cells: Cells::Columns { columns, nth }, more: &[], swallowed: &[] }
     }
 
     /// Says how many delimiters lie within quoted cells of the row.
@@ -146,12 +148,18 @@ impl<'r> Row<'r> {
         Self { swallowed, ..self }
     }
 
+    /// Adds cells behind those of a row that is known to be whole.
+    pub(crate) fn with_more(self, more: &'r [Cell<'r>]) -> Self {
+        Self { more, swallowed: &[], ..self }
+    }
+
     /// Returns the number of cells.
     pub(crate) fn len(&self) -> usize {
-        match self.cells {
+        let own = match self.cells {
             Cells::Texts { texts, .. } => texts.spans.len(),
             Cells::Columns { columns, .. } => columns.len(),
-        }
+        };
+        own + self.more.len()
     }
 
     /// Returns a cell, which must be there.
@@ -159,14 +167,19 @@ impl<'r> Row<'r> {
     pub(crate) fn cell(&self, at: usize) -> Cell<'r> {
         match self.cells {
             Cells::Texts { window, texts } => {
-                let Span { place, start, end } = texts.spans[at];
+                let Some(&Span { place, start, end }) = texts.spans.get(at) else {
+                    return self.more[at - texts.spans.len()];
+                };
                 match place {
                     Place::Window => Cell::Text(trimmed(&window[start..end])),
                     Place::Own => Cell::Text(trimmed(&texts.own[start..end])),
                     Place::OwnDigits => Cell::Digits(&texts.own[start..end]),
                 }
             }
-            Cells::Columns { columns, nth } => columns[at].cell(nth),
+            Cells::Columns { columns, nth } => match columns.get(at) {
+                Some(column) => column.cell(nth),
+                None => self.more[at - columns.len()],
+            },
         }
     }
 

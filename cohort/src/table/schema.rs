@@ -222,8 +222,7 @@ impl FeatureColumn {
 
 impl Check for TableSchema {
     fn check(&self) -> Result<(), Problem> {
-        if self.delimiter.is_alphanumeric() || matches!(self.delimiter, '\n' | '\r' | '"' | '\'' | '.' | '-')
-        {
+        if !sheet::may_delimit(self.delimiter) {
             return Err(Problem::new("delimiter", "is no character that can stand between two cells"));
         }
         if !self.numbers().is_clear() {

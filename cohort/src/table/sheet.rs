@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use fedtwin_plan::inventory::EventsFound;
+
 use crate::error::CohortError;
 use crate::table::cells::{Dialect, Quote, TextRows};
 use crate::table::row::{Row, Rows};
@@ -25,6 +27,11 @@ impl Format {
 /// What stands between two cells where nobody declares anything else.
 pub(crate) fn comma() -> char {
     ','
+}
+
+/// Says whether a character can stand between two cells.
+pub(crate) fn may_delimit(delimiter: char) -> bool {
+    !delimiter.is_alphanumeric() && !matches!(delimiter, '\n' | '\r' | '"' | '\'' | '.' | '-')
 }
 
 /// What people count to find a row of a table again.
@@ -51,6 +58,8 @@ pub(crate) struct Sheet {
     lines_in_cells: bool,
     /// What the rows are counted as.
     pub(crate) counted: Counted,
+    /// What the events were, of which some columns are made.
+    pub(crate) events: Option<EventsFound>,
 }
 
 impl Sheet {
@@ -99,6 +108,7 @@ impl Sheet {
             skips_blank: false,
             lines_in_cells: false,
             counted: Counted::Lines,
+            events: None,
         }
     }
 
@@ -135,6 +145,16 @@ impl Sheet {
             return Err(CohortError::table(&self.file, row.line, message));
         }
         Ok(Some(row))
+    }
+
+    /// Returns the columns' names.
+    pub(crate) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Lends the row that was read last.
+    pub(crate) fn row(&self) -> Row<'_> {
+        self.rows.row()
     }
 
     /// Says whether no row follows, not even one that cannot be read.

@@ -15,6 +15,8 @@ mod rows;
 mod time;
 mod values;
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -50,6 +52,23 @@ pub(crate) fn sheet(file: &Path, bytes: &[u8], schema: &TableSchema) -> Result<S
     Ok(Sheet::of_rows(file, columns, rows).without_lines())
 }
 
+/// Opens a file, of which `columns` are used.
+pub(crate) fn open(file: &Path, columns: &[String]) -> Result<Sheet, CohortError> {
+    let rows = GroupRows::open(file, columns)?;
+    Ok(Sheet::of_rows(file, columns.to_vec(), rows).without_lines())
+}
+
+/// Says whether a file begins as those do.
+pub(crate) fn is_parquet(file: &Path) -> Result<bool, CohortError> {
+    let mut first = [0; 4];
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut first));
+    match read {
+        Ok(()) => Ok(&first == b"PAR1"),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(CohortError::storage(file)(error)),
+    }
+}
+
 impl ParquetSource {
     /// Reads the schema, and no row.
     pub(crate) fn reader(self, description: &mut Description) -> Result<RowReader<Self>, CohortError> {
@@ -61,9 +80,7 @@ impl ParquetSource {
 impl RowSource for ParquetSource {
     fn open(&self, declared: &Declared, schema: &TableSchema) -> Result<Sheet, CohortError> {
         let file = beside(&declared.cohort_file, &self.file);
-        let columns = schema.used_columns();
-        let rows = GroupRows::open(&file, &columns)?;
-        Ok(Sheet::of_rows(&file, columns, rows).without_lines())
+        open(&file, &schema.used_columns())
     }
 
     fn files(&self, cohort_file: &Path) -> Vec<PathBuf> {
