@@ -4,10 +4,15 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fedtwin_cohort::{CohortError, CohortFile};
 use fedtwin_plan::cohort_need::{DataNeed, ImageNeed};
 use fedtwin_plan::record::{Records, TableRecord, VolumeRecord};
+use parquet::basic::{LogicalType, Type as PhysicalType};
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
 
 /// A folder with a cohort file and what it names, removed on drop.
 pub(crate) struct Folder(tempfile::TempDir);
@@ -155,6 +160,32 @@ pub(crate) fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
+}
+
+/// Writes a Parquet file of texts, in two row groups, in which the empty text is null.
+pub(crate) fn parquet(columns: &[&str], rows: &[Vec<&str>]) -> Vec<u8> {
+    let fields = columns.iter().map(|name| {
+        let text = Type::primitive_type_builder(name, PhysicalType::BYTE_ARRAY);
+        Arc::new(text.with_logical_type(Some(LogicalType::String)).build().unwrap())
+    });
+    let schema = Type::group_type_builder("rows").with_fields(fields.collect()).build().unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut bytes, Arc::new(schema), Arc::default()).unwrap();
+    for rows in rows.chunks(rows.len().div_ceil(2).max(1)) {
+        let mut group = writer.next_row_group().unwrap();
+        for at in 0..columns.len() {
+            let texts: Vec<_> = rows.iter().map(|row| row[at]).collect();
+            let levels: Vec<_> = texts.iter().map(|text| i16::from(!text.is_empty())).collect();
+            let values: Vec<_> =
+                texts.into_iter().filter(|text| !text.is_empty()).map(ByteArray::from).collect();
+            let mut column = group.next_column().unwrap().unwrap();
+            column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None).unwrap();
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+    }
+    writer.close().unwrap();
+    bytes
 }
 
 /// Returns the folder of real data, or says that the calling test is skipped; an empty variable names none.
