@@ -21,7 +21,8 @@ struct Wide {
 /// The sums from which a least-squares slope follows, of times and values on their grids.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Trend {
-    count: u32,
+    /// How many values there are: kept here also where nobody asks for a slope, in room that would be empty.
+    pub(crate) count: u32,
     times: u64,
     values: i128,
     squares: i128,
@@ -50,6 +51,17 @@ impl Grid {
         whole
     }
 
+    /// Returns the same multiple on a grid of at most 62 bits.
+    #[inline]
+    pub(crate) fn small(self, x: f64) -> i64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "whole, and of as many bits as the grid was made for"
+        )]
+        let small = (x * self.scale).round_ties_even() as i64;
+        small
+    }
+
     /// Returns the binary number that is nearest to `sum / count`, ties to even (IEEE 754-2019, 4.3.1); the sum has at most
     /// 126 bits and the count is above 0.
     pub(crate) fn mean(self, sum: i128, count: u32) -> f64 {
@@ -70,14 +82,13 @@ impl Grid {
 }
 
 impl Trend {
-    /// Adds a time of at most 33 bits, from 0 on, and a value of at most 62 bits.
+    /// Adds a time of at most 33 bits, from 0 on, and a value of at most 62 bits, which are counted already.
     #[inline]
-    pub(crate) fn add(&mut self, time: i128, value: i128) {
-        self.count = self.count.saturating_add(1);
-        self.times = self.times.saturating_add(u64::try_from(time).unwrap_or_default());
-        self.values += value;
-        self.squares += time * time;
-        self.products += time * value;
+    pub(crate) fn add(&mut self, time: i64, value: i64) {
+        self.times = self.times.saturating_add(time.unsigned_abs());
+        self.values += i128::from(value);
+        self.squares += i128::from(time) * i128::from(time);
+        self.products += i128::from(time) * i128::from(value);
     }
 
     /// Returns the slope of the line of least squares through values over times, in units of value by units of time: nothing
@@ -163,8 +174,8 @@ mod tests {
     fn a_line_has_its_slope_and_one_time_has_none() {
         let (times, values) = (Grid::new(24.0, 32), Grid::new(300.0, 62));
         let slope = |points: &[(f64, f64)]| {
-            let mut trend = Trend::default();
-            points.iter().for_each(|&(t, v)| trend.add(times.whole(t), values.whole(v)));
+            let mut trend = Trend { count: u32::try_from(points.len()).unwrap(), ..Trend::default() };
+            points.iter().for_each(|&(t, v)| trend.add(times.small(t), values.small(v)));
             trend.slope(times, values)
         };
         assert_eq!(slope(&[(0.0, 60.0), (1.0, 62.0), (24.0, 108.0)]), Some(2.0));

@@ -37,7 +37,13 @@ struct Walk<'a> {
     values: Values<'a>,
     found: EventsFound,
     /// The key that was met last, as it is written, and its row: nearly always that of the next line, too.
-    last: (String, Option<usize>),
+    last: (Written, Option<usize>),
+}
+
+/// A key as it is written.
+enum Written {
+    Text(String),
+    Whole(i64),
 }
 
 /// A signal that some column is made of.
@@ -94,7 +100,7 @@ pub(crate) fn read(asked: &Asked<'_>, file: &Path) -> Result<(Summaries, EventsF
         time: sheet.column(&events.time)?,
         values: values(asked, &sheet)?,
         found: EventsFound::default(),
-        last: (String::new(), None),
+        last: (Written::Text(String::new()), None),
     };
     let counted = sheet.counted;
     while let Some(row) = sheet.next_row()? {
@@ -180,7 +186,7 @@ impl Walk<'_> {
                 let met = met.map_err(|(column, message)| {
                     format!("column {:?}: {message}", column.unwrap_or(&columns.value))
                 })?;
-                self.summaries.add_met(own, nth, time, met);
+                self.summaries.add(own, nth, time, met);
             }
             Values::Wide(places) => {
                 for (nth, (at, used)) in places.iter().zip(&mut self.signals).enumerate() {
@@ -188,7 +194,7 @@ impl Walk<'_> {
                     let met = met.map_err(|(_, message)| {
                         format!("column {:?}: {message}", used.signal.written(used.name))
                     })?;
-                    self.summaries.add_met(own, nth, time, met);
+                    self.summaries.add(own, nth, time, met);
                 }
             }
         }
@@ -198,9 +204,7 @@ impl Walk<'_> {
     /// Finds the row of a line.
     fn row_of(&mut self, cell: Cell<'_>) -> Result<Option<usize>, String> {
         let (written, row) = &self.last;
-        if let Cell::Text(text) = cell
-            && text == written
-        {
+        if written.is(cell) {
             return Ok(*row);
         }
         let mut room = String::new();
@@ -209,11 +213,8 @@ impl Walk<'_> {
             format!("column {column:?}: {message}")
         })?;
         let row = key.and_then(|key| self.keys.find(key));
-        if let Cell::Text(text) = cell {
-            self.last.0.clear();
-            self.last.0.push_str(text);
-            self.last.1 = row;
-        }
+        self.last.0.keep(cell);
+        self.last.1 = row;
         Ok(row)
     }
 
@@ -228,6 +229,29 @@ impl Walk<'_> {
     }
 }
 
+impl Written {
+    fn is(&self, cell: Cell<'_>) -> bool {
+        match (self, cell) {
+            (Self::Text(own), Cell::Text(text)) => own == text,
+            (Self::Whole(own), Cell::Whole(whole)) => *own == whole,
+            (Self::Text(_) | Self::Whole(_), _) => false,
+        }
+    }
+
+    fn keep(&mut self, cell: Cell<'_>) {
+        match (&mut *self, cell) {
+            (Self::Text(own), Cell::Text(text)) => {
+                own.clear();
+                own.push_str(text);
+            }
+            (_, Cell::Text(text) | Cell::Digits(text)) => *self = Self::Text(text.to_owned()),
+            (_, Cell::Whole(whole)) => *self = Self::Whole(whole),
+            // No key.
+            (_, Cell::Number(_)) => {}
+        }
+    }
+}
+
 impl Used<'_> {
     /// Reads a value in the signal's unit; nothing if there is none, or nobody believes it. A refusal comes with the unit's
     /// column if it is there.
@@ -238,7 +262,10 @@ impl Used<'_> {
         reading: &Reading,
     ) -> Result<Option<f64>, (Option<&'c str>, String)> {
         let number = cell.number(reading.format);
-        if reading.is_missing(cell, number) {
+        let may_be_text = number.is_none() || reading.missing.has_other_numbers;
+        if number.is_some_and(|x| reading.missing.is_number(x))
+            || (may_be_text && reading.missing.is_text(cell))
+        {
             return Ok(None);
         }
         let Some(x) = number else {

@@ -9,21 +9,19 @@ use crate::table::row::Cell;
 /// The accumulators of all rows and signals.
 #[derive(Debug)]
 pub(crate) struct Summaries {
-    signals: Vec<SignalSums>,
+    signals: Vec<Kept>,
+    /// Those of a row's signals one behind the other, of 128 bytes each.
+    sums: Vec<Sums>,
     summaries: Vec<Summary>,
     window: Window,
     units_an_hour: f64,
 }
 
-/// The accumulators of one signal, by row; what no column is made of is empty.
+/// What is kept of one signal's values, besides the first and the last, the smallest and the largest.
 #[derive(Debug)]
-struct SignalSums {
-    /// 56 bytes a row.
-    extremes: Vec<Extremes>,
-    /// 16 bytes a row.
-    sums: Vec<i128>,
-    /// 64 bytes a row.
-    trends: Vec<Trend>,
+struct Kept {
+    has_mean: bool,
+    has_slope: bool,
     /// For sums of 2^32 values: 126 bits in all.
     sum_grid: Grid,
     /// For sums of 2^32 products with times: 126 bits in all.
@@ -31,14 +29,16 @@ struct SignalSums {
     time_grid: Grid,
 }
 
-/// The first and the last value, the smallest and the largest, and how many there are.
+/// The accumulator of one row and signal.
 #[derive(Debug, Clone, Copy, Default)]
-struct Extremes {
-    count: u32,
+struct Sums {
     first: At,
     last: At,
     min: f64,
     max: f64,
+    /// On the signal's [`Kept::sum_grid`].
+    sum: i128,
+    trend: Trend,
 }
 
 /// A value at a time.
@@ -52,45 +52,41 @@ impl Summaries {
     /// Makes room for so many rows; nothing if there is too little memory.
     pub(crate) fn new(wanted: &Wanted, signals: &[&Signal], events: &Events, rows: usize) -> Option<Self> {
         let Window { from, to } = events.window;
-        let made = signals.iter().enumerate().map(|(nth, signal)| {
-            Some(SignalSums {
-                extremes: zeros(rows)?,
-                sums: zeros(if wanted.has(nth, Statistic::Mean) { rows } else { 0 })?,
-                trends: zeros(if wanted.has(nth, Statistic::Slope) { rows } else { 0 })?,
-                sum_grid: Grid::new(signal.bound(), 94),
-                trend_grid: Grid::new(signal.bound(), 62),
-                time_grid: Grid::new(to - from, 32),
-            })
+        let kept = signals.iter().enumerate().map(|(nth, signal)| Kept {
+            has_mean: wanted.has(nth, Statistic::Mean),
+            has_slope: wanted.has(nth, Statistic::Slope),
+            sum_grid: Grid::new(signal.bound(), 94),
+            trend_grid: Grid::new(signal.bound(), 62),
+            time_grid: Grid::new(to - from, 32),
         });
+        let count = rows.checked_mul(signals.len())?;
+        let mut sums = Vec::new();
+        sums.try_reserve_exact(count).ok()?;
+        sums.resize(count, Sums::default());
         Some(Self {
-            signals: made.collect::<Option<_>>()?,
+            signals: kept.collect(),
+            sums,
             summaries: wanted.summaries.clone(),
             window: events.window,
             units_an_hour: events.units_an_hour().unwrap_or(1.0),
         })
     }
 
-    /// Adds a plausible value of a signal at a time within the window.
+    /// Adds a plausible value of a signal at a time within the window, if there is one.
     #[inline]
-    fn add(&mut self, row: usize, signal: usize, time: f64, value: f64) {
+    pub(crate) fn add(&mut self, row: usize, signal: usize, time: f64, value: Option<f64>) {
+        let Some(value) = value else { return };
         // The two zeros are one value.
         let at = At { time: time + 0.0, value: value + 0.0 };
-        let SignalSums { extremes, sums, trends, sum_grid, trend_grid, time_grid } =
-            &mut self.signals[signal];
-        extremes[row].add(at);
-        if let Some(sum) = sums.get_mut(row) {
-            *sum += sum_grid.whole(at.value);
+        let kept = &self.signals[signal];
+        let sums = &mut self.sums[row * self.signals.len() + signal];
+        sums.add(at);
+        if kept.has_mean {
+            sums.sum += kept.sum_grid.whole(at.value);
         }
-        if let Some(trend) = trends.get_mut(row) {
-            trend.add(time_grid.whole(at.time - self.window.from), trend_grid.whole(at.value));
-        }
-    }
-
-    /// Adds a value if there is one.
-    #[inline]
-    pub(crate) fn add_met(&mut self, row: usize, signal: usize, time: f64, value: Option<f64>) {
-        if let Some(value) = value {
-            self.add(row, signal, time, value);
+        if kept.has_slope {
+            let time = kept.time_grid.small(at.time - self.window.from);
+            sums.trend.add(time, kept.trend_grid.small(at.value));
         }
     }
 
@@ -103,48 +99,48 @@ impl Summaries {
     pub(crate) fn cells(&self, row: usize, cells: &mut Vec<Cell<'static>>) -> Option<()> {
         cells.clear();
         for Summary { signal, statistic, .. } in &self.summaries {
-            cells.push(self.signals[*signal].cell(row, *statistic, self)?);
+            let sums = self.sums.get(row.checked_mul(self.signals.len())? + signal)?;
+            cells.push(self.cell(sums, &self.signals[*signal], *statistic));
         }
         Some(())
     }
-}
 
-impl SignalSums {
-    fn cell(&self, row: usize, statistic: Statistic, all: &Summaries) -> Option<Cell<'static>> {
-        let Extremes { count, first, last, min, max } = *self.extremes.get(row)?;
+    fn cell(&self, sums: &Sums, kept: &Kept, statistic: Statistic) -> Cell<'static> {
+        let Sums { first, last, min, max, sum, trend } = *sums;
+        let count = trend.count;
         if count == 0 && statistic != Statistic::Count {
-            return Some(Cell::NOTHING);
+            return Cell::NOTHING;
         }
         let number = match statistic {
-            Statistic::Count => return Some(Cell::Whole(i64::from(count))),
+            Statistic::Count => return Cell::Whole(i64::from(count)),
             Statistic::Last => last.value,
             Statistic::First => first.value,
             Statistic::Min => min,
             Statistic::Max => max,
             // The grid may be coarser than the smallest values: equal ones are their own mean all the same.
-            Statistic::Mean => self.sum_grid.mean(*self.sums.get(row)?, count).clamp(min, max),
-            Statistic::Age => all.window.to - last.time,
-            Statistic::Slope => match self.trends.get(row)?.slope(self.time_grid, self.trend_grid) {
-                Some(slope) => slope * all.units_an_hour,
-                None => return Some(Cell::NOTHING),
+            Statistic::Mean => kept.sum_grid.mean(sum, count).clamp(min, max),
+            Statistic::Age => self.window.to - last.time,
+            Statistic::Slope => match trend.slope(kept.time_grid, kept.trend_grid) {
+                Some(slope) => slope * self.units_an_hour,
+                None => return Cell::NOTHING,
             },
         };
-        Some(if number.is_finite() { Cell::Number(number) } else { Cell::NOTHING })
+        if number.is_finite() { Cell::Number(number) } else { Cell::NOTHING }
     }
 }
 
-impl Extremes {
+impl Sums {
     #[inline]
     fn add(&mut self, at: At) {
-        if self.count == 0 {
-            *self = Self { count: 1, first: at, last: at, min: at.value, max: at.value };
+        self.trend.count = self.trend.count.saturating_add(1);
+        if self.trend.count == 1 {
+            *self = Self { first: at, last: at, min: at.value, max: at.value, ..*self };
             return;
         }
-        self.count = self.count.saturating_add(1);
-        if at.key() < self.first.key() {
+        if at.is_before(self.first) {
             self.first = at;
         }
-        if at.key() > self.last.key() {
+        if self.last.is_before(at) {
             self.last = at;
         }
         self.min = self.min.min(at.value);
@@ -153,16 +149,19 @@ impl Extremes {
 }
 
 impl At {
-    /// Returns what the first and the last are found by: of several at one time, the smallest is first and the largest last.
-    fn key(self) -> (f64, f64) {
-        (self.time, self.value)
+    /// Says which of two is first: the earlier one, and of one time the smaller.
+    #[inline]
+    fn is_before(self, other: Self) -> bool {
+        self.time < other.time || (self.time <= other.time && self.value < other.value)
     }
 }
 
-/// Makes room for so many accumulators of nothing.
-fn zeros<T: Clone + Default>(count: usize) -> Option<Vec<T>> {
-    let mut room = Vec::new();
-    room.try_reserve_exact(count).ok()?;
-    room.resize(count, T::default());
-    Some(room)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accumulator_has_the_bytes_that_are_stated() {
+        assert_eq!(size_of::<Sums>(), 128);
+    }
 }

@@ -219,7 +219,7 @@ fn values_become_those_of_the_signals_unit() {
         "{refused}"
     );
     // Times in another unit: an hour of 60 minutes.
-    let (folder, text) = folder(LONG, &csv(HEADER, &EVENTS.map(|line| in_minutes(line))));
+    let (folder, text) = folder(LONG, &csv(HEADER, &EVENTS.map(in_minutes)));
     let minutes = text.replace("unit = 'h'", "unit = 'min'").replace("to = 24", "to = 1440");
     folder.write(
         "schema.toml",
