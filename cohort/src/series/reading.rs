@@ -23,6 +23,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) signals: &'a BTreeMap<String, Signal>,
     pub(crate) wanted: &'a Wanted,
     pub(crate) keys: &'a RowKeys,
+    /// Whether quoted cells may hold whole lines that look like rows.
+    pub(crate) lines_in_cells: bool,
 }
 
 /// What one walk goes by, and what it has met.
@@ -79,9 +81,12 @@ enum Named {
 
 /// Reads all events of a table, and returns what is kept of them.
 pub(crate) fn read(asked: &Asked<'_>, file: &Path) -> Result<(Summaries, EventsFound), CohortError> {
-    let Asked { events, signals, wanted, keys } = asked;
+    let Asked { events, signals, wanted, keys, lines_in_cells } = asked;
     let used = || wanted.signals.iter().map(|name| (name.as_str(), &signals[name]));
     let mut sheet = events.open(file, &columns(events, used()))?;
+    if *lines_in_cells {
+        sheet = sheet.with_lines_in_cells();
+    }
     let own: Vec<_> = used().map(|(_, signal)| signal).collect();
     let summaries = Summaries::new(wanted, &own, events, keys.count).ok_or_else(|| {
         let (rows, signals) = (keys.count, own.len());
@@ -157,6 +162,9 @@ impl Walk<'_> {
     /// what comes behind the landmark.
     fn line(&mut self, row: &Row<'_>) -> Result<(), String> {
         self.found.lines += 1;
+        if self.found.lines > LINES_MAX {
+            return Err(format!("is beyond the {LINES_MAX} events that sums are made for"));
+        }
         let Some(own) = self.row_of(row.cell(self.key))? else {
             self.found.of_no_row += 1;
             return Ok(());
@@ -289,5 +297,8 @@ impl Used<'_> {
         Ok(None)
     }
 }
+
+/// So many values of one row and signal are summed exactly.
+const LINES_MAX: u64 = u32::MAX as u64;
 
 const NUMBER: &str = "expected a number, or a text for missing that events.format.missing lists";

@@ -7,6 +7,7 @@ use fedtwin_units::{Analyte, Unit, conversion};
 use super::events::Events;
 use super::signal::Signal;
 use crate::table::schema::{FeatureColumn, TableSchema};
+use crate::table::text::trimmed;
 
 /// A summary of one signal's values in the window, by its name in a column: `hr.last`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,8 @@ impl Wanted {
         }
         for (name, feature) in &schema.features {
             let column = feature.column(name);
-            let Some(summary) = self.summaries.iter().find(|summary| summary.column == column.trim()) else {
+            let Some(summary) = self.summaries.iter().find(|summary| summary.column == trimmed(column))
+            else {
                 continue;
             };
             let FeatureColumn::Number(number) = feature else { continue };

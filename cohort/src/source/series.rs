@@ -92,7 +92,9 @@ impl RowSource for SeriesSource {
         let rows = self.open_rows(declared, schema, BTreeSet::from([key.clone()]))?;
         let keys = &RowKeys::read(rows, &key, &Reading::new(schema))?;
         let wanted = &Wanted::new(schema, &self.signals).expect("the schema is checked");
-        let asked = Asked { events: &self.events, signals: &self.signals, wanted, keys };
+        let (events, signals) = (&self.events, &self.signals);
+        let lines_in_cells = declared.confirmed.lines_in_cells;
+        let asked = Asked { events, signals, wanted, keys, lines_in_cells };
         let file = beside(&declared.cohort_file, &self.events.file);
         let (summaries, found) = reading::read(&asked, &file)?;
         let mut columns: BTreeSet<_> = schema.used_columns().into_iter().collect();

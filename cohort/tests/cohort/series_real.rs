@@ -79,12 +79,15 @@ fn stays_of_the_demonstration_have_the_summaries_that_pandas_gives() {
 
 const STATISTICS: [&str; 8] = ["age", "count", "first", "last", "max", "mean", "min", "slope"];
 
+/// How many stays have a value of a signal, and sums over them.
+type OfSignal = (usize, [f64; 8]);
+
 /// For each end of the window and each signal, how many stays have a value, and the sums over stays of [`STATISTICS`].
 ///
 /// Of pandas 3.1.1: `math.fsum` over the aggregates of `groupby("stay_id")`; slopes are sums of (t - mean)(v - mean) by those of
 /// (t - mean)^2 in NumPy.
 #[rustfmt::skip]
-const EXPECTED: [(u32, [(usize, [f64; 8]); 4]); 2] = [
+const EXPECTED: [(u32, [OfSignal; 4]); 2] = [
     (24, [
         (1070, [11763.0, 1802.0, 1663.329, 1634.289, 1720.509, 1_646.894_482_142_857_2, 1575.199, -1.754_929_070_192_757_1]),
         (1123, [239.0, 27297.0, 99638.5, 95093.5, 112_524.0, 95_780.699_776_775_48, 82610.0, -96.558_795_467_452_85]),

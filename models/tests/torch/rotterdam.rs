@@ -48,9 +48,8 @@ fn women_of_one_country_rank_those_of_another_better_than_coxs_model() {
 }
 
 fn need() -> TableNeed {
-    let log = |low, high| {
-        Feature::Number(NumberRange { scale: Scale::Log, ..NumberRange::linear("1", low, high) })
-    };
+    let log =
+        |low, high| Feature::Number(NumberRange { scale: Scale::Log, ..NumberRange::linear("1", low, high) });
     let of = |names: &[&str]| Feature::Category(names.iter().map(|&name| name.to_owned()).collect());
     let features = [
         ("age", Feature::Number(NumberRange::linear("a", 20.0, 90.0))),
