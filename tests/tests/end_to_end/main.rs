@@ -6,6 +6,7 @@ mod bad_updates;
 mod checked;
 mod coordinator;
 mod faults;
+mod formats;
 mod given_models;
 mod lying_coordinator;
 mod metrics_releases;
