@@ -4,6 +4,7 @@ use fedtwin_cohort::schema::TableSchema;
 use fedtwin_plan::cohort_need::{DataNeed, TableNeed};
 use fedtwin_plan::follow_up::{FollowUp, Observed};
 use fedtwin_plan::outcome::{AskedOutcome, Outcome, OutcomeNeed};
+use fedtwin_plan::plan::Draft;
 use fedtwin_plan::record::Part;
 use fedtwin_plan::text_file;
 
@@ -133,9 +134,15 @@ fn a_column_is_read_once() {
 }
 
 #[test]
-fn the_relapse_schema_fits_its_plan() {
-    let text = std::fs::read_to_string(example("relapse.schema.toml")).unwrap();
-    let schema: TableSchema = text_file::parse("relapse.schema.toml", &text).unwrap();
-    let DataNeed::Table(need) = schema.need() else { panic!("a table") };
-    assert_eq!(need.features.len(), 5);
+fn the_examples_schemas_fit_their_plans() {
+    let rotterdam = ["none.toml", "local.toml", "shared.toml"]
+        .map(|plan| (format!("../rotterdam/{plan}"), "../rotterdam/schema.toml"));
+    let relapse = ("../plans/relapse.toml".to_owned(), "relapse.schema.toml");
+    for (plan, schema) in rotterdam.into_iter().chain([relapse]) {
+        let read = |name: &str| std::fs::read_to_string(example(name)).unwrap();
+        let draft: Draft = text_file::parse(&plan, &read(&plan)).unwrap();
+        let folder = folder("");
+        folder.write("schema.toml", read(schema));
+        folder.cohort(COHORT).unwrap().fits(&draft.data).unwrap();
+    }
 }
