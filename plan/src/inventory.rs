@@ -1,5 +1,6 @@
 //! What a cohort held when it was read as a whole: for people at the site, and never beyond it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,7 @@ pub struct FeatureCount {
 }
 
 /// A feature's unit, and how it is understood.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnitFound {
     /// The schema's text.
@@ -163,22 +164,20 @@ impl fmt::Display for EventsFound {
 }
 
 impl Inventory {
-    /// Writes which features are converted for plans in other units, and which are not.
+    /// Writes how units are read that are no codes of UCUM themselves, each once.
     fn write_units(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = || self.features.iter().filter_map(|count| Some((&count.name, count.unit.as_ref()?)));
-        let known = units().filter_map(|(name, UnitFound { written, code })| match code {
-            Some(code) if code == written => Some(format!("{name} ({code})")),
-            Some(code) => Some(format!("{name} ({written}, which is {code})")),
-            None => None,
+        let units: BTreeSet<_> = self.features.iter().filter_map(|count| count.unit.as_ref()).collect();
+        let spelled = units.iter().filter_map(|UnitFound { written, code }| match code {
+            Some(code) if code != written => Some(format!("{written} as {code}")),
+            Some(_) | None => None,
         });
-        let unknown = units().filter(|(_, unit)| unit.code.is_none());
-        let unknown = unknown.map(|(name, UnitFound { written, .. })| format!("{name} ({written})"));
-        for (what, features) in [
-            ("converted into the unit of a plan", known.collect::<Vec<_>>()),
-            ("for plans that write the same unit alone", unknown.collect()),
+        let unknown = units.iter().filter(|unit| unit.code.is_none()).map(|unit| unit.written.clone());
+        for (what, units) in [
+            ("units are read", spelled.collect::<Vec<_>>()),
+            ("known as no units, and the same in a plan or refused", unknown.collect()),
         ] {
-            if !features.is_empty() {
-                write!(f, "\n{what}: {}", features.join(", "))?;
+            if !units.is_empty() {
+                write!(f, "\n{what}: {}", units.join(", "))?;
             }
         }
         Ok(())
@@ -187,7 +186,7 @@ impl Inventory {
 
 impl fmt::Display for Inventory {
     /// Writes a line of patients, a line of those left out, a line per feature that lacks values, or has implausible ones or
-    /// limits, and which units plans may ask for.
+    /// limits, and how units are read.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { declared, train, test, .. } = self;
         write!(f, "{train} of {declared} declared training patients and {test} test patients")?;
@@ -281,8 +280,8 @@ mod tests {
              temp: 0 of 60 missing, 30 outside the plausible range\n\
              events: 900 lines, 7 of no row, 5 of signals that nobody declares\n\
              in the window: hr 800, map 80 (and 8 outside the plausible range)\n\
-             converted into the unit of a plan: age (years, which is a), crp (mg/L)\n\
-             for plans that write the same unit alone: ca (vessels)"
+             units are read: years as a\n\
+             known as no units, and the same in a plan or refused: vessels"
         );
     }
 }
