@@ -41,15 +41,7 @@ pub fn auroc_at(predictions: &[SurvivalPrediction], censoring: &Curve, horizon: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::survival::Survival;
-
-    fn predictions(rows: &[(f64, bool, f64)]) -> Vec<SurvivalPrediction> {
-        let of = |&(time, event, risk): &(f64, bool, f64)| SurvivalPrediction {
-            observed: Survival::new(0.0, time, event).unwrap(),
-            risk,
-        };
-        rows.iter().map(of).collect()
-    }
+    use crate::survival::samples::predictions;
 
     #[test]
     fn cases_weigh_by_the_chance_that_they_were_seen() {

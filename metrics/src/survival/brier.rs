@@ -50,14 +50,7 @@ pub fn integrated_brier(scores: &[(f64, f64)]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::survival::Survival;
-
-    fn predictions(rows: &[(f64, bool, f64)]) -> Vec<SurvivalPrediction> {
-        let of = |&(time, event, risk): &(f64, bool, f64)| SurvivalPrediction {
-            observed: Survival::new(0.0, time, event).unwrap(),
-            risk,
-        };
-        rows.iter().map(of).collect()
-    }
+    use crate::survival::samples::predictions;
 
     fn check(score: Option<f64>, expected: f64) {
         let score = score.unwrap();

@@ -57,14 +57,7 @@ fn summary(group: &[SurvivalPrediction], horizon: f64) -> CalibrationGroup {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn predictions(rows: &[(f64, bool, f64)]) -> Vec<SurvivalPrediction> {
-        let of = |&(time, event, risk): &(f64, bool, f64)| SurvivalPrediction {
-            observed: Survival::new(0.0, time, event).unwrap(),
-            risk,
-        };
-        rows.iter().map(of).collect()
-    }
+    use crate::survival::samples::predictions;
 
     #[test]
     fn groups_are_even_and_of_increasing_risk() {

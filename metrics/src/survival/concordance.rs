@@ -129,14 +129,7 @@ fn for_each_event(predictions: &[SurvivalPrediction], mut show: impl FnMut(f64, 
 mod tests {
     use super::*;
     use crate::survival::Survival;
-
-    fn predictions(rows: &[(f64, bool, f64)]) -> Vec<SurvivalPrediction> {
-        let of = |&(time, event, risk): &(f64, bool, f64)| SurvivalPrediction {
-            observed: Survival::new(0.0, time, event).unwrap(),
-            risk,
-        };
-        rows.iter().map(of).collect()
-    }
+    use crate::survival::samples::predictions;
 
     #[test]
     fn pairs_are_counted_as_by_hand() {

@@ -13,6 +13,8 @@ mod calibration;
 mod concordance;
 mod curve;
 mod kaplan_meier;
+#[cfg(test)]
+mod samples;
 
 pub use auroc::auroc_at;
 pub use brier::{brier_at, integrated_brier};
