@@ -136,13 +136,11 @@ impl RiskModel {
     /// Fits the site's own intercept to all that the training patients' records say.
     fn intercept(&self) -> f64 {
         let outputs = self.outputs(&self.train);
-        let known = |(row, outputs): (&Arc<EncodedRow>, Vec<f64>)| {
-            let said = row.outcomes.clone().into_iter().zip(row.weights.clone()).zip(outputs);
-            said.filter(|((_, weight), _)| *weight > 0.0)
-                .map(|((y, _), output)| (output, f64::from(y)))
-                .collect::<Vec<_>>()
-        };
-        let (outputs, outcomes): (Vec<_>, Vec<_>) = self.train.iter().zip(outputs).flat_map(known).unzip();
+        let known = self.train.iter().zip(&outputs).flat_map(|(row, outputs)| {
+            let said = row.outcomes.iter().zip(&row.weights).zip(outputs);
+            said.filter(|((_, weight), _)| **weight > 0.0).map(|((y, _), output)| (*output, f64::from(*y)))
+        });
+        let (outputs, outcomes): (Vec<_>, Vec<_>) = known.unzip();
         intercept::fit(&outputs, &outcomes, self.link)
     }
 }

@@ -13,6 +13,7 @@ use fedtwin_trainer::model::Model;
 use fedtwin_trainer::report::{Report, SurvivalReport};
 
 use crate::gradients::check_directions;
+use crate::risk_gradients::hidden;
 use crate::samples::{batch, contributions, cpu, everything, rows, table_need};
 
 const INTERVALS: usize = 4;
@@ -59,20 +60,7 @@ fn report(model: &mut RiskModel, weights: &[f32]) -> SurvivalReport {
 
 /// The likelihood written anew, in double precision.
 fn loss(units: &[usize], weights: &[f64], row: &TableRecord) -> f64 {
-    let mut encoded = Vec::new();
-    for (feature, &value) in need().features.values().zip(&row.values) {
-        feature.encode(value, &mut encoded);
-    }
-    let (mut x, mut rest): (Vec<f64>, _) = (encoded.into_iter().map(f64::from).collect(), weights);
-    for layer in 1..units.len() {
-        let (matrix, others) = rest.split_at(units[layer] * units[layer - 1]);
-        let (bias, others) = others.split_at(units[layer]);
-        rest = others;
-        let sums = matrix.chunks_exact(units[layer - 1]).zip(bias);
-        x = sums
-            .map(|(row, bias)| (row.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>() + bias).tanh())
-            .collect();
-    }
+    let (x, rest) = hidden(units, weights, row);
     let (head, baseline) = rest.split_at(rest.len() - INTERVALS);
     let f: f64 = head.iter().zip(&x).map(|(w, x)| w * x).sum();
     let Outcome::Event(observed) = row.outcome else { panic!("an event") };

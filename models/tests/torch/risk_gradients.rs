@@ -8,8 +8,10 @@ use crate::samples::{
     batch, contributions, everything, part, perceptron, risk, risk_model_of, rows, table_need,
 };
 
-/// The units of each layer, from the inputs to the logit.
-fn loss(units: &[usize], weights: &[f64], row: &TableRecord) -> f64 {
+/// Returns what the last hidden layer makes of a row, and the weights behind the hidden layers.
+///
+/// `units`: the inputs, and the units of each hidden layer.
+pub(crate) fn hidden<'w>(units: &[usize], weights: &'w [f64], row: &TableRecord) -> (Vec<f64>, &'w [f64]) {
     let mut encoded = Vec::new();
     for (feature, &value) in table_need().features.values().zip(&row.values) {
         feature.encode(value, &mut encoded);
@@ -21,11 +23,18 @@ fn loss(units: &[usize], weights: &[f64], row: &TableRecord) -> f64 {
         rest = others;
         let sums = matrix.chunks_exact(units[layer - 1]).zip(bias);
         let z = sums.map(|(row, bias)| row.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>() + bias);
-        let hidden = layer + 1 < units.len();
-        x = z.map(|z| if hidden { z.tanh() } else { z }).collect();
+        x = z.map(f64::tanh).collect();
     }
-    assert!(rest.is_empty() && x.len() == 1);
-    if row.outcome.happened() { (-x[0]).exp().ln_1p() } else { x[0].exp().ln_1p() }
+    (x, rest)
+}
+
+/// `units`: of each layer, from the inputs to the last hidden one.
+fn loss(units: &[usize], weights: &[f64], row: &TableRecord) -> f64 {
+    let (x, rest) = hidden(units, weights, row);
+    let (head, bias) = rest.split_at(x.len());
+    assert_eq!(bias.len(), 1);
+    let logit = head.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>() + bias[0];
+    if row.outcome.happened() { (-logit).exp().ln_1p() } else { logit.exp().ln_1p() }
 }
 
 #[test]
@@ -33,7 +42,7 @@ fn risk_gradients_are_those_of_each_patients_own_loss() {
     let rows = rows();
     let linear = vec![0.3, -0.7, 0.2, 0.5, -0.1, 0.4];
     let deep: Vec<f32> = initial_values(&perceptron(), 3).iter().map(|value| value * 1.5 + 0.05).collect();
-    for (spec, units, weights) in [(risk(), vec![5, 1], linear), (perceptron(), vec![5, 4, 3, 1], deep)] {
+    for (spec, units, weights) in [(risk(), vec![5], linear), (perceptron(), vec![5, 4, 3], deep)] {
         let mut trainer = risk_model_of(&spec, &everything(&spec), rows.clone());
         let vectors = contributions(&mut trainer, &weights, &batch([0, 3, 255, 256, 299]));
         assert_eq!(vectors.len(), 5);
